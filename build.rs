@@ -1,0 +1,30 @@
+//! Compiles `proto/` into Rust types, service traits and a descriptor set, for `crates/proto`.
+//!
+//! protox is a protobuf compiler in Rust, so there is no `protoc` to install.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+/// The contract's root, seen from `crates/proto`, where Cargo runs this script.
+const ROOT: &str = "../../proto";
+const FILES: [&str; 1] = ["caseload/tasks/v1/task_service.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={ROOT}");
+    println!("cargo::rerun-if-changed=../../build.rs");
+
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(FILES)?;
+
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    // The set that reflection serves keeps its comments, so that a client's `describe` shows them.
+    fs::write(
+        out_dir.join("descriptor_set.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

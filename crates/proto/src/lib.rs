@@ -1,0 +1,13 @@
+//! Caseload's gRPC contract: the types and services generated from `proto/`, and nothing else.
+
+/// `caseload.tasks.v1`: creating and tracking the tasks of cases.
+pub mod tasks {
+    /// Version 1 of the contract. The documentation of each item is that of the proto files.
+    pub mod v1 {
+        tonic::include_proto!("caseload.tasks.v1");
+    }
+}
+
+/// The encoded `FileDescriptorSet` of the whole contract, imports and comments included, for
+/// gRPC reflection.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
