@@ -1,0 +1,113 @@
+//! Email addresses, as names of users.
+
+use std::fmt;
+
+use crate::Reason;
+
+/// An email address in lower case, which is how addresses are compared, stored and answered.
+///
+/// The shape is checked only as far as tells a slip from an address: something on each side of
+/// an `@`, no white space, no control characters. Whether anybody has the address is for the
+/// database to say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+impl Email {
+    /// The longest address in bytes: the longest path of RFC 5321 (4.5.3.1.3) without its
+    /// brackets.
+    pub const MAX_BYTES: usize = 254;
+
+    /// Parses an address and folds it to lower case.
+    ///
+    /// # Errors
+    /// [`Reason::TooLong`] past [`Self::MAX_BYTES`], [`Reason::InvalidEmail`] where it is none.
+    pub fn parse(mut address: String) -> Result<Self, Reason> {
+        if address.len() > Self::MAX_BYTES {
+            return Err(Reason::TooLong);
+        }
+        if address.is_ascii() {
+            address.make_ascii_lowercase();
+        } else {
+            address = address.to_lowercase();
+        }
+        let has_two_sides = address
+            .rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        let has_blanks = address.chars().any(|c| c.is_whitespace() || c.is_control());
+        // Folding can lengthen a letter ('İ' becomes two), so the length is looked at twice.
+        if !has_two_sides || has_blanks || address.len() > Self::MAX_BYTES {
+            return Err(Reason::InvalidEmail);
+        }
+        Ok(Self(address))
+    }
+
+    /// The address, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address as an owned string, in lower case.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(address: &str) -> Result<String, Reason> {
+        Email::parse(address.to_owned()).map(Email::into_string)
+    }
+
+    #[test]
+    fn folds_case_beyond_ascii() {
+        assert_eq!(
+            parse("User1@Example.COM"),
+            Ok("user1@example.com".to_owned())
+        );
+        assert_eq!(
+            parse("JÜRGEN@BÜCHER.example"),
+            Ok("jürgen@bücher.example".to_owned())
+        );
+    }
+
+    #[test]
+    fn tells_a_slip_from_an_address() {
+        for slip in [
+            "",
+            "@",
+            "a@",
+            "@b",
+            "a",
+            "a b@c",
+            " a@b",
+            "a@b\n",
+            "a@b\0",
+            "a\u{a0}b@c",
+        ] {
+            assert_eq!(parse(slip), Err(Reason::InvalidEmail), "{slip:?}");
+        }
+        for address in ["a@b", "\"a@b\"@c", "a+tag@b.c", "o'hara@example.com"] {
+            assert_eq!(parse(address), Ok(address.to_owned()));
+        }
+    }
+
+    #[test]
+    fn is_at_most_254_bytes_long_before_and_after_folding() {
+        let local = "a".repeat(Email::MAX_BYTES - 2);
+        assert!(parse(&format!("{local}@b")).is_ok());
+        assert_eq!(parse(&format!("{local}@bc")), Err(Reason::TooLong));
+        let growing = format!("{}İ@b", "a".repeat(Email::MAX_BYTES - 4));
+        assert_eq!(growing.len(), Email::MAX_BYTES);
+        assert_eq!(parse(&growing), Err(Reason::InvalidEmail));
+    }
+}
