@@ -1,0 +1,10 @@
+//! The write path: from checked batches to committed rows.
+//!
+//! [`TaskWriter`] puts a batch into the [`queue`]; a [`writer`] thread takes what waits there and
+//! runs it as one [`statement`].
+
+mod queue;
+mod statement;
+mod writer;
+
+pub use writer::{TaskWriter, WriterSettings};

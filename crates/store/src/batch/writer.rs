@@ -1,0 +1,277 @@
+//! The threads that write.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use domain::{Error, Task, TaskBatch, TenantId};
+use tokio::sync::oneshot;
+
+use super::{
+    queue::{Limits, Queue, Refusal},
+    statement::Statement,
+};
+use crate::{Database, database::Connection, error::Error as StoreError};
+
+/// A connection that has been idle for longer is tested before it is used: it may be dead, and
+/// a statement that is lost on it would leave its outcome unknown.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How the write path runs.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterSettings {
+    /// Threads, with a connection each.
+    pub threads: usize,
+    /// The most batches that share a statement, and with it a transaction.
+    pub batches_per_statement: usize,
+    /// Whether batches of several tenants may not share a statement, for databases that are
+    /// sharded by tenant.
+    pub one_tenant_per_statement: bool,
+    /// The most batches that wait; one more is refused.
+    pub queue_length: usize,
+    /// The most batches of one tenant that wait; one more is refused, others are not.
+    pub queue_length_per_tenant: usize,
+}
+
+/// The write path's entrance. When it goes, what waits is still written, and the threads end.
+#[derive(Debug)]
+pub struct TaskWriter {
+    queue: Arc<Queue<Job>>,
+}
+
+#[derive(Debug)]
+struct Job {
+    batch: TaskBatch,
+    answer: oneshot::Sender<Outcome>,
+}
+
+type Outcome = Result<Vec<Task>, Error>;
+
+impl TaskWriter {
+    /// Starts the threads. They connect when the first batch comes.
+    ///
+    /// # Errors
+    /// Where the system has no more threads.
+    pub fn start(database: &Database, settings: WriterSettings) -> io::Result<Self> {
+        let limits = Limits {
+            total: settings.queue_length,
+            per_tenant: settings.queue_length_per_tenant,
+        };
+        let writer = Self {
+            queue: Arc::new(Queue::new(limits)),
+        };
+        for index in 0..settings.threads.max(1) {
+            let mut thread = Thread {
+                queue: Arc::clone(&writer.queue),
+                database: database.clone(),
+                settings,
+                connection: None,
+            };
+            thread::Builder::new()
+                .name(format!("writer-{index}"))
+                .spawn(move || thread.run())?;
+        }
+        Ok(writer)
+    }
+
+    /// Creates a tenant's batch: all of its tasks, or none. A caller that goes away before the
+    /// batch is at hand withdraws it; after that, it may be created all the same.
+    ///
+    /// # Errors
+    /// What of the batch doesn't exist ([`Error::NotFound`], then [`Error::Invalid`]), or why it
+    /// was not run ([`Error::Overloaded`], [`Error::OverShare`], [`Error::Unavailable`]), or that
+    /// nobody knows ([`Error::OutcomeUnknown`]).
+    pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        self.queue
+            .push(tenant, Job { batch, answer })
+            .map_err(|refusal| match refusal {
+                Refusal::Full => Error::Overloaded,
+                Refusal::TenantFull => Error::OverShare,
+                Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
+            })?;
+        outcome
+            .await
+            .unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
+    }
+}
+
+impl Drop for TaskWriter {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+struct Thread {
+    queue: Arc<Queue<Job>>,
+    database: Database,
+    settings: WriterSettings,
+    connection: Option<(Connection, Instant)>,
+}
+
+impl Thread {
+    fn run(&mut self) {
+        let WriterSettings {
+            batches_per_statement,
+            one_tenant_per_statement,
+            ..
+        } = self.settings;
+        loop {
+            let jobs = self
+                .queue
+                .take(batches_per_statement.max(1), one_tenant_per_statement);
+            if jobs.is_empty() {
+                return;
+            }
+            // A panic costs these jobs, not the thread and with it a share of all that come.
+            if catch_unwind(AssertUnwindSafe(|| self.write(jobs))).is_err() {
+                self.connection = None;
+                tracing::error!("a writer panicked; its batches were answered as unknown");
+            }
+        }
+    }
+
+    fn write(&mut self, mut jobs: Vec<(TenantId, Job)>) {
+        jobs.retain(|(_, job)| !job.answer.is_closed());
+        if jobs.is_empty() {
+            return;
+        }
+        match self.connect() {
+            Ok(mut connection) => {
+                if write_together(&mut connection, jobs) {
+                    self.connection = Some((connection, Instant::now()));
+                }
+            }
+            Err(error) => {
+                // What waits behind would wait as long, and in vain as well.
+                jobs.extend(self.queue.take_all());
+                let cause = error.to_string();
+                tracing::error!(%error, batches = jobs.len(), "no connection to write with");
+                for (_, job) in jobs {
+                    job.answer(Err(Error::Unavailable(cause.clone().into())));
+                }
+            }
+        }
+    }
+
+    /// The connection at hand where it can be trusted, else one that the pool has tested.
+    fn connect(&mut self) -> Result<Connection, StoreError> {
+        match self.connection.take() {
+            Some((connection, used)) if used.elapsed() < TRUSTED_IDLE => Ok(connection),
+            stale => {
+                drop(stale);
+                self.database.connection()
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Answers the caller, where there still is one.
+    fn answer(self, outcome: Outcome) {
+        let _gone = self.answer.send(outcome);
+    }
+}
+
+/// Writes all jobs in one statement; where that fails, one by one, so that none fails for
+/// another. Tells whether the connection is still good.
+fn write_together(connection: &mut Connection, mut jobs: Vec<(TenantId, Job)>) -> bool {
+    if jobs.len() == 1 {
+        return jobs
+            .pop()
+            .is_none_or(|(tenant, job)| write_alone(connection, tenant, job));
+    }
+    let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
+    match statement.run(connection) {
+        Ok(mut answer) => {
+            for (
+                _,
+                Job {
+                    batch,
+                    answer: caller,
+                },
+            ) in jobs
+            {
+                let _gone = caller.send(answer.next(batch));
+            }
+            true
+        }
+        Err(error) if is_fatal(&error) => {
+            let error = StoreError::from(error);
+            for (_, job) in jobs {
+                job.answer(Err(share(&error)));
+            }
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, batches = jobs.len(), "a shared statement failed; taking it apart");
+            let mut jobs = jobs.into_iter();
+            while let Some((tenant, job)) = jobs.next() {
+                if !write_alone(connection, tenant, job) {
+                    let lost = || Error::Unavailable("the connection was lost before".into());
+                    jobs.for_each(|(_, job)| job.answer(Err(lost())));
+                    return false;
+                }
+            }
+            true
+        }
+    }
+}
+
+/// Writes one job. Tells whether the connection is still good.
+fn write_alone(connection: &mut Connection, tenant: TenantId, job: Job) -> bool {
+    let statement = || Statement::new([(tenant, &job.batch)].into_iter());
+    let outcome = match statement().run(connection) {
+        // The case or a user went between the look-up and the check of the foreign key. A second
+        // look finds it gone, and says so in its place.
+        Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+            statement().run(connection)
+        }
+        outcome => outcome,
+    };
+    match outcome {
+        Ok(mut answer) => {
+            let Job {
+                batch,
+                answer: caller,
+            } = job;
+            let _gone = caller.send(answer.next(batch));
+            true
+        }
+        Err(error) => {
+            let is_good = !is_fatal(&error);
+            job.answer(Err(StoreError::from(error).into()));
+            is_good
+        }
+    }
+}
+
+/// Whether an error says that the connection is of no more use.
+fn is_fatal(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::BrokenTransactionManager
+            | DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _
+            )
+    )
+}
+
+/// The same error for one more caller. Its source can't be copied, so its text goes along.
+fn share(error: &StoreError) -> Error {
+    let cause = error.to_string().into();
+    match error {
+        StoreError::ConnectionLost(_) => Error::OutcomeUnknown(cause),
+        StoreError::Unavailable(_) => Error::Unavailable(cause),
+        StoreError::Exists(_)
+        | StoreError::Missing(_)
+        | StoreError::Invalid(_)
+        | StoreError::Internal(_) => Error::Internal(cause),
+    }
+}

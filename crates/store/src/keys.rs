@@ -1,0 +1,190 @@
+//! API keys. Only their digests are stored.
+
+use std::time::SystemTime;
+
+use diesel::{dsl::now, pg::data_types::PgTimestamp, prelude::*};
+use domain::{KeyDigest, KeyId, Principal, Scope, Scopes, TenantId};
+
+use crate::{
+    Database, Error,
+    schema::api_keys,
+    tenants,
+    time::{from_postgres, to_postgres},
+};
+
+/// A key to be created.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What it is for: 1 to 200 characters.
+    pub name: String,
+    /// The key's digest.
+    pub digest: KeyDigest,
+    /// What it may do: at least one scope.
+    pub scopes: Scopes,
+    /// When it stops to be valid.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// A key, as far as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Who calls with it, and what they may do.
+    pub principal: Principal,
+    /// What it is for.
+    pub name: String,
+    /// When it was created.
+    pub created_at: SystemTime,
+    /// When it stops to be valid.
+    pub expires_at: Option<SystemTime>,
+    /// When it was revoked.
+    pub revoked_at: Option<SystemTime>,
+}
+
+impl Key {
+    /// Whether the key is good at this time.
+    #[must_use]
+    pub fn is_valid(&self, time: SystemTime) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| time < expiry)
+    }
+}
+
+type Row = (
+    i64,
+    i64,
+    String,
+    Vec<String>,
+    PgTimestamp,
+    Option<PgTimestamp>,
+    Option<PgTimestamp>,
+);
+
+const COLUMNS: (
+    api_keys::tenant_id,
+    api_keys::id,
+    api_keys::name,
+    api_keys::scopes,
+    api_keys::created_at,
+    api_keys::expires_at,
+    api_keys::revoked_at,
+) = (
+    api_keys::tenant_id,
+    api_keys::id,
+    api_keys::name,
+    api_keys::scopes,
+    api_keys::created_at,
+    api_keys::expires_at,
+    api_keys::revoked_at,
+);
+
+impl Database {
+    /// Stores a key.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where the very key is stored, [`Error::Missing`] where the tenant is,
+    /// [`Error::Invalid`] where the name is too short or long, or no scope is given.
+    pub async fn create_key(&self, tenant: TenantId, key: NewKey) -> Result<Key, Error> {
+        self.run(move |connection| {
+            let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
+            let row = diesel::insert_into(api_keys::table)
+                .values((
+                    api_keys::tenant_id.eq(tenant.get()),
+                    api_keys::name.eq(&key.name),
+                    api_keys::digest.eq(key.digest.as_bytes().as_slice()),
+                    api_keys::scopes.eq(scopes),
+                    api_keys::expires_at.eq(key.expires_at.map(to_postgres)),
+                ))
+                .returning(COLUMNS)
+                .get_result::<Row>(connection)
+                .map_err(|error| {
+                    Error::on_constraint(error, |constraint| match constraint {
+                        "api_keys_digest_key" => Some(Error::Exists("this key".to_owned())),
+                        "api_keys_tenant_fkey" => Some(tenants::missing(tenant)),
+                        "api_keys_name_check" => {
+                            Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
+                        }
+                        "api_keys_scopes_check" => {
+                            Some(Error::Invalid("a key has at least one scope".to_owned()))
+                        }
+                        _ => None,
+                    })
+                })?;
+            to_key(row)
+        })
+        .await
+    }
+
+    /// The key of this digest, valid or not.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn find_key(&self, digest: KeyDigest) -> Result<Option<Key>, Error> {
+        self.run(move |connection| {
+            api_keys::table
+                .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
+                .select(COLUMNS)
+                .first::<Row>(connection)
+                .optional()?
+                .map(to_key)
+                .transpose()
+        })
+        .await
+    }
+
+    /// A tenant's keys, by id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn list_keys(&self, tenant: TenantId) -> Result<Vec<Key>, Error> {
+        self.run(move |connection| {
+            api_keys::table
+                .filter(api_keys::tenant_id.eq(tenant.get()))
+                .order(api_keys::id)
+                .select(COLUMNS)
+                .load::<Row>(connection)?
+                .into_iter()
+                .map(to_key)
+                .collect()
+        })
+        .await
+    }
+
+    /// Revokes a key for good. One that is revoked already keeps its time.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the tenant has no such key.
+    pub async fn revoke_key(&self, tenant: TenantId, id: KeyId) -> Result<Key, Error> {
+        self.run(move |connection| {
+            let key = api_keys::table.find((tenant.get(), id.get()));
+            diesel::update(key.filter(api_keys::revoked_at.is_null()))
+                .set(api_keys::revoked_at.eq(now))
+                .execute(connection)?;
+            key.select(COLUMNS)
+                .first::<Row>(connection)
+                .optional()?
+                .ok_or_else(|| Error::Missing(format!("key {id} of tenant {tenant}")))
+                .and_then(to_key)
+        })
+        .await
+    }
+}
+
+fn to_key(row: Row) -> Result<Key, Error> {
+    let (tenant, id, name, scopes, created_at, expires_at, revoked_at) = row;
+    let broken = || Error::Internal(format!("key {id} is stored with a broken id").into());
+    let scopes = scopes
+        .iter()
+        .map(|scope| scope.parse::<Scope>())
+        .collect::<Result<Scopes, _>>()
+        .map_err(|unknown| Error::Internal(unknown.into()))?;
+    Ok(Key {
+        principal: Principal {
+            tenant: TenantId::new(tenant).ok_or_else(broken)?,
+            key: KeyId::new(id).ok_or_else(broken)?,
+            scopes,
+        },
+        name,
+        created_at: from_postgres(created_at),
+        expires_at: expires_at.map(from_postgres),
+        revoked_at: revoked_at.map(from_postgres),
+    })
+}

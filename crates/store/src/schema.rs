@@ -1,0 +1,41 @@
+//! The tables of `migrations/`, for Diesel.
+
+diesel::table! {
+    tenants (id) {
+        id -> BigInt,
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    api_keys (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        name -> Text,
+        digest -> Bytea,
+        scopes -> Array<Text>,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    users (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        email -> Text,
+        first_name -> Text,
+        last_name -> Text,
+    }
+}
+
+diesel::table! {
+    cases (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
