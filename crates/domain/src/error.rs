@@ -14,7 +14,7 @@ pub enum Error {
     #[error("the key lacks the scope {0}")]
     MissingScope(Scope),
     /// The input is at fault.
-    #[error("{0}; nothing was created")]
+    #[error("{0}; no task was created")]
     Invalid(Faults),
     /// What the call names doesn't exist, or is another tenant's.
     #[error("{0} does not exist")]

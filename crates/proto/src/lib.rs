@@ -8,6 +8,9 @@ pub mod tasks {
     }
 }
 
+/// A point in time, as the messages carry it. `Display` writes it as RFC 3339.
+pub use prost_types::Timestamp;
+
 /// The encoded `FileDescriptorSet` of the whole contract, imports and comments included, for
 /// gRPC reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use diesel::{
-    PgConnection, RunQueryDsl as _,
+    PgConnection,
     connection::SimpleConnection as _,
     r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, PooledConnection},
 };
@@ -87,18 +87,6 @@ impl Database {
         })
         .await
         .map_err(|panic| Error::Internal(panic.into()))?
-    }
-
-    /// Asks the database whether it is there.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] and [`Error::ConnectionLost`] where it isn't.
-    pub async fn ping(&self) -> Result<(), Error> {
-        self.run(|connection| {
-            diesel::sql_query("SELECT 1").execute(connection)?;
-            Ok(())
-        })
-        .await
     }
 }
 

@@ -1,6 +1,9 @@
 //! The schema's history, embedded in the program.
 
-use diesel::{PgConnection, RunQueryDsl as _, sql_query};
+use diesel::{
+    PgConnection, QueryDsl as _, RunQueryDsl as _, dsl::sql, migration::MigrationSource, pg::Pg,
+    select, sql_query, sql_types::Bool,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use crate::{Database, Error};
@@ -27,21 +30,22 @@ impl Database {
         .await
     }
 
-    /// The names of the migrations that are yet to be run.
+    /// Whether the schema is there and no migration of this program is missing. It changes
+    /// nothing, and needs no right to.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn has_current_schema(&self) -> Result<bool, Error> {
+        self.run(|connection| Ok(missing_migrations(connection)?.is_empty()))
+            .await
+    }
+
+    /// The names of the migrations that are yet to be run. It changes nothing.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        self.run(|connection| {
-            let pending = connection
-                .pending_migrations(MIGRATIONS)
-                .map_err(Error::Internal)?;
-            Ok(pending
-                .iter()
-                .map(|migration| migration.name().to_string())
-                .collect())
-        })
-        .await
+        self.run(missing_migrations).await
     }
 
     /// Takes the whole schema down, and with it all data.
@@ -58,6 +62,35 @@ impl Database {
             })
         })
         .await
+    }
+}
+
+/// Diesel's own look at what is pending would create its table where it is missing.
+fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let is_set_up = select(sql::<Bool>(
+        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+    ))
+    .get_result::<bool>(connection)?;
+    let done: Vec<String> = if is_set_up {
+        schema_migrations::table
+            .select(schema_migrations::version)
+            .load(connection)?
+    } else {
+        Vec::new()
+    };
+    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::Internal)?;
+    Ok(all
+        .iter()
+        .map(|migration| migration.name())
+        .filter(|name| !done.contains(&name.version().to_string()))
+        .map(ToString::to_string)
+        .collect())
+}
+
+diesel::table! {
+    #[sql_name = "__diesel_schema_migrations"]
+    schema_migrations (version) {
+        version -> Text,
     }
 }
 

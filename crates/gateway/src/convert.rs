@@ -1,0 +1,157 @@
+//! Between the documented JSON and the contract's messages.
+
+use http::header::RETRY_AFTER;
+use proto::{Timestamp, tasks::v1};
+use tonic::Status;
+use tonic_types::{FieldViolation, StatusExt as _};
+
+use crate::{
+    dto::{self, Object},
+    problem::{Item, Problem},
+    upstream::Failure,
+};
+
+pub(crate) fn to_request(case_id: i64, body: dto::CreateTasks) -> v1::BatchCreateTasksRequest {
+    let tasks = body.tasks.into_iter().map(|Object(task)| v1::NewTask {
+        description: task.description,
+        assignee_emails: task.assignee_emails,
+    });
+    v1::BatchCreateTasksRequest {
+        case_id,
+        tasks: tasks.collect(),
+    }
+}
+
+pub(crate) fn to_body(response: v1::BatchCreateTasksResponse) -> dto::CreatedTasks {
+    dto::CreatedTasks {
+        tasks: response.tasks.into_iter().map(to_task).collect(),
+    }
+}
+
+fn to_task(task: v1::Task) -> dto::Task {
+    dto::Task {
+        id: task.id,
+        description: task.description,
+        completed: task.completed,
+        assignees: task.assignees.into_iter().map(to_assignee).collect(),
+        created_at: to_whole_seconds(task.created_at),
+        updated_at: to_whole_seconds(task.updated_at),
+    }
+}
+
+fn to_assignee(assignee: v1::Assignee) -> dto::Assignee {
+    dto::Assignee {
+        id: assignee.id,
+        email: assignee.email,
+        first_name: assignee.first_name,
+        last_name: assignee.last_name,
+    }
+}
+
+/// ISO 8601 in UTC, cut to whole seconds, as documented: `2024-03-25T15:40:39Z`.
+fn to_whole_seconds(time: Option<Timestamp>) -> String {
+    let seconds = time.map_or(0, |time| time.seconds);
+    Timestamp { seconds, nanos: 0 }.to_string()
+}
+
+/// The problem that a failed call is to the caller.
+pub(crate) fn to_problem(failure: Failure) -> Problem {
+    match failure {
+        Failure::Answered(status) => from_status(&status),
+        Failure::TimedOut => Problem::new(
+            tonic::Code::DeadlineExceeded,
+            "DEADLINE_EXCEEDED",
+            "the deadline passed before the answer was there",
+        ),
+        Failure::Unreached => Problem::new(
+            tonic::Code::Unavailable,
+            "UPSTREAM_UNAVAILABLE",
+            "the service is not available; no task was created",
+        ),
+        Failure::Lost => Problem::new(
+            tonic::Code::Unknown,
+            "OUTCOME_UNKNOWN",
+            "the connection to the service was lost; the tasks may or may not have been created",
+        ),
+    }
+}
+
+fn from_status(status: &Status) -> Problem {
+    let violations = status
+        .get_details_bad_request()
+        .map_or(Vec::new(), |b| b.field_violations);
+    if !violations.is_empty() {
+        let items = violations.into_iter().map(to_item).collect();
+        return Problem::with_items(status.code(), status.message(), items);
+    }
+    let problem = match status.get_details_error_info() {
+        Some(info) => Problem::new(status.code(), &info.reason, status.message()),
+        // Not a word of the service's own: its text may tell what callers should not know.
+        None => Problem::new(
+            status.code(),
+            "UPSTREAM_ERROR",
+            "the service refused the call without a reason",
+        ),
+    };
+    match status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay)
+    {
+        // Whole seconds (RFC 9110, 10.2.3), and not too early.
+        Some(delay) => {
+            problem.with_header(RETRY_AFTER, delay.as_millis().div_ceil(1000).to_string())
+        }
+        None => problem,
+    }
+}
+
+fn to_item(violation: FieldViolation) -> Item {
+    Item {
+        message: violation.description,
+        details: violation.reason,
+        pointer: to_pointer(&violation.field),
+    }
+}
+
+/// A field path of the contract as a pointer into the documented body, whose members have the
+/// same names: `tasks[2].assignee_emails[1]` is `/tasks/2/assignee_emails/1`. The case's id is
+/// not in the body.
+fn to_pointer(field: &str) -> Option<String> {
+    if field == "case_id" {
+        return None;
+    }
+    let steps = field
+        .split(['.', '['])
+        .map(|step| step.trim_end_matches(']'));
+    Some(steps.flat_map(|step| ["/", step]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_paths_become_pointers() {
+        let table = [
+            ("tasks", "/tasks"),
+            ("tasks[0].description", "/tasks/0/description"),
+            (
+                "tasks[24].assignee_emails[49]",
+                "/tasks/24/assignee_emails/49",
+            ),
+        ];
+        for (field, pointer) in table {
+            assert_eq!(to_pointer(field).as_deref(), Some(pointer));
+        }
+        assert_eq!(to_pointer("case_id"), None);
+    }
+
+    #[test]
+    fn times_are_cut_to_whole_seconds() {
+        let time = Timestamp {
+            seconds: 1_711_381_239,
+            nanos: 999_999_999,
+        };
+        assert_eq!(to_whole_seconds(Some(time)), "2024-03-25T15:40:39Z");
+    }
+}

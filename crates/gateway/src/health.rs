@@ -1,0 +1,42 @@
+//! Asks a gateway whether it is ready, for containers that have no HTTP client of their own.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+const READY: &[u8] = b"HTTP/1.1 200 ";
+
+/// Whether the gateway at this address, which may be the unspecified one, is ready.
+///
+/// # Errors
+/// Where it can't be reached within two seconds.
+pub async fn check(addr: SocketAddr) -> io::Result<bool> {
+    let ask = async {
+        let mut stream = TcpStream::connect(reachable(addr)).await?;
+        stream.write_all(REQUEST).await?;
+        let mut start = [0; READY.len()];
+        stream.read_exact(&mut start).await?;
+        Ok(start == READY)
+    };
+    timeout(PATIENCE, ask).await?
+}
+
+/// A server that listens everywhere is reached on loopback.
+fn reachable(mut addr: SocketAddr) -> SocketAddr {
+    match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    addr
+}

@@ -1,0 +1,76 @@
+//! `caseload-gateway`: Caseload's REST API.
+
+use std::{error::Error, process::ExitCode};
+
+use caseload_gateway::{Gateway, GatewayOptions, Upstream, check};
+use clap::{Parser, Subcommand};
+use runtime::{
+    CancellationToken, command_line,
+    logs::{self, LogOptions},
+    shutdown,
+};
+
+/// Caseload's REST API: translates the documented JSON into gRPC calls.
+///
+/// It holds no state and no credentials: run as many as you like, at the edge, each pointed at
+/// the gRPC server (or at the balancer before it). GET /livez tells whether it runs, GET /readyz
+/// whether the server behind it serves. SIGTERM lets what runs finish.
+#[derive(Parser)]
+#[command(name = "caseload-gateway", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Where the gRPC server is
+    #[arg(
+        long,
+        env = "CASELOAD_UPSTREAM",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL"
+    )]
+    upstream: Upstream,
+
+    #[command(flatten)]
+    gateway: GatewayOptions,
+
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell by the exit code whether the gateway at --http-addr is ready (0) or not (1)
+    Health,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli: Cli = match command_line::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    logs::start(&cli.log);
+    let outcome = match cli.command {
+        None => serve(cli.gateway, &cli.upstream).await,
+        Some(Command::Health) => return health(&cli.gateway).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => command_line::fail(&*error),
+    }
+}
+
+async fn serve(options: GatewayOptions, upstream: &Upstream) -> Result<(), Box<dyn Error>> {
+    let ending = CancellationToken::new();
+    shutdown::on_signal(ending.clone())?;
+    let gateway = Gateway::bind(options, upstream).await?;
+    tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
+    Ok(gateway.run(ending).await?)
+}
+
+async fn health(options: &GatewayOptions) -> ExitCode {
+    match check(options.http_addr).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) | Err(_) => ExitCode::FAILURE,
+    }
+}

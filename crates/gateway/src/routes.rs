@@ -1,0 +1,157 @@
+//! The routes, each a few lines from bytes to a call and from its answer to bytes.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderMap, StatusCode},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use runtime::{CancellationToken, request_id, request_log};
+use serde_json::json;
+use tonic::Code;
+use tower::ServiceBuilder;
+use tower_http::trace::TraceLayer;
+
+use crate::{
+    body, convert,
+    problem::{self, Problem},
+    upstream::Client,
+};
+
+/// What the routes work with.
+#[derive(Clone)]
+struct Context {
+    client: Client,
+    ending: CancellationToken,
+}
+
+/// The whole REST API. It is not ready any more once the token is cancelled.
+pub(crate) fn router(client: Client, ending: CancellationToken) -> Router {
+    let layers = ServiceBuilder::new()
+        .map_request(request_id::drop_unusable)
+        .layer(request_id::SetRequestIdLayer::x_request_id(
+            request_id::MakeRequestUuid,
+        ))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(request_log::span)
+                .on_request(())
+                .on_response(request_log::log_response)
+                .on_body_chunk(())
+                .on_eos(())
+                .on_failure(()),
+        )
+        .layer(request_id::PropagateRequestIdLayer::x_request_id())
+        .layer(middleware::from_fn(problem::render));
+    Router::new()
+        .route(
+            "/api/v2/cases/{case_id}/tasks/batch",
+            post(batch_create_tasks),
+        )
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(layers)
+        .with_state(Context { client, ending })
+}
+
+async fn batch_create_tasks(
+    State(Context { client, .. }): State<Context>,
+    case_id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let case_id = case_id
+        .ok()
+        .and_then(|Path(id)| to_case_id(&id))
+        .ok_or_else(no_such_case)?;
+    let body = body::read(&headers, body).await?;
+    let request = convert::to_request(case_id, body);
+    let response = client
+        .batch_create_tasks(&headers, request)
+        .await
+        .map_err(convert::to_problem)?;
+    Ok((StatusCode::CREATED, Json(convert::to_body(response))).into_response())
+}
+
+/// The process runs.
+async fn livez() -> Json<serde_json::Value> {
+    Json(json!({"status": "live"}))
+}
+
+/// The server behind it serves.
+async fn readyz(
+    State(Context { client, ending }): State<Context>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    if !ending.is_cancelled() && client.is_serving().await {
+        Ok(Json(json!({"status": "ready"})))
+    } else {
+        Err(Problem::new(
+            Code::Unavailable,
+            "NOT_READY",
+            "the service is not ready",
+        ))
+    }
+}
+
+async fn no_route() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "ROUTE_NOT_FOUND",
+        "there is nothing at this path",
+    )
+}
+
+/// axum adds the `Allow` header.
+async fn no_method() -> Problem {
+    Problem::new(
+        Code::Unimplemented,
+        "METHOD_NOT_ALLOWED",
+        "this path does not take this method",
+    )
+    .with_status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+fn no_such_case() -> Problem {
+    Problem::new(
+        Code::NotFound,
+        "CASE_NOT_FOUND",
+        "a case's id is a positive integer",
+    )
+}
+
+/// Ids are written in one way only: decimal digits, no sign, no leading zero.
+fn to_case_id(text: &str) -> Option<i64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    if is_plain { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_id_is_a_plain_positive_int64() {
+        assert_eq!(to_case_id("1"), Some(1));
+        assert_eq!(to_case_id("9223372036854775807"), Some(i64::MAX));
+        for text in [
+            "",
+            "0",
+            "01",
+            "+1",
+            "-1",
+            "1.0",
+            "1e3",
+            "a",
+            "9223372036854775808",
+            "١",
+            " 1",
+        ] {
+            assert_eq!(to_case_id(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What Caseload's processes share: command lines, logs, request ids, and the way they end.
+
+pub mod command_line;
+pub mod logs;
+pub mod request_id;
+pub mod request_log;
+pub mod shutdown;
+
+/// What tells the parts of a process to end.
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,75 @@
+//! The key that a call carries.
+
+use domain::{ApiKey, AuthFault};
+use tonic::metadata::MetadataMap;
+
+/// Reads `authorization: Bearer KEY` (RFC 6750, 2.1), strictly: given once, one space, nothing
+/// around it. The scheme's case doesn't matter (RFC 9110, 11.1).
+pub(crate) fn key(metadata: &MetadataMap) -> Result<ApiKey, AuthFault> {
+    let mut values = metadata.get_all("authorization").iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err(AuthFault::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| AuthFault::Malformed)?,
+        (Some(_), Some(_)) => return Err(AuthFault::Repeated),
+    };
+    let (scheme, credentials) = value.split_once(' ').ok_or(AuthFault::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer")
+        || credentials.is_empty()
+        || credentials.contains(|c: char| !c.is_ascii_graphic() || c == ',')
+    {
+        return Err(AuthFault::Malformed);
+    }
+    ApiKey::parse(credentials).map_err(|_| AuthFault::InvalidKey)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::metadata::MetadataValue;
+
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<ApiKey, AuthFault> {
+        let mut metadata = MetadataMap::new();
+        for value in values {
+            metadata.append("authorization", MetadataValue::try_from(*value).unwrap());
+        }
+        key(&metadata)
+    }
+
+    #[test]
+    fn takes_a_key_in_its_one_form() {
+        let good = ApiKey::from_random_bytes([3; 32]);
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            assert_eq!(
+                read(&[&format!("{scheme} {}", good.expose())]),
+                Ok(good.clone())
+            );
+        }
+        let key = good.expose();
+        assert_eq!(read(&[]), Err(AuthFault::Missing));
+        assert_eq!(
+            read(&[&format!("Bearer {key}"), &format!("Bearer {key}")]),
+            Err(AuthFault::Repeated)
+        );
+        for text in [
+            "",
+            "Bearer",
+            "Bearer ",
+            key,
+            &format!("Basic {key}"),
+            &format!("Bearer  {key}"),
+            &format!(" Bearer {key}"),
+            &format!("Bearer {key} "),
+            &format!("Bearer\t{key}"),
+            &format!("Bearer {key}, Bearer {key}"),
+            &format!("Bearer {key},"),
+        ] {
+            assert_eq!(read(&[text]), Err(AuthFault::Malformed), "{text:?}");
+        }
+        assert_eq!(read(&["Bearer hunter2"]), Err(AuthFault::InvalidKey));
+        assert_eq!(
+            read(&[&format!("Bearer {key}x")]),
+            Err(AuthFault::InvalidKey)
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! Caseload's gRPC service: who calls, may they, is it well-formed, write it, answer.
+
+mod bearer;
+mod convert;
+mod deadline;
+mod keys;
+mod options;
+mod readiness;
+mod server;
+mod service;
+mod status;
+
+pub use options::{KeyOptions, PoolOptions, ServerOptions, WriterOptions};
+pub use server::{Server, StartError};

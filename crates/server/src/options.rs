@@ -1,0 +1,116 @@
+//! How the server is configured. Each value has a flag, an environment variable and a default.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+use humantime::parse_duration;
+use runtime::shutdown::DrainOptions;
+use store::{PoolSettings, WriterSettings};
+
+/// How the server is configured.
+#[derive(Args, Clone, Debug)]
+pub struct ServerOptions {
+    /// Where gRPC is served
+    #[arg(
+        long,
+        env = "CASELOAD_GRPC_ADDR",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDR:PORT"
+    )]
+    pub grpc_addr: SocketAddr,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub writer: WriterOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub pool: PoolOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub keys: KeyOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub drain: DrainOptions,
+}
+
+/// The write path.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Write path")]
+pub struct WriterOptions {
+    /// Threads that write, with a connection to the database each
+    #[arg(long, env = "CASELOAD_WRITERS", default_value_t = 2, value_parser = at_least_one, value_name = "COUNT")]
+    pub writers: usize,
+
+    /// The most batches that share a statement and its transaction; 1 turns sharing off
+    #[arg(long, env = "CASELOAD_BATCHES_PER_STATEMENT", default_value_t = 32, value_parser = at_least_one, value_name = "COUNT")]
+    pub batches_per_statement: usize,
+
+    /// Let only batches of one tenant share a statement, for databases sharded by tenant
+    #[arg(long, env = "CASELOAD_ONE_TENANT_PER_STATEMENT")]
+    pub one_tenant_per_statement: bool,
+
+    /// The most batches that wait to be written; one more is refused as UNAVAILABLE
+    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 1024, value_parser = at_least_one, value_name = "COUNT")]
+    pub queue_length: usize,
+
+    /// The most batches of one tenant that wait; one more is refused as RESOURCE_EXHAUSTED
+    #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
+    pub tenant_queue_length: usize,
+}
+
+/// The connections to the database.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct PoolOptions {
+    /// Connections for all but the writers
+    #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = at_least_one, value_name = "COUNT")]
+    pub readers: usize,
+
+    /// How long to wait for a free connection
+    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = parse_duration, value_name = "DURATION")]
+    pub checkout_timeout: Duration,
+}
+
+/// The memory of keys.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "API keys")]
+pub struct KeyOptions {
+    /// How long a key that was looked up is remembered: the longest that a revoked key works on
+    #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
+    pub key_ttl: Duration,
+
+    /// How long a key that doesn't exist is remembered
+    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
+    pub unknown_key_ttl: Duration,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl ServerOptions {
+    pub(crate) fn pool_settings(&self) -> PoolSettings {
+        PoolSettings {
+            writers: self.writer.writers,
+            readers: self.pool.readers,
+            checkout_timeout: self.pool.checkout_timeout,
+        }
+    }
+
+    pub(crate) fn writer_settings(&self) -> WriterSettings {
+        WriterSettings {
+            threads: self.writer.writers,
+            batches_per_statement: self.writer.batches_per_statement,
+            one_tenant_per_statement: self.writer.one_tenant_per_statement,
+            queue_length: self.writer.queue_length,
+            queue_length_per_tenant: self.writer.tenant_queue_length,
+        }
+    }
+}

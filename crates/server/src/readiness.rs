@@ -1,0 +1,61 @@
+//! Tells callers, through `grpc.health.v1`, whether it makes sense to call.
+
+use std::time::Duration;
+
+use proto::tasks::v1::task_service_server::TaskServiceServer;
+use runtime::CancellationToken;
+use store::Database;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::service::Tasks;
+
+/// How often the database is asked whether it is there.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reports the service and the server as a whole as serving while the database answers and has
+/// the schema that this program needs; until the token is cancelled, then as not serving.
+pub(crate) async fn report(database: Database, health: HealthReporter, ending: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_ready = None;
+    loop {
+        let is_ready = tokio::select! {
+            () = ending.cancelled() => break,
+            is_ready = async { ticks.tick().await; is_ready(&database).await } => is_ready,
+        };
+        if was_ready != Some(is_ready) {
+            if is_ready {
+                tracing::info!("serving");
+            } else {
+                tracing::warn!("not serving: the database is away or its schema is not up to date");
+            }
+            set(&health, is_ready).await;
+            was_ready = Some(is_ready);
+        }
+    }
+    set(&health, false).await;
+}
+
+async fn is_ready(database: &Database) -> bool {
+    matches!(
+        timeout(PATIENCE, database.has_current_schema()).await,
+        Ok(Ok(true))
+    )
+}
+
+async fn set(health: &HealthReporter, is_ready: bool) {
+    let status = if is_ready {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
+    health.set_service_status("", status).await;
+    match is_ready {
+        true => health.set_serving::<TaskServiceServer<Tasks>>().await,
+        false => health.set_not_serving::<TaskServiceServer<Tasks>>().await,
+    }
+}
