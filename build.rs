@@ -13,17 +13,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../../build.rs");
 
     let mut compiler = protox::Compiler::new([ROOT])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(FILES)?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     // The set that reflection serves keeps its comments, so that a client's `describe` shows them.
-    fs::write(
-        out_dir.join("descriptor_set.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out_dir.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -23,12 +23,7 @@ impl ApiKey {
         for digit in digits.iter_mut().rev() {
             *digit = DIGITS[usize::from(divide_by_62(&mut bytes))];
         }
-        Self(
-            PREFIX
-                .chars()
-                .chain(digits.iter().map(|&digit| char::from(digit)))
-                .collect(),
-        )
+        Self(PREFIX.chars().chain(digits.iter().map(|&digit| char::from(digit))).collect())
     }
 
     /// Reads a key as a caller sends it.
@@ -111,38 +106,23 @@ mod tests {
         assert_eq!(least.expose(), format!("cl_{}", "0".repeat(43)));
         let mut one = [0; 32];
         one[31] = 63;
-        assert_eq!(
-            ApiKey::from_random_bytes(one).expose(),
-            format!("cl_{}11", "0".repeat(41))
-        );
+        assert_eq!(ApiKey::from_random_bytes(one).expose(), format!("cl_{}11", "0".repeat(41)));
     }
 
     #[test]
     fn hides_itself() {
         let key = ApiKey::from_random_bytes([7; 32]);
-        assert_eq!(
-            format!("{key:?} {:?}", key.digest()),
-            "ApiKey(redacted) KeyDigest(redacted)"
-        );
+        assert_eq!(format!("{key:?} {:?}", key.digest()), "ApiKey(redacted) KeyDigest(redacted)");
     }
 
     #[test]
     fn refuses_what_is_none() {
         let digits = "a".repeat(43);
-        for text in [
-            "",
-            "cl_",
-            "cl_a",
-            &digits,
-            &format!("CL_{digits}"),
-            &format!("cl_{digits}a"),
-        ] {
+        for text in ["", "cl_", "cl_a", &digits, &format!("CL_{digits}"), &format!("cl_{digits}a")]
+        {
             assert_eq!(ApiKey::parse(text), Err(MalformedKey), "{text}");
         }
-        assert_eq!(
-            ApiKey::parse(&format!("cl_{}é", "a".repeat(41))),
-            Err(MalformedKey)
-        );
+        assert_eq!(ApiKey::parse(&format!("cl_{}é", "a".repeat(41))), Err(MalformedKey));
     }
 
     proptest! {

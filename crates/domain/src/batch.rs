@@ -54,21 +54,12 @@ impl TaskBatch {
         let mut faults = Vec::new();
         let case = CaseId::new(case_id);
         if case.is_none() {
-            faults.push(Fault {
-                place: Place::CaseId,
-                reason: Reason::NotPositive,
-            });
+            faults.push(Fault { place: Place::CaseId, reason: Reason::NotPositive });
         }
         match tasks.len() {
-            0 => faults.push(Fault {
-                place: Place::Tasks,
-                reason: Reason::Required,
-            }),
+            0 => faults.push(Fault { place: Place::Tasks, reason: Reason::Required }),
             1..=Self::MAX_TASKS => {}
-            _ => faults.push(Fault {
-                place: Place::Tasks,
-                reason: Reason::TooMany,
-            }),
+            _ => faults.push(Fault { place: Place::Tasks, reason: Reason::TooMany }),
         }
         let tasks = tasks
             .take(Self::MAX_TASKS)
@@ -114,33 +105,18 @@ impl NewTask {
         }
         let mut assignments: Vec<Assignment> =
             Vec::with_capacity(draft.assignee_emails.len().min(TaskBatch::MAX_EMAILS));
-        for (place, email) in draft
-            .assignee_emails
-            .into_iter()
-            .take(TaskBatch::MAX_EMAILS)
-            .enumerate()
+        for (place, email) in
+            draft.assignee_emails.into_iter().take(TaskBatch::MAX_EMAILS).enumerate()
         {
             match Email::parse(email) {
                 // At most 50: comparing them all is quicker than hashing them.
                 Ok(email) if assignments.iter().any(|earlier| earlier.email == email) => {}
-                Ok(email) => assignments.push(Assignment {
-                    email,
-                    index: place,
-                }),
-                Err(reason) => note(
-                    Place::AssigneeEmail {
-                        task: index,
-                        email: place,
-                    },
-                    reason,
-                ),
+                Ok(email) => assignments.push(Assignment { email, index: place }),
+                Err(reason) => note(Place::AssigneeEmail { task: index, email: place }, reason),
             }
         }
         let description = description?;
-        (faults.len() == faults_before).then_some(Self {
-            description,
-            assignments,
-        })
+        (faults.len() == faults_before).then_some(Self { description, assignments })
     }
 }
 
@@ -176,27 +152,18 @@ mod tests {
     #[test]
     fn takes_50_emails_a_task_and_counts_one_given_twice_once() {
         let emails = |n| vec!["a@b".to_owned(); n];
-        let task = |n| TaskDraft {
-            description: "a".to_owned(),
-            assignee_emails: emails(n),
-        };
+        let task = |n| TaskDraft { description: "a".to_owned(), assignee_emails: emails(n) };
         let batch = TaskBatch::parse(1, vec![task(50)].into_iter()).unwrap();
         assert_eq!(batch.tasks()[0].assignments.len(), 1);
-        assert_eq!(
-            faults(1, vec![task(51)]),
-            ["tasks[0].assignee_emails TOO_MANY"]
-        );
+        assert_eq!(faults(1, vec![task(51)]), ["tasks[0].assignee_emails TOO_MANY"]);
     }
 
     #[test]
     fn keeps_the_first_place_of_an_email() {
         let tasks = vec![draft("a", &["b@x", "A@X", "a@x", "B@x", "c@x"])];
         let batch = TaskBatch::parse(1, tasks.into_iter()).unwrap();
-        let kept: Vec<_> = batch.tasks()[0]
-            .assignments
-            .iter()
-            .map(|a| (a.email.as_str(), a.index))
-            .collect();
+        let kept: Vec<_> =
+            batch.tasks()[0].assignments.iter().map(|a| (a.email.as_str(), a.index)).collect();
         assert_eq!(kept, [("b@x", 0), ("a@x", 1), ("c@x", 4)]);
     }
 
@@ -223,14 +190,8 @@ mod tests {
     }
 
     fn any_draft() -> impl Strategy<Value = TaskDraft> {
-        (
-            any::<String>(),
-            vec(prop_oneof!["[a-cA-C]@[xX]", any::<String>()], 0..60),
-        )
-            .prop_map(|(description, assignee_emails)| TaskDraft {
-                description,
-                assignee_emails,
-            })
+        (any::<String>(), vec(prop_oneof!["[a-cA-C]@[xX]", any::<String>()], 0..60))
+            .prop_map(|(description, assignee_emails)| TaskDraft { description, assignee_emails })
     }
 
     proptest! {

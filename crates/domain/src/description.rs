@@ -57,10 +57,7 @@ mod tests {
 
     #[test]
     fn is_trimmed_of_unicode_white_space() {
-        assert_eq!(
-            parse(" \t\u{2003}call them\u{a0}\n"),
-            Ok("call them".to_owned())
-        );
+        assert_eq!(parse(" \t\u{2003}call them\u{a0}\n"), Ok("call them".to_owned()));
         assert_eq!(parse("\u{2003}\n"), Err(Reason::Required));
         assert_eq!(parse(""), Err(Reason::Required));
     }

@@ -70,30 +70,13 @@ mod tests {
 
     #[test]
     fn folds_case_beyond_ascii() {
-        assert_eq!(
-            parse("User1@Example.COM"),
-            Ok("user1@example.com".to_owned())
-        );
-        assert_eq!(
-            parse("JÜRGEN@BÜCHER.example"),
-            Ok("jürgen@bücher.example".to_owned())
-        );
+        assert_eq!(parse("User1@Example.COM"), Ok("user1@example.com".to_owned()));
+        assert_eq!(parse("JÜRGEN@BÜCHER.example"), Ok("jürgen@bücher.example".to_owned()));
     }
 
     #[test]
     fn tells_a_slip_from_an_address() {
-        for slip in [
-            "",
-            "@",
-            "a@",
-            "@b",
-            "a",
-            "a b@c",
-            " a@b",
-            "a@b\n",
-            "a@b\0",
-            "a\u{a0}b@c",
-        ] {
+        for slip in ["", "@", "a@", "@b", "a", "a b@c", " a@b", "a@b\n", "a@b\0", "a\u{a0}b@c"] {
             assert_eq!(parse(slip), Err(Reason::InvalidEmail), "{slip:?}");
         }
         for address in ["a@b", "\"a@b\"@c", "a+tag@b.c", "o'hara@example.com"] {

@@ -122,11 +122,7 @@ impl Faults {
     /// The faults, where there is one.
     #[must_use]
     pub fn new(faults: Vec<Fault>) -> Option<Self> {
-        if faults.is_empty() {
-            None
-        } else {
-            Some(Self(faults))
-        }
+        if faults.is_empty() { None } else { Some(Self(faults)) }
     }
 
     /// Each fault, in order.

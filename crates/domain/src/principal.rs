@@ -69,9 +69,7 @@ impl Scopes {
 
     /// The scopes in the set, in a fixed order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL
-            .into_iter()
-            .filter(move |scope| self.contains(*scope))
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 }
 
@@ -98,11 +96,7 @@ impl Principal {
     /// # Errors
     /// [`Error::MissingScope`] for who has it not.
     pub fn require(&self, scope: Scope) -> Result<(), Error> {
-        if self.scopes.contains(scope) {
-            Ok(())
-        } else {
-            Err(Error::MissingScope(scope))
-        }
+        if self.scopes.contains(scope) { Ok(()) } else { Err(Error::MissingScope(scope)) }
     }
 }
 

@@ -38,13 +38,7 @@ pub(crate) async fn read<T: DeserializeOwned>(
     }
     let bytes = axum::body::to_bytes(body, MAX_BYTES)
         .await
-        .map_err(|error| {
-            if is_over_limit(&error) {
-                too_large()
-            } else {
-                broken_off()
-            }
-        })?;
+        .map_err(|error| if is_over_limit(&error) { too_large() } else { broken_off() })?;
     serde_json::from_slice::<Object<T>>(&bytes)
         .map(|Object(value)| value)
         .map_err(|error| fault::<T>(&bytes, &error))
@@ -55,12 +49,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     let (Some(content_type), None) = (types.next(), types.next()) else {
         return false;
     };
-    let essence = content_type
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
+    let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
@@ -83,20 +72,12 @@ fn unsupported_media_type() -> Problem {
 }
 
 fn too_large() -> Problem {
-    Problem::new(
-        Code::OutOfRange,
-        "BODY_TOO_LARGE",
-        "the body must not exceed 1 MiB",
-    )
-    .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    Problem::new(Code::OutOfRange, "BODY_TOO_LARGE", "the body must not exceed 1 MiB")
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn broken_off() -> Problem {
-    Problem::new(
-        Code::InvalidArgument,
-        "BODY_INCOMPLETE",
-        "the body ended before its end",
-    )
+    Problem::new(Code::InvalidArgument, "BODY_INCOMPLETE", "the body ended before its end")
 }
 
 /// What is wrong with a body that could not be read, and where. It is read a second time for
@@ -109,11 +90,7 @@ fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Proble
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, Object<T>>(&mut json) else {
         // Not reached: the first reading failed.
-        return Problem::new(
-            Code::InvalidArgument,
-            "INVALID_JSON",
-            "the body is not JSON",
-        );
+        return Problem::new(Code::InvalidArgument, "INVALID_JSON", "the body is not JSON");
     };
     let message = error.inner().to_string();
     let mut pointer = pointer(error.path());
@@ -133,11 +110,7 @@ fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Proble
         details: reason.to_owned(),
         pointer: Some(shorten(&pointer)),
     };
-    Problem::with_items(
-        Code::InvalidArgument,
-        "1 fault; no task was created",
-        vec![item],
-    )
+    Problem::with_items(Code::InvalidArgument, "1 fault; no task was created", vec![item])
 }
 
 fn shorten(message: &str) -> String {
@@ -184,27 +157,15 @@ mod tests {
             (r#"{"tasks":{"0":1}}"#, "WRONG_TYPE", "/tasks"),
             (r#"{"tasks":[["a",[]]]}"#, "WRONG_TYPE", "/tasks/0"),
             (r#"{"tasks":[{},null]}"#, "WRONG_TYPE", "/tasks/1"),
-            (
-                r#"{"tasks":[{"description":5}]}"#,
-                "WRONG_TYPE",
-                "/tasks/0/description",
-            ),
+            (r#"{"tasks":[{"description":5}]}"#, "WRONG_TYPE", "/tasks/0/description"),
             (
                 r#"{"tasks":[{"assignee_emails":["a@b","c@d",1]}]}"#,
                 "WRONG_TYPE",
                 "/tasks/0/assignee_emails/2",
             ),
-            (
-                r#"{"tasks":[{"assignee_emails":"a@b"}]}"#,
-                "WRONG_TYPE",
-                "/tasks/0/assignee_emails",
-            ),
+            (r#"{"tasks":[{"assignee_emails":"a@b"}]}"#, "WRONG_TYPE", "/tasks/0/assignee_emails"),
             (r#"{"task":[]}"#, "UNKNOWN_MEMBER", "/task"),
-            (
-                r#"{"tasks":[{"a~/b":1}]}"#,
-                "UNKNOWN_MEMBER",
-                "/tasks/0/a~0~1b",
-            ),
+            (r#"{"tasks":[{"a~/b":1}]}"#, "UNKNOWN_MEMBER", "/tasks/0/a~0~1b"),
             (r#"{"tasks":[],"tasks":[]}"#, "DUPLICATE_MEMBER", "/tasks"),
             (
                 r#"{"tasks":[{"description":"a","description":"b"}]}"#,
@@ -235,11 +196,7 @@ mod tests {
             b"{'tasks':[]}",
         ] {
             let (reason, pointer) = fault_of(body);
-            assert_eq!(
-                (reason.as_str(), pointer),
-                ("INVALID_JSON", None),
-                "{body:?}"
-            );
+            assert_eq!((reason.as_str(), pointer), ("INVALID_JSON", None), "{body:?}");
         }
         assert_eq!(fault_of(deep.as_bytes()).0, "WRONG_TYPE");
         assert_eq!(fault_of(deep_member.as_bytes()).0, "UNKNOWN_MEMBER");
@@ -249,9 +206,7 @@ mod tests {
     fn a_long_quotation_is_cut() {
         let body = format!(r#"{{"{}":1}}"#, "é".repeat(10_000));
         let error = serde_json::from_slice::<Object<CreateTasks>>(body.as_bytes()).unwrap_err();
-        let item = fault::<CreateTasks>(body.as_bytes(), &error)
-            .into_items()
-            .remove(0);
+        let item = fault::<CreateTasks>(body.as_bytes(), &error).into_items().remove(0);
         assert!(item.message.chars().count() <= MAX_MESSAGE_CHARS + 1);
         assert!(item.pointer.unwrap().chars().count() <= MAX_MESSAGE_CHARS + 1);
     }

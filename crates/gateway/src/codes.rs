@@ -36,11 +36,7 @@ pub(crate) fn meaning(code: Code) -> Meaning {
     };
     // 499 is in no RFC, but a status all the same.
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Meaning {
-        name,
-        status,
-        title,
-    }
+    Meaning { name, status, title }
 }
 
 #[cfg(test)]

@@ -16,16 +16,11 @@ pub(crate) fn to_request(case_id: i64, body: dto::CreateTasks) -> v1::BatchCreat
         description: task.description,
         assignee_emails: task.assignee_emails,
     });
-    v1::BatchCreateTasksRequest {
-        case_id,
-        tasks: tasks.collect(),
-    }
+    v1::BatchCreateTasksRequest { case_id, tasks: tasks.collect() }
 }
 
 pub(crate) fn to_body(response: v1::BatchCreateTasksResponse) -> dto::CreatedTasks {
-    dto::CreatedTasks {
-        tasks: response.tasks.into_iter().map(to_task).collect(),
-    }
+    dto::CreatedTasks { tasks: response.tasks.into_iter().map(to_task).collect() }
 }
 
 fn to_task(task: v1::Task) -> dto::Task {
@@ -77,9 +72,7 @@ pub(crate) fn to_problem(failure: Failure) -> Problem {
 }
 
 fn from_status(status: &Status) -> Problem {
-    let violations = status
-        .get_details_bad_request()
-        .map_or(Vec::new(), |b| b.field_violations);
+    let violations = status.get_details_bad_request().map_or(Vec::new(), |b| b.field_violations);
     if !violations.is_empty() {
         let items = violations.into_iter().map(to_item).collect();
         return Problem::with_items(status.code(), status.message(), items);
@@ -93,10 +86,7 @@ fn from_status(status: &Status) -> Problem {
             "the service refused the call without a reason",
         ),
     };
-    match status
-        .get_details_retry_info()
-        .and_then(|info| info.retry_delay)
-    {
+    match status.get_details_retry_info().and_then(|info| info.retry_delay) {
         // Whole seconds (RFC 9110, 10.2.3), and not too early.
         Some(delay) => {
             problem.with_header(RETRY_AFTER, delay.as_millis().div_ceil(1000).to_string())
@@ -120,9 +110,7 @@ fn to_pointer(field: &str) -> Option<String> {
     if field == "case_id" {
         return None;
     }
-    let steps = field
-        .split(['.', '['])
-        .map(|step| step.trim_end_matches(']'));
+    let steps = field.split(['.', '[']).map(|step| step.trim_end_matches(']'));
     Some(steps.flat_map(|step| ["/", step]).collect())
 }
 
@@ -135,10 +123,7 @@ mod tests {
         let table = [
             ("tasks", "/tasks"),
             ("tasks[0].description", "/tasks/0/description"),
-            (
-                "tasks[24].assignee_emails[49]",
-                "/tasks/24/assignee_emails/49",
-            ),
+            ("tasks[24].assignee_emails[49]", "/tasks/24/assignee_emails/49"),
         ];
         for (field, pointer) in table {
             assert_eq!(to_pointer(field).as_deref(), Some(pointer));
@@ -148,10 +133,7 @@ mod tests {
 
     #[test]
     fn times_are_cut_to_whole_seconds() {
-        let time = Timestamp {
-            seconds: 1_711_381_239,
-            nanos: 999_999_999,
-        };
+        let time = Timestamp { seconds: 1_711_381_239, nanos: 999_999_999 };
         assert_eq!(to_whole_seconds(Some(time)), "2024-03-25T15:40:39Z");
     }
 }

@@ -3,7 +3,7 @@
 use std::{future::IntoFuture as _, io, net::SocketAddr};
 
 use axum::serve::ListenerExt as _;
-use runtime::CancellationToken;
+use runtime::{CancellationToken, shutdown::DrainOptions};
 use tokio::net::TcpListener;
 
 use crate::{GatewayOptions, Upstream, routes, upstream::Client};
@@ -11,7 +11,6 @@ use crate::{GatewayOptions, Upstream, routes, upstream::Client};
 /// A gateway that has its socket.
 #[derive(Debug)]
 pub struct Gateway {
-    options: GatewayOptions,
     listener: TcpListener,
     local_addr: SocketAddr,
     client: Client,
@@ -38,18 +37,13 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError::Bind`].
-    pub async fn bind(options: GatewayOptions, upstream: &Upstream) -> Result<Self, StartError> {
+    pub async fn bind(options: &GatewayOptions, upstream: &Upstream) -> Result<Self, StartError> {
         let addr = options.http_addr;
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(upstream, options.upstream_timeout);
-        Ok(Self {
-            options,
-            listener,
-            local_addr,
-            client,
-        })
+        Ok(Self { listener, local_addr, client })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -62,18 +56,18 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError::Serve`].
-    pub async fn run(self, ending: CancellationToken) -> Result<(), StartError> {
+    pub async fn run(
+        self,
+        drain: DrainOptions,
+        ending: CancellationToken,
+    ) -> Result<(), StartError> {
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection keeps Nagle's algorithm");
             }
         });
         let serving = axum::serve(listener, routes::router(self.client, ending.clone()))
-            .with_graceful_shutdown(self.options.drain.accepting(ending.clone()));
-        self.options
-            .drain
-            .capped(ending, serving.into_future())
-            .await
-            .map_err(StartError::Serve)
+            .with_graceful_shutdown(drain.accepting(ending.clone()));
+        drain.capped(ending, serving.into_future()).await.map_err(StartError::Serve)
     }
 }

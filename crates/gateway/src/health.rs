@@ -1,11 +1,8 @@
 //! Asks a gateway whether it is ready, for containers that have no HTTP client of their own.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
+use runtime::address::reachable;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -29,14 +26,4 @@ pub async fn check(addr: SocketAddr) -> io::Result<bool> {
         Ok(start == READY)
     };
     timeout(PATIENCE, ask).await?
-}
-
-/// A server that listens everywhere is reached on loopback.
-fn reachable(mut addr: SocketAddr) -> SocketAddr {
-    match addr.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    addr
 }

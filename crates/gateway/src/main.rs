@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use runtime::{
     CancellationToken, command_line,
     logs::{self, LogOptions},
-    shutdown,
+    shutdown::{self, DrainOptions},
 };
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
@@ -34,6 +34,9 @@ struct Cli {
     gateway: GatewayOptions,
 
     #[command(flatten)]
+    drain: DrainOptions,
+
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -51,7 +54,7 @@ async fn main() -> ExitCode {
     };
     logs::start(&cli.log);
     let outcome = match cli.command {
-        None => serve(cli.gateway, &cli.upstream).await,
+        None => serve(&cli).await,
         Some(Command::Health) => return health(&cli.gateway).await,
     };
     match outcome {
@@ -60,12 +63,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(options: GatewayOptions, upstream: &Upstream) -> Result<(), Box<dyn Error>> {
+async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let ending = CancellationToken::new();
     shutdown::on_signal(ending.clone())?;
-    let gateway = Gateway::bind(options, upstream).await?;
-    tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
-    Ok(gateway.run(ending).await?)
+    let gateway = Gateway::bind(&cli.gateway, &cli.upstream).await?;
+    tracing::info!(addr = %gateway.local_addr(), upstream = %cli.upstream, "serving REST");
+    Ok(gateway.run(cli.drain, ending).await?)
 }
 
 async fn health(options: &GatewayOptions) -> ExitCode {

@@ -5,7 +5,6 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use clap::Args;
 use http::Uri;
 use humantime::parse_duration;
-use runtime::shutdown::DrainOptions;
 
 /// How the gateway is configured.
 #[derive(Args, Clone, Debug)]
@@ -22,10 +21,6 @@ pub struct GatewayOptions {
     /// How long a call to the server may take
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub upstream_timeout: Duration,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub drain: DrainOptions,
 }
 
 /// Where the gRPC server is: `http://host:port`.
@@ -49,15 +44,9 @@ impl FromStr for Upstream {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let uri: Uri = text.parse().map_err(|_| MalformedUpstream)?;
         let is_plain = uri.scheme_str() == Some("http")
-            && uri
-                .authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
             && uri.path_and_query().is_none_or(|path| path == "/");
-        if is_plain {
-            Ok(Self(uri))
-        } else {
-            Err(MalformedUpstream)
-        }
+        if is_plain { Ok(Self(uri)) } else { Err(MalformedUpstream) }
     }
 }
 
@@ -67,21 +56,12 @@ mod tests {
 
     #[test]
     fn an_upstream_is_a_plain_http_origin() {
-        for text in [
-            "http://127.0.0.1:50051",
-            "http://server:50051/",
-            "http://[::1]:1",
-        ] {
+        for text in ["http://127.0.0.1:50051", "http://server:50051/", "http://[::1]:1"] {
             assert!(text.parse::<Upstream>().is_ok(), "{text}");
         }
-        for text in [
-            "",
-            "server:50051",
-            "https://a:1",
-            "http://a:1/b",
-            "http://me:pw@a:1",
-            "http://",
-        ] {
+        for text in
+            ["", "server:50051", "https://a:1", "http://a:1/b", "http://me:pw@a:1", "http://"]
+        {
             assert!(text.parse::<Upstream>().is_err(), "{text}");
         }
     }

@@ -46,11 +46,7 @@ impl Problem {
     /// reason.
     pub(crate) fn new(code: Code, reason: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let item = Item {
-            message: detail.clone(),
-            details: reason.to_owned(),
-            pointer: None,
-        };
+        let item = Item { message: detail.clone(), details: reason.to_owned(), pointer: None };
         Self::with_items(code, detail, vec![item])
     }
 
@@ -61,14 +57,7 @@ impl Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Self {
-            code,
-            status,
-            title,
-            detail: detail.into(),
-            errors,
-            headers,
-        }
+        Self { code, status, title, detail: detail.into(), errors, headers }
     }
 
     #[cfg(test)]

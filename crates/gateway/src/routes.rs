@@ -32,9 +32,7 @@ struct Context {
 pub(crate) fn router(client: Client, ending: CancellationToken) -> Router {
     let layers = ServiceBuilder::new()
         .map_request(request_id::drop_unusable)
-        .layer(request_id::SetRequestIdLayer::x_request_id(
-            request_id::MakeRequestUuid,
-        ))
+        .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(request_log::span)
@@ -47,10 +45,7 @@ pub(crate) fn router(client: Client, ending: CancellationToken) -> Router {
         .layer(request_id::PropagateRequestIdLayer::x_request_id())
         .layer(middleware::from_fn(problem::render));
     Router::new()
-        .route(
-            "/api/v2/cases/{case_id}/tasks/batch",
-            post(batch_create_tasks),
-        )
+        .route("/api/v2/cases/{case_id}/tasks/batch", post(batch_create_tasks))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .fallback(no_route)
@@ -65,16 +60,11 @@ async fn batch_create_tasks(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let case_id = case_id
-        .ok()
-        .and_then(|Path(id)| to_case_id(&id))
-        .ok_or_else(no_such_case)?;
+    let case_id = case_id.ok().and_then(|Path(id)| to_case_id(&id)).ok_or_else(no_such_case)?;
     let body = body::read(&headers, body).await?;
     let request = convert::to_request(case_id, body);
-    let response = client
-        .batch_create_tasks(&headers, request)
-        .await
-        .map_err(convert::to_problem)?;
+    let response =
+        client.batch_create_tasks(&headers, request).await.map_err(convert::to_problem)?;
     Ok((StatusCode::CREATED, Json(convert::to_body(response))).into_response())
 }
 
@@ -90,38 +80,22 @@ async fn readyz(
     if !ending.is_cancelled() && client.is_serving().await {
         Ok(Json(json!({"status": "ready"})))
     } else {
-        Err(Problem::new(
-            Code::Unavailable,
-            "NOT_READY",
-            "the service is not ready",
-        ))
+        Err(Problem::new(Code::Unavailable, "NOT_READY", "the service is not ready"))
     }
 }
 
 async fn no_route() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "ROUTE_NOT_FOUND",
-        "there is nothing at this path",
-    )
+    Problem::new(Code::NotFound, "ROUTE_NOT_FOUND", "there is nothing at this path")
 }
 
 /// axum adds the `Allow` header.
 async fn no_method() -> Problem {
-    Problem::new(
-        Code::Unimplemented,
-        "METHOD_NOT_ALLOWED",
-        "this path does not take this method",
-    )
-    .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    Problem::new(Code::Unimplemented, "METHOD_NOT_ALLOWED", "this path does not take this method")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 fn no_such_case() -> Problem {
-    Problem::new(
-        Code::NotFound,
-        "CASE_NOT_FOUND",
-        "a case's id is a positive integer",
-    )
+    Problem::new(Code::NotFound, "CASE_NOT_FOUND", "a case's id is a positive integer")
 }
 
 /// Ids are written in one way only: decimal digits, no sign, no leading zero.
@@ -138,19 +112,8 @@ mod tests {
     fn a_case_id_is_a_plain_positive_int64() {
         assert_eq!(to_case_id("1"), Some(1));
         assert_eq!(to_case_id("9223372036854775807"), Some(i64::MAX));
-        for text in [
-            "",
-            "0",
-            "01",
-            "+1",
-            "-1",
-            "1.0",
-            "1e3",
-            "a",
-            "9223372036854775808",
-            "١",
-            " 1",
-        ] {
+        for text in ["", "0", "01", "+1", "-1", "1.0", "1e3", "a", "9223372036854775808", "١", " 1"]
+        {
             assert_eq!(to_case_id(text), None, "{text:?}");
         }
     }

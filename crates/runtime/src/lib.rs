@@ -1,5 +1,6 @@
 //! What Caseload's processes share: command lines, logs, request ids, and the way they end.
 
+pub mod address;
 pub mod command_line;
 pub mod logs;
 pub mod request_id;

@@ -14,12 +14,7 @@ pub struct LogOptions {
     pub log_level: String,
 
     /// How a line of the log looks
-    #[arg(
-        long,
-        env = "CASELOAD_LOG_FORMAT",
-        default_value = "auto",
-        global = true
-    )]
+    #[arg(long, env = "CASELOAD_LOG_FORMAT", default_value = "auto", global = true)]
     pub log_format: LogFormat,
 }
 
@@ -52,13 +47,9 @@ pub fn start(options: &LogOptions) {
     let lines = fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(EnvFilter::new(&options.log_level));
     let started = if as_json {
-        registry
-            .with(lines.json().flatten_event(true).with_span_list(false))
-            .try_init()
+        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
     } else {
-        registry
-            .with(lines.with_ansi(is_terminal).with_target(false))
-            .try_init()
+        registry.with(lines.with_ansi(is_terminal).with_target(false)).try_init()
     };
     if started.is_err() {
         tracing::debug!("logging was started before");

@@ -32,10 +32,7 @@ pub fn drop_unusable<B>(mut request: Request<B>) -> Request<B> {
 /// The id of a request that came through the layers of this module; empty for one that didn't.
 #[must_use]
 pub fn of(extensions: &http::Extensions) -> &str {
-    extensions
-        .get::<RequestId>()
-        .and_then(|id| id.header_value().to_str().ok())
-        .unwrap_or_default()
+    extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -43,12 +40,8 @@ mod tests {
     use super::*;
 
     fn kept(ids: &[&str]) -> bool {
-        let request = ids
-            .iter()
-            .fold(Request::builder(), |r, id| r.header(HEADER, *id));
-        drop_unusable(request.body(()).unwrap())
-            .headers()
-            .contains_key(HEADER)
+        let request = ids.iter().fold(Request::builder(), |r, id| r.header(HEADER, *id));
+        drop_unusable(request.body(()).unwrap()).headers().contains_key(HEADER)
     }
 
     #[test]

@@ -40,10 +40,7 @@ mod tests {
     fn takes_a_key_in_its_one_form() {
         let good = ApiKey::from_random_bytes([3; 32]);
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            assert_eq!(
-                read(&[&format!("{scheme} {}", good.expose())]),
-                Ok(good.clone())
-            );
+            assert_eq!(read(&[&format!("{scheme} {}", good.expose())]), Ok(good.clone()));
         }
         let key = good.expose();
         assert_eq!(read(&[]), Err(AuthFault::Missing));
@@ -67,9 +64,6 @@ mod tests {
             assert_eq!(read(&[text]), Err(AuthFault::Malformed), "{text:?}");
         }
         assert_eq!(read(&["Bearer hunter2"]), Err(AuthFault::InvalidKey));
-        assert_eq!(
-            read(&[&format!("Bearer {key}x")]),
-            Err(AuthFault::InvalidKey)
-        );
+        assert_eq!(read(&[&format!("Bearer {key}x")]), Err(AuthFault::InvalidKey));
     }
 }

@@ -17,9 +17,7 @@ pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch
 
 /// The response that hands the created tasks over.
 pub(crate) fn to_response(tasks: Vec<Task>) -> v1::BatchCreateTasksResponse {
-    v1::BatchCreateTasksResponse {
-        tasks: tasks.into_iter().map(to_task).collect(),
-    }
+    v1::BatchCreateTasksResponse { tasks: tasks.into_iter().map(to_task).collect() }
 }
 
 fn to_task(task: Task) -> v1::Task {

@@ -15,9 +15,7 @@ pub(crate) async fn within<T>(
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     match grpc_timeout(metadata) {
-        Some(limit) => timeout(limit, call)
-            .await
-            .unwrap_or(Err(Error::DeadlineExceeded)),
+        Some(limit) => timeout(limit, call).await.unwrap_or(Err(Error::DeadlineExceeded)),
         None => call.await,
     }
 }
@@ -60,17 +58,7 @@ mod tests {
         assert_eq!(read("5m"), Some(Duration::from_millis(5)));
         assert_eq!(read("6u"), Some(Duration::from_micros(6)));
         assert_eq!(read("7n"), Some(Duration::from_nanos(7)));
-        for text in [
-            "",
-            "S",
-            "5",
-            "123456789S",
-            "-1S",
-            "+1S",
-            "1.5S",
-            "1s",
-            "1 S",
-        ] {
+        for text in ["", "S", "5", "123456789S", "-1S", "+1S", "1.5S", "1s", "1 S"] {
             assert_eq!(read(text), None, "{text:?}");
         }
         assert_eq!(grpc_timeout(&MetadataMap::new()), None);

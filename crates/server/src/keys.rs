@@ -25,19 +25,10 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(database: Database, options: &KeyOptions) -> Self {
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(options.key_ttl)
-            .build();
-        let unknown = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(options.unknown_key_ttl)
-            .build();
-        Self {
-            database,
-            known,
-            unknown,
-        }
+        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(options.key_ttl).build();
+        let unknown =
+            Cache::builder().max_capacity(REMEMBERED).time_to_live(options.unknown_key_ttl).build();
+        Self { database, known, unknown }
     }
 
     /// Who makes the call with this metadata.
@@ -81,11 +72,7 @@ impl Keys {
     }
 
     async fn look_up(&self, digest: KeyDigest) -> Result<Arc<Key>, Miss> {
-        self.database
-            .find_key(digest)
-            .await?
-            .map(Arc::new)
-            .ok_or(Miss::Unknown)
+        self.database.find_key(digest).await?.map(Arc::new).ok_or(Miss::Unknown)
     }
 }
 

@@ -3,6 +3,7 @@
 mod bearer;
 mod convert;
 mod deadline;
+mod health;
 mod keys;
 mod options;
 mod readiness;
@@ -10,5 +11,6 @@ mod server;
 mod service;
 mod status;
 
+pub use health::is_serving;
 pub use options::{KeyOptions, PoolOptions, ServerOptions, WriterOptions};
 pub use server::{Server, StartError};

@@ -4,7 +4,6 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use humantime::parse_duration;
-use runtime::shutdown::DrainOptions;
 use store::{PoolSettings, WriterSettings};
 
 /// How the server is configured.
@@ -30,10 +29,6 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub keys: KeyOptions,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub drain: DrainOptions,
 }
 
 /// The write path.

@@ -41,18 +41,11 @@ pub(crate) async fn report(database: Database, health: HealthReporter, ending: C
 }
 
 async fn is_ready(database: &Database) -> bool {
-    matches!(
-        timeout(PATIENCE, database.has_current_schema()).await,
-        Ok(Ok(true))
-    )
+    matches!(timeout(PATIENCE, database.has_current_schema()).await, Ok(Ok(true)))
 }
 
 async fn set(health: &HealthReporter, is_ready: bool) {
-    let status = if is_ready {
-        ServingStatus::Serving
-    } else {
-        ServingStatus::NotServing
-    };
+    let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
     health.set_service_status("", status).await;
     match is_ready {
         true => health.set_serving::<TaskServiceServer<Tasks>>().await,

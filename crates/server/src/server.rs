@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use proto::tasks::v1::task_service_server::TaskServiceServer;
-use runtime::{CancellationToken, request_id, request_log};
+use runtime::{CancellationToken, request_id, request_log, shutdown::DrainOptions};
 use store::{Database, DatabaseUrl, TaskWriter};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -64,13 +64,7 @@ impl Server {
         let writer =
             TaskWriter::start(&database, options.writer_settings()).map_err(StartError::Writers)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        Ok(Self {
-            options,
-            incoming,
-            local_addr,
-            database,
-            writer,
-        })
+        Ok(Self { options, incoming, local_addr, database, writer })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -84,32 +78,27 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError::Reflection`] and [`StartError::Transport`].
-    pub async fn run(self, ending: CancellationToken) -> Result<(), StartError> {
+    pub async fn run(
+        self,
+        drain: DrainOptions,
+        ending: CancellationToken,
+    ) -> Result<(), StartError> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        health
-            .set_service_status("", tonic_health::ServingStatus::NotServing)
-            .await;
+        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         health.set_not_serving::<TaskServiceServer<Tasks>>().await;
-        let reporter = tokio::spawn(readiness::report(
-            self.database.clone(),
-            health,
-            ending.clone(),
-        ));
+        let reporter =
+            tokio::spawn(readiness::report(self.database.clone(), health, ending.clone()));
 
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let tasks = Tasks {
-            keys: Keys::new(self.database, &self.options.keys),
-            writer: self.writer,
-        };
+        let tasks =
+            Tasks { keys: Keys::new(self.database, &self.options.keys), writer: self.writer };
         let layers = ServiceBuilder::new()
             .map_request(request_id::drop_unusable)
-            .layer(request_id::SetRequestIdLayer::x_request_id(
-                request_id::MakeRequestUuid,
-            ))
+            .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
             .layer(
                 TraceLayer::new_for_grpc()
                     .make_span_with(request_log::span)
@@ -128,11 +117,8 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
-            .serve_with_incoming_shutdown(
-                self.incoming,
-                self.options.drain.accepting(ending.clone()),
-            );
-        self.options.drain.capped(ending, serving).await?;
+            .serve_with_incoming_shutdown(self.incoming, drain.accepting(ending.clone()));
+        drain.capped(ending, serving).await?;
         reporter.abort();
         Ok(())
     }

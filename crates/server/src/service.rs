@@ -23,15 +23,13 @@ impl TaskService for Tasks {
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        deadline::within(&metadata, self.batch_create(&metadata, message))
-            .await
-            .map_or_else(
-                |error| {
-                    log(&error);
-                    Err(status::from_error(&error))
-                },
-                |response| Ok(Response::new(response)),
-            )
+        deadline::within(&metadata, self.batch_create(&metadata, message)).await.map_or_else(
+            |error| {
+                log(&error);
+                Err(status::from_error(&error))
+            },
+            |response| Ok(Response::new(response)),
+        )
     }
 }
 

@@ -22,11 +22,7 @@ type Row = (i64, String, PgTimestamp);
 
 impl From<Row> for Case {
     fn from((id, name, created_at): Row) -> Self {
-        Self {
-            id,
-            name,
-            created_at: from_postgres(created_at),
-        }
+        Self { id, name, created_at: from_postgres(created_at) }
     }
 }
 

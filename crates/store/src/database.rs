@@ -58,9 +58,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] where there's none within the checkout time-out. Blocks until then.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        self.pool
-            .get()
-            .map_err(|error| Error::Unavailable(error.into()))
+        self.pool.get().map_err(|error| Error::Unavailable(error.into()))
     }
 
     /// Runs a query off the async threads. The connection is taken there too, since waiting for
@@ -73,13 +71,10 @@ impl Database {
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         // As many threads as connections: others wait here, where waiting costs nothing.
-        let permit = timeout(
-            self.checkout_timeout,
-            Arc::clone(&self.reads).acquire_owned(),
-        )
-        .await
-        .map_err(|elapsed| Error::Unavailable(elapsed.into()))?
-        .map_err(|closed| Error::Internal(closed.into()))?;
+        let permit = timeout(self.checkout_timeout, Arc::clone(&self.reads).acquire_owned())
+            .await
+            .map_err(|elapsed| Error::Unavailable(elapsed.into()))?
+            .map_err(|closed| Error::Internal(closed.into()))?;
         let database = self.clone();
         spawn_blocking(move || {
             let _permit = permit;

@@ -48,15 +48,7 @@ impl Key {
     }
 }
 
-type Row = (
-    i64,
-    i64,
-    String,
-    Vec<String>,
-    PgTimestamp,
-    Option<PgTimestamp>,
-    Option<PgTimestamp>,
-);
+type Row = (i64, i64, String, Vec<String>, PgTimestamp, Option<PgTimestamp>, Option<PgTimestamp>);
 
 const COLUMNS: (
     api_keys::tenant_id,

@@ -21,9 +21,7 @@ impl Database {
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         self.run(|connection| {
             in_turn(connection, |connection| {
-                let run = connection
-                    .run_pending_migrations(MIGRATIONS)
-                    .map_err(Error::Internal)?;
+                let run = connection.run_pending_migrations(MIGRATIONS).map_err(Error::Internal)?;
                 Ok(run.iter().map(ToString::to_string).collect())
             })
         })
@@ -36,8 +34,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        self.run(|connection| Ok(missing_migrations(connection)?.is_empty()))
-            .await
+        self.run(|connection| Ok(missing_migrations(connection)?.is_empty())).await
     }
 
     /// The names of the migrations that are yet to be run. It changes nothing.
@@ -55,9 +52,7 @@ impl Database {
     pub async fn revert_migrations(&self) -> Result<(), Error> {
         self.run(|connection| {
             in_turn(connection, |connection| {
-                connection
-                    .revert_all_migrations(MIGRATIONS)
-                    .map_err(Error::Internal)?;
+                connection.revert_all_migrations(MIGRATIONS).map_err(Error::Internal)?;
                 Ok(())
             })
         })
@@ -67,14 +62,10 @@ impl Database {
 
 /// Diesel's own look at what is pending would create its table where it is missing.
 fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
-    let is_set_up = select(sql::<Bool>(
-        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
-    ))
-    .get_result::<bool>(connection)?;
+    let is_set_up = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"))
+        .get_result::<bool>(connection)?;
     let done: Vec<String> = if is_set_up {
-        schema_migrations::table
-            .select(schema_migrations::version)
-            .load(connection)?
+        schema_migrations::table.select(schema_migrations::version).load(connection)?
     } else {
         Vec::new()
     };

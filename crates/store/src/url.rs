@@ -29,9 +29,7 @@ impl FromStr for DatabaseUrl {
     type Err = MalformedUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let has_scheme = ["postgresql://", "postgres://"]
-            .iter()
-            .any(|s| text.starts_with(s));
+        let has_scheme = ["postgresql://", "postgres://"].iter().any(|s| text.starts_with(s));
         if !has_scheme || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(MalformedUrl);
         }
@@ -49,11 +47,7 @@ impl DatabaseUrl {
     /// The URL for libpq, with the service's time limits where it names none of its own.
     pub(crate) fn with_defaults(&self) -> String {
         let query = self.0.split_once('?').map_or("", |(_, query)| query);
-        let is_set = |name| {
-            query
-                .split('&')
-                .any(|pair| pair.split('=').next() == Some(name))
-        };
+        let is_set = |name| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         let mut url = self.0.clone();
         let mut separator = if self.0.contains('?') { '&' } else { '?' };
         for (name, value) in DEFAULTS.into_iter().filter(|(name, _)| !is_set(name)) {
@@ -102,22 +96,14 @@ mod tests {
             "postgresql://db.example:5432/caseload?password=hunter2&user=me",
         ] {
             let shown = format!("{0} {0:?}", url(text));
-            assert!(
-                !shown.contains("hunter2") && !shown.contains("me:"),
-                "{shown}"
-            );
+            assert!(!shown.contains("hunter2") && !shown.contains("me:"), "{shown}");
             assert!(shown.contains("db.example:5432/caseload"), "{shown}");
         }
     }
 
     #[test]
     fn refuses_other_texts_without_repeating_them() {
-        for text in [
-            "",
-            "mysql://a:hunter2@b",
-            "host=a password=hunter2",
-            "postgresql://a b",
-        ] {
+        for text in ["", "mysql://a:hunter2@b", "host=a password=hunter2", "postgresql://a b"] {
             let error = text.parse::<DatabaseUrl>().unwrap_err();
             assert!(!error.to_string().contains("hunter2"));
         }
@@ -126,10 +112,7 @@ mod tests {
     #[test]
     fn adds_time_limits_but_keeps_the_urls_own() {
         let plain = url("postgresql://a/b").with_defaults();
-        assert!(
-            plain.starts_with("postgresql://a/b?application_name=caseload&"),
-            "{plain}"
-        );
+        assert!(plain.starts_with("postgresql://a/b?application_name=caseload&"), "{plain}");
         let own = url("postgresql://a,c/b?connect_timeout=9&host=x").with_defaults();
         assert!(own.contains("connect_timeout=9&"), "{own}");
         assert!(!own.contains("connect_timeout=2"), "{own}");

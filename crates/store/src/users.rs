@@ -39,9 +39,9 @@ impl Database {
                     Error::on_constraint(error, |constraint| match constraint {
                         "users_email_key" => Some(Error::Exists(format!("user {}", user.email))),
                         "users_tenant_fkey" => Some(tenants::missing(tenant)),
-                        "users_first_name_check" | "users_last_name_check" => Some(Error::Invalid(
-                            "a name has at most 200 characters".to_owned(),
-                        )),
+                        "users_first_name_check" | "users_last_name_check" => {
+                            Some(Error::Invalid("a name has at most 200 characters".to_owned()))
+                        }
                         _ => None,
                     })
                 })?;

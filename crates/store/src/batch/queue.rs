@@ -45,16 +45,8 @@ struct State<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
-        let state = State {
-            jobs: VecDeque::new(),
-            waiting: HashMap::new(),
-            is_closed: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            bell: Condvar::new(),
-            limits,
-        }
+        let state = State { jobs: VecDeque::new(), waiting: HashMap::new(), is_closed: false };
+        Self { state: Mutex::new(state), bell: Condvar::new(), limits }
     }
 
     /// Takes a job in, or refuses it at once.
@@ -84,9 +76,7 @@ impl<T> Queue<T> {
     pub(super) fn take(&self, most: usize, one_tenant: bool) -> Vec<(TenantId, T)> {
         let mut state = self
             .bell
-            .wait_while(self.lock(), |state| {
-                state.jobs.is_empty() && !state.is_closed
-            })
+            .wait_while(self.lock(), |state| state.jobs.is_empty() && !state.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
         let first = state.jobs.front().map(|(tenant, _)| *tenant);
         let taken: Vec<_> = match first {

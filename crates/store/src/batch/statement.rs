@@ -22,20 +22,14 @@ const SQL: &str = include_str!("create.sql");
 static PIECES: LazyLock<Vec<String>> = LazyLock::new(|| pieces(SQL));
 
 fn pieces(sql: &str) -> Vec<String> {
-    let lines = sql
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("--"));
+    let lines =
+        sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
     let text = lines.collect::<Vec<_>>().join("\n");
     text.split('$')
         .enumerate()
         // Every piece but the first begins with the number of the parameter before it.
         .map(|(index, piece)| {
-            if index == 0 {
-                piece
-            } else {
-                piece.trim_start_matches(|c: char| c.is_ascii_digit())
-            }
+            if index == 0 { piece } else { piece.trim_start_matches(|c: char| c.is_ascii_digit()) }
         })
         .map(str::to_owned)
         .collect()
@@ -206,10 +200,7 @@ impl Answer {
         if let Some(faults) = Faults::new(faults) {
             return Err(Error::Invalid(faults));
         }
-        tasks
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or_else(|| misfit(case))
+        tasks.into_iter().collect::<Option<_>>().ok_or_else(|| misfit(case))
     }
 
     fn next_users(
@@ -232,17 +223,9 @@ impl Answer {
     }
 
     fn next_user(&mut self, email: Email) -> Option<User> {
-        let (id, first_name, last_name) = (
-            self.user_ids.next()?,
-            self.first_names.next()?,
-            self.last_names.next()?,
-        );
-        Some(User {
-            id: UserId::new(id?)?,
-            email,
-            first_name: first_name?,
-            last_name: last_name?,
-        })
+        let (id, first_name, last_name) =
+            (self.user_ids.next()?, self.first_names.next()?, self.last_names.next()?);
+        Some(User { id: UserId::new(id?)?, email, first_name: first_name?, last_name: last_name? })
     }
 }
 

@@ -58,13 +58,9 @@ impl TaskWriter {
     /// # Errors
     /// Where the system has no more threads.
     pub fn start(database: &Database, settings: WriterSettings) -> io::Result<Self> {
-        let limits = Limits {
-            total: settings.queue_length,
-            per_tenant: settings.queue_length_per_tenant,
-        };
-        let writer = Self {
-            queue: Arc::new(Queue::new(limits)),
-        };
+        let limits =
+            Limits { total: settings.queue_length, per_tenant: settings.queue_length_per_tenant };
+        let writer = Self { queue: Arc::new(Queue::new(limits)) };
         for index in 0..settings.threads.max(1) {
             let mut thread = Thread {
                 queue: Arc::clone(&writer.queue),
@@ -72,9 +68,7 @@ impl TaskWriter {
                 settings,
                 connection: None,
             };
-            thread::Builder::new()
-                .name(format!("writer-{index}"))
-                .spawn(move || thread.run())?;
+            thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run())?;
         }
         Ok(writer)
     }
@@ -88,16 +82,12 @@ impl TaskWriter {
     /// nobody knows ([`Error::OutcomeUnknown`]).
     pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        self.queue
-            .push(tenant, Job { batch, answer })
-            .map_err(|refusal| match refusal {
-                Refusal::Full => Error::Overloaded,
-                Refusal::TenantFull => Error::OverShare,
-                Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
-            })?;
-        outcome
-            .await
-            .unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
+        self.queue.push(tenant, Job { batch, answer }).map_err(|refusal| match refusal {
+            Refusal::Full => Error::Overloaded,
+            Refusal::TenantFull => Error::OverShare,
+            Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
+        })?;
+        outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
     }
 }
 
@@ -116,15 +106,9 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self) {
-        let WriterSettings {
-            batches_per_statement,
-            one_tenant_per_statement,
-            ..
-        } = self.settings;
+        let WriterSettings { batches_per_statement, one_tenant_per_statement, .. } = self.settings;
         loop {
-            let jobs = self
-                .queue
-                .take(batches_per_statement.max(1), one_tenant_per_statement);
+            let jobs = self.queue.take(batches_per_statement.max(1), one_tenant_per_statement);
             if jobs.is_empty() {
                 return;
             }
@@ -182,21 +166,12 @@ impl Job {
 /// another. Tells whether the connection is still good.
 fn write_together(connection: &mut Connection, mut jobs: Vec<(TenantId, Job)>) -> bool {
     if jobs.len() == 1 {
-        return jobs
-            .pop()
-            .is_none_or(|(tenant, job)| write_alone(connection, tenant, job));
+        return jobs.pop().is_none_or(|(tenant, job)| write_alone(connection, tenant, job));
     }
     let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
     match statement.run(connection) {
         Ok(mut answer) => {
-            for (
-                _,
-                Job {
-                    batch,
-                    answer: caller,
-                },
-            ) in jobs
-            {
+            for (_, Job { batch, answer: caller }) in jobs {
                 let _gone = caller.send(answer.next(batch));
             }
             true
@@ -236,10 +211,7 @@ fn write_alone(connection: &mut Connection, tenant: TenantId, job: Job) -> bool 
     };
     match outcome {
         Ok(mut answer) => {
-            let Job {
-                batch,
-                answer: caller,
-            } = job;
+            let Job { batch, answer: caller } = job;
             let _gone = caller.send(answer.next(batch));
             true
         }

@@ -1,0 +1,63 @@
+# Two images from one build:
+#   docker build --target server  -t caseload-server  .
+#   docker build --target gateway -t caseload-gateway .
+# Both drain on SIGTERM for up to 20 seconds: stop them with more patience than Docker's 10
+# (docker stop --time 30).
+
+# --- build: both programs, with Cargo's downloads and artifacts kept between builds ------------
+FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libpq-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+# Cargo tells what is fresh by time stamps, and the kept artifacts may come from another checkout
+# that was built later than this one's files were written. Touched, these are always the newer.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    find Cargo.toml build.rs crates migrations proto -exec touch {} + \
+    && cargo build --release --locked --bin caseload --bin caseload-gateway \
+    && install -D --target-directory=/out target/release/caseload target/release/caseload-gateway
+
+# --- runtime: what both images stand on ---------------------------------------------------------
+FROM debian:bookworm-slim AS runtime
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 caseload \
+    && useradd --uid 10001 --gid caseload --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin caseload
+# By number, so that an orchestrator can see that it isn't root.
+USER 10001:10001
+STOPSIGNAL SIGTERM
+
+# --- gateway: REST to gRPC; without libpq, as it knows no database --------------------------------
+FROM runtime AS gateway
+LABEL org.opencontainers.image.title="caseload-gateway" \
+      org.opencontainers.image.description="Caseload's REST gateway" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /out/caseload-gateway /usr/local/bin/
+# Fails the build where a shared library is missing.
+RUN ["caseload-gateway", "--help"]
+ENV CASELOAD_HTTP_ADDR=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["caseload-gateway", "health"]
+ENTRYPOINT ["caseload-gateway"]
+
+# --- server: gRPC, migrations and administration ---------------------------------------------------
+FROM runtime AS server
+LABEL org.opencontainers.image.title="caseload-server" \
+      org.opencontainers.image.description="Caseload's gRPC server, with its migrations and administration" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER root
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libpq5 \
+    && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+COPY --from=build /out/caseload /usr/local/bin/
+RUN ["caseload", "--help"]
+ENV CASELOAD_GRPC_ADDR=0.0.0.0:50051
+EXPOSE 50051
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["caseload", "health"]
+ENTRYPOINT ["caseload"]
+CMD ["serve"]

@@ -1,0 +1,28 @@
+# The commands a person types. ARGS passes arguments on:
+#   make run ARGS="--http-addr 127.0.0.1:9000"
+#   make test ARGS="-- batch_create"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint
+
+# Homebrew keeps libpq to itself. With its pg_config at the PATH's end the build finds it there; where
+# these directories don't exist they mean nothing.
+export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the build needs and this machine lacks (never Rust)
+	@.ci/setup
+
+run: setup ## Start everything on this machine: Postgres, server and gateway
+	@exec cargo run --release --locked --bin caseload -- dev $(ARGS)
+
+test: setup ## Run all tests
+	cargo test --workspace --locked $(ARGS)
+
+lint: setup ## Check format, lints, docs and the gRPC contract
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@.ci/lint-optional

@@ -1,0 +1,85 @@
+//! Tables for people, JSON for programs.
+
+use domain::ApiKey;
+use serde_json::Value;
+
+use super::record::{KeyRecord, Record};
+use crate::Failure;
+
+/// How results are printed.
+#[derive(Clone, Copy)]
+pub(super) struct Output {
+    pub(super) json: bool,
+}
+
+impl Output {
+    /// Prints one thing: a table of one row, or an object.
+    pub(super) fn one<R: Record>(self, thing: impl Into<R>) -> Result<(), Failure> {
+        self.record(&thing.into())
+    }
+
+    /// Prints things: a table, or an array.
+    pub(super) fn all<R: Record>(self, things: Vec<impl Into<R>>) -> Result<(), Failure> {
+        let records: Vec<R> = things.into_iter().map(Into::into).collect();
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&records)?);
+        } else {
+            print!("{}", table(&records)?);
+        }
+        Ok(())
+    }
+
+    /// Prints a key that was just created, the secret included: alone on standard output, or as
+    /// a member of the object.
+    pub(super) fn key(self, stored: store::Key, key: &ApiKey) -> Result<(), Failure> {
+        let mut record = KeyRecord::from(stored);
+        if self.json {
+            record.key = Some(key.expose().to_owned());
+            return self.record(&record);
+        }
+        eprint!("{}", table(&[record])?);
+        eprintln!("The key, shown this once:");
+        println!("{}", key.expose());
+        Ok(())
+    }
+
+    fn record(self, record: &impl Record) -> Result<(), Failure> {
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(record)?);
+        } else {
+            print!("{}", table(std::slice::from_ref(record))?);
+        }
+        Ok(())
+    }
+}
+
+/// A table with a head, its columns as wide as their widest cell.
+fn table<R: Record>(records: &[R]) -> Result<String, Failure> {
+    let head = R::COLUMNS.iter().map(|column| column.to_uppercase()).collect();
+    let mut rows: Vec<Vec<String>> = vec![head];
+    for record in records {
+        let record = serde_json::to_value(record)?;
+        rows.push(R::COLUMNS.iter().map(|column| cell(&record[*column])).collect());
+    }
+    let widths: Vec<usize> = (0..R::COLUMNS.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        // Control characters would let a name write over the terminal.
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '�' } else { c }).collect(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}

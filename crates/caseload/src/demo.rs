@@ -1,0 +1,82 @@
+//! The data of the documented example.
+
+use domain::{ApiKey, Email, Scope, TenantId};
+use store::{Database, Error, NewKey, NewUser};
+
+use crate::Failure;
+
+const TENANT: &str = "Demo";
+const USERS: [(&str, &str, &str); 3] = [
+    ("user1@example.com", "John", "Doe"),
+    ("user2@example.com", "Jane", "Smith"),
+    ("user3@example.com", "Bob", "Wilson"),
+];
+
+/// The documented request.
+pub(crate) const REQUEST: &str = r#"{
+"tasks": [
+{
+"description": "Review security logs for suspicious activity",
+"assignee_emails": ["user1@example.com"]
+},
+{
+"description": "Update incident runbook"
+},
+{
+"description": "Close related tickets",
+"assignee_emails": ["user2@example.com", "user3@example.com"]
+}
+]
+}"#;
+
+/// Where the example takes place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demo {
+    pub(crate) tenant: TenantId,
+    pub(crate) case_id: i64,
+}
+
+/// Creates what is not there yet: the tenant, its three users, and a case.
+pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
+    let tenant = match database.find_tenant(TENANT.to_owned()).await? {
+        Some(tenant) => tenant,
+        None => {
+            let id = database.create_tenant(TENANT.to_owned()).await?.id;
+            TenantId::new(id).ok_or("the tenant's id is not positive")?
+        }
+    };
+    for (email, first_name, last_name) in USERS {
+        let user = NewUser {
+            email: Email::parse(email.to_owned()).map_err(|reason| reason.as_str())?,
+            first_name: first_name.to_owned(),
+            last_name: last_name.to_owned(),
+        };
+        match database.create_user(tenant, user).await {
+            Ok(_) | Err(Error::Exists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let case_id = match database.list_cases(tenant).await?.first() {
+        Some(case) => case.id,
+        None => database.create_case(tenant, "Suspicious sign-ins".to_owned()).await?.id,
+    };
+    Ok(Demo { tenant, case_id })
+}
+
+/// Stores a key that may read and write the demo's tasks, unless it is stored already.
+pub(crate) async fn add_key(
+    database: &Database,
+    tenant: TenantId,
+    key: &ApiKey,
+) -> Result<(), Failure> {
+    let new = NewKey {
+        name: "demo".to_owned(),
+        digest: key.digest(),
+        scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
+        expires_at: None,
+    };
+    match database.create_key(tenant, new).await {
+        Ok(_) | Err(Error::Exists(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,165 @@
+//! `caseload dev`: everything in one process.
+
+mod api_key;
+mod data_dir;
+mod postgres;
+mod ready;
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use gateway::{Gateway, Upstream};
+use runtime::{
+    CancellationToken,
+    address::reachable,
+    shutdown::{self, DrainOptions},
+};
+use server::Server;
+use store::DatabaseUrl;
+use tokio::time::sleep;
+
+use crate::{Failure, admin, cli::DevOptions, demo};
+use postgres::Postgres;
+use ready::{Ready, ReadyFile};
+
+/// How often the gateway is asked whether all is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
+
+pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
+    let ending = CancellationToken::new();
+    shutdown::on_signal(ending.clone())?;
+    if let Some(path) = &options.ready_file {
+        ready::clear(path)?;
+    }
+    let data_dir = data_dir::choose(options.data_dir.clone())?;
+    match options.database_url.clone() {
+        Some(url) => run_on(&url, &data_dir, *options, ending).await,
+        None => {
+            let postgres = Postgres::start(data_dir.join("postgres")).await?;
+            let url = postgres.url().parse()?;
+            let outcome = run_on(&url, &data_dir, *options, ending).await;
+            postgres.stop().await?;
+            outcome
+        }
+    }
+}
+
+/// Prepares the database, serves until the token is cancelled, and drains.
+async fn run_on(
+    url: &DatabaseUrl,
+    data_dir: &Path,
+    options: DevOptions,
+    ending: CancellationToken,
+) -> Result<(), Failure> {
+    let database = admin::open(url);
+    database.migrate().await?;
+    let demo = demo::ensure(&database).await?;
+    let key = api_key::load_or_make(data_dir)?;
+    demo::add_key(&database, demo.tenant, &key).await?;
+    drop(database);
+
+    let server = Server::bind(options.server, url).await?;
+    let grpc_addr = server.local_addr();
+    let upstream = format!("http://{}", reachable(grpc_addr)).parse::<Upstream>()?;
+    let gateway = Gateway::bind(&options.gateway, &upstream).await?;
+    let http_addr = gateway.local_addr();
+
+    let announce = async {
+        await_ready(http_addr).await;
+        let ready = Ready {
+            rest_url: format!("http://{}", reachable(http_addr)),
+            grpc_url: format!("http://{}", reachable(grpc_addr)),
+            database_url: url.expose().to_owned(),
+            api_key: key.expose().to_owned(),
+            case_id: demo.case_id,
+        };
+        print_welcome(&ready, url);
+        let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
+        file.transpose()
+    };
+    serve(server, gateway, options.drain, announce, ending).await
+}
+
+/// Runs both. They end in the order of a request: the gateway drains before the server does.
+async fn serve(
+    server: Server,
+    gateway: Gateway,
+    drain: DrainOptions,
+    announce: impl Future<Output = Result<Option<ReadyFile>, Failure>>,
+    ending: CancellationToken,
+) -> Result<(), Failure> {
+    let server_ending = CancellationToken::new();
+    let mut server = tokio::spawn(server.run(drain, server_ending.clone()));
+    let mut gateway = tokio::spawn(gateway.run(drain, ending.clone()));
+
+    let announced = tokio::select! {
+        file = announce => file,
+        () = ending.cancelled() => Ok(None),
+        ended = &mut server => Err(early_end("server", ended)),
+        ended = &mut gateway => Err(early_end("gateway", ended)),
+    };
+    let outcome = match announced {
+        Ok(file) => {
+            let outcome = tokio::select! {
+                () = ending.cancelled() => Ok(()),
+                ended = &mut server => Err(early_end("server", ended)),
+                ended = &mut gateway => Err(early_end("gateway", ended)),
+            };
+            drop(file);
+            outcome
+        }
+        Err(error) => Err(error),
+    };
+    ending.cancel();
+    if !gateway.is_finished() {
+        gateway.await??;
+    }
+    server_ending.cancel();
+    if !server.is_finished() {
+        server.await??;
+    }
+    outcome
+}
+
+/// What it means that a part ended that should run on.
+fn early_end<E: Into<Failure>>(
+    part: &str,
+    ended: Result<Result<(), E>, tokio::task::JoinError>,
+) -> Failure {
+    match ended {
+        Ok(Ok(())) => format!("the {part} ended by itself").into(),
+        Ok(Err(error)) => error.into(),
+        Err(panic) => panic.into(),
+    }
+}
+
+/// Waits until the gateway says that it and all behind it are ready.
+async fn await_ready(addr: SocketAddr) {
+    while !matches!(gateway::check(addr).await, Ok(true)) {
+        sleep(READY_INTERVAL).await;
+    }
+}
+
+fn print_welcome(ready: &Ready, database: &DatabaseUrl) {
+    println!(
+        "Caseload is ready.
+
+  REST      {rest}
+  gRPC      {grpc}
+  database  {database}
+
+Create the documented tasks in the demo's case:
+
+curl -X POST \\
+  {rest}/api/v2/cases/{case}/tasks/batch \\
+  -H 'content-type: application/json' \\
+  -H 'Authorization: Bearer {key}' \\
+  -d '{body}'
+
+Ctrl-C ends it all.",
+        rest = ready.rest_url,
+        grpc = ready.grpc_url,
+        case = ready.case_id,
+        key = ready.api_key,
+        body = demo::REQUEST,
+    );
+}

@@ -1,0 +1,9 @@
+//! `caseload health`
+
+use std::process::ExitCode;
+
+use crate::cli::HealthOptions;
+
+pub(crate) async fn run(options: &HealthOptions) -> ExitCode {
+    if server::is_serving(options.grpc_addr).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
