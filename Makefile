@@ -1,9 +1,10 @@
 # The commands a person types. ARGS passes arguments on:
 #   make run ARGS="--http-addr 127.0.0.1:9000"
 #   make test ARGS="-- batch_create"
+#   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint
+.PHONY: help setup run test lint bench
 
 # Homebrew keeps libpq to itself. With its pg_config at the PATH's end the build finds it there; where
 # these directories don't exist they mean nothing.
@@ -26,3 +27,8 @@ lint: setup ## Check format, lints, docs and the gRPC contract
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@.ci/lint-optional
+
+# The programs are built first: the bench runs them as they are installed.
+bench: setup ## Measure the write path against pgbench; QUICK=1 takes a minute
+	cargo build --release --locked --bin caseload --bin caseload-gateway
+	@exec cargo bench --locked -p caseload --bench write_path -- $(if $(QUICK),--quick) $(ARGS)

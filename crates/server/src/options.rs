@@ -54,6 +54,11 @@ pub struct WriterOptions {
     /// The most batches of one tenant that wait; one more is refused as RESOURCE_EXHAUSTED
     #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
     pub tenant_queue_length: usize,
+
+    /// Write each batch in a transaction of its own on a pooled connection: the plain design, for
+    /// comparison in benches
+    #[arg(long, env = "CASELOAD_PLAIN_WRITES", hide = true)]
+    pub plain_writes: bool,
 }
 
 /// The connections to the database.
@@ -106,6 +111,7 @@ impl ServerOptions {
             one_tenant_per_statement: self.writer.one_tenant_per_statement,
             queue_length: self.writer.queue_length,
             queue_length_per_tenant: self.writer.tenant_queue_length,
+            plain: self.writer.plain_writes,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{Failure, admin, cli::DevOptions, demo};
 use postgres::Postgres;
 use ready::{Ready, ReadyFile};
 
-/// How often the gateway is asked whether all is ready.
+/// How often it is asked whether all is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
@@ -64,7 +64,7 @@ async fn run_on(
     let http_addr = gateway.local_addr();
 
     let announce = async {
-        await_ready(http_addr).await;
+        await_ready(grpc_addr, http_addr).await;
         let ready = Ready {
             rest_url: format!("http://{}", reachable(http_addr)),
             grpc_url: format!("http://{}", reachable(grpc_addr)),
@@ -132,9 +132,12 @@ fn early_end<E: Into<Failure>>(
     }
 }
 
-/// Waits until the gateway says that it and all behind it are ready.
-async fn await_ready(addr: SocketAddr) {
-    while !matches!(gateway::check(addr).await, Ok(true)) {
+/// Waits until the server serves, and until the gateway says that it and all behind it do.
+async fn await_ready(grpc_addr: SocketAddr, http_addr: SocketAddr) {
+    while !server::is_serving(grpc_addr).await {
+        sleep(READY_INTERVAL).await;
+    }
+    while !matches!(gateway::check(http_addr).await, Ok(true)) {
         sleep(READY_INTERVAL).await;
     }
 }

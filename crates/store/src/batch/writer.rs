@@ -13,6 +13,7 @@ use domain::{Error, Task, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 
 use super::{
+    plain,
     queue::{Limits, Queue, Refusal},
     statement::Statement,
 };
@@ -36,12 +37,17 @@ pub struct WriterSettings {
     pub queue_length: usize,
     /// The most batches of one tenant that wait; one more is refused, others are not.
     pub queue_length_per_tenant: usize,
+    /// Whether to do without all this, and write each batch in a transaction of its own on a
+    /// connection from the pool. For comparison only.
+    pub plain: bool,
 }
 
 /// The write path's entrance. When it goes, what waits is still written, and the threads end.
 #[derive(Debug)]
 pub struct TaskWriter {
     queue: Arc<Queue<Job>>,
+    /// The way around the queue, where that was asked for.
+    plain: Option<Database>,
 }
 
 #[derive(Debug)]
@@ -60,8 +66,10 @@ impl TaskWriter {
     pub fn start(database: &Database, settings: WriterSettings) -> io::Result<Self> {
         let limits =
             Limits { total: settings.queue_length, per_tenant: settings.queue_length_per_tenant };
-        let writer = Self { queue: Arc::new(Queue::new(limits)) };
-        for index in 0..settings.threads.max(1) {
+        let plain = settings.plain.then(|| database.clone());
+        let writer = Self { queue: Arc::new(Queue::new(limits)), plain };
+        let threads = if settings.plain { 0 } else { settings.threads.max(1) };
+        for index in 0..threads {
             let mut thread = Thread {
                 queue: Arc::clone(&writer.queue),
                 database: database.clone(),
@@ -81,6 +89,9 @@ impl TaskWriter {
     /// was not run ([`Error::Overloaded`], [`Error::OverShare`], [`Error::Unavailable`]), or that
     /// nobody knows ([`Error::OutcomeUnknown`]).
     pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
+        if let Some(database) = &self.plain {
+            return plain::create(database, tenant, batch).await;
+        }
         let (answer, outcome) = oneshot::channel();
         self.queue.push(tenant, Job { batch, answer }).map_err(|refusal| match refusal {
             Refusal::Full => Error::Overloaded,

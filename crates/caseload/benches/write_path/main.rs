@@ -1,0 +1,92 @@
+//! The write path against pgbench: the same batches, the same Postgres, alternating rounds.
+//!
+//! `make bench` runs it all; `make bench QUICK=1` takes a minute. Everything runs on this machine:
+//! Postgres, the programs and the load share its cores.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench stops at the first surprise"
+)]
+
+mod cell;
+mod grpc;
+mod pgbench;
+mod plot;
+mod report;
+mod rest;
+mod tally;
+mod usage;
+mod work;
+mod world;
+
+use std::{fs, path::PathBuf};
+
+use clap::Parser;
+
+use cell::{Cell, Measurement};
+use report::Report;
+use world::World;
+
+/// Measures the write path against pgbench, side by side in one run.
+#[derive(Parser)]
+struct Options {
+    /// Measure what the last line needs, within about a minute
+    #[arg(long)]
+    quick: bool,
+
+    /// How often each cell is measured
+    #[arg(long)]
+    rounds: Option<usize>,
+
+    /// How long each cell is measured, in seconds
+    #[arg(long)]
+    seconds: Option<f64>,
+
+    /// Where the figures are written, as JSON, with a plot beside them
+    #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/write_path.json"))]
+    out: PathBuf,
+
+    /// More options for the server, as on its command line
+    #[arg(long, allow_hyphen_values = true, default_value = "")]
+    server: String,
+
+    /// Only the cells whose name has this
+    #[arg(long, default_value = "")]
+    only: String,
+
+    /// What Cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let options = Options::parse();
+    let rounds = options.rounds.unwrap_or(if options.quick { 2 } else { 3 });
+    let seconds = options.seconds.unwrap_or(if options.quick { 2.5 } else { 3.0 });
+    let server_args: Vec<&str> = options.server.split_whitespace().collect();
+
+    println!("starting Postgres and loading it");
+    let world = World::start(&server_args);
+    println!("{}\n", world.settings().join("\n"));
+
+    let mut cells = if options.quick { Cell::quick() } else { Cell::all() };
+    cells.retain(|cell| cell.to_string().contains(&options.only));
+    let mut measurements: Vec<Vec<Measurement>> = cells.iter().map(|_| Vec::new()).collect();
+    for round in 1..=rounds {
+        for (cell, measured) in cells.iter().zip(&mut measurements) {
+            let measurement = cell.measure(&world, seconds);
+            println!("round {round}  {cell:<40} {:>8.0} batches/s", measurement.rate());
+            measured.push(measurement);
+        }
+    }
+
+    let report = Report::new(&world, cells, measurements);
+    println!("\n{report}");
+    world.check_rows(report.created());
+    fs::write(&options.out, report.to_json()).unwrap();
+    let plot = options.out.with_extension("svg");
+    plot::draw(&report, &plot);
+    println!("figures: {}\nplot: {}", options.out.display(), plot.display());
+    println!("{}", report.last_line());
+}

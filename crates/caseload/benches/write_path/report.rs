@@ -1,0 +1,226 @@
+//! The figures: a table for people, JSON for programs, one line for a quick look.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cell::{Cell, Contender, Measurement},
+    work::{Spread, Work},
+    world::World,
+};
+
+/// All that was measured.
+pub(crate) struct Report {
+    settings: Vec<String>,
+    rows: Vec<Row>,
+    created: (u64, u64),
+    memory_mib: [f64; 3],
+}
+
+/// A cell's figures over all rounds.
+pub(crate) struct Row {
+    pub(crate) cell: Cell,
+    pub(crate) rate: Figure,
+    pub(crate) p50_ms: Figure,
+    pub(crate) p99_ms: Figure,
+    pub(crate) p999_ms: Figure,
+    server_cpu_ms: Figure,
+    gateway_cpu_ms: Figure,
+    postgres_cpu_ms: Figure,
+}
+
+/// The median of the rounds, and their range.
+#[derive(Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Report {
+    pub(crate) fn new(
+        world: &World,
+        cells: Vec<Cell>,
+        measurements: Vec<Vec<Measurement>>,
+    ) -> Self {
+        let mut created = (0, 0);
+        for (cell, rounds) in cells.iter().zip(&measurements) {
+            let batches: u64 = rounds.iter().map(|round| round.tally.created).sum();
+            created.0 += batches * cell.work.tasks();
+            created.1 += batches * cell.work.assignments();
+        }
+        let rows =
+            cells.into_iter().zip(&measurements).map(|(cell, rounds)| Row::new(cell, rounds));
+        Self {
+            settings: world.settings(),
+            rows: rows.collect(),
+            created,
+            memory_mib: world.memory_mib(),
+        }
+    }
+
+    /// How many tasks and assignments were acknowledged.
+    pub(crate) fn created(&self) -> (u64, u64) {
+        self.created
+    }
+
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    fn row(&self, contender: Contender, of: &Cell) -> Option<&Row> {
+        self.rows.iter().find(|row| row.cell == Cell { contender, ..*of })
+    }
+
+    /// pgbench's best rate for this work: of 8 and of 32 clients.
+    fn pgbench_best(&self, of: &Cell) -> Option<f64> {
+        let rate = |concurrency| {
+            self.row(Contender::Pgbench, &Cell { concurrency, ..*of }).map(|row| row.rate.median)
+        };
+        rate(8).into_iter().chain(rate(32)).reduce(f64::max)
+    }
+
+    /// The figures of the targets, in one line.
+    pub(crate) fn last_line(&self) -> String {
+        let at = |concurrency| Cell {
+            contender: Contender::Pgbench,
+            work: Work::Sample,
+            spread: Spread::Tenants,
+            concurrency,
+        };
+        let ratio = |contender| {
+            let rate = self.row(contender, &at(32))?.rate.median;
+            Some(rate / self.pgbench_best(&at(32))?)
+        };
+        let overhead = |contender| {
+            let own = self.row(contender, &at(1))?.p50_ms.median;
+            Some(own - self.row(Contender::Pgbench, &at(1))?.p50_ms.median)
+        };
+        let text = |figure: Option<f64>| figure.map_or("-".to_owned(), |f| format!("{f:.2}"));
+        format!(
+            "bench: grpc_ratio={} rest_ratio={} grpc_p50_overhead_ms={} \
+             rest_p50_overhead_ms={} server_rss_mib={:.1} gateway_rss_mib={:.1}",
+            text(ratio(Contender::Grpc)),
+            text(ratio(Contender::Rest)),
+            text(overhead(Contender::Grpc)),
+            text(overhead(Contender::Rest)),
+            self.memory_mib[0],
+            self.memory_mib[1],
+        )
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let rows: Vec<Value> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let ratio = self.pgbench_best(&row.cell).map(|best| row.rate.median / best);
+                json!({
+                    "contender": row.cell.contender.to_string(),
+                    "work": row.cell.work.to_string(),
+                    "spread": row.cell.spread.to_string(),
+                    "concurrency": row.cell.concurrency,
+                    "batches_per_second": row.rate.to_json(),
+                    "ratio_to_pgbench": ratio,
+                    "p50_ms": row.p50_ms.to_json(),
+                    "p99_ms": row.p99_ms.to_json(),
+                    "p999_ms": row.p999_ms.to_json(),
+                    "cpu_ms_per_batch": {
+                        "server": row.server_cpu_ms.to_json(),
+                        "gateway": row.gateway_cpu_ms.to_json(),
+                        "postgres": row.postgres_cpu_ms.to_json(),
+                    },
+                })
+            })
+            .collect();
+        let [server, gateway, postgres] = self.memory_mib;
+        let report = json!({
+            "postgres": self.settings,
+            "memory_mib": {"server": server, "gateway": gateway, "postgres": postgres},
+            "rows": rows,
+        });
+        serde_json::to_string_pretty(&report).unwrap()
+    }
+}
+
+impl Row {
+    fn new(cell: Cell, rounds: &[Measurement]) -> Self {
+        let figure = |of: fn(&Measurement) -> f64| Figure::of(rounds.iter().map(of).collect());
+        Self {
+            cell,
+            rate: figure(Measurement::rate),
+            p50_ms: figure(|round| round.tally.quantile_ms(0.5)),
+            p99_ms: figure(|round| round.tally.quantile_ms(0.99)),
+            p999_ms: figure(|round| round.tally.quantile_ms(0.999)),
+            server_cpu_ms: figure(|round| round.cpu.server / round.tally.created as f64),
+            gateway_cpu_ms: figure(|round| round.cpu.gateway / round.tally.created as f64),
+            postgres_cpu_ms: figure(|round| round.cpu.postgres / round.tally.created as f64),
+        }
+    }
+}
+
+impl Figure {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let (middle, last) = (values.len() / 2, values.len() - 1);
+        let median = if values.len() % 2 == 1 {
+            values[middle]
+        } else {
+            f64::midpoint(values[middle - 1], values[middle])
+        };
+        Self { median, min: values[0], max: values[last] }
+    }
+
+    fn to_json(self) -> Value {
+        json!({"median": self.median, "min": self.min, "max": self.max})
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<8} {:<7} {:<11} {:>4}  {:>6} {:>15}  {:>5}  {:>7} {:>7} {:>7}  {:>6} {:>7} {:>8}",
+            "",
+            "work",
+            "tenants",
+            "at",
+            "rate/s",
+            "min…max",
+            "ratio",
+            "p50 ms",
+            "p99 ms",
+            "p99.9",
+            "server",
+            "gateway",
+            "postgres"
+        )?;
+        for row in &self.rows {
+            let Cell { contender, work, spread, concurrency } = row.cell;
+            let range = format!("{:.0}…{:.0}", row.rate.min, row.rate.max);
+            let ratio = self
+                .pgbench_best(&row.cell)
+                .map_or("-".to_owned(), |best| format!("{:.2}", row.rate.median / best));
+            writeln!(
+                f,
+                "{contender:<8} {work:<7} {spread:<11} {concurrency:>4}  {:>6.0} {range:>15}  \
+                 {ratio:>5}  {:>7.2} {:>7.2} {:>7.2}  {:>6.3} {:>7.3} {:>8.3}",
+                row.rate.median,
+                row.p50_ms.median,
+                row.p99_ms.median,
+                row.p999_ms.median,
+                row.server_cpu_ms.median,
+                row.gateway_cpu_ms.median,
+                row.postgres_cpu_ms.median,
+            )?;
+        }
+        let [server, gateway, postgres] = self.memory_mib;
+        writeln!(
+            f,
+            "\nratio: to pgbench's best of 8 and 32 clients. server, gateway, postgres: ms of \
+             processor time a batch.\nmemory: server {server:.1} MiB and gateway {gateway:.1} MiB \
+             at their peak, Postgres {postgres:.0} MiB at the end"
+        )
+    }
+}

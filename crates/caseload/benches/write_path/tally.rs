@@ -1,0 +1,103 @@
+//! What a load has seen.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+/// How long a load runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// How many of a load's answers are read and compared with their requests: one in this many.
+const SAMPLED: u64 = 64;
+
+/// What a load has seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    /// Latencies of the batches that were measured, in microseconds.
+    pub(crate) latencies: Histogram<u64>,
+    /// All batches that were acknowledged, measured or not.
+    pub(crate) created: u64,
+    /// All requests that were answered otherwise.
+    pub(crate) failed: u64,
+    /// For how long was measured.
+    pub(crate) elapsed: Duration,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self {
+            latencies: Histogram::new(3).unwrap(),
+            created: 0,
+            failed: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.latencies.add(&other.latencies).unwrap();
+        self.created += other.created;
+        self.failed += other.failed;
+    }
+
+    /// How many batches were measured.
+    pub(crate) fn measured(&self) -> u64 {
+        self.latencies.len()
+    }
+
+    /// A latency in milliseconds.
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
+        self.latencies.value_at_quantile(quantile) as f64 / 1000.0
+    }
+}
+
+/// When a load warms up, is measured, and ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    start: Instant,
+    end: Instant,
+}
+
+impl Window {
+    pub(crate) fn of(duration: Duration) -> Self {
+        let start = Instant::now() + WARM_UP;
+        Self { start, end: start + duration }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    pub(crate) fn duration(&self) -> Duration {
+        self.end - self.start
+    }
+}
+
+/// One worker's part of a tally.
+pub(crate) struct Count {
+    pub(crate) tally: Tally,
+    window: Window,
+    requests: u64,
+}
+
+impl Count {
+    pub(crate) fn new(window: Window) -> Self {
+        Self { tally: Tally::new(), window, requests: 0 }
+    }
+
+    /// Whether the next answer is to be compared with its request.
+    pub(crate) fn is_sampled(&mut self) -> bool {
+        self.requests += 1;
+        self.requests % SAMPLED == 1
+    }
+
+    /// Counts a batch that was acknowledged now and had been sent then. It is measured where its
+    /// answer came within the window.
+    pub(crate) fn created(&mut self, sent: Instant) {
+        self.tally.created += 1;
+        let now = Instant::now();
+        if now >= self.window.start && now < self.window.end {
+            let micros = now.duration_since(sent).as_micros();
+            self.tally.latencies.record(u64::try_from(micros).unwrap()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What is measured runs here: a durable Postgres with data, and Caseload's programs.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use domain::{ApiKey, Scope, TenantId};
+use localdb::Cluster;
+use store::{Database, DatabaseUrl, NewKey, PoolSettings};
+
+use crate::{
+    cell::Contender,
+    usage::{self, Cpu},
+    work::{Batch, CASES, Spread, TENANTS, USERS, Work},
+};
+
+const DATABASE: &str = "bench";
+
+/// A Postgres with data, a server, a gateway before it, and a server of the plain design.
+pub(crate) struct World {
+    server: Program,
+    gateway: Program,
+    plain: Program,
+    // Dropped after the programs that use it.
+    cluster: Cluster,
+    /// Leaked, since the loads' tasks borrow them: they live as long as the bench.
+    batches: Vec<((Work, Spread), &'static [Batch])>,
+}
+
+impl World {
+    pub(crate) fn start(server_args: &[&str]) -> Self {
+        // Checkpoints fall where they may: spread out, they trouble no contender more than another.
+        let cluster = Cluster::temporary()
+            .durable(true)
+            .setting("max_wal_size", "16GB")
+            .setting("checkpoint_timeout", "1h")
+            .start()
+            .unwrap();
+        cluster.create_database(DATABASE, None).unwrap();
+        let url = cluster.url(DATABASE);
+        let keys = load(&cluster, &url);
+
+        let mut server = Program::new("caseload", "gRPC");
+        server.command.arg("serve").args(server_args);
+        let mut plain = Program::new("caseload", "gRPC");
+        plain.command.args(["serve", "--plain-writes", "--readers", "16"]);
+        for program in [&mut server, &mut plain] {
+            program.command.args(["--database-url", &url, "--grpc-addr", "127.0.0.1:0"]);
+            program.start();
+        }
+        let mut gateway = Program::new("caseload-gateway", "REST");
+        let upstream = format!("http://{}", server.addr());
+        gateway.command.args(["--http-addr", "127.0.0.1:0", "--upstream", &upstream]);
+        gateway.start();
+        server.await_ready();
+        plain.await_ready();
+
+        let mut batches = Vec::new();
+        for work in [Work::Sample, Work::Full] {
+            for spread in [Spread::Tenants, Spread::OneTenant] {
+                let all: &'static [Batch] = Batch::all(work, spread, &keys).leak();
+                batches.push(((work, spread), all));
+            }
+        }
+        Self { server, gateway, plain, cluster, batches }
+    }
+
+    pub(crate) fn batches(&self, work: Work, spread: Spread) -> &'static [Batch] {
+        self.batches.iter().find(|(of, _)| *of == (work, spread)).unwrap().1
+    }
+
+    pub(crate) fn grpc_addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    pub(crate) fn plain_addr(&self) -> SocketAddr {
+        self.plain.addr()
+    }
+
+    pub(crate) fn rest_addr(&self) -> SocketAddr {
+        self.gateway.addr()
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        self.cluster.url(DATABASE)
+    }
+
+    pub(crate) fn bin_dir(&self) -> &Path {
+        self.cluster.bin_dir()
+    }
+
+    /// The time that each has used so far; the server's is that of the contender's own.
+    pub(crate) fn cpu(&self, contender: Contender) -> Cpu {
+        let server = match contender {
+            Contender::Plain => &self.plain,
+            Contender::Pgbench | Contender::Grpc | Contender::Rest => &self.server,
+        };
+        Cpu {
+            server: usage::cpu_ms(server.pid()),
+            gateway: usage::cpu_ms(self.gateway.pid()),
+            postgres: usage::tree_cpu_ms(self.cluster.postmaster_pid().unwrap()),
+        }
+    }
+
+    /// Server, gateway, Postgres: the first two's peak, the last one's memory of now, in MiB.
+    pub(crate) fn memory_mib(&self) -> [f64; 3] {
+        [
+            usage::peak_rss_mib(self.server.pid()),
+            usage::peak_rss_mib(self.gateway.pid()),
+            usage::tree_pss_mib(self.cluster.postmaster_pid().unwrap()),
+        ]
+    }
+
+    /// What Postgres runs with, as it says itself.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        [
+            "server_version",
+            "fsync",
+            "synchronous_commit",
+            "full_page_writes",
+            "wal_sync_method",
+            "shared_buffers",
+            "max_wal_size",
+            "checkpoint_timeout",
+        ]
+        .into_iter()
+        .map(|name| format!("{name} = {}", self.psql(&format!("SHOW {name}"))))
+        .collect()
+    }
+
+    /// Stops the bench unless the rows are exactly those of the batches that were acknowledged.
+    pub(crate) fn check_rows(&self, (tasks, assignments): (u64, u64)) {
+        let count =
+            |table| self.psql(&format!("SELECT count(*) FROM {table}")).parse::<u64>().unwrap();
+        let found = (count("tasks"), count("task_assignees"));
+        assert_eq!(found, (tasks, assignments), "rows don't match the acknowledged batches");
+        println!("rows: {tasks} tasks and {assignments} assignments, exactly those acknowledged");
+    }
+
+    fn psql(&self, sql: &str) -> String {
+        psql(&self.cluster, &self.database_url(), sql)
+    }
+}
+
+fn psql(cluster: &Cluster, url: &str, sql: &str) -> String {
+    let output = Command::new(cluster.bin_dir().join("psql"))
+        .args([url, "-XAtqv", "ON_ERROR_STOP=1", "-c", sql])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Migrates, and loads the tenants with their users, cases and a key each.
+fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let keys = runtime.block_on(async {
+        let checkout_timeout = Duration::from_secs(10);
+        let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout };
+        let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
+        database.migrate().await.unwrap();
+        let mut keys = Vec::new();
+        for number in 1..=TENANTS {
+            let tenant = database.create_tenant(format!("Tenant {number}")).await.unwrap();
+            assert_eq!(tenant.id, number);
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).unwrap();
+            let key = ApiKey::from_random_bytes(bytes);
+            let new = NewKey {
+                name: "bench".to_owned(),
+                digest: key.digest(),
+                scopes: [Scope::TasksWrite].into_iter().collect(),
+                expires_at: None,
+            };
+            database.create_key(TenantId::new(number).unwrap(), new).await.unwrap();
+            keys.push(key);
+        }
+        keys
+    });
+    psql(
+        cluster,
+        url,
+        &format!(
+            "INSERT INTO users (tenant_id, email, first_name, last_name)
+             SELECT tenant, 'user' || n || '@example.com', 'First' || n, 'Last' || n
+             FROM generate_series(1, {TENANTS}) AS tenant, generate_series(1, {USERS}) AS n;
+             INSERT INTO cases (tenant_id, id, name)
+             SELECT tenant, (tenant - 1) * {CASES} + n, 'Case ' || n
+             FROM generate_series(1, {TENANTS}) AS tenant, generate_series(1, {CASES}) AS n"
+        ),
+    );
+    psql(cluster, url, "VACUUM ANALYZE");
+    psql(cluster, url, "CHECKPOINT");
+    keys
+}
+
+/// A program of Caseload's, run as it is installed.
+struct Program {
+    command: Command,
+    /// What it says it serves, in its log.
+    protocol: &'static str,
+    log: PathBuf,
+    running: Option<(Child, SocketAddr)>,
+    _directory: tempfile::TempDir,
+}
+
+impl Program {
+    fn new(name: &str, protocol: &'static str) -> Self {
+        // Cargo puts all programs of a workspace in one directory.
+        let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name(name);
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let mut command = Command::new(&path);
+        command
+            .args(["--log-format", "text"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap());
+        Self { command, protocol, log, running: None, _directory: directory }
+    }
+
+    fn start(&mut self) {
+        let child = self.command.spawn().unwrap_or_else(|error| {
+            panic!("{:?} can't be run: {error}", self.command.get_program())
+        });
+        let said = format!("serving {} addr=", self.protocol);
+        let addr = await_some(|| {
+            let log = fs::read_to_string(&self.log).unwrap();
+            let (_, rest) = log.split_once(&said)?;
+            rest.split_whitespace().next()?.parse().ok()
+        });
+        self.running = Some((child, addr));
+    }
+
+    /// Waits until the server says that it serves.
+    fn await_ready(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        await_some(|| runtime.block_on(server::is_serving(self.addr())).then_some(()));
+    }
+
+    fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().0.id()
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().1
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.running {
+            // Nobody is left who could do anything about it.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Asks again and again, for ten seconds at the most.
+fn await_some<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "a program did not start in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

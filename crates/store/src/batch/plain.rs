@@ -1,0 +1,22 @@
+//! The plain design that the write path is measured against: a pooled connection and a
+//! transaction for each request, off the async threads.
+
+use diesel::Connection as _;
+use domain::{Error, Task, TaskBatch, TenantId};
+
+use super::statement::Statement;
+use crate::Database;
+
+/// Creates a batch in a transaction of its own, on a connection that is taken for it.
+pub(super) async fn create(
+    database: &Database,
+    tenant: TenantId,
+    batch: TaskBatch,
+) -> Result<Vec<Task>, Error> {
+    let outcome = database.run(move |connection| {
+        let statement = Statement::new([(tenant, &batch)].into_iter());
+        let mut answer = connection.transaction(|connection| statement.run(connection))?;
+        Ok(answer.next(batch))
+    });
+    outcome.await?
+}
