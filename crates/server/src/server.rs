@@ -15,6 +15,9 @@ use crate::{ServerOptions, keys::Keys, readiness, service::Tasks};
 /// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
+/// The most calls that run at once on one connection. The queue's length is the real bound.
+const MAX_CALLS_PER_CONNECTION: u32 = 4096;
+
 /// A server that has its socket.
 #[derive(Debug)]
 pub struct Server {
@@ -110,6 +113,8 @@ impl Server {
             .layer(request_id::PropagateRequestIdLayer::x_request_id());
 
         let serving = tonic::transport::Server::builder()
+            // A gateway has one connection for all of its callers.
+            .max_concurrent_streams(Some(MAX_CALLS_PER_CONNECTION))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .layer(layers)

@@ -1,6 +1,9 @@
 //! The pool of connections, and the way of everything that isn't the write path.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use diesel::{
     PgConnection,
@@ -44,7 +47,7 @@ impl Database {
             .connection_timeout(settings.checkout_timeout)
             .test_on_check_out(true)
             .connection_customizer(Box::new(Session))
-            .error_handler(Box::new(LogErrors))
+            .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(ConnectionManager::new(url.with_defaults()));
         Self {
             pool,
@@ -104,12 +107,22 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     }
 }
 
+/// How often a database that is away is logged: a line for each attempt of each connection would
+/// bury all others.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// r2d2's own handler would write to another log.
-#[derive(Debug)]
-struct LogErrors;
+#[derive(Debug, Default)]
+struct LogErrors {
+    last: Mutex<Option<Instant>>,
+}
 
 impl HandleError<diesel::r2d2::Error> for LogErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
-        tracing::warn!(%error, "no connection to the database");
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
+            tracing::warn!(%error, "no connection to the database");
+            *last = Some(Instant::now());
+        }
     }
 }
