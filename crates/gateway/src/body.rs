@@ -1,13 +1,17 @@
 //! Reads a request's body: its size, its type, its JSON, its shape.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use tokio::time::timeout;
 use tonic::Code;
 
 use crate::{
@@ -21,6 +25,10 @@ pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 /// The most characters of a message or a pointer: they may quote the body.
 const MAX_MESSAGE_CHARS: usize = 200;
 
+/// The most of a refused body that is read and thrown away, in bytes, and for how long.
+const MAX_DISCARDED: usize = 16 * 1024 * 1024;
+const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Reads a body that is a JSON object.
 ///
 /// # Errors
@@ -28,20 +36,45 @@ const MAX_MESSAGE_CHARS: usize = 200;
 /// the documented shape: then with the first place where it departs from it.
 pub(crate) async fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<T, Problem> {
+    match collect(headers, &mut body).await {
+        Ok(bytes) => serde_json::from_slice::<Object<T>>(&bytes)
+            .map(|Object(value)| value)
+            .map_err(|error| fault::<T>(&bytes, &error)),
+        Err(problem) => {
+            discard(headers, body).await;
+            Err(problem)
+        }
+    }
+}
+
+async fn collect(headers: &HeaderMap, body: &mut Body) -> Result<Bytes, Problem> {
     if !is_json(headers) {
         return Err(unsupported_media_type());
     }
     if content_length(headers).is_some_and(|length| length > MAX_BYTES) {
         return Err(too_large());
     }
-    let bytes = axum::body::to_bytes(body, MAX_BYTES)
-        .await
-        .map_err(|error| if is_over_limit(&error) { too_large() } else { broken_off() })?;
-    serde_json::from_slice::<Object<T>>(&bytes)
-        .map(|Object(value)| value)
-        .map_err(|error| fault::<T>(&bytes, &error))
+    match Limited::new(body, MAX_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(broken_off()),
+    }
+}
+
+/// Reads what is left of a body that was refused, within limits. A client that still writes when
+/// its connection is closed may lose the answer. One that asked before it sent isn't answered
+/// that it may.
+pub(crate) async fn discard(headers: &HeaderMap, body: Body) {
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    let rest = async {
+        let mut body = Limited::new(body, MAX_DISCARDED);
+        while let Some(Ok(_)) = body.frame().await {}
+    };
+    let _over = timeout(DISCARD_PATIENCE, rest).await;
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -55,11 +88,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn is_over_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 fn unsupported_media_type() -> Problem {
@@ -105,12 +133,20 @@ fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Proble
         "WRONG_TYPE"
     };
     let item = Item {
-        // In JSON, fields are called members.
-        message: shorten(&message.replacen(" field ", " member ", 1)),
+        message: shorten(&wording(&message)),
         details: reason.to_owned(),
         pointer: Some(shorten(&pointer)),
     };
     Problem::with_items(Code::InvalidArgument, "1 fault; no task was created", vec![item])
+}
+
+/// serde's message in the words of JSON, without the value that it quotes: that may be private.
+/// What it quotes of an unknown member is its name.
+fn wording(message: &str) -> String {
+    match message.strip_prefix("invalid ").and_then(|rest| rest.rsplit_once("expected ")) {
+        Some((_, expected)) => format!("expected {}", expected.replace("a sequence", "an array")),
+        None => message.replacen(" field ", " member ", 1),
+    }
 }
 
 fn shorten(message: &str) -> String {

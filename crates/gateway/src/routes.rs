@@ -60,7 +60,10 @@ async fn batch_create_tasks(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let case_id = case_id.ok().and_then(|Path(id)| to_case_id(&id)).ok_or_else(no_such_case)?;
+    let Some(case_id) = case_id.ok().and_then(|Path(id)| to_case_id(&id)) else {
+        body::discard(&headers, body).await;
+        return Err(no_such_case());
+    };
     let body = body::read(&headers, body).await?;
     let request = convert::to_request(case_id, body);
     let response =
@@ -84,12 +87,14 @@ async fn readyz(
     }
 }
 
-async fn no_route() -> Problem {
+async fn no_route(headers: HeaderMap, body: Body) -> Problem {
+    body::discard(&headers, body).await;
     Problem::new(Code::NotFound, "ROUTE_NOT_FOUND", "there is nothing at this path")
 }
 
 /// axum adds the `Allow` header.
-async fn no_method() -> Problem {
+async fn no_method(headers: HeaderMap, body: Body) -> Problem {
+    body::discard(&headers, body).await;
     Problem::new(Code::Unimplemented, "METHOD_NOT_ALLOWED", "this path does not take this method")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }

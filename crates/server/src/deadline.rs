@@ -1,29 +1,90 @@
 //! The time that a caller gives.
 
-use std::{future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use domain::Error;
-use tokio::time::timeout;
-use tonic::metadata::MetadataMap;
+use http::{HeaderMap, Request, Response};
+use tokio::time::{Instant, sleep_until};
+use tonic::body::Body;
+use tower::{Layer, Service};
 
-/// Runs a call within its `grpc-timeout`, where it has one.
+use crate::status;
+
+/// Answers a call whose `grpc-timeout` is over as DEADLINE_EXCEEDED, and drops what it waits for.
 ///
 /// tonic has such a limit too, but answers CANCELLED, which proxies take for the caller's own
-/// wish, and some send the call again. This one is set earlier and asked first, so it answers.
-pub(crate) async fn within<T>(
-    metadata: &MetadataMap,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    match grpc_timeout(metadata) {
-        Some(limit) => timeout(limit, call).await.unwrap_or(Err(Error::DeadlineExceeded)),
-        None => call.await,
+/// wish, and some send the call again. This one is asked first at each turn, counts from an
+/// earlier moment, and goes by the clock, so it always answers before tonic does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeadlineLayer;
+
+/// See [`DeadlineLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Deadline<S> {
+    inner: S,
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Deadline { inner }
     }
+}
+
+impl<S, B> Service<Request<B>> for Deadline<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let limit = grpc_timeout(request.headers());
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let call = self.inner.call(request);
+        match deadline {
+            Some(deadline) => Box::pin(within(deadline, call)),
+            None => Box::pin(call),
+        }
+    }
+}
+
+async fn within(
+    deadline: Instant,
+    call: impl Future<Output = Result<Response<Body>, Infallible>>,
+) -> Result<Response<Body>, Infallible> {
+    let mut call = pin!(call);
+    let mut over = pin!(sleep_until(deadline));
+    poll_fn(|cx| {
+        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        // By the clock: this may be the turn that tonic's own timer asked for.
+        if over.as_mut().poll(cx).is_ready() || Instant::now() >= deadline {
+            return Poll::Ready(Ok(status::from_error(&Error::DeadlineExceeded).into_http()));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The time-out of the gRPC protocol: at most eight digits and a unit. One that is malformed
 /// counts as none, as it does for tonic.
-fn grpc_timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
@@ -45,9 +106,9 @@ mod tests {
     use super::*;
 
     fn read(value: &str) -> Option<Duration> {
-        let mut metadata = MetadataMap::new();
-        metadata.insert("grpc-timeout", value.parse().unwrap());
-        grpc_timeout(&metadata)
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", value.parse().unwrap());
+        grpc_timeout(&headers)
     }
 
     #[test]
@@ -61,6 +122,6 @@ mod tests {
         for text in ["", "S", "5", "123456789S", "-1S", "+1S", "1.5S", "1s", "1 S"] {
             assert_eq!(read(text), None, "{text:?}");
         }
-        assert_eq!(grpc_timeout(&MetadataMap::new()), None);
+        assert_eq!(grpc_timeout(&HeaderMap::new()), None);
     }
 }

@@ -10,7 +10,7 @@ use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
-use crate::{ServerOptions, keys::Keys, readiness, service::Tasks};
+use crate::{ServerOptions, deadline::DeadlineLayer, keys::Keys, readiness, service::Tasks};
 
 /// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -110,7 +110,8 @@ impl Server {
                     .on_eos(())
                     .on_failure(()),
             )
-            .layer(request_id::PropagateRequestIdLayer::x_request_id());
+            .layer(request_id::PropagateRequestIdLayer::x_request_id())
+            .layer(DeadlineLayer);
 
         let serving = tonic::transport::Server::builder()
             // A gateway has one connection for all of its callers.

@@ -7,7 +7,7 @@ use proto::tasks::v1::{
 use store::TaskWriter;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use crate::{convert, deadline, keys::Keys, status};
+use crate::{convert, keys::Keys, status};
 
 /// The service: what it needs to answer.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl TaskService for Tasks {
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        deadline::within(&metadata, self.batch_create(&metadata, message)).await.map_or_else(
+        self.batch_create(&metadata, message).await.map_or_else(
             |error| {
                 log(&error);
                 Err(status::from_error(&error))

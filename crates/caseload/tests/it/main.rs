@@ -8,5 +8,23 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod admin;
+mod architecture;
 mod batch_create;
+mod bodies;
+mod deadline;
+mod dev;
+mod doors;
+mod grpc;
+mod keys;
+mod migrations;
+mod outages;
+mod precedence;
+mod programs;
+mod refusals;
+mod request_ids;
 mod support;
+mod texts;
+mod wire;
+mod worst_case;
+mod writer;

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serde_json::Value;
 use server::{Server, ServerOptions};
-use store::{Database, NewKey, NewUser};
+use store::{Database, DatabaseUrl, NewKey, NewUser};
 use tonic::transport::{Channel, Endpoint};
 
 use super::TestDatabase;
@@ -50,16 +50,15 @@ impl AppBuilder {
     }
 
     pub(crate) async fn start(self) -> App {
-        let database = TestDatabase::create();
+        self.start_on(TestDatabase::create()).await
+    }
+
+    pub(crate) async fn start_on(self, database: TestDatabase) -> App {
         let admin = database.open();
         let (tenant, case_id) = populate(&admin, "Acme").await;
         let ending = CancellationToken::new();
 
-        let mut args = vec!["--grpc-addr", "127.0.0.1:0", "--writers", "2", "--readers", "2"];
-        args.extend(self.server_args);
-        let server = Server::bind(options::<ServerOptions>(&args), database.url()).await.unwrap();
-        let grpc_addr = server.local_addr();
-        tokio::spawn(server.run(options::<DrainOptions>(&[]), ending.clone()));
+        let grpc_addr = start_server(database.url(), &self.server_args, &ending).await;
         let http_addr = start_gateway(grpc_addr, &ending).await;
 
         let key = new_key();
@@ -79,13 +78,38 @@ impl AppBuilder {
     }
 }
 
+/// A server before a database. Returns where it listens.
+pub(crate) async fn start_server(
+    database_url: &DatabaseUrl,
+    more_args: &[&str],
+    ending: &CancellationToken,
+) -> SocketAddr {
+    let mut args = more_args.to_vec();
+    for [name, value] in [["--grpc-addr", "127.0.0.1:0"], ["--writers", "2"], ["--readers", "2"]] {
+        if !args.contains(&name) {
+            args.extend([name, value]);
+        }
+    }
+    let server = Server::bind(options::<ServerOptions>(&args), database_url).await.unwrap();
+    let grpc_addr = server.local_addr();
+    tokio::spawn(server.run(options::<DrainOptions>(&[]), ending.clone()));
+    grpc_addr
+}
+
 /// One more gateway before a server. Returns where it listens.
 pub(crate) async fn start_gateway(grpc_addr: SocketAddr, ending: &CancellationToken) -> SocketAddr {
+    start_gateway_with(grpc_addr, &[], ending).await
+}
+
+/// The same, with options.
+pub(crate) async fn start_gateway_with(
+    grpc_addr: SocketAddr,
+    more_args: &[&str],
+    ending: &CancellationToken,
+) -> SocketAddr {
     let upstream = format!("http://{grpc_addr}").parse().unwrap();
-    let gateway =
-        Gateway::bind(&options::<GatewayOptions>(&["--http-addr", "127.0.0.1:0"]), &upstream)
-            .await
-            .unwrap();
+    let args = [&["--http-addr", "127.0.0.1:0"], more_args].concat();
+    let gateway = Gateway::bind(&options::<GatewayOptions>(&args), &upstream).await.unwrap();
     let http_addr = gateway.local_addr();
     tokio::spawn(gateway.run(options::<DrainOptions>(&[]), ending.clone()));
     http_addr
@@ -146,6 +170,21 @@ impl App {
         self.admin.create_key(tenant, new).await.unwrap().principal.key
     }
 
+    /// A new key of the app's tenant.
+    pub(crate) async fn key_with(&self, scopes: &[Scope]) -> ApiKey {
+        let key = new_key();
+        self.store_key(self.tenant, &key, scopes, None).await;
+        key
+    }
+
+    /// One more tenant, with users and a case of its own and a key that may write.
+    pub(crate) async fn other_tenant(&self) -> (TenantId, i64, ApiKey) {
+        let (tenant, case_id) = populate(&self.admin, "Another").await;
+        let key = new_key();
+        self.store_key(tenant, &key, &[Scope::TasksWrite], None).await;
+        (tenant, case_id, key)
+    }
+
     pub(crate) fn batch_path(&self) -> String {
         format!("/api/v2/cases/{}/tasks/batch", self.case_id)
     }
@@ -201,6 +240,18 @@ impl Reply {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The problem document, checked for what all of them have. Its request id, which differs each
+    /// time, is replaced.
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], self.status.as_u16());
+        assert_ne!(self.header("x-request-id"), "");
+        assert_eq!(self.body["request_id"], self.header("x-request-id"));
+        let mut problem = self.body.clone();
+        problem["request_id"] = "(the x-request-id)".into();
+        problem
     }
 
     /// `reason pointer` of each item of a problem.

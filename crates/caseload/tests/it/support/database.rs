@@ -1,8 +1,11 @@
 //! A database for each test, on one Postgres for all of them.
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use localdb::Cluster;
@@ -13,6 +16,7 @@ use std::time::Duration;
 const TEMPLATE: &str = "template_caseload";
 
 /// A migrated database of a test's own.
+#[derive(Clone)]
 pub(crate) struct TestDatabase {
     url: DatabaseUrl,
 }
@@ -20,9 +24,26 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// Makes a database as a copy of one that was migrated once.
     pub(crate) fn create() -> Self {
+        Self::copy(Some(TEMPLATE))
+    }
+
+    /// Makes a database that has nothing in it.
+    pub(crate) fn create_empty() -> Self {
+        Self::copy(None)
+    }
+
+    /// Makes a migrated database on a Postgres of the test's own.
+    pub(crate) async fn create_on(cluster: &Cluster) -> Self {
+        cluster.create_database("caseload", None).unwrap();
+        let database = Self { url: cluster.url("caseload").parse().unwrap() };
+        database.open().migrate().await.unwrap();
+        database
+    }
+
+    fn copy(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        cluster().create_database(&name, Some(TEMPLATE)).unwrap();
+        cluster().create_database(&name, template).unwrap();
         Self { url: cluster().url(&name).parse().unwrap() }
     }
 
@@ -43,12 +64,17 @@ impl TestDatabase {
 
 /// What `psql` prints for a query on any database: unaligned, without a head.
 pub(crate) fn psql(url: &DatabaseUrl, sql: &str) -> String {
-    let output = std::process::Command::new(cluster().bin_dir().join("psql"))
+    let output = program("psql")
         .args([url.expose(), "-XAtqv", "ON_ERROR_STOP=1", "-c", sql])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// One of Postgres' own programs, such as `psql` or `pg_dump`.
+pub(crate) fn program(name: &str) -> Command {
+    Command::new(cluster().bin_dir().join(name))
 }
 
 /// A small pool of a test's own.

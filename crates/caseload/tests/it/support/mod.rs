@@ -2,9 +2,19 @@
 
 mod app;
 mod database;
+pub(crate) mod patience;
+mod port;
+mod program;
+mod session;
+pub(crate) mod write_path;
 
-pub(crate) use app::{App, AppBuilder, Reply};
-pub(crate) use database::TestDatabase;
+pub(crate) use app::{
+    App, Reply, new_key, populate, start_gateway, start_gateway_with, start_server,
+};
+pub(crate) use database::{TestDatabase, open, program as postgres_program, psql};
+pub(crate) use port::ReservedPort;
+pub(crate) use program::{Ended, Program};
+pub(crate) use session::Session;
 
 /// The case and the users of the document, word for word.
 pub(crate) const SAMPLE: &str = r#"{

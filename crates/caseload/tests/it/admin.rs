@@ -1,0 +1,231 @@
+//! `caseload admin`: from an empty installation to a first call, all from a shell.
+
+use serde_json::{Value, json};
+
+use crate::support::{App, Ended, Program, Reply, TestDatabase};
+
+/// A shell on an installation.
+struct Shell {
+    database: TestDatabase,
+}
+
+impl Shell {
+    fn open() -> Self {
+        Self { database: TestDatabase::create() }
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        let args = [&["admin"], args].concat();
+        let url = [("CASELOAD_DATABASE_URL", self.database.url().expose())];
+        Program::start_with(env!("CARGO_BIN_EXE_caseload"), &args, &url).ended()
+    }
+
+    /// What a command that works prints.
+    #[track_caller]
+    fn text(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        assert_eq!(ended.code(), Some(0), "{args:?}: {ended:?}");
+        ended.stdout
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.text(&[args, &["--json"]].concat())).unwrap()
+    }
+
+    /// The last line of a command that fails.
+    #[track_caller]
+    fn error(&self, code: i32, args: &[&str]) -> String {
+        let ended = self.run(args);
+        assert_eq!(ended.code(), Some(code), "{args:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{args:?}");
+        ended.stderr
+    }
+}
+
+/// The table's cells, which are parted by two spaces or more.
+fn cells(table: &str) -> Vec<Vec<&str>> {
+    let rows = table.lines();
+    rows.map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect()
+}
+
+fn is_time(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.len() == 20 && text.ends_with('Z'))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_created_in_the_shell_works_in_the_service_until_it_is_revoked() {
+    let shell = Shell::open();
+    shell.text(&["tenant", "create", "Globex"]);
+    let case = shell.json(&["case", "create", "--tenant", "Globex", "Leak"]);
+    shell.text(&["user", "create", "--tenant", "Globex", "Ann@Example.com", "--first-name", "Ann"]);
+    let key = shell.json(&["key", "create", "--tenant", "Globex", "ci", "--scope", "tasks:write"]);
+    // The service comes second, and remembers no key.
+    let mut app = App::builder()
+        .server_args(&["--key-ttl", "0s", "--unknown-key-ttl", "0s"])
+        .start_on(shell.database)
+        .await;
+    app.case_id = case["id"].as_i64().unwrap();
+    let create = |key: &Value| {
+        let body = r#"{"tasks":[{"description":"x","assignee_emails":["ann@example.com"]}]}"#;
+        Reply::of(
+            app.request(reqwest::Method::POST, &app.batch_path())
+                .bearer_auth(key.as_str().unwrap())
+                .header("content-type", "application/json")
+                .body(body),
+        )
+    };
+
+    let reply = create(&key["key"]).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let assignee = &reply.body["tasks"][0]["assignees"][0];
+    assert_eq!(assignee["email"], "ann@example.com");
+    assert_eq!((&assignee["first_name"], &assignee["last_name"]), (&json!("Ann"), &json!("")));
+
+    let shell = Shell { database: app.database.clone() };
+    let id = key["id"].to_string();
+    let revoked = shell.json(&["key", "revoke", "--tenant", "Globex", &id]);
+    assert_eq!(revoked["valid"], false);
+    assert!(is_time(&revoked["revoked_at"]), "{revoked}");
+    assert_eq!(create(&key["key"]).await.status, 401);
+
+    let reading = ["key", "create", "--tenant", "Globex", "reader", "--scope", "tasks:read"];
+    assert_eq!(create(&shell.json(&reading)["key"]).await.status, 403);
+    let brief = ["key", "create", "--tenant", "Globex", "brief", "--scope", "tasks:write"];
+    let brief = shell.json(&[&brief[..], &["--expires-in", "0s"]].concat());
+    assert_eq!(create(&brief["key"]).await.status, 401);
+}
+
+#[test]
+fn what_is_created_is_listed_as_text_and_as_json() {
+    let shell = Shell::open();
+    let tenant = shell.json(&["tenant", "create", "Globex"]);
+    assert_eq!((&tenant["id"], &tenant["name"]), (&json!(1), &json!("Globex")));
+    assert!(is_time(&tenant["created_at"]), "{tenant}");
+    shell.text(&["tenant", "create", "Initech"]);
+    assert_eq!(shell.json(&["tenant", "list"]).as_array().unwrap().len(), 2);
+
+    let user = ["user", "create", "--tenant", "Globex", "ann@example.com", "--last-name", "Lee"];
+    assert_eq!(
+        shell.json(&user),
+        json!({"id": 1, "email": "ann@example.com", "first_name": "", "last_name": "Lee"})
+    );
+    assert_eq!(
+        shell.json(&["user", "list", "--tenant", "Globex"]),
+        json!([{"id": 1, "email": "ann@example.com", "first_name": "", "last_name": "Lee"}])
+    );
+    assert_eq!(shell.json(&["user", "list", "--tenant", "Initech"]), json!([]));
+
+    let text = shell.text(&["case", "create", "--tenant", "Globex", "A long name"]);
+    let created = cells(&text);
+    assert_eq!(created[0], ["ID", "NAME", "CREATED_AT"]);
+    assert_eq!(created[1][..2], ["1", "A long name"]);
+    assert_eq!(shell.text(&["case", "list", "--tenant", "Globex"]), text);
+    assert_eq!(shell.text(&["case", "list", "--tenant", "Initech"]), "ID  NAME  CREATED_AT\n");
+}
+
+#[test]
+fn a_key_is_shown_once_and_alone_so_that_a_script_can_take_it() {
+    let shell = Shell::open();
+    shell.text(&["tenant", "create", "Globex"]);
+    let create =
+        ["key", "create", "--tenant", "Globex", "ci", "--scope", "tasks:write", "--scope", "admin"];
+
+    let ended = shell.run(&[&create[..], &["--expires-in", "90d"]].concat());
+    let key = ended.stdout.strip_suffix('\n').unwrap();
+    assert!(key.len() == 46 && key.starts_with("cl_"), "{key}");
+    assert!(!ended.stderr.contains(key), "{}", ended.stderr);
+    assert!(ended.stderr.contains("shown this once"), "{}", ended.stderr);
+
+    let listed = shell.json(&["key", "list", "--tenant", "Globex"]);
+    assert_eq!(listed[0]["name"], "ci");
+    assert_eq!(listed[0]["scopes"], json!(["tasks:write", "admin"]));
+    assert_eq!(listed[0]["valid"], true);
+    assert_eq!(listed[0]["revoked_at"], Value::Null);
+    assert!(is_time(&listed[0]["expires_at"]), "{listed}");
+    assert_eq!(listed[0].get("key"), None);
+    let text = shell.text(&["key", "list", "--tenant", "Globex"]);
+    assert!(!text.contains(key) && text.contains("tasks:write,admin"), "{text}");
+    let of_its_digest = format!("SELECT count(*) FROM api_keys WHERE digest = sha256('{key}')");
+    assert_eq!(shell.database.query(&of_its_digest), "1");
+}
+
+#[test]
+fn the_demo_prints_a_key_and_nothing_else_and_may_be_made_again() {
+    let shell = Shell::open();
+    let first = shell.text(&["demo"]);
+    let second = shell.text(&["demo"]);
+    for key in [&first, &second] {
+        assert!(key.starts_with("cl_") && key.len() == 47 && key.ends_with('\n'), "{key:?}");
+    }
+    assert_ne!(first, second);
+    let users = shell.json(&["user", "list", "--tenant", "Demo"]);
+    let emails: Vec<_> = users.as_array().unwrap().iter().map(|user| &user["email"]).collect();
+    assert_eq!(emails, ["user1@example.com", "user2@example.com", "user3@example.com"]);
+    assert_eq!(shell.json(&["case", "list", "--tenant", "Demo"]).as_array().unwrap().len(), 1);
+    assert_eq!(shell.json(&["key", "list", "--tenant", "Demo"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let shell = Shell::open();
+    shell.text(&["tenant", "create", "Globex"]);
+    shell.text(&["user", "create", "--tenant", "Globex", "ann@example.com"]);
+    let long = "x".repeat(201);
+    let globex = ["--tenant", "Globex"];
+
+    for (args, error) in [
+        (&["tenant", "create", "Globex"][..], "tenant \"Globex\" exists already"),
+        (&["tenant", "create", ""], "a name has 1 to 200 characters"),
+        (&["tenant", "create", &long], "a name has 1 to 200 characters"),
+        (&["case", "list", "--tenant", "Nobody"], "tenant \"Nobody\" does not exist"),
+        (&["user", "list", "--tenant", "Nobody"], "tenant \"Nobody\" does not exist"),
+        (
+            &["key", "create", "--tenant", "Nobody", "k", "--scope", "admin"],
+            "tenant \"Nobody\" does not exist",
+        ),
+        (&["key", "revoke", "--tenant", "Globex", "7"], "key 7 of tenant 1 does not exist"),
+        (&["key", "revoke", "--tenant", "Globex", "--", "-7"], "a key's id is positive"),
+        (
+            &[&["user", "create"], &globex[..], &["ANN@example.com"]].concat(),
+            "user ann@example.com exists already",
+        ),
+        (
+            &[&["user", "create"], &globex[..], &["b@example.com", "--first-name", &long]].concat(),
+            "a name has at most 200 characters",
+        ),
+        (&[&["case", "create"], &globex[..], &[""]].concat(), "a name has 1 to 200 characters"),
+        (
+            &[&["key", "create"], &globex[..], &["", "--scope", "admin"]].concat(),
+            "a name has 1 to 200 characters",
+        ),
+    ] {
+        assert_eq!(shell.error(1, args), format!("error: {error}\n"), "{args:?}");
+    }
+
+    for (args, error) in [
+        (
+            &["key", "create", "--tenant", "Globex", "k", "--scope", "tasks:delete"][..],
+            "there is no scope \"tasks:delete\"; the scopes are tasks:read, tasks:write and admin",
+        ),
+        (&["key", "create", "--tenant", "Globex", "k"], "--scope <SCOPE>"),
+        (&["case", "list"], "--tenant <NAME>"),
+        (&["user", "create", "--tenant", "Globex", "no-email"], "this is not an email address"),
+        (&["key", "revoke", "--tenant", "Globex", "ci"], "'ci'"),
+    ] {
+        let stderr = shell.error(64, args);
+        assert!(stderr.contains(error), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_name_can_not_write_over_the_terminal() {
+    let shell = Shell::open();
+    let name = "red \u{1b}[31m\r\nalert";
+    let created = shell.json(&["tenant", "create", name]);
+    assert_eq!(created["name"], name, "programs get it as it is");
+    let text = shell.text(&["tenant", "list"]);
+    assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
+    assert_eq!(text.lines().count(), 2, "{text:?}");
+}

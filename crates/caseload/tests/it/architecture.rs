@@ -1,0 +1,173 @@
+//! The house stays as it was drawn: which crate may know which.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+
+/// The arrows of the design: a crate, and the crates that it may know.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("caseload-domain", &[]),
+    ("caseload-gateway", &["caseload-proto", "caseload-runtime"]),
+    ("caseload-localdb", &[]),
+    ("caseload-proto", &[]),
+    ("caseload-runtime", &[]),
+    (
+        "caseload-server",
+        &["caseload-domain", "caseload-proto", "caseload-runtime", "caseload-store"],
+    ),
+    ("caseload-store", &["caseload-domain"]),
+];
+
+/// The program, which may know all of them.
+const PROGRAM: &str = "caseload";
+
+#[test]
+fn the_crates_know_each_other_as_drawn_and_not_otherwise() {
+    let metadata = metadata();
+    let members: BTreeSet<&str> = members(metadata).map(|package| package.name.as_str()).collect();
+
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = members
+        .iter()
+        .map(|name| (*name, dependencies(metadata, name, DependencyKind::Normal)))
+        .map(|(name, dependencies)| (name, dependencies.intersection(&members).copied().collect()))
+        .collect();
+
+    assert!(found.remove(PROGRAM).is_some());
+    let drawn: BTreeMap<&str, BTreeSet<&str>> =
+        ARROWS.into_iter().map(|(name, known)| (name, known.iter().copied().collect())).collect();
+    assert_eq!(found, drawn);
+}
+
+/// Tests may go further than the code that they test: they start a Postgres.
+#[test]
+fn the_private_postgres_is_for_the_program_and_for_tests() {
+    let metadata = metadata();
+    let users: Vec<&str> = members(metadata)
+        .filter(|package| {
+            package.dependencies.iter().any(|dependency| {
+                dependency.name == "caseload-localdb"
+                    && dependency.kind != DependencyKind::Development
+            })
+        })
+        .map(|package| package.name.as_str())
+        .collect();
+    assert_eq!(users, [PROGRAM]);
+}
+
+#[test]
+fn only_the_store_knows_diesel() {
+    let metadata = metadata();
+    let users: Vec<&str> = members(metadata)
+        .filter(|package| {
+            package.dependencies.iter().any(|dependency| is_of_postgres(&dependency.name))
+        })
+        .map(|package| package.name.as_str())
+        .collect();
+    assert_eq!(users, ["caseload-store"]);
+}
+
+#[test]
+fn nothing_of_postgres_is_linked_into_the_gateway() {
+    let tree = tree(metadata(), "caseload-gateway");
+    assert!(tree.contains("tonic"), "the tree is read: {tree:?}");
+    let of_postgres: Vec<_> = tree.iter().filter(|name| is_of_postgres(name)).collect();
+    assert!(of_postgres.is_empty(), "{of_postgres:?}");
+}
+
+#[test]
+fn the_domain_does_no_io() {
+    // libc is not among them: on some machines sha2 asks through it what the processor can do.
+    const IO: [&str; 13] = [
+        "axum", "diesel", "hyper", "mio", "pq-sys", "prost", "reqwest", "rustix", "socket2",
+        "tokio", "tonic", "tower", "tracing",
+    ];
+    let tree = tree(metadata(), "caseload-domain");
+    assert!(tree.contains("sha2"), "the tree is read: {tree:?}");
+    let doing_io: Vec<_> = IO.iter().filter(|name| tree.contains(**name)).collect();
+    assert!(doing_io.is_empty(), "{doing_io:?}");
+}
+
+#[test]
+fn every_crate_takes_its_lints_and_its_edition_from_the_workspace() {
+    for package in members(metadata()) {
+        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
+        for inherited in ["[lints]\nworkspace = true\n", "\nedition.workspace = true\n"] {
+            assert!(manifest.contains(inherited), "{} lacks {inherited}", package.manifest_path);
+        }
+    }
+}
+
+/// Two versions of one of these would be two runtimes, two sets of types, or two of everything.
+#[test]
+fn the_key_crates_are_there_in_one_version() {
+    let lock = fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
+    for name in ["axum", "diesel", "h2", "http", "hyper", "prost", "tokio", "tonic"] {
+        let versions = lock.matches(&format!("\nname = \"{name}\"\n")).count();
+        assert_eq!(versions, 1, "of {name}");
+    }
+}
+
+fn is_of_postgres(name: &str) -> bool {
+    name.starts_with("diesel") || ["pq-sys", "r2d2", "postgres", "tokio-postgres"].contains(&name)
+}
+
+fn members(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    metadata.packages.iter().filter(|package| metadata.workspace_members.contains(&package.id))
+}
+
+/// What a crate of the workspace depends on itself.
+fn dependencies<'a>(metadata: &'a Metadata, name: &str, kind: DependencyKind) -> BTreeSet<&'a str> {
+    let package = members(metadata).find(|package| package.name.as_str() == name).unwrap();
+    let of_kind = package.dependencies.iter().filter(|dependency| dependency.kind == kind);
+    of_kind.map(|dependency| dependency.name.as_str()).collect()
+}
+
+/// Everything that is built for a crate of the workspace, its tests aside, as this platform
+/// resolves it.
+fn tree<'a>(metadata: &'a Metadata, name: &str) -> BTreeSet<&'a str> {
+    let resolve = metadata.resolve.as_ref().unwrap();
+    let root = members(metadata).find(|package| package.name.as_str() == name).unwrap();
+    let mut seen: BTreeSet<&PackageId> = BTreeSet::new();
+    let mut left = vec![&root.id];
+    while let Some(id) = left.pop() {
+        if seen.insert(id) {
+            let node = resolve.nodes.iter().find(|node| node.id == *id).unwrap();
+            let built = node.deps.iter().filter(|dependency| {
+                dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal)
+            });
+            left.extend(built.map(|dependency| &dependency.pkg));
+        }
+    }
+    seen.into_iter().map(|id| metadata[id].name.as_str()).collect()
+}
+
+/// What cargo knows of the workspace, for this platform: that of all platforms takes crates which
+/// nobody has fetched here.
+fn metadata() -> &'static Metadata {
+    static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
+        MetadataCommand::new()
+            .manifest_path(workspace().join("Cargo.toml"))
+            .other_options(["--locked".to_owned(), "--filter-platform".to_owned(), host()])
+            .exec()
+            .unwrap()
+    });
+    &METADATA
+}
+
+/// The platform that these tests run on, as rustc names it.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc tells its host").to_owned()
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -1,0 +1,107 @@
+//! The write path without a server around it: tenants, a writer, and the means to make it wait.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use domain::{Error, Task, TaskBatch, TaskDraft, TenantId};
+use store::{Database, PoolSettings, TaskWriter, WriterSettings};
+
+use super::{Session, TestDatabase, populate};
+
+/// A database with three tenants, each with the document's users and a case.
+pub(crate) struct WritePath {
+    pub(crate) database: TestDatabase,
+    pub(crate) session: Session,
+    pub(crate) tenants: [Tenant; 3],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) case_id: i64,
+}
+
+pub(crate) type Outcome = Result<Vec<Task>, Error>;
+
+/// A batch in the queue; awaited, its outcome. Dropped, its caller has gone.
+pub(crate) type Call<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// One writer, so that what it does has an order; room for all.
+pub(crate) const ONE_WRITER: WriterSettings = WriterSettings {
+    threads: 1,
+    batches_per_statement: 32,
+    one_tenant_per_statement: false,
+    queue_length: 64,
+    queue_length_per_tenant: 64,
+    plain: false,
+};
+
+impl WritePath {
+    pub(crate) async fn create() -> Self {
+        let database = TestDatabase::create();
+        let admin = database.open();
+        let mut tenants = Vec::new();
+        for name in ["A", "B", "C"] {
+            let (id, case_id) = populate(&admin, name).await;
+            tenants.push(Tenant { id, case_id });
+        }
+        let session = Session::open(database.url());
+        Self { database, session, tenants: tenants.try_into().unwrap() }
+    }
+
+    pub(crate) fn writer(&self, settings: WriterSettings) -> TaskWriter {
+        let checkout_timeout = Duration::from_secs(10);
+        let pool = PoolSettings { writers: settings.threads, readers: 1, checkout_timeout };
+        TaskWriter::start(&Database::open(self.database.url(), &pool), settings).unwrap()
+    }
+
+    /// Makes the writer's one thread wait in a statement of its own, so that all that is submitted
+    /// now waits in the queue until [`Self::release`].
+    pub(crate) fn block<'a>(&mut self, writer: &'a TaskWriter) -> Call<'a> {
+        self.session.lock("tasks");
+        let first = submit(writer, self.tenants[0], batch(self.tenants[0], &["first"]));
+        self.session.await_blocked(1);
+        first.unwrap()
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.session.unlock();
+    }
+
+    /// How many transactions the tasks with greater ids were created in.
+    pub(crate) fn transactions_since(&mut self, id: i64) -> usize {
+        let sql = format!("SELECT count(DISTINCT xmin::text) FROM tasks WHERE id > {id}");
+        self.session.query(&sql).parse().unwrap()
+    }
+}
+
+/// Puts a batch into the queue. Where that refuses it, its outcome.
+pub(crate) fn submit(
+    writer: &TaskWriter,
+    tenant: Tenant,
+    batch: TaskBatch,
+) -> Result<Call<'_>, Outcome> {
+    let mut call: Call<'_> = Box::pin(writer.create(tenant.id, batch));
+    // The first poll is what puts it there.
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Err(outcome),
+        Poll::Pending => Ok(call),
+    }
+}
+
+/// A batch for the tenant's case: a task for each description, all for the first user.
+pub(crate) fn batch(tenant: Tenant, descriptions: &[&str]) -> TaskBatch {
+    let tasks = descriptions.iter().map(|text| draft(text, &["user1@example.com"]));
+    TaskBatch::parse(tenant.case_id, tasks.collect::<Vec<_>>().into_iter()).unwrap()
+}
+
+pub(crate) fn draft(description: &str, emails: &[&str]) -> TaskDraft {
+    TaskDraft {
+        description: description.to_owned(),
+        assignee_emails: emails.iter().map(ToString::to_string).collect(),
+    }
+}
