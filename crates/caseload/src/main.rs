@@ -11,13 +11,16 @@ mod serve;
 use std::{error::Error, process::ExitCode};
 
 use cli::{Cli, Command};
-use runtime::{command_line, logs};
+use runtime::{command_line, logs, process};
 
 /// Why a command failed. Each command tells it in one line and ends with exit code 1.
 type Failure = Box<dyn Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    process::run(run())
+}
+
+async fn run() -> ExitCode {
     let cli: Cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,

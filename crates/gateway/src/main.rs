@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use runtime::{
     CancellationToken, command_line,
     logs::{self, LogOptions},
+    process,
     shutdown::{self, DrainOptions},
 };
 
@@ -46,8 +47,11 @@ enum Command {
     Health,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    process::run(run())
+}
+
+async fn run() -> ExitCode {
     let cli: Cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,

@@ -27,16 +27,22 @@ pub fn parse<T: Parser>() -> Result<T, ExitCode> {
 /// Options whose values may hold a password.
 const SECRET: [&str; 1] = ["--database-url"];
 
-/// clap repeats what it refuses. A value that may be a secret is taken out, and so is a URL with a
-/// user that stands where none belongs.
+/// clap repeats what it refuses. The value of a secret option is taken out, and so is a URL with a
+/// user wherever it stands.
 fn hide_secret(error: &mut clap::Error) {
-    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
-        return;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
     };
+    let has_user = |text: &str| text.contains("://") && text.contains('@');
+    let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let hides_value = has_user(value) || SECRET.iter().any(|secret| argument.starts_with(secret));
+    let hides_argument = has_user(argument);
     let hidden = || ContextValue::String("…".to_owned());
-    if SECRET.iter().any(|secret| argument.starts_with(secret)) {
+    if hides_value {
         error.insert(ContextKind::InvalidValue, hidden());
-    } else if argument.contains("://") && argument.contains('@') {
+    }
+    if hides_argument {
         error.insert(ContextKind::InvalidArg, hidden());
     }
 }
@@ -50,7 +56,9 @@ pub fn fail(error: &dyn Error) -> ExitCode {
         line.push_str(&cause.to_string());
         source = cause.source();
     }
-    eprintln!("error: {line}");
+    // libpq's messages have several lines, and end in an empty one.
+    let words: Vec<&str> = line.split_whitespace().collect();
+    eprintln!("error: {}", words.join(" "));
     ExitCode::FAILURE
 }
 
@@ -75,7 +83,11 @@ mod tests {
     #[test]
     fn a_refused_secret_is_not_repeated() {
         const URL: &str = "postgresql://me:hunter2@db.example/caseload";
-        for arguments in [&["test", "--database-url", URL][..], &["test", URL]] {
+        for arguments in [
+            &["test", "--database-url", "hunter2"][..],
+            &["test", "--writers", URL],
+            &["test", URL],
+        ] {
             let refusal = refusal(arguments);
             assert!(!refusal.contains("hunter2") && refusal.contains('…'), "{refusal}");
         }

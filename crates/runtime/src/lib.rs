@@ -3,6 +3,7 @@
 pub mod address;
 pub mod command_line;
 pub mod logs;
+pub mod process;
 pub mod request_id;
 pub mod request_log;
 pub mod shutdown;

@@ -6,6 +6,7 @@ use proto::tasks::v1::task_service_server::TaskServiceServer;
 use runtime::CancellationToken;
 use store::Database;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::service::Tasks;
@@ -38,6 +39,13 @@ pub(crate) async fn report(database: Database, health: HealthReporter, ending: C
         }
     }
     set(&health, false).await;
+}
+
+/// Ends the streams of those who watch, once they were told: they would hold up the end of the
+/// server for as long as they live.
+pub(crate) async fn dismiss_watchers(mut health: HealthReporter) {
+    health.clear_service_status("").await;
+    health.clear_service_status(TaskServiceServer::<Tasks>::NAME).await;
 }
 
 async fn is_ready(database: &Database) -> bool {

@@ -90,7 +90,17 @@ impl Server {
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         health.set_not_serving::<TaskServiceServer<Tasks>>().await;
         let reporter =
-            tokio::spawn(readiness::report(self.database.clone(), health, ending.clone()));
+            tokio::spawn(readiness::report(self.database.clone(), health.clone(), ending.clone()));
+        let accepting = {
+            let ending = ending.clone();
+            async move {
+                drain.accepting(ending).await;
+                if let Err(error) = reporter.await {
+                    tracing::error!(%error, "readiness was no longer reported");
+                }
+                readiness::dismiss_watchers(health).await;
+            }
+        };
 
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -123,9 +133,8 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?)
-            .serve_with_incoming_shutdown(self.incoming, drain.accepting(ending.clone()));
+            .serve_with_incoming_shutdown(self.incoming, accepting);
         drain.capped(ending, serving).await?;
-        reporter.abort();
         Ok(())
     }
 }

@@ -21,8 +21,9 @@ impl Database {
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         self.run(|connection| {
             in_turn(connection, |connection| {
-                let run = connection.run_pending_migrations(MIGRATIONS).map_err(Error::Internal)?;
-                Ok(run.iter().map(ToString::to_string).collect())
+                let pending = missing_migrations(connection)?;
+                connection.run_pending_migrations(MIGRATIONS).map_err(Error::Internal)?;
+                Ok(pending)
             })
         })
         .await

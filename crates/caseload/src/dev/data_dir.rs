@@ -1,10 +1,10 @@
 //! Where `caseload dev` keeps its data.
 
 use std::{
-    fs::{DirBuilder, create_dir_all},
+    fs::{DirBuilder, File, TryLockError, create_dir_all},
     io,
     os::unix::fs::DirBuilderExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::Failure;
@@ -20,6 +20,17 @@ pub(super) fn choose(asked: Option<PathBuf>) -> Result<PathBuf, Failure> {
     make(&dir).map_err(|error| format!("{} can't be used for data: {error}", dir.display()))?;
     // Postgres is started elsewhere than here.
     Ok(dir.canonicalize()?)
+}
+
+/// Locks the directory for as long as the file lives; nothing where another process has it. The
+/// lock of a process that was killed goes with it.
+pub(super) fn try_lock(dir: &Path) -> Result<Option<File>, Failure> {
+    let file = File::create(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 fn make(dir: &PathBuf) -> io::Result<()> {

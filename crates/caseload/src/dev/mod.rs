@@ -27,10 +27,12 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
     let ending = CancellationToken::new();
     shutdown::on_signal(ending.clone())?;
-    if let Some(path) = &options.ready_file {
+    let data_dir = data_dir::choose(options.data_dir.clone())?;
+    // Without it another run has these data, and the ready file may be its own.
+    let lock = data_dir::try_lock(&data_dir)?;
+    if let (Some(_), Some(path)) = (&lock, &options.ready_file) {
         ready::clear(path)?;
     }
-    let data_dir = data_dir::choose(options.data_dir.clone())?;
     match options.database_url.clone() {
         Some(url) => run_on(&url, &data_dir, *options, ending).await,
         None => {
@@ -91,15 +93,18 @@ async fn serve(
     let mut server = tokio::spawn(server.run(drain, server_ending.clone()));
     let mut gateway = tokio::spawn(gateway.run(drain, ending.clone()));
 
+    // In this order: that a part ends when it was told to is no failure.
     let announced = tokio::select! {
-        file = announce => file,
+        biased;
         () = ending.cancelled() => Ok(None),
+        file = announce => file,
         ended = &mut server => Err(early_end("server", ended)),
         ended = &mut gateway => Err(early_end("gateway", ended)),
     };
     let outcome = match announced {
         Ok(file) => {
             let outcome = tokio::select! {
+                biased;
                 () = ending.cancelled() => Ok(()),
                 ended = &mut server => Err(early_end("server", ended)),
                 ended = &mut gateway => Err(early_end("gateway", ended)),
