@@ -52,11 +52,13 @@ async fn is_ready(database: &Database) -> bool {
     matches!(timeout(PATIENCE, database.has_current_schema()).await, Ok(Ok(true)))
 }
 
+/// The server as a whole serves only while its service does, so it comes last and goes first.
 async fn set(health: &HealthReporter, is_ready: bool) {
-    let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    health.set_service_status("", status).await;
-    match is_ready {
-        true => health.set_serving::<TaskServiceServer<Tasks>>().await,
-        false => health.set_not_serving::<TaskServiceServer<Tasks>>().await,
+    if is_ready {
+        health.set_serving::<TaskServiceServer<Tasks>>().await;
+        health.set_service_status("", ServingStatus::Serving).await;
+    } else {
+        health.set_service_status("", ServingStatus::NotServing).await;
+        health.set_not_serving::<TaskServiceServer<Tasks>>().await;
     }
 }

@@ -50,12 +50,12 @@ async fn await_not_ready(app: &App) {
     assert_eq!(Reply::of(app.request(reqwest::Method::GET, "/livez")).await.status, 200);
 }
 
-/// Waits until the server says that it does not serve.
+/// Waits until the server says of all that it does not serve. It says so of one after the other.
 async fn await_not_serving(app: &App) {
-    let said = eventually("the loss of health", async || {
-        grpc_health(app.grpc_addr).await.filter(|said| said.contains(&ServingStatus::NotServing))
-    });
-    assert_eq!(said.await, [ServingStatus::NotServing; 2]);
+    eventually("the loss of health", async || {
+        grpc_health(app.grpc_addr).await.filter(|said| *said == [ServingStatus::NotServing; 2])
+    })
+    .await;
 }
 
 /// The code that a gRPC call with one task is answered with.
