@@ -12,6 +12,7 @@ pub struct GatewayOptions {
     /// Where REST is served
     #[arg(
         long,
+        global = true,
         env = "CASELOAD_HTTP_ADDR",
         default_value = "127.0.0.1:8080",
         value_name = "ADDR:PORT"

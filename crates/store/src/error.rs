@@ -59,8 +59,9 @@ impl From<DieselError> for Error {
 }
 
 /// Whether Postgres itself ended the session, as it does in a shutdown. It does so only where no
-/// commit is under way: a backend that commits holds interrupts back until it is done. A message
-/// in another language isn't recognised, which errs on the safe side.
+/// commit is under way: a backend that commits holds interrupts back until it is done. It is
+/// recognised on an idle connection; with a statement in flight libpq may tell only that the
+/// connection is lost, and a message may be in another language. Both err on the safe side.
 fn was_told_to_go(message: &str) -> bool {
     message.starts_with("terminating connection due to administrator command")
 }

@@ -160,8 +160,8 @@ async fn a_statement_that_fails_is_taken_apart_and_only_the_culprit_fails() {
     );
     assert_eq!(path.transactions_since(first), 3);
     // The writer goes on as before.
-    let next = submit(&writer, b, batch(b, &["next"])).unwrap();
-    assert_eq!(descriptions(&next.await), ["next"]);
+    let next = writer.create(b.id, batch(b, &["next"])).await;
+    assert_eq!(descriptions(&next), ["next"]);
 }
 
 /// The look-up finds them and the foreign key does not: the answer is the one that a batch gets
@@ -261,7 +261,7 @@ async fn a_full_queue_refuses_everyone_at_once_and_takes_more_once_there_is_room
     for outcome in all(taken).await {
         outcome.unwrap();
     }
-    submit(&writer, c, batch(c, &["x"])).unwrap().await.unwrap();
+    writer.create(c.id, batch(c, &["x"])).await.unwrap();
     assert_eq!(path.database.query("SELECT count(*) FROM tasks"), "6");
 }
 

@@ -79,7 +79,8 @@ impl WritePath {
     }
 }
 
-/// Puts a batch into the queue. Where that refuses it, its outcome.
+/// Puts a batch into the queue of a writer that is blocked (another may answer at once). Where that
+/// refuses it, its outcome.
 pub(crate) fn submit(
     writer: &TaskWriter,
     tenant: Tenant,
