@@ -94,9 +94,9 @@ struct Session;
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        // The write path's statement is planned once a connection: planning it for each call
-        // would cost as much as running it. The one plan must then not depend on how full the
-        // tables were when it was made, so the look-ups are told to use their indexes.
+        // The write path's statement is planned once a connection, not anew for each call. The
+        // one plan must then not depend on how full the tables were when it was made, so the
+        // look-ups are told to use their indexes.
         connection
             .batch_execute(
                 "SET plan_cache_mode = force_generic_plan; \
