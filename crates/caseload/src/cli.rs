@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use gateway::GatewayOptions;
-use runtime::{logs::LogOptions, shutdown::DrainOptions};
+use runtime::{logs::LogOptions, process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
 use store::DatabaseUrl;
 
@@ -24,6 +24,9 @@ use crate::admin::AdminCommand;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) process: ProcessOptions,
 
     #[command(flatten)]
     pub(crate) log: LogOptions,

@@ -17,15 +17,15 @@ use runtime::{command_line, logs, process};
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    process::run(run())
-}
-
-async fn run() -> ExitCode {
     let cli: Cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     logs::start(&cli.log);
+    process::run(cli.process, run(cli))
+}
+
+async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(options).await,
         Command::Dev(options) => dev::run(options).await,

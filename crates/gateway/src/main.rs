@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use runtime::{
     CancellationToken, command_line,
     logs::{self, LogOptions},
-    process,
+    process::{self, ProcessOptions},
     shutdown::{self, DrainOptions},
 };
 
@@ -38,6 +38,9 @@ struct Cli {
     drain: DrainOptions,
 
     #[command(flatten)]
+    process: ProcessOptions,
+
+    #[command(flatten)]
     log: LogOptions,
 }
 
@@ -48,15 +51,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    process::run(run())
-}
-
-async fn run() -> ExitCode {
     let cli: Cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     logs::start(&cli.log);
+    process::run(cli.process, run(cli))
+}
+
+async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         None => serve(&cli).await,
         Some(Command::Health) => return health(&cli.gateway).await,

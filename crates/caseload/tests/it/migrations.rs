@@ -154,6 +154,23 @@ fn the_rows_of_one_tenant_can_not_point_to_those_of_another() {
     }
 }
 
+/// Before the first ANALYZE the planner knows nothing of the tables. An index that doesn't find the
+/// one row would then be read further with each task, until each batch costs more than the last.
+#[test]
+fn foreign_keys_are_checked_by_the_primary_key_also_without_statistics() {
+    let database = TestDatabase::create();
+    for table in ["tasks", "cases", "users"] {
+        // The very query of Postgres' check.
+        let plan = database.query(&format!(
+            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+             PREPARE referenced(bigint, bigint) AS SELECT 1 FROM ONLY {table} AS x \
+                 WHERE tenant_id = $1 AND id = $2 FOR KEY SHARE OF x; \
+             EXPLAIN EXECUTE referenced(1, 1)"
+        ));
+        assert!(plan.contains(&format!("using {table}_pkey on")), "{plan}");
+    }
+}
+
 /// The whole schema as SQL, Diesel's table aside.
 fn dump(database: &TestDatabase) -> String {
     let output = postgres_program("pg_dump")
