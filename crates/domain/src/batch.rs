@@ -1,6 +1,8 @@
 //! A batch of tasks to be created: the input, checked.
 
-use crate::{CaseId, Description, Email, Fault, Faults, Place, Reason};
+use sha2::{Digest as _, Sha256};
+
+use crate::{CaseId, Description, Email, Fault, Faults, Fingerprint, Place, Reason, RequestId};
 
 /// A task to be created, as it came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,11 +13,12 @@ pub struct TaskDraft {
     pub assignee_emails: Vec<String>,
 }
 
-/// A legal batch: a case, and 1 to 25 tasks for it.
+/// A legal batch: a case, 1 to 25 tasks for it, and perhaps an id that makes it safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskBatch {
     case: CaseId,
     tasks: Vec<NewTask>,
+    request_id: Option<RequestId>,
 }
 
 /// A legal task to be created.
@@ -42,7 +45,8 @@ impl TaskBatch {
     /// The most emails of a task, duplicates included.
     pub const MAX_EMAILS: usize = 50;
 
-    /// Checks an input. Texts are moved, not copied, where they need no change.
+    /// Checks an input. Texts are moved, not copied, where they need no change. An empty request
+    /// id is none.
     ///
     /// # Errors
     /// Every fault of form, in the order of the request. Of a list that is too long, the items
@@ -50,6 +54,7 @@ impl TaskBatch {
     pub fn parse(
         case_id: i64,
         tasks: impl ExactSizeIterator<Item = TaskDraft>,
+        request_id: String,
     ) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let case = CaseId::new(case_id);
@@ -66,8 +71,13 @@ impl TaskBatch {
             .enumerate()
             .filter_map(|(index, draft)| NewTask::parse(index, draft, &mut faults))
             .collect();
+        let request_id = (!request_id.is_empty()).then(|| RequestId::parse(request_id));
+        let request_id = request_id.transpose().unwrap_or_else(|reason| {
+            faults.push(Fault { place: Place::RequestId, reason });
+            None
+        });
         match case.filter(|_| faults.is_empty()) {
-            Some(case) => Ok(Self { case, tasks }),
+            Some(case) => Ok(Self { case, tasks, request_id }),
             None => Err(Faults(faults)),
         }
     }
@@ -88,6 +98,36 @@ impl TaskBatch {
     #[must_use]
     pub fn into_tasks(self) -> Vec<NewTask> {
         self.tasks
+    }
+
+    /// The id under which a repeat of it is known, where the caller gave one.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
+    /// What tells this batch from others that bear the same id. Inputs that differ only in what
+    /// parsing evens out, such as white space around a text, have the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        // Each list and text is led by its length, so that no two batches are written alike.
+        let number = |hash: &mut Sha256, number: usize| {
+            hash.update(u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes());
+        };
+        hash.update(self.case.get().to_be_bytes());
+        number(&mut hash, self.tasks.len());
+        for task in &self.tasks {
+            let text = task.description.as_str();
+            number(&mut hash, text.len());
+            hash.update(text);
+            number(&mut hash, task.assignments.len());
+            for Assignment { email, .. } in &task.assignments {
+                number(&mut hash, email.as_str().len());
+                hash.update(email.as_str());
+            }
+        }
+        hash.finalize().into()
     }
 }
 
@@ -134,7 +174,7 @@ mod tests {
     }
 
     fn faults(case_id: i64, tasks: Vec<TaskDraft>) -> Vec<String> {
-        TaskBatch::parse(case_id, tasks.into_iter())
+        TaskBatch::parse(case_id, tasks.into_iter(), String::new())
             .unwrap_err()
             .as_slice()
             .iter()
@@ -145,7 +185,7 @@ mod tests {
     #[test]
     fn takes_1_to_25_tasks() {
         assert_eq!(faults(1, vec![]), ["tasks REQUIRED"]);
-        assert!(TaskBatch::parse(1, vec![draft("a", &[]); 25].into_iter()).is_ok());
+        assert!(TaskBatch::parse(1, vec![draft("a", &[]); 25].into_iter(), String::new()).is_ok());
         assert_eq!(faults(1, vec![draft("a", &[]); 26]), ["tasks TOO_MANY"]);
     }
 
@@ -153,7 +193,7 @@ mod tests {
     fn takes_50_emails_a_task_and_counts_one_given_twice_once() {
         let emails = |n| vec!["a@b".to_owned(); n];
         let task = |n| TaskDraft { description: "a".to_owned(), assignee_emails: emails(n) };
-        let batch = TaskBatch::parse(1, vec![task(50)].into_iter()).unwrap();
+        let batch = TaskBatch::parse(1, vec![task(50)].into_iter(), String::new()).unwrap();
         assert_eq!(batch.tasks()[0].assignments.len(), 1);
         assert_eq!(faults(1, vec![task(51)]), ["tasks[0].assignee_emails TOO_MANY"]);
     }
@@ -161,7 +201,7 @@ mod tests {
     #[test]
     fn keeps_the_first_place_of_an_email() {
         let tasks = vec![draft("a", &["b@x", "A@X", "a@x", "B@x", "c@x"])];
-        let batch = TaskBatch::parse(1, tasks.into_iter()).unwrap();
+        let batch = TaskBatch::parse(1, tasks.into_iter(), String::new()).unwrap();
         let kept: Vec<_> =
             batch.tasks()[0].assignments.iter().map(|a| (a.email.as_str(), a.index)).collect();
         assert_eq!(kept, [("b@x", 0), ("a@x", 1), ("c@x", 4)]);
@@ -189,6 +229,37 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_request_id_is_checked_with_all_else() {
+        let parse =
+            |id: &str, text| TaskBatch::parse(1, vec![draft(text, &[])].into_iter(), id.to_owned());
+        assert_eq!(parse("", "a").unwrap().request_id(), None);
+        assert_eq!(parse("x-1", "a").unwrap().request_id().unwrap().as_str(), "x-1");
+        let faults = parse("a b", "").unwrap_err();
+        let places: Vec<_> = faults.as_slice().iter().map(|f| f.place.to_string()).collect();
+        assert_eq!(places, ["tasks[0].description", "request_id"]);
+    }
+
+    #[test]
+    fn a_fingerprint_tells_every_part_apart_and_nothing_else() {
+        let of = |case_id, drafts: &[(&str, &[&str])]| {
+            let drafts: Vec<_> = drafts.iter().map(|(text, emails)| draft(text, emails)).collect();
+            TaskBatch::parse(case_id, drafts.into_iter(), String::new()).unwrap().fingerprint()
+        };
+        let base = of(1, &[("a", &["x@y", "z@y"]), ("b", &[])]);
+        assert_eq!(base, of(1, &[(" a ", &["X@y", "x@y", "z@y"]), ("b", &[])]));
+        for other in [
+            of(2, &[("a", &["x@y", "z@y"]), ("b", &[])]),
+            of(1, &[("a", &["z@y", "x@y"]), ("b", &[])]),
+            of(1, &[("a", &["x@y"]), ("b", &["z@y"])]),
+            of(1, &[("b", &["x@y", "z@y"]), ("a", &[])]),
+            of(1, &[("a", &["x@y", "z@y"])]),
+            of(1, &[("A", &["x@y", "z@y"]), ("b", &[])]),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
     fn any_draft() -> impl Strategy<Value = TaskDraft> {
         (any::<String>(), vec(prop_oneof!["[a-cA-C]@[xX]", any::<String>()], 0..60))
             .prop_map(|(description, assignee_emails)| TaskDraft { description, assignee_emails })
@@ -202,7 +273,7 @@ mod tests {
             drafts in vec(any_draft(), 0..28),
         ) {
             let given = drafts.clone();
-            match TaskBatch::parse(case_id, drafts.into_iter()) {
+            match TaskBatch::parse(case_id, drafts.into_iter(), String::new()) {
                 Ok(batch) => {
                     prop_assert_eq!(batch.case().get(), case_id);
                     prop_assert!((1..=TaskBatch::MAX_TASKS).contains(&batch.tasks().len()));
@@ -238,6 +309,7 @@ mod tests {
                     for place in places {
                         match place {
                             Place::CaseId => prop_assert!(case_id < 1),
+                            Place::RequestId => prop_assert!(false, "none was given"),
                             Place::Tasks => prop_assert!(given.is_empty() || given.len() > 25),
                             Place::Description { task } => {
                                 prop_assert!(Description::parse(

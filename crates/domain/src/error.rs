@@ -16,6 +16,9 @@ pub enum Error {
     /// The input is at fault.
     #[error("{0}; no task was created")]
     Invalid(Faults),
+    /// The tenant has made another request under this id.
+    #[error("another request was made under this id; no task was created")]
+    RequestIdReused,
     /// What the call names doesn't exist, or is another tenant's.
     #[error("{0} does not exist")]
     NotFound(Resource),
@@ -32,7 +35,7 @@ pub enum Error {
     #[error("the database is not available; nothing was created")]
     Unavailable(#[source] Cause),
     /// The database was lost while it may have been committing.
-    #[error("the database was lost while it committed; the work may or may not be done")]
+    #[error("the database was lost while it committed; the tasks may or may not have been created")]
     OutcomeUnknown(#[source] Cause),
     /// Something broke that should not. The cause is for the log alone.
     #[error("an internal error occurred")]

@@ -26,6 +26,8 @@ pub enum Place {
         /// The email's index in its task.
         email: usize,
     },
+    /// The id that makes the request safe to repeat.
+    RequestId,
 }
 
 /// Writes the place as a field path of the contract: `tasks[2].assignee_emails[1]`.
@@ -34,6 +36,7 @@ impl fmt::Display for Place {
         match self {
             Self::CaseId => f.write_str("case_id"),
             Self::Tasks => f.write_str("tasks"),
+            Self::RequestId => f.write_str("request_id"),
             Self::Description { task } => write!(f, "tasks[{task}].description"),
             Self::AssigneeEmails { task } => write!(f, "tasks[{task}].assignee_emails"),
             Self::AssigneeEmail { task, email } => {
@@ -58,6 +61,8 @@ pub enum Reason {
     ContainsNul,
     /// A text is no email address.
     InvalidEmail,
+    /// A text has a character that it may not have.
+    InvalidCharacter,
     /// No user of the tenant has this email.
     UnknownUser,
 }
@@ -73,6 +78,7 @@ impl Reason {
             Self::TooLong => "TOO_LONG",
             Self::ContainsNul => "CONTAINS_NUL",
             Self::InvalidEmail => "INVALID_EMAIL",
+            Self::InvalidCharacter => "INVALID_CHARACTER",
             Self::UnknownUser => "UNKNOWN_USER",
         }
     }
@@ -103,9 +109,11 @@ impl Fault {
                 "a description has at most 10,000 characters"
             }
             (Reason::TooLong, Place::AssigneeEmail { .. }) => "an email has at most 254 bytes",
+            (Reason::TooLong, Place::RequestId) => "a request id has at most 255 characters",
             (Reason::TooLong, _) => "this is too long",
             (Reason::ContainsNul, _) => "a NUL character can't be stored",
             (Reason::InvalidEmail, _) => "this is not an email address",
+            (Reason::InvalidCharacter, _) => "only visible ASCII characters may be in this",
             (Reason::UnknownUser, _) => "no user has this email",
         }
     }

@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod id;
 mod principal;
+mod request_id;
 mod task;
 
 pub use api_key::{ApiKey, KeyDigest, MalformedKey};
@@ -23,4 +24,5 @@ pub use error::{AuthFault, Cause, Error, Resource};
 pub use fault::{Fault, Faults, Place, Reason};
 pub use id::{CaseId, KeyId, TaskId, TenantId, UserId};
 pub use principal::{Principal, Scope, Scopes, UnknownScope};
-pub use task::{Task, User};
+pub use request_id::{Fingerprint, RequestId};
+pub use task::{Created, Task, User};

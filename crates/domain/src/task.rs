@@ -21,6 +21,15 @@ pub struct Task {
     pub updated_at: SystemTime,
 }
 
+/// What a batch was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// Its tasks, in the order of the request.
+    pub tasks: Vec<Task>,
+    /// Whether they were created by an earlier request, which this one repeats.
+    pub is_replay: bool,
+}
+
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

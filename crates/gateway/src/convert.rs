@@ -1,6 +1,6 @@
 //! Between the documented JSON and the contract's messages.
 
-use http::header::RETRY_AFTER;
+use http::{StatusCode, header::RETRY_AFTER};
 use proto::{Timestamp, tasks::v1};
 use tonic::Status;
 use tonic_types::{FieldViolation, StatusExt as _};
@@ -11,12 +11,16 @@ use crate::{
     upstream::Failure,
 };
 
-pub(crate) fn to_request(case_id: i64, body: dto::CreateTasks) -> v1::BatchCreateTasksRequest {
+pub(crate) fn to_request(
+    case_id: i64,
+    body: dto::CreateTasks,
+    request_id: String,
+) -> v1::BatchCreateTasksRequest {
     let tasks = body.tasks.into_iter().map(|Object(task)| v1::NewTask {
         description: task.description,
         assignee_emails: task.assignee_emails,
     });
-    v1::BatchCreateTasksRequest { case_id, tasks: tasks.collect() }
+    v1::BatchCreateTasksRequest { case_id, tasks: tasks.collect(), request_id }
 }
 
 pub(crate) fn to_body(response: v1::BatchCreateTasksResponse) -> dto::CreatedTasks {
@@ -78,6 +82,10 @@ fn from_status(status: &Status) -> Problem {
         return Problem::with_items(status.code(), status.message(), items);
     }
     let problem = match status.get_details_error_info() {
+        Some(info) if info.reason == "REQUEST_ID_REUSED" => {
+            Problem::new(status.code(), &info.reason, status.message())
+                .with_status(StatusCode::UNPROCESSABLE_ENTITY)
+        }
         Some(info) => Problem::new(status.code(), &info.reason, status.message()),
         // Not a word of the service's own: its text may tell what callers should not know.
         None => Problem::new(

@@ -8,6 +8,7 @@ mod codes;
 mod convert;
 mod dto;
 mod gateway;
+mod headers;
 mod health;
 mod options;
 mod problem;

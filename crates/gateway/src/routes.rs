@@ -4,22 +4,27 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use runtime::{CancellationToken, request_id, request_log};
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
 use crate::{
     body, convert,
+    headers::Terms,
     problem::{self, Problem},
-    upstream::Client,
+    upstream::{Answer, Client, Failure},
 };
+
+/// Tells that a request was answered before.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -64,11 +69,25 @@ async fn batch_create_tasks(
         body::discard(&headers, body).await;
         return Err(no_such_case());
     };
-    let body = body::read(&headers, body).await?;
-    let request = convert::to_request(case_id, body);
-    let response =
-        client.batch_create_tasks(&headers, request).await.map_err(convert::to_problem)?;
-    Ok((StatusCode::CREATED, Json(convert::to_body(response))).into_response())
+    let Terms { request_id, timeout } = match Terms::of(&headers, client.timeout()) {
+        Ok(terms) => terms,
+        Err(header) => {
+            body::discard(&headers, body).await;
+            return Err(header.into());
+        }
+    };
+    let deadline = Instant::now() + timeout;
+    let Ok(body) = timeout_at(deadline, body::read(&headers, body)).await else {
+        return Err(convert::to_problem(Failure::TimedOut));
+    };
+    let request = convert::to_request(case_id, body?, request_id);
+    let answer = client.batch_create_tasks(&headers, request, deadline).await;
+    let Answer { response, is_replay } = answer.map_err(convert::to_problem)?;
+    let mut response = (StatusCode::CREATED, Json(convert::to_body(response))).into_response();
+    if is_replay {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// The process runs.

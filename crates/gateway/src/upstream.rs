@@ -7,6 +7,7 @@ use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchCreateTasksResponse, task_service_client::TaskServiceClient,
 };
 use runtime::request_id;
+use tokio::time::{Instant, sleep_until};
 use tonic::{
     ConnectError, Request, Status, TimeoutExpired,
     metadata::MetadataMap,
@@ -30,6 +31,18 @@ pub(crate) struct Client {
     tasks: TaskServiceClient<Channel>,
     health: HealthClient<Channel>,
     timeout: Duration,
+}
+
+/// Before each further attempt. A server that is replaced is back, or another is found, by then.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
+
+/// What the server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: BatchCreateTasksResponse,
+    /// Whether an earlier request was answered so, which this one repeats.
+    pub(crate) is_replay: bool,
 }
 
 /// Why a call has no answer to pass on.
@@ -61,17 +74,43 @@ impl Client {
         }
     }
 
-    /// Makes the call in the caller's name.
+    /// The longest that a call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Makes the call in the caller's name. One that reached no server is made again, and so is
+    /// one that was lost and has a request id: neither can create anything twice.
     pub(crate) async fn batch_create_tasks(
         &self,
         headers: &HeaderMap,
         message: BatchCreateTasksRequest,
-    ) -> Result<BatchCreateTasksResponse, Failure> {
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let metadata = metadata(headers);
+        for pause in PAUSES {
+            match self.try_batch_create_tasks(metadata.clone(), message.clone(), deadline).await {
+                Err(Failure::Unreached) => {}
+                Err(Failure::Lost) if !message.request_id.is_empty() => {}
+                answer => return answer,
+            }
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+        }
+        self.try_batch_create_tasks(metadata, message, deadline).await
+    }
+
+    async fn try_batch_create_tasks(
+        &self,
+        metadata: MetadataMap,
+        message: BatchCreateTasksRequest,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let mut request = Request::new(message);
-        *request.metadata_mut() = metadata(headers);
-        request.set_timeout(self.timeout);
-        let answer = self.tasks.clone().batch_create_tasks(request).await;
-        answer.map(tonic::Response::into_inner).map_err(to_failure)
+        *request.metadata_mut() = metadata;
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        let answer = self.tasks.clone().batch_create_tasks(request).await.map_err(to_failure)?;
+        let is_replay = answer.metadata().contains_key("idempotency-replayed");
+        Ok(Answer { response: answer.into_inner(), is_replay })
     }
 
     /// Whether the server says that it serves.

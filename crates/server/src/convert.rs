@@ -12,7 +12,7 @@ pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch
         description: task.description,
         assignee_emails: task.assignee_emails,
     });
-    TaskBatch::parse(request.case_id, drafts).map_err(Error::Invalid)
+    TaskBatch::parse(request.case_id, drafts, request.request_id).map_err(Error::Invalid)
 }
 
 /// The response that hands the created tasks over.

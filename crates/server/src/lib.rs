@@ -10,7 +10,8 @@ mod readiness;
 mod server;
 mod service;
 mod status;
+mod sweep;
 
 pub use health::is_serving;
-pub use options::{KeyOptions, PoolOptions, ServerOptions, WriterOptions};
+pub use options::{KeyOptions, PoolOptions, RequestOptions, ServerOptions, WriterOptions};
 pub use server::{Server, StartError};

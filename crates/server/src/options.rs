@@ -29,6 +29,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub keys: KeyOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub requests: RequestOptions,
 }
 
 /// The write path.
@@ -85,6 +89,24 @@ pub struct KeyOptions {
     /// How long a key that doesn't exist is remembered
     #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
     pub unknown_key_ttl: Duration,
+}
+
+/// The memory of requests that are safe to repeat.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Safe repeats")]
+pub struct RequestOptions {
+    /// How long a request id is known, at the least: for so long a repeat is answered as the first
+    /// request was
+    #[arg(long, env = "CASELOAD_REQUEST_TTL", default_value = "24h", value_parser = above_zero, value_name = "DURATION")]
+    pub request_ttl: Duration,
+}
+
+fn above_zero(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err("more than 0s is needed".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -10,7 +10,7 @@ use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
-use crate::{ServerOptions, deadline::DeadlineLayer, keys::Keys, readiness, service::Tasks};
+use crate::{ServerOptions, deadline::DeadlineLayer, keys::Keys, readiness, service::Tasks, sweep};
 
 /// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -91,6 +91,11 @@ impl Server {
         health.set_not_serving::<TaskServiceServer<Tasks>>().await;
         let reporter =
             tokio::spawn(readiness::report(self.database.clone(), health.clone(), ending.clone()));
+        tokio::spawn(sweep::run(
+            self.database.clone(),
+            self.options.requests.request_ttl,
+            ending.clone(),
+        ));
         let accepting = {
             let ending = ending.clone();
             async move {

@@ -5,9 +5,15 @@ use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchCreateTasksResponse, task_service_server::TaskService,
 };
 use store::TaskWriter;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
 
 use crate::{convert, keys::Keys, status};
+
+/// The metadata that tells that a request was answered before.
+const REPLAYED: &str = "idempotency-replayed";
 
 /// The service: what it needs to answer.
 #[derive(Debug)]
@@ -23,13 +29,10 @@ impl TaskService for Tasks {
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        self.batch_create(&metadata, message).await.map_or_else(
-            |error| {
-                log(&error);
-                Err(status::from_error(&error))
-            },
-            |response| Ok(Response::new(response)),
-        )
+        self.batch_create(&metadata, message).await.map_err(|error| {
+            log(&error);
+            status::from_error(&error)
+        })
     }
 }
 
@@ -38,12 +41,16 @@ impl Tasks {
         &self,
         metadata: &MetadataMap,
         message: BatchCreateTasksRequest,
-    ) -> Result<BatchCreateTasksResponse, Error> {
+    ) -> Result<Response<BatchCreateTasksResponse>, Error> {
         let caller = self.keys.authenticate(metadata).await?;
         caller.require(Scope::TasksWrite)?;
         let batch = convert::to_batch(message)?;
-        let tasks = self.writer.create(caller.tenant, batch).await?;
-        Ok(convert::to_response(tasks))
+        let created = self.writer.create(caller.tenant, batch).await?;
+        let mut response = Response::new(convert::to_response(created.tasks));
+        if created.is_replay {
+            response.metadata_mut().insert(REPLAYED, MetadataValue::from_static("true"));
+        }
+        Ok(response)
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn from_error(error: &Error) -> Status {
         }
         Error::Unauthenticated(_)
         | Error::MissingScope(_)
+        | Error::RequestIdReused
         | Error::NotFound(_)
         | Error::DeadlineExceeded
         | Error::OutcomeUnknown(_)
@@ -37,7 +38,7 @@ fn code(error: &Error) -> Code {
     match error {
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::MissingScope(_) => Code::PermissionDenied,
-        Error::Invalid(_) => Code::InvalidArgument,
+        Error::Invalid(_) | Error::RequestIdReused => Code::InvalidArgument,
         Error::NotFound(_) => Code::NotFound,
         Error::Overloaded | Error::Unavailable(_) => Code::Unavailable,
         Error::OverShare => Code::ResourceExhausted,
@@ -57,6 +58,7 @@ fn reason(error: &Error) -> &'static str {
         Error::Unauthenticated(AuthFault::InvalidKey) => "KEY_INVALID",
         Error::MissingScope(_) => "SCOPE_REQUIRED",
         Error::Invalid(_) => "INVALID_BATCH",
+        Error::RequestIdReused => "REQUEST_ID_REUSED",
         Error::NotFound(Resource::Case(_)) => "CASE_NOT_FOUND",
         Error::Overloaded => "OVERLOADED",
         Error::OverShare => "TENANT_OVER_SHARE",

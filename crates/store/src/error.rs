@@ -50,9 +50,15 @@ impl From<DieselError> for Error {
                     Self::ConnectionLost(error.into())
                 }
             }
-            // libpq had no connection to send it over.
-            DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _)
+            // libpq had no connection to send it over; or the server takes no writes.
+            DieselError::DatabaseError(
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ReadOnlyTransaction,
+                _,
+            )
             | DieselError::BrokenTransactionManager => Self::Unavailable(error.into()),
+            DieselError::DatabaseError(_, info) if was_given_up(info.message()) => {
+                Self::Unavailable(error.into())
+            }
             _ => Self::Internal(error.into()),
         }
     }
@@ -64,6 +70,12 @@ impl From<DieselError> for Error {
 /// connection is lost, and a message may be in another language. Both err on the safe side.
 fn was_told_to_go(message: &str) -> bool {
     message.starts_with("terminating connection due to administrator command")
+}
+
+/// Whether Postgres gave the statement up and undid it, which may pass: it took too long, or stood
+/// in another's way. Diesel doesn't hand the SQLSTATE on; in another language this is Internal.
+fn was_given_up(message: &str) -> bool {
+    message.starts_with("canceling statement due to") || message.starts_with("deadlock detected")
 }
 
 impl From<Error> for domain::Error {

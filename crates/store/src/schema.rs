@@ -39,3 +39,16 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    task_batch_requests (tenant_id, request_id) {
+        tenant_id -> BigInt,
+        request_id -> Text,
+        fingerprint -> Bytea,
+        created_at -> Timestamptz,
+        task_ids -> Array<BigInt>,
+        user_ids -> Array<BigInt>,
+        first_names -> Array<Text>,
+        last_names -> Array<Text>,
+    }
+}

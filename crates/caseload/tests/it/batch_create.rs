@@ -317,7 +317,11 @@ async fn batches_that_run_together_keep_their_tasks_apart_and_in_order() {
         } else {
             let mut client = app.grpc().await;
             let tasks = texts.iter().map(|text| new_task(text, &[])).collect();
-            let request = app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks });
+            let request = app.signed(BatchCreateTasksRequest {
+                case_id: app.case_id,
+                tasks,
+                ..Default::default()
+            });
             calls.spawn(async move {
                 let answer = client.batch_create_tasks(request).await.unwrap().into_inner();
                 (texts, answer.tasks.into_iter().map(|task| (task.id, task.description)).collect())

@@ -96,7 +96,7 @@ async fn relay_to(server: SocketAddr, sent: Sent) -> (SocketAddr, mpsc::Unbounde
 }
 
 fn one_task(case_id: i64) -> BatchCreateTasksRequest {
-    BatchCreateTasksRequest { case_id, tasks: vec![new_task("a", &[])] }
+    BatchCreateTasksRequest { case_id, tasks: vec![new_task("a", &[])], ..Default::default() }
 }
 
 /// Creates a task within a time that is too short, and returns what the server says at its end.

@@ -78,7 +78,11 @@ impl<'a> Call<'a> {
     /// What gRPC tells.
     pub(crate) async fn grpc(&self, app: &App) -> String {
         let tasks = vec![new_task(self.description, self.emails)];
-        let mut request = Request::new(BatchCreateTasksRequest { case_id: self.case_id, tasks });
+        let mut request = Request::new(BatchCreateTasksRequest {
+            case_id: self.case_id,
+            tasks,
+            ..Default::default()
+        });
         for (name, value) in &self.headers {
             request.metadata_mut().append(*name, MetadataValue::try_from(value).unwrap());
         }
@@ -112,7 +116,8 @@ pub(crate) fn new_task(description: &str, emails: &[&str]) -> NewTask {
 
 /// Creates tasks in the app's case over gRPC, with its key.
 pub(crate) async fn create_over_grpc(app: &App, tasks: Vec<NewTask>) -> Vec<Task> {
-    let request = app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks });
+    let request =
+        app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
     app.grpc().await.batch_create_tasks(request).await.unwrap().into_inner().tasks
 }
 

@@ -27,7 +27,7 @@ async fn channel(app: &App) -> Channel {
 }
 
 async fn refused(app: &App, case_id: i64, tasks: Vec<NewTask>) -> Status {
-    let request = app.signed(BatchCreateTasksRequest { case_id, tasks });
+    let request = app.signed(BatchCreateTasksRequest { case_id, tasks, ..Default::default() });
     app.grpc().await.batch_create_tasks(request).await.unwrap_err()
 }
 

@@ -22,6 +22,7 @@ mod outages;
 mod precedence;
 mod programs;
 mod refusals;
+mod repeats;
 mod request_ids;
 mod support;
 mod texts;

@@ -66,6 +66,7 @@ async fn grpc_code(app: &App) -> Code {
             description: "x".to_owned(),
             assignee_emails: Vec::new(),
         }],
+        request_id: String::new(),
     };
     let answer = app.grpc().await.batch_create_tasks(app.signed(request)).await;
     answer.map_or_else(|status| status.code(), |_| Code::Ok)

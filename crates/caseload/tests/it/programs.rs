@@ -172,6 +172,7 @@ async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
         let message = proto::tasks::v1::BatchCreateTasksRequest {
             case_id: app.case_id,
             tasks: vec![proto::tasks::v1::NewTask::default()],
+            request_id: String::new(),
         };
         let mut request = tonic::Request::new(message);
         request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());

@@ -78,7 +78,11 @@ async fn an_id_that_is_unusable_or_missing_is_replaced() {
 async fn grpc_answers_with_an_id_too() {
     let app = App::start().await;
     let mut client = app.grpc().await;
-    let good = BatchCreateTasksRequest { case_id: app.case_id, tasks: vec![new_task("a", &[])] };
+    let good = BatchCreateTasksRequest {
+        case_id: app.case_id,
+        tasks: vec![new_task("a", &[])],
+        ..Default::default()
+    };
     let bad = BatchCreateTasksRequest::default();
     for message in [good, bad] {
         for (ids, is_kept) in

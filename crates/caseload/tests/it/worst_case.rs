@@ -32,7 +32,8 @@ async fn refused_over_grpc(app: &App, tasks: Vec<(String, Vec<String>)>) -> Stat
     // A status travels in a header; clients take 16 KiB of those, unless told otherwise.
     let endpoint = Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap();
     let channel = endpoint.http2_max_header_list_size(1024 * 1024).connect().await.unwrap();
-    let request = app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks });
+    let request =
+        app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
     TaskServiceClient::new(channel).batch_create_tasks(request).await.unwrap_err()
 }
 

@@ -1,6 +1,7 @@
 //! The write path: batches of many callers in one statement, as if each were alone.
 
 mod mixes;
+mod repeats;
 
 use std::sync::{
     Arc,
@@ -29,7 +30,7 @@ async fn what_waits_together_is_written_together() {
     let first = id_of(&first.await);
     let mut created_at = Vec::new();
     for call in calls {
-        created_at.push(call.await.unwrap()[0].created_at);
+        created_at.push(call.await.unwrap().tasks[0].created_at);
     }
     assert_eq!(path.transactions_since(first), 1);
     created_at.dedup();
@@ -81,8 +82,10 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
     let unknown_user = [draft("x", &["nobody@example.com"]), draft("y", &["user1@example.com"])];
-    let unknown_user = TaskBatch::parse(b.case_id, unknown_user.into_iter()).unwrap();
-    let unknown_case = TaskBatch::parse(i64::MAX, [draft("x", &[])].into_iter()).unwrap();
+    let unknown_user =
+        TaskBatch::parse(b.case_id, unknown_user.into_iter(), String::new()).unwrap();
+    let unknown_case =
+        TaskBatch::parse(i64::MAX, [draft("x", &[])].into_iter(), String::new()).unwrap();
 
     let first = path.block(&writer);
     let calls = [
@@ -134,8 +137,8 @@ async fn a_batch_sees_the_users_and_cases_of_its_own_tenant_alone() {
 
     first.await.unwrap();
     let [of_a, of_b, across] = all(calls).await;
-    assert_eq!(of_a.unwrap()[0].assignees[0].id.get(), user_of_a);
-    assert_eq!(of_b.unwrap()[0].assignees[0].id.get(), user_of_b);
+    assert_eq!(of_a.unwrap().tasks[0].assignees[0].id.get(), user_of_a);
+    assert_eq!(of_b.unwrap().tasks[0].assignees[0].id.get(), user_of_b);
     assert!(matches!(across, Err(Error::NotFound(_))), "{across:?}");
 }
 
@@ -323,9 +326,9 @@ async fn all<const N: usize>(calls: [Call<'_>; N]) -> [Outcome; N] {
 
 /// The id of a batch's last task.
 fn id_of(outcome: &Outcome) -> i64 {
-    outcome.as_ref().unwrap().last().unwrap().id.get()
+    outcome.as_ref().unwrap().tasks.last().unwrap().id.get()
 }
 
 fn descriptions(outcome: &Outcome) -> Vec<&str> {
-    outcome.as_ref().unwrap().iter().map(|task| task.description.as_str()).collect()
+    outcome.as_ref().unwrap().tasks.iter().map(|task| task.description.as_str()).collect()
 }

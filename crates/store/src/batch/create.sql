@@ -8,17 +8,19 @@
 --   3, 4      for each task the number of its batch, and its description
 --   5 to 9    for each email its tenant, the number of its batch, the number of its task, its
 --             place among the task's assignees (from 0), and the address in lower case
+--   10 to 12  for each batch that has a request id: its number, the id, and its fingerprint
 --
 -- What goes out is one row of arrays in the same numbering:
 --
 --   created_at   the time of all that was created
 --   case_exists  for each batch
---   task_ids     for each task; null where its batch was at fault
+--   task_ids     for each task; null where its batch was not created
 --   user_ids, first_names, last_names
 --                for each email; null where no user has it
 --
--- A batch is created exactly where its case exists and each of its emails has a user. The caller
--- draws the same conclusion from the same arrays.
+-- A batch is created exactly where its case exists, each of its emails has a user, and its tenant
+-- has created no other under its request id. The caller draws the same conclusion from the same
+-- arrays.
 
 WITH batch AS MATERIALIZED (
     SELECT b.no, b.tenant_id, b.case_id, c.id IS NOT NULL AS case_exists
@@ -38,14 +40,19 @@ email AS MATERIALIZED (
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
+request AS MATERIALIZED (
+    SELECT r.batch_no, r.request_id, r.fingerprint
+    FROM unnest($10::integer[], $11::text[], $12::bytea[]) AS r (batch_no, request_id, fingerprint)
+),
+
 -- The tasks of the batches without fault, each with its id: drawn one by one in the order of the
 -- request, so that ids ascend in that order.
 accepted AS MATERIALIZED (
     SELECT
-        ordered.no, ordered.tenant_id, ordered.case_id, ordered.description,
+        ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
         nextval('tasks_id_seq') AS id
     FROM (
-        SELECT t.no, b.tenant_id, b.case_id, t.description
+        SELECT t.no, t.batch_no, b.tenant_id, b.case_id, t.description
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -54,26 +61,70 @@ accepted AS MATERIALIZED (
     ) AS ordered
 ),
 
+-- The request ids of those batches, where they are new. One that another transaction is about to
+-- write is waited for; of twins in this statement the first is taken. All write in the same order,
+-- so that none waits for one that waits for it.
+remembered AS (
+    INSERT INTO task_batch_requests
+        (tenant_id, request_id, fingerprint, task_ids, user_ids, first_names, last_names)
+    SELECT
+        b.tenant_id, r.request_id, r.fingerprint, a.task_ids,
+        coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
+    FROM request AS r
+    JOIN batch AS b ON b.no = r.batch_no
+    JOIN (
+        SELECT a.batch_no, array_agg(a.id ORDER BY a.no) AS task_ids
+        FROM accepted AS a
+        JOIN request AS r ON r.batch_no = a.batch_no
+        GROUP BY a.batch_no
+    ) AS a ON a.batch_no = r.batch_no
+    LEFT JOIN (
+        SELECT
+            e.batch_no,
+            array_agg(e.user_id ORDER BY e.no) AS user_ids,
+            array_agg(e.first_name ORDER BY e.no) AS first_names,
+            array_agg(e.last_name ORDER BY e.no) AS last_names
+        FROM email AS e
+        JOIN request AS r ON r.batch_no = e.batch_no
+        GROUP BY e.batch_no
+    ) AS e ON e.batch_no = r.batch_no
+    ORDER BY b.tenant_id, r.request_id, r.batch_no
+    ON CONFLICT (tenant_id, request_id) DO NOTHING
+    RETURNING task_ids[1] AS first_task_id
+),
+
+-- The accepted tasks without those of batches whose request id was taken.
+kept AS MATERIALIZED (
+    SELECT a.no, a.tenant_id, a.case_id, a.description, a.id
+    FROM accepted AS a
+    WHERE a.batch_no NOT IN (SELECT r.batch_no FROM request AS r)
+        OR a.batch_no IN (
+            SELECT first.batch_no
+            FROM accepted AS first
+            JOIN remembered AS r ON r.first_task_id = first.id
+        )
+),
+
 created AS (
     INSERT INTO tasks (tenant_id, id, case_id, description)
-    SELECT a.tenant_id, a.id, a.case_id, a.description
-    FROM accepted AS a
+    SELECT k.tenant_id, k.id, k.case_id, k.description
+    FROM kept AS k
 ),
 
 assigned AS (
     INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
-    SELECT a.tenant_id, a.id, e.user_id, e.position
+    SELECT k.tenant_id, k.id, e.user_id, e.position
     FROM email AS e
-    JOIN accepted AS a ON a.no = e.task_no
+    JOIN kept AS k ON k.no = e.task_no
 )
 
 SELECT
     now() AS created_at,
     (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
     (
-        SELECT array_agg(a.id ORDER BY t.no)
+        SELECT array_agg(k.id ORDER BY t.no)
         FROM task AS t
-        LEFT JOIN accepted AS a ON a.no = t.no
+        LEFT JOIN kept AS k ON k.no = t.no
     ) AS task_ids,
     coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
     coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,

@@ -2,21 +2,20 @@
 //! transaction for each request, off the async threads.
 
 use diesel::Connection as _;
-use domain::{Error, Task, TaskBatch, TenantId};
+use domain::{TaskBatch, TenantId};
 
-use super::statement::Statement;
+use super::{
+    outcome::{Outcome, settle},
+    statement::Statement,
+};
 use crate::Database;
 
 /// Creates a batch in a transaction of its own, on a connection that is taken for it.
-pub(super) async fn create(
-    database: &Database,
-    tenant: TenantId,
-    batch: TaskBatch,
-) -> Result<Vec<Task>, Error> {
+pub(super) async fn create(database: &Database, tenant: TenantId, batch: TaskBatch) -> Outcome {
     let outcome = database.run(move |connection| {
         let statement = Statement::new([(tenant, &batch)].into_iter());
-        let mut answer = connection.transaction(|connection| statement.run(connection))?;
-        Ok(answer.next(batch))
+        let verdict = connection.transaction(|connection| statement.run(connection))?.next(&batch);
+        Ok(settle(connection, tenant, batch, verdict)?)
     });
     outcome.await?
 }

@@ -69,6 +69,15 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Puts a job back that was taken, before all others and beyond all bounds.
+    pub(super) fn put_back(&self, tenant: TenantId, job: T) {
+        let mut state = self.lock();
+        *state.waiting.entry(tenant).or_default() += 1;
+        state.jobs.push_front((tenant, job));
+        drop(state);
+        self.bell.notify_one();
+    }
+
     /// Waits for a job and takes it, with up to `most - 1` of those that wait behind it; it never
     /// waits for those. With `one_tenant`, only those of the first one's tenant.
     ///
@@ -200,6 +209,16 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(tenant(1), 'b'), Err(Refusal::Closed));
         assert_eq!(jobs(queue.take(5, false)), "a");
+        assert_eq!(jobs(queue.take(5, false)), "");
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_and_passes_every_bound() {
+        let queue = queue(1, 1);
+        queue.push(tenant(1), 'a').unwrap();
+        queue.close();
+        queue.put_back(tenant(1), 'b');
+        assert_eq!(jobs(queue.take(5, false)), "ba");
         assert_eq!(jobs(queue.take(5, false)), "");
     }
 

@@ -7,13 +7,14 @@ use diesel::{
     pg::{Pg, PgConnection, data_types::PgTimestamp},
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     result::QueryResult,
-    sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{
-    Assignment, CaseId, Email, Error, Fault, Faults, Place, Reason, Resource, Task, TaskBatch,
-    TaskId, TenantId, User, UserId,
+    Assignment, CaseId, Error, Fault, Faults, Fingerprint, NewTask, Place, Reason, Resource,
+    TaskBatch, TenantId,
 };
 
+use super::creation::Creation;
 use crate::time::from_postgres;
 
 const SQL: &str = include_str!("create.sql");
@@ -47,6 +48,9 @@ pub(super) struct Statement<'a> {
     email_tasks: Vec<i32>,
     email_positions: Vec<i16>,
     email_addresses: Vec<&'a str>,
+    request_batches: Vec<i32>,
+    request_ids: Vec<&'a str>,
+    request_fingerprints: Vec<Fingerprint>,
 }
 
 impl<'a> Statement<'a> {
@@ -63,6 +67,11 @@ impl<'a> Statement<'a> {
         self.batch_tenants.push(tenant.get());
         self.batch_cases.push(batch.case().get());
         let batch_no = number(&self.batch_tenants);
+        if let Some(id) = batch.request_id() {
+            self.request_batches.push(batch_no);
+            self.request_ids.push(id.as_str());
+            self.request_fingerprints.push(batch.fingerprint());
+        }
         for task in batch.tasks() {
             self.task_batches.push(batch_no);
             self.task_descriptions.push(task.description.as_str());
@@ -112,6 +121,12 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_bind_param::<Array<SmallInt>, _>(&self.email_positions)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&self.email_addresses)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Integer>, _>(&self.request_batches)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&self.request_ids)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Bytea>, _>(&self.request_fingerprints)?;
         text(&mut out);
         Ok(())
     }
@@ -170,68 +185,61 @@ impl From<Row> for Answer {
     }
 }
 
-impl Answer {
-    /// The outcome of the next batch: its tasks, or why none was created.
-    pub(super) fn next(&mut self, batch: TaskBatch) -> Result<Vec<Task>, Error> {
-        let case = batch.case();
-        let case_exists = self.case_exists.next();
-        let mut faults = Vec::new();
-        // Read to its end also where it has faults: the next batch's part begins there.
-        let tasks: Vec<Option<Task>> = batch
-            .into_tasks()
-            .into_iter()
-            .enumerate()
-            .map(|(index, task)| {
-                let id = self.task_ids.next().flatten().and_then(TaskId::new);
-                let assignees = self.next_users(index, task.assignments, &mut faults);
-                Some(Task {
-                    id: id?,
-                    description: task.description,
-                    completed: false,
-                    assignees,
-                    created_at: self.created_at,
-                    updated_at: self.created_at,
-                })
-            })
-            .collect();
-        if case_exists == Some(false) {
-            return Err(Error::NotFound(Resource::Case(case)));
-        }
-        if let Some(faults) = Faults::new(faults) {
-            return Err(Error::Invalid(faults));
-        }
-        tasks.into_iter().collect::<Option<_>>().ok_or_else(|| misfit(case))
-    }
+/// What the statement says of a batch.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It was created.
+    Created(Creation),
+    /// It is at fault.
+    Refused(Error),
+    /// It is not at fault, but its request id was taken: by an earlier request, or by a twin.
+    Taken,
+}
 
-    fn next_users(
-        &mut self,
-        task: usize,
-        assignments: Vec<Assignment>,
-        faults: &mut Vec<Fault>,
-    ) -> Vec<User> {
-        let mut users = Vec::with_capacity(assignments.len());
-        for Assignment { email, index } in assignments {
-            match self.next_user(email) {
-                Some(user) => users.push(user),
-                None => faults.push(Fault {
-                    place: Place::AssigneeEmail { task, email: index },
-                    reason: Reason::UnknownUser,
-                }),
+impl Answer {
+    /// What it says of the next batch.
+    pub(super) fn next(&mut self, batch: &TaskBatch) -> Verdict {
+        let case_exists = self.case_exists.next();
+        // Both are read to their ends also where they have gaps: the next batch's part begins there.
+        let task_ids: Vec<Option<i64>> = self.task_ids.by_ref().take(batch.tasks().len()).collect();
+        let mut users = Vec::new();
+        let mut faults = Vec::new();
+        for (task, NewTask { assignments, .. }) in batch.tasks().iter().enumerate() {
+            for Assignment { index, .. } in assignments {
+                match self.next_user() {
+                    Some(user) => users.push(user),
+                    None => faults.push(Fault {
+                        place: Place::AssigneeEmail { task, email: *index },
+                        reason: Reason::UnknownUser,
+                    }),
+                }
             }
         }
-        users
+        if case_exists == Some(false) {
+            return Verdict::Refused(Error::NotFound(Resource::Case(batch.case())));
+        }
+        if let Some(faults) = Faults::new(faults) {
+            return Verdict::Refused(Error::Invalid(faults));
+        }
+        match task_ids.into_iter().collect() {
+            Some(task_ids) => {
+                Verdict::Created(Creation { created_at: self.created_at, task_ids, users })
+            }
+            None if batch.request_id().is_some() => Verdict::Taken,
+            None => Verdict::Refused(misfit(batch.case())),
+        }
     }
 
-    fn next_user(&mut self, email: Email) -> Option<User> {
+    fn next_user(&mut self) -> Option<(i64, String, String)> {
         let (id, first_name, last_name) =
             (self.user_ids.next()?, self.first_names.next()?, self.last_names.next()?);
-        Some(User { id: UserId::new(id?)?, email, first_name: first_name?, last_name: last_name? })
+        Some((id?, first_name?, last_name?))
     }
 }
 
 /// The statement and this reading of it disagree.
-fn misfit(case: CaseId) -> Error {
-    Error::Internal(format!("the batch for case {case} has no fault and no task").into())
+pub(super) fn misfit(case: CaseId) -> Error {
+    Error::Internal(format!("the answer for case {case} doesn't fit its batch").into())
 }
 
 #[cfg(test)]
@@ -246,9 +254,9 @@ mod tests {
             .skip(1)
             .map(|piece| piece.chars().take_while(char::is_ascii_digit).collect())
             .collect();
-        assert_eq!(numbers, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        assert_eq!(numbers, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
         let pieces = pieces(SQL);
-        assert_eq!(pieces.len(), 10);
+        assert_eq!(pieces.len(), 13);
         assert!(pieces[1].starts_with("::bigint[],"), "{}", pieces[1]);
         assert!(!pieces.concat().contains("--"));
     }

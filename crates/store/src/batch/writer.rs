@@ -9,19 +9,24 @@ use std::{
 };
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use domain::{Error, Task, TaskBatch, TenantId};
+use domain::{Error, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 
 use super::{
+    outcome::{Outcome, settle},
     plain,
     queue::{Limits, Queue, Refusal},
-    statement::Statement,
+    statement::{Statement, Verdict},
 };
 use crate::{Database, database::Connection, error::Error as StoreError};
 
 /// A connection that has been idle for longer is tested before it is used: it may be dead, and
 /// a statement that is lost on it would leave its outcome unknown.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// For how long the truth about a batch is sought whose connection was lost, as long as its caller
+/// waits.
+const DOUBT_LIMIT: Duration = Duration::from_secs(30);
 
 /// How the write path runs.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +59,9 @@ pub struct TaskWriter {
 struct Job {
     batch: TaskBatch,
     answer: oneshot::Sender<Outcome>,
+    /// Since when it may have been created, in a statement whose connection was lost.
+    in_doubt_since: Option<Instant>,
 }
-
-type Outcome = Result<Vec<Task>, Error>;
 
 impl TaskWriter {
     /// Starts the threads. They connect when the first batch comes.
@@ -84,20 +89,27 @@ impl TaskWriter {
     /// Creates a tenant's batch: all of its tasks, or none. A caller that goes away before the
     /// batch is at hand withdraws it; after that, it may be created all the same.
     ///
+    /// A batch with a request id is created once, however often and in however many places it is
+    /// asked for, and whatever is lost in between. Where its connection is lost, it is run again
+    /// on another until the truth is known: a repeat waits for whatever the lost one still does.
+    ///
     /// # Errors
-    /// What of the batch doesn't exist ([`Error::NotFound`], then [`Error::Invalid`]), or why it
-    /// was not run ([`Error::Overloaded`], [`Error::OverShare`], [`Error::Unavailable`]), or that
-    /// nobody knows ([`Error::OutcomeUnknown`]).
+    /// What of the batch doesn't exist ([`Error::NotFound`], then [`Error::Invalid`]); that another
+    /// batch bore its request id ([`Error::RequestIdReused`]); or why it was not run
+    /// ([`Error::Overloaded`], [`Error::OverShare`], [`Error::Unavailable`]), or that nobody knows
+    /// ([`Error::OutcomeUnknown`]).
     pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
         if let Some(database) = &self.plain {
             return plain::create(database, tenant, batch).await;
         }
         let (answer, outcome) = oneshot::channel();
-        self.queue.push(tenant, Job { batch, answer }).map_err(|refusal| match refusal {
-            Refusal::Full => Error::Overloaded,
-            Refusal::TenantFull => Error::OverShare,
-            Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
-        })?;
+        self.queue.push(tenant, Job { batch, answer, in_doubt_since: None }).map_err(
+            |refusal| match refusal {
+                Refusal::Full => Error::Overloaded,
+                Refusal::TenantFull => Error::OverShare,
+                Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
+            },
+        )?;
         outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
     }
 }
@@ -138,18 +150,124 @@ impl Thread {
         }
         match self.connect() {
             Ok(mut connection) => {
-                if write_together(&mut connection, jobs) {
+                if self.write_together(&mut connection, jobs) {
                     self.connection = Some((connection, Instant::now()));
                 }
             }
             Err(error) => {
                 // What waits behind would wait as long, and in vain as well.
                 jobs.extend(self.queue.take_all());
-                let cause = error.to_string();
                 tracing::error!(%error, batches = jobs.len(), "no connection to write with");
-                for (_, job) in jobs {
-                    job.answer(Err(Error::Unavailable(cause.clone().into())));
+                self.fail(jobs, &error);
+            }
+        }
+    }
+
+    /// Writes all jobs in one statement; where that fails, one by one, so that none fails for
+    /// another. Tells whether the connection is still good.
+    fn write_together(&self, connection: &mut Connection, mut jobs: Vec<(TenantId, Job)>) -> bool {
+        if jobs.len() == 1 {
+            return jobs
+                .pop()
+                .is_none_or(|(tenant, job)| self.write_alone(connection, tenant, job));
+        }
+        let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
+        match statement.run(connection) {
+            Ok(mut answer) => {
+                let mut is_good = true;
+                for (tenant, job) in jobs {
+                    let verdict = answer.next(&job.batch);
+                    is_good &= self.answer(connection, tenant, job, verdict);
                 }
+                is_good
+            }
+            Err(error) if is_fatal(&error) => {
+                self.fail(jobs, &error.into());
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, batches = jobs.len(), "a shared statement failed; taking it apart");
+                let mut jobs = jobs.into_iter();
+                while let Some((tenant, job)) = jobs.next() {
+                    if !self.write_alone(connection, tenant, job) {
+                        let lost = "the connection was lost before";
+                        self.fail(jobs, &StoreError::Unavailable(lost.into()));
+                        return false;
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Writes one job. Tells whether the connection is still good.
+    fn write_alone(&self, connection: &mut Connection, tenant: TenantId, job: Job) -> bool {
+        let statement = || Statement::new([(tenant, &job.batch)].into_iter());
+        let answer = match statement().run(connection) {
+            // The case or a user went between the look-up and the check of the foreign key. A
+            // second look finds it gone, and says so in its place.
+            Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+                statement().run(connection)
+            }
+            answer => answer,
+        };
+        match answer {
+            Ok(mut answer) => {
+                let verdict = answer.next(&job.batch);
+                self.answer(connection, tenant, job, verdict)
+            }
+            Err(error) => {
+                let is_good = !is_fatal(&error);
+                self.fail([(tenant, job)], &error.into());
+                is_good
+            }
+        }
+    }
+
+    /// Answers a job that was run. Tells whether the connection is still good.
+    fn answer(
+        &self,
+        connection: &mut Connection,
+        tenant: TenantId,
+        job: Job,
+        verdict: Verdict,
+    ) -> bool {
+        // A copy is kept only of what has to be looked up: that may fail.
+        let again = (!matches!(verdict, Verdict::Created(_)) && job.batch.request_id().is_some())
+            .then(|| job.batch.clone());
+        let Job { batch, answer, in_doubt_since } = job;
+        match settle(connection, tenant, batch, verdict) {
+            Ok(outcome) => {
+                // The caller may have gone.
+                let _gone = answer.send(outcome);
+                true
+            }
+            Err(error) => {
+                let is_good = !is_fatal(&error);
+                if let Some(batch) = again {
+                    self.fail([(tenant, Job { batch, answer, in_doubt_since })], &error.into());
+                }
+                is_good
+            }
+        }
+    }
+
+    /// Answers jobs whose statement failed, or keeps them to be run again: those with a request id
+    /// that may have been created.
+    fn fail(&self, jobs: impl IntoIterator<Item = (TenantId, Job)>, error: &StoreError) {
+        for (tenant, mut job) in jobs {
+            if matches!(error, StoreError::ConnectionLost(_)) {
+                job.in_doubt_since.get_or_insert_with(Instant::now);
+            }
+            let Some(since) = job.in_doubt_since else {
+                job.answer(Err(share(error)));
+                continue;
+            };
+            if job.batch.request_id().is_some() && since.elapsed() < DOUBT_LIMIT {
+                tracing::warn!(%error, "a batch may have been created; finding out");
+                self.queue.put_back(tenant, job);
+            } else {
+                job.answer(Err(Error::OutcomeUnknown(error.to_string().into())));
             }
         }
     }
@@ -173,74 +291,16 @@ impl Job {
     }
 }
 
-/// Writes all jobs in one statement; where that fails, one by one, so that none fails for
-/// another. Tells whether the connection is still good.
-fn write_together(connection: &mut Connection, mut jobs: Vec<(TenantId, Job)>) -> bool {
-    if jobs.len() == 1 {
-        return jobs.pop().is_none_or(|(tenant, job)| write_alone(connection, tenant, job));
-    }
-    let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
-    match statement.run(connection) {
-        Ok(mut answer) => {
-            for (_, Job { batch, answer: caller }) in jobs {
-                let _gone = caller.send(answer.next(batch));
-            }
-            true
-        }
-        Err(error) if is_fatal(&error) => {
-            let error = StoreError::from(error);
-            for (_, job) in jobs {
-                job.answer(Err(share(&error)));
-            }
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%error, batches = jobs.len(), "a shared statement failed; taking it apart");
-            let mut jobs = jobs.into_iter();
-            while let Some((tenant, job)) = jobs.next() {
-                if !write_alone(connection, tenant, job) {
-                    let lost = || Error::Unavailable("the connection was lost before".into());
-                    jobs.for_each(|(_, job)| job.answer(Err(lost())));
-                    return false;
-                }
-            }
-            true
-        }
-    }
-}
-
-/// Writes one job. Tells whether the connection is still good.
-fn write_alone(connection: &mut Connection, tenant: TenantId, job: Job) -> bool {
-    let statement = || Statement::new([(tenant, &job.batch)].into_iter());
-    let outcome = match statement().run(connection) {
-        // The case or a user went between the look-up and the check of the foreign key. A second
-        // look finds it gone, and says so in its place.
-        Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-            statement().run(connection)
-        }
-        outcome => outcome,
-    };
-    match outcome {
-        Ok(mut answer) => {
-            let Job { batch, answer: caller } = job;
-            let _gone = caller.send(answer.next(batch));
-            true
-        }
-        Err(error) => {
-            let is_good = !is_fatal(&error);
-            job.answer(Err(StoreError::from(error).into()));
-            is_good
-        }
-    }
-}
-
 /// Whether an error says that the connection is of no more use.
 fn is_fatal(error: &DieselError) -> bool {
     matches!(
         error,
         DieselError::BrokenTransactionManager
             | DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::UnableToSendCommand
+                    // It was made to a server that has become a standby since.
+                    | DatabaseErrorKind::ReadOnlyTransaction,
                 _
             )
     )
@@ -248,7 +308,10 @@ fn is_fatal(error: &DieselError) -> bool {
 
 /// The same error for one more caller. Its source can't be copied, so its text goes along.
 fn share(error: &StoreError) -> Error {
-    let cause = error.to_string().into();
+    let cause = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}").into(),
+        None => error.to_string().into(),
+    };
     match error {
         StoreError::ConnectionLost(_) => Error::OutcomeUnknown(cause),
         StoreError::Unavailable(_) => Error::Unavailable(cause),

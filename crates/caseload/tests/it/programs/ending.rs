@@ -13,7 +13,11 @@ use crate::support::{App, Program, Session, patience::wait_until};
 
 fn one_task(app: &App) -> tonic::Request<BatchCreateTasksRequest> {
     let task = NewTask { description: "x".to_owned(), assignee_emails: Vec::new() };
-    app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks: vec![task] })
+    app.signed(BatchCreateTasksRequest {
+        case_id: app.case_id,
+        tasks: vec![task],
+        ..Default::default()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

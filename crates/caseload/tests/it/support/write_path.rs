@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Error, Task, TaskBatch, TaskDraft, TenantId};
+use domain::{Created, Error, TaskBatch, TaskDraft, TenantId};
 use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use super::{Session, TestDatabase, populate};
@@ -25,7 +25,7 @@ pub(crate) struct Tenant {
     pub(crate) case_id: i64,
 }
 
-pub(crate) type Outcome = Result<Vec<Task>, Error>;
+pub(crate) type Outcome = Result<Created, Error>;
 
 /// A batch in the queue; awaited, its outcome. Dropped, its caller has gone.
 pub(crate) type Call<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
@@ -96,8 +96,14 @@ pub(crate) fn submit(
 
 /// A batch for the tenant's case: a task for each description, all for the first user.
 pub(crate) fn batch(tenant: Tenant, descriptions: &[&str]) -> TaskBatch {
+    batch_with_id(tenant, descriptions, "")
+}
+
+/// The same, with a request id.
+pub(crate) fn batch_with_id(tenant: Tenant, descriptions: &[&str], id: &str) -> TaskBatch {
     let tasks = descriptions.iter().map(|text| draft(text, &["user1@example.com"]));
-    TaskBatch::parse(tenant.case_id, tasks.collect::<Vec<_>>().into_iter()).unwrap()
+    let tasks = tasks.collect::<Vec<_>>().into_iter();
+    TaskBatch::parse(tenant.case_id, tasks, id.to_owned()).unwrap()
 }
 
 pub(crate) fn draft(description: &str, emails: &[&str]) -> TaskDraft {
