@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    grpc, pgbench, rest,
+    grpc::{self, Ids},
+    pgbench, rest,
     tally::Tally,
     usage::Cpu,
     work::{Spread, Work},
@@ -17,6 +18,8 @@ pub(crate) enum Contender {
     Pgbench,
     /// Caseload's server over gRPC.
     Grpc,
+    /// The same, each batch with a request id.
+    Keyed,
     /// Caseload's gateway over REST.
     Rest,
     /// A server of the plain design over gRPC.
@@ -39,6 +42,9 @@ pub(crate) struct Measurement {
     pub(crate) cpu: Cpu,
 }
 
+const CONTENDERS: [Contender; 5] =
+    [Contender::Pgbench, Contender::Grpc, Contender::Keyed, Contender::Rest, Contender::Plain];
+
 const CONCURRENCIES: [usize; 4] = [1, 8, 32, 128];
 
 impl Cell {
@@ -48,9 +54,7 @@ impl Cell {
         for work in [Work::Sample, Work::Full] {
             for spread in [Spread::Tenants, Spread::OneTenant] {
                 for concurrency in CONCURRENCIES {
-                    for contender in
-                        [Contender::Pgbench, Contender::Grpc, Contender::Rest, Contender::Plain]
-                    {
+                    for contender in CONTENDERS {
                         cells.push(Self { contender, work, spread, concurrency });
                     }
                 }
@@ -73,6 +77,7 @@ impl Cell {
             of(Contender::Rest, 1),
             of(Contender::Pgbench, 8),
             of(Contender::Grpc, 32),
+            of(Contender::Keyed, 32),
             of(Contender::Pgbench, 32),
             of(Contender::Rest, 32),
             of(Contender::Grpc, 128),
@@ -88,8 +93,15 @@ impl Cell {
             Contender::Pgbench => {
                 pgbench::run(world, self.work, self.spread, self.concurrency, duration)
             }
-            Contender::Grpc => grpc::run(world.grpc_addr(), batches, self.concurrency, duration),
-            Contender::Plain => grpc::run(world.plain_addr(), batches, self.concurrency, duration),
+            Contender::Grpc => {
+                grpc::run(world.grpc_addr(), batches, Ids::None, self.concurrency, duration)
+            }
+            Contender::Keyed => {
+                grpc::run(world.grpc_addr(), batches, Ids::New, self.concurrency, duration)
+            }
+            Contender::Plain => {
+                grpc::run(world.plain_addr(), batches, Ids::None, self.concurrency, duration)
+            }
             Contender::Rest => rest::run(world.rest_addr(), batches, self.concurrency, duration),
         };
         assert_eq!(tally.failed, 0, "{self}: not every batch was created");
@@ -117,6 +129,7 @@ impl fmt::Display for Contender {
         f.pad(match self {
             Self::Pgbench => "pgbench",
             Self::Grpc => "grpc",
+            Self::Keyed => "keyed",
             Self::Rest => "rest",
             Self::Plain => "plain",
         })

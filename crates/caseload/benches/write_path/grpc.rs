@@ -2,13 +2,14 @@
 
 use std::{
     net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use prost::Message as _;
-use proto::tasks::v1::BatchCreateTasksResponse;
+use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
 use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
@@ -19,10 +20,19 @@ use crate::{
 /// As a few client services would have; not one for each call.
 const CONNECTIONS: usize = 4;
 
+/// Whether batches are sent with request ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    None,
+    /// With one of its own for each.
+    New,
+}
+
 /// Sends batches, `concurrency` at a time, each as soon as the one before it is answered.
 pub(crate) fn run(
     addr: SocketAddr,
     batches: &'static [Batch],
+    ids: Ids,
     concurrency: usize,
     duration: Duration,
 ) -> Tally {
@@ -38,7 +48,7 @@ pub(crate) fn run(
             let connection = connections[index % connections.len()].clone();
             let first = index * batches.len() / concurrency;
             let turn = batches.iter().cycle().skip(first);
-            workers.spawn(work(connection, addr, turn, window));
+            workers.spawn(work(connection, addr, turn, ids, window));
         }
         let mut tally = Tally::new();
         for part in workers.join_all().await {
@@ -66,6 +76,7 @@ async fn work(
     connection: SendRequest<Bytes>,
     addr: SocketAddr,
     turn: impl Iterator<Item = &'static Batch>,
+    ids: Ids,
     window: Window,
 ) -> Tally {
     let mut count = Count::new(window);
@@ -75,7 +86,11 @@ async fn work(
         }
         let is_sampled = count.is_sampled();
         let sent = Instant::now();
-        match call(&connection, addr, batch).await {
+        let message = match ids {
+            Ids::None => batch.grpc.clone(),
+            Ids::New => with_new_id(&batch.grpc),
+        };
+        match call(&connection, addr, batch, message).await {
             Some(message) => {
                 count.created(sent);
                 if is_sampled {
@@ -89,8 +104,27 @@ async fn work(
     count.tally
 }
 
+/// The message with a request id that no other has. To a message of protobuf, fields are added at
+/// its end.
+fn with_new_id(message: &Bytes) -> Bytes {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let id = format!("bench-{:026x}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let only_the_id = BatchCreateTasksRequest { request_id: id, ..Default::default() };
+    let mut bytes = BytesMut::with_capacity(message.len() + only_the_id.encoded_len());
+    bytes.put_u8(0);
+    bytes.put_u32(u32::try_from(message.len() - 5 + only_the_id.encoded_len()).unwrap());
+    bytes.extend_from_slice(&message[5..]);
+    only_the_id.encode(&mut bytes).unwrap();
+    bytes.freeze()
+}
+
 /// The message that answers the batch, where its status is OK.
-async fn call(connection: &SendRequest<Bytes>, addr: SocketAddr, batch: &Batch) -> Option<Bytes> {
+async fn call(
+    connection: &SendRequest<Bytes>,
+    addr: SocketAddr,
+    batch: &Batch,
+    message: Bytes,
+) -> Option<Bytes> {
     let request = http::Request::post(format!(
         "http://{addr}/caseload.tasks.v1.TaskService/BatchCreateTasks"
     ))
@@ -101,7 +135,7 @@ async fn call(connection: &SendRequest<Bytes>, addr: SocketAddr, batch: &Batch) 
     .unwrap();
     let mut connection = connection.clone().ready().await.unwrap();
     let (response, mut stream) = connection.send_request(request, false).unwrap();
-    stream.send_data(batch.grpc.clone(), true).unwrap();
+    stream.send_data(message, true).unwrap();
     let mut body = response.await.unwrap().into_body();
     let mut message = BytesMut::new();
     while let Some(data) = body.data().await {

@@ -99,10 +99,23 @@ fn script(work: Work, spread: Spread) -> String {
         format!("'{{{}}}'", positions.join(",")),
         format!("ARRAY[{}]", emails.join(", ")),
     ];
-    let mut statement: String =
-        STATEMENT.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+    let mut statement = without_request_ids(STATEMENT);
     for (number, parameter) in parameters.iter().enumerate() {
         statement = statement.replace(&format!("${}::", number + 1), &format!("{parameter}::"));
     }
     script + &statement + ";\n"
+}
+
+/// Of the two texts of the file, the one without request ids.
+fn without_request_ids(sql: &str) -> String {
+    let mut is_wanted = true;
+    let mut lines = Vec::new();
+    for line in sql.lines() {
+        if let Some(variant) = line.strip_prefix("--? ") {
+            is_wanted = variant != "with";
+        } else if is_wanted && !line.starts_with("--") {
+            lines.push(line);
+        }
+    }
+    lines.join("\n")
 }

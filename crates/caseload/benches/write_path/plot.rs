@@ -10,8 +10,9 @@ use crate::{
     work::{Spread, Work},
 };
 
-const CONTENDERS: [(Contender, RGBColor); 4] = [
+const CONTENDERS: [(Contender, RGBColor); 5] = [
     (Contender::Grpc, RGBColor(0, 90, 181)),
+    (Contender::Keyed, RGBColor(120, 170, 230)),
     (Contender::Rest, RGBColor(64, 176, 166)),
     (Contender::Pgbench, RGBColor(220, 50, 32)),
     (Contender::Plain, RGBColor(140, 140, 140)),

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Report {
     settings: Vec<String>,
     rows: Vec<Row>,
-    created: (u64, u64),
+    created: (u64, u64, u64),
     memory_mib: [f64; 3],
 }
 
@@ -44,11 +44,14 @@ impl Report {
         cells: Vec<Cell>,
         measurements: Vec<Vec<Measurement>>,
     ) -> Self {
-        let mut created = (0, 0);
+        let mut created = (0, 0, 0);
         for (cell, rounds) in cells.iter().zip(&measurements) {
             let batches: u64 = rounds.iter().map(|round| round.tally.created).sum();
             created.0 += batches * cell.work.tasks();
             created.1 += batches * cell.work.assignments();
+            if cell.contender == Contender::Keyed {
+                created.2 += batches;
+            }
         }
         let rows =
             cells.into_iter().zip(&measurements).map(|(cell, rounds)| Row::new(cell, rounds));
@@ -60,8 +63,8 @@ impl Report {
         }
     }
 
-    /// How many tasks and assignments were acknowledged.
-    pub(crate) fn created(&self) -> (u64, u64) {
+    /// How many tasks, assignments and request ids were acknowledged.
+    pub(crate) fn created(&self) -> (u64, u64, u64) {
         self.created
     }
 

@@ -97,7 +97,9 @@ impl World {
     pub(crate) fn cpu(&self, contender: Contender) -> Cpu {
         let server = match contender {
             Contender::Plain => &self.plain,
-            Contender::Pgbench | Contender::Grpc | Contender::Rest => &self.server,
+            Contender::Pgbench | Contender::Grpc | Contender::Keyed | Contender::Rest => {
+                &self.server
+            }
         };
         Cpu {
             server: usage::cpu_ms(server.pid()),
@@ -133,12 +135,16 @@ impl World {
     }
 
     /// Stops the bench unless the rows are exactly those of the batches that were acknowledged.
-    pub(crate) fn check_rows(&self, (tasks, assignments): (u64, u64)) {
+    pub(crate) fn check_rows(&self, (tasks, assignments, requests): (u64, u64, u64)) {
         let count =
             |table| self.psql(&format!("SELECT count(*) FROM {table}")).parse::<u64>().unwrap();
-        let found = (count("tasks"), count("task_assignees"));
-        assert_eq!(found, (tasks, assignments), "rows don't match the acknowledged batches");
-        println!("rows: {tasks} tasks and {assignments} assignments, exactly those acknowledged");
+        let found = (count("tasks"), count("task_assignees"), count("task_batch_requests"));
+        let acknowledged = (tasks, assignments, requests);
+        assert_eq!(found, acknowledged, "rows don't match the acknowledged batches");
+        println!(
+            "rows: {tasks} tasks, {assignments} assignments, {requests} request ids, exactly \
+             those acknowledged"
+        );
     }
 
     fn psql(&self, sql: &str) -> String {

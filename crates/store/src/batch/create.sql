@@ -21,6 +21,10 @@
 -- A batch is created exactly where its case exists, each of its emails has a user, and its tenant
 -- has created no other under its request id. The caller draws the same conclusion from the same
 -- arrays.
+--
+-- There are two texts in this file, since what isn't needed costs time all the same: a line that
+-- begins with --? tells whether what follows is for statements with request ids, for those
+-- without, or for both.
 
 WITH batch AS MATERIALIZED (
     SELECT b.no, b.tenant_id, b.case_id, c.id IS NOT NULL AS case_exists
@@ -40,14 +44,20 @@ email AS MATERIALIZED (
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
+--? with
 request AS MATERIALIZED (
     SELECT r.batch_no, r.request_id, r.fingerprint
     FROM unnest($10::integer[], $11::text[], $12::bytea[]) AS r (batch_no, request_id, fingerprint)
 ),
 
+--? both
 -- The tasks of the batches without fault, each with its id: drawn one by one in the order of the
 -- request, so that ids ascend in that order.
+--? with
+faultless AS MATERIALIZED (
+--? without
 accepted AS MATERIALIZED (
+--? both
     SELECT
         ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
         nextval('tasks_id_seq') AS id
@@ -61,6 +71,7 @@ accepted AS MATERIALIZED (
     ) AS ordered
 ),
 
+--? with
 -- The request ids of those batches, where they are new. One that another transaction is about to
 -- write is waited for; of twins in this statement the first is taken. All write in the same order,
 -- so that none waits for one that waits for it.
@@ -74,7 +85,7 @@ remembered AS (
     JOIN batch AS b ON b.no = r.batch_no
     JOIN (
         SELECT a.batch_no, array_agg(a.id ORDER BY a.no) AS task_ids
-        FROM accepted AS a
+        FROM faultless AS a
         JOIN request AS r ON r.batch_no = a.batch_no
         GROUP BY a.batch_no
     ) AS a ON a.batch_no = r.batch_no
@@ -93,38 +104,39 @@ remembered AS (
     RETURNING task_ids[1] AS first_task_id
 ),
 
--- The accepted tasks without those of batches whose request id was taken.
-kept AS MATERIALIZED (
-    SELECT a.no, a.tenant_id, a.case_id, a.description, a.id
-    FROM accepted AS a
-    WHERE a.batch_no NOT IN (SELECT r.batch_no FROM request AS r)
-        OR a.batch_no IN (
+-- The tasks of those batches without those whose request id was taken.
+accepted AS MATERIALIZED (
+    SELECT f.no, f.tenant_id, f.case_id, f.description, f.id
+    FROM faultless AS f
+    WHERE f.batch_no NOT IN (SELECT r.batch_no FROM request AS r)
+        OR f.batch_no IN (
             SELECT first.batch_no
-            FROM accepted AS first
+            FROM faultless AS first
             JOIN remembered AS r ON r.first_task_id = first.id
         )
 ),
 
+--? both
 created AS (
     INSERT INTO tasks (tenant_id, id, case_id, description)
-    SELECT k.tenant_id, k.id, k.case_id, k.description
-    FROM kept AS k
+    SELECT a.tenant_id, a.id, a.case_id, a.description
+    FROM accepted AS a
 ),
 
 assigned AS (
     INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
-    SELECT k.tenant_id, k.id, e.user_id, e.position
+    SELECT a.tenant_id, a.id, e.user_id, e.position
     FROM email AS e
-    JOIN kept AS k ON k.no = e.task_no
+    JOIN accepted AS a ON a.no = e.task_no
 )
 
 SELECT
     now() AS created_at,
     (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
     (
-        SELECT array_agg(k.id ORDER BY t.no)
+        SELECT array_agg(a.id ORDER BY t.no)
         FROM task AS t
-        LEFT JOIN kept AS k ON k.no = t.no
+        LEFT JOIN accepted AS a ON a.no = t.no
     ) AS task_ids,
     coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
     coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,

@@ -19,13 +19,21 @@ use crate::time::from_postgres;
 
 const SQL: &str = include_str!("create.sql");
 
-/// The statement's text around its parameters, without its comments.
-static PIECES: LazyLock<Vec<String>> = LazyLock::new(|| pieces(SQL));
+/// The statement's texts around their parameters, without comments: without request ids, and with.
+static PIECES: LazyLock<[Vec<String>; 2]> =
+    LazyLock::new(|| [pieces(SQL, "without"), pieces(SQL, "with")]);
 
-fn pieces(sql: &str) -> Vec<String> {
-    let lines =
-        sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
-    let text = lines.collect::<Vec<_>>().join("\n");
+fn pieces(sql: &str, variant: &str) -> Vec<String> {
+    let mut is_wanted = true;
+    let mut text = String::new();
+    for line in sql.lines().map(str::trim) {
+        if let Some(variants) = line.strip_prefix("--? ") {
+            is_wanted = variants == "both" || variants == variant;
+        } else if is_wanted && !line.is_empty() && !line.starts_with("--") {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
     text.split('$')
         .enumerate()
         // Every piece but the first begins with the number of the parameter before it.
@@ -88,7 +96,12 @@ impl<'a> Statement<'a> {
 
     /// Runs it, as one transaction of its own.
     pub(super) fn run(&self, connection: &mut PgConnection) -> QueryResult<Answer> {
-        self.get_result::<Row>(connection).map(Answer::from)
+        let row: Row = if self.request_ids.is_empty() {
+            Bound::<false>(self).get_result(connection)?
+        } else {
+            Bound::<true>(self).get_result(connection)?
+        };
+        Ok(row.into())
     }
 }
 
@@ -97,49 +110,56 @@ fn number<T>(items: &[T]) -> i32 {
     i32::try_from(items.len()).unwrap_or(i32::MAX)
 }
 
-impl QueryFragment<Pg> for Statement<'_> {
+/// The statement as one of its two texts.
+struct Bound<'a, const WITH_REQUEST_IDS: bool>(&'a Statement<'a>);
+
+impl<const WITH_REQUEST_IDS: bool> QueryFragment<Pg> for Bound<'_, WITH_REQUEST_IDS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let mut pieces = PIECES.iter();
+        let statement = self.0;
+        let mut pieces = PIECES[usize::from(WITH_REQUEST_IDS)].iter();
         let mut text = |out: &mut AstPass<'_, 'b, Pg>| {
             out.push_sql(pieces.next().map_or("", String::as_str));
         };
         text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&self.batch_tenants)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_tenants)?;
         text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&self.batch_cases)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_cases)?;
         text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&self.task_batches)?;
+        out.push_bind_param::<Array<Integer>, _>(&statement.task_batches)?;
         text(&mut out);
-        out.push_bind_param::<Array<Text>, _>(&self.task_descriptions)?;
+        out.push_bind_param::<Array<Text>, _>(&statement.task_descriptions)?;
         text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&self.email_tenants)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.email_tenants)?;
         text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&self.email_batches)?;
+        out.push_bind_param::<Array<Integer>, _>(&statement.email_batches)?;
         text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&self.email_tasks)?;
+        out.push_bind_param::<Array<Integer>, _>(&statement.email_tasks)?;
         text(&mut out);
-        out.push_bind_param::<Array<SmallInt>, _>(&self.email_positions)?;
+        out.push_bind_param::<Array<SmallInt>, _>(&statement.email_positions)?;
         text(&mut out);
-        out.push_bind_param::<Array<Text>, _>(&self.email_addresses)?;
+        out.push_bind_param::<Array<Text>, _>(&statement.email_addresses)?;
         text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&self.request_batches)?;
+        if !WITH_REQUEST_IDS {
+            return Ok(());
+        }
+        out.push_bind_param::<Array<Integer>, _>(&statement.request_batches)?;
         text(&mut out);
-        out.push_bind_param::<Array<Text>, _>(&self.request_ids)?;
+        out.push_bind_param::<Array<Text>, _>(&statement.request_ids)?;
         text(&mut out);
-        out.push_bind_param::<Array<Bytea>, _>(&self.request_fingerprints)?;
+        out.push_bind_param::<Array<Bytea>, _>(&statement.request_fingerprints)?;
         text(&mut out);
         Ok(())
     }
 }
 
-/// One text for every call, however many batches it carries: Diesel prepares it once a
+/// Either text is one for every call, however many batches that carries: Diesel prepares it once a
 /// connection.
-impl QueryId for Statement<'_> {
-    type QueryId = Statement<'static>;
+impl<const WITH_REQUEST_IDS: bool> QueryId for Bound<'_, WITH_REQUEST_IDS> {
+    type QueryId = Bound<'static, WITH_REQUEST_IDS>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for Statement<'_> {
+impl<const WITH_REQUEST_IDS: bool> Query for Bound<'_, WITH_REQUEST_IDS> {
     type SqlType = (
         Timestamptz,
         Array<Bool>,
@@ -150,7 +170,7 @@ impl Query for Statement<'_> {
     );
 }
 
-impl RunQueryDsl<PgConnection> for &Statement<'_> {}
+impl<const WITH_REQUEST_IDS: bool> RunQueryDsl<PgConnection> for Bound<'_, WITH_REQUEST_IDS> {}
 
 type Row = (
     PgTimestamp,
@@ -247,17 +267,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_has_its_parameters_once_and_in_order() {
+    fn the_texts_have_their_parameters_once_and_in_order() {
         let code: String = SQL.lines().filter(|line| !line.starts_with("--")).collect();
         let numbers: Vec<String> = code
             .split('$')
             .skip(1)
             .map(|piece| piece.chars().take_while(char::is_ascii_digit).collect())
             .collect();
-        assert_eq!(numbers, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"]);
-        let pieces = pieces(SQL);
-        assert_eq!(pieces.len(), 13);
-        assert!(pieces[1].starts_with("::bigint[],"), "{}", pieces[1]);
-        assert!(!pieces.concat().contains("--"));
+        assert_eq!(numbers, (1..=12).map(|n: u8| n.to_string()).collect::<Vec<_>>());
+        let [without, with] = [pieces(SQL, "without"), pieces(SQL, "with")];
+        assert_eq!((without.len(), with.len()), (10, 13));
+        assert!(with[1].starts_with("::bigint[],"), "{}", with[1]);
+        assert!(!with.concat().contains("--") && !without.concat().contains("request"));
     }
 }
