@@ -1,6 +1,6 @@
 //! Why a call was refused or failed.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{CaseId, Faults, Scope};
 
@@ -28,6 +28,14 @@ pub enum Error {
     /// The tenant has as much waiting work as it may have. Nothing was done.
     #[error("the tenant has too many requests waiting; nothing was created")]
     OverShare,
+    /// One of the caller's shares of the service is used up for now. Nothing was done.
+    #[error("the rate of this {share} is used up; nothing was created")]
+    RateLimited {
+        /// Whose.
+        share: Share,
+        /// When there is room for one more.
+        wait: Duration,
+    },
     /// The time that the caller gave was over before the answer was there.
     #[error("the deadline passed before the answer was there")]
     DeadlineExceeded,
@@ -60,6 +68,24 @@ pub enum AuthFault {
     /// The key is unknown, revoked or expired: which one is not told.
     #[error("the API key is not valid")]
     InvalidKey,
+}
+
+/// What has a share of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// An API key.
+    Key,
+    /// A tenant, with all of its keys.
+    Tenant,
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Key => "key",
+            Self::Tenant => "tenant",
+        })
+    }
 }
 
 /// A thing that a call names.

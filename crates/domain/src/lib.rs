@@ -20,7 +20,7 @@ pub use api_key::{ApiKey, KeyDigest, MalformedKey};
 pub use batch::{Assignment, NewTask, TaskBatch, TaskDraft};
 pub use description::Description;
 pub use email::Email;
-pub use error::{AuthFault, Cause, Error, Resource};
+pub use error::{AuthFault, Cause, Error, Resource, Share};
 pub use fault::{Fault, Faults, Place, Reason};
 pub use id::{CaseId, KeyId, TaskId, TenantId, UserId};
 pub use principal::{Principal, Scope, Scopes, UnknownScope};

@@ -8,7 +8,7 @@ use tonic_types::{FieldViolation, StatusExt as _};
 use crate::{
     dto::{self, Object},
     problem::{Item, Problem},
-    upstream::Failure,
+    upstream::{Failure, rates},
 };
 
 pub(crate) fn to_request(
@@ -76,12 +76,23 @@ pub(crate) fn to_problem(failure: Failure) -> Problem {
 }
 
 fn from_status(status: &Status) -> Problem {
+    let problem = refusal(status).with_headers(rates(status.metadata()));
+    match status.get_details_retry_info().and_then(|info| info.retry_delay) {
+        // Whole seconds (RFC 9110, 10.2.3), and not too early.
+        Some(delay) => {
+            problem.with_header(RETRY_AFTER, delay.as_millis().div_ceil(1000).to_string())
+        }
+        None => problem,
+    }
+}
+
+fn refusal(status: &Status) -> Problem {
     let violations = status.get_details_bad_request().map_or(Vec::new(), |b| b.field_violations);
     if !violations.is_empty() {
         let items = violations.into_iter().map(to_item).collect();
         return Problem::with_items(status.code(), status.message(), items);
     }
-    let problem = match status.get_details_error_info() {
+    match status.get_details_error_info() {
         Some(info) if info.reason == "REQUEST_ID_REUSED" => {
             Problem::new(status.code(), &info.reason, status.message())
                 .with_status(StatusCode::UNPROCESSABLE_ENTITY)
@@ -93,13 +104,6 @@ fn from_status(status: &Status) -> Problem {
             "UPSTREAM_ERROR",
             "the service refused the call without a reason",
         ),
-    };
-    match status.get_details_retry_info().and_then(|info| info.retry_delay) {
-        // Whole seconds (RFC 9110, 10.2.3), and not too early.
-        Some(delay) => {
-            problem.with_header(RETRY_AFTER, delay.as_millis().div_ceil(1000).to_string())
-        }
-        None => problem,
     }
 }
 

@@ -1,12 +1,13 @@
 //! The gateway: bound first, then run until it is told to end.
 
-use std::{future::IntoFuture as _, io, net::SocketAddr};
+use std::{convert::Infallible, io, net::SocketAddr};
 
-use axum::serve::ListenerExt as _;
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use tokio::net::TcpListener;
 
-use crate::{GatewayOptions, Upstream, routes, upstream::Client};
+use crate::{
+    GatewayOptions, Upstream, options::ConnectionOptions, routes, serving, upstream::Client,
+};
 
 /// A gateway that has its socket.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     client: Client,
+    connections: ConnectionOptions,
 }
 
 /// Why a gateway could not start, or had to stop.
@@ -27,9 +29,6 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The socket broke.
-    #[error("the gateway stopped")]
-    Serve(#[source] io::Error),
 }
 
 impl Gateway {
@@ -43,7 +42,7 @@ impl Gateway {
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(upstream, options.upstream_timeout);
-        Ok(Self { listener, local_addr, client })
+        Ok(Self { listener, local_addr, client, connections: options.connections })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -55,19 +54,19 @@ impl Gateway {
     /// Serves until the token is cancelled, then lets what runs finish, up to the limit.
     ///
     /// # Errors
-    /// [`StartError::Serve`].
+    /// None: what breaks are single connections.
     pub async fn run(
         self,
         drain: DrainOptions,
         ending: CancellationToken,
-    ) -> Result<(), StartError> {
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-            }
-        });
-        let serving = axum::serve(listener, routes::router(self.client, ending.clone()))
-            .with_graceful_shutdown(drain.accepting(ending.clone()));
-        drain.capped(ending, serving.into_future()).await.map_err(StartError::Serve)
+    ) -> Result<(), Infallible> {
+        let router = routes::router(self.client, ending.clone());
+        let accepting = drain.accepting(ending.clone());
+        let serving = serving::serve(self.listener, router, self.connections, accepting);
+        let serving = async {
+            serving.await;
+            Ok(())
+        };
+        drain.capped(ending, serving).await
     }
 }

@@ -14,22 +14,23 @@ use runtime::{
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
 ///
 /// It holds no state and no credentials: run as many as you like, at the edge, each pointed at
-/// the gRPC server (or at the balancer before it). GET /livez tells whether it runs, GET /readyz
-/// whether the server behind it serves. SIGTERM lets what runs finish.
+/// the gRPC servers (or at the balancer before them). GET /livez tells whether it runs, GET
+/// /readyz whether a server behind it serves. SIGTERM lets what runs finish.
 #[derive(Parser)]
 #[command(name = "caseload-gateway", version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Where the gRPC server is
+    /// Where the gRPC servers are: given once for each, or with commas between. Calls go round
+    /// those that serve
     #[arg(
         long,
         env = "CASELOAD_UPSTREAM",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL"
     )]
-    upstream: Upstream,
+    upstream: Vec<Upstream>,
 
     #[command(flatten)]
     gateway: GatewayOptions,
@@ -73,8 +74,9 @@ async fn run(cli: Cli) -> ExitCode {
 async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let ending = CancellationToken::new();
     shutdown::on_signal(ending.clone())?;
-    let gateway = Gateway::bind(&cli.gateway, &cli.upstream).await?;
-    tracing::info!(addr = %gateway.local_addr(), upstream = %cli.upstream, "serving REST");
+    let upstream: Upstream = cli.upstream.iter().cloned().collect();
+    let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
+    tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
     Ok(gateway.run(cli.drain, ending).await?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{Args, value_parser};
 use http::Uri;
 use humantime::parse_duration;
 
@@ -22,33 +22,70 @@ pub struct GatewayOptions {
     /// How long a call to the server may take
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub upstream_timeout: Duration,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub connections: ConnectionOptions,
 }
 
-/// Where the gRPC server is: `http://host:port`.
+/// What callers may take of the gateway by connecting to it.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Connections")]
+pub struct ConnectionOptions {
+    /// The most connections from callers; one more is closed at once
+    #[arg(long, env = "CASELOAD_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..), value_name = "COUNT")]
+    pub max_connections: u32,
+
+    /// How long a request's head may take to come, from its first byte, or from the connection's
+    /// opening
+    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub header_timeout: Duration,
+
+    /// How long a connection may rest between requests; more than a balancer keeps one
+    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", default_value = "75s", value_parser = parse_duration, value_name = "DURATION")]
+    pub idle_timeout: Duration,
+}
+
+/// Where the gRPC servers are: `http://host:port`, several with commas between.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream(pub(crate) Uri);
+pub struct Upstream(pub(crate) Vec<Uri>);
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        for (index, uri) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{uri}")?;
+        }
+        Ok(())
     }
 }
 
 /// A text that is no address of a gRPC server.
 #[derive(Debug, thiserror::Error)]
-#[error("an upstream is written as http://HOST:PORT")]
+#[error("an upstream is written as http://HOST:PORT, several with commas between")]
 pub struct MalformedUpstream;
 
 impl FromStr for Upstream {
     type Err = MalformedUpstream;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let uri: Uri = text.parse().map_err(|_| MalformedUpstream)?;
-        let is_plain = uri.scheme_str() == Some("http")
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            && uri.path_and_query().is_none_or(|path| path == "/");
-        if is_plain { Ok(Self(uri)) } else { Err(MalformedUpstream) }
+        text.split(',').map(origin).collect::<Option<_>>().map(Self).ok_or(MalformedUpstream)
     }
+}
+
+/// All servers of several.
+impl FromIterator<Upstream> for Upstream {
+    fn from_iter<T: IntoIterator<Item = Upstream>>(upstreams: T) -> Self {
+        Self(upstreams.into_iter().flat_map(|upstream| upstream.0).collect())
+    }
+}
+
+fn origin(text: &str) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    let is_plain = uri.scheme_str() == Some("http")
+        && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+        && uri.path_and_query().is_none_or(|path| path == "/");
+    is_plain.then_some(uri)
 }
 
 #[cfg(test)]
@@ -57,13 +94,33 @@ mod tests {
 
     #[test]
     fn an_upstream_is_a_plain_http_origin() {
-        for text in ["http://127.0.0.1:50051", "http://server:50051/", "http://[::1]:1"] {
+        for text in [
+            "http://127.0.0.1:50051",
+            "http://server:50051/",
+            "http://[::1]:1",
+            "http://a:1,http://b:2",
+        ] {
             assert!(text.parse::<Upstream>().is_ok(), "{text}");
         }
-        for text in
-            ["", "server:50051", "https://a:1", "http://a:1/b", "http://me:pw@a:1", "http://"]
-        {
+        for text in [
+            "",
+            "server:50051",
+            "https://a:1",
+            "http://a:1/b",
+            "http://me:pw@a:1",
+            "http://",
+            "http://a:1,",
+            "http://a:1,b:2",
+            "http://a:1 http://b:2",
+        ] {
             assert!(text.parse::<Upstream>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn several_upstreams_are_one() {
+        let upstreams = ["http://a:1,http://b:2", "http://c:3"].map(|text| text.parse().unwrap());
+        let all: Upstream = upstreams.into_iter().collect();
+        assert_eq!(all.to_string(), "http://a:1/,http://b:2/,http://c:3/");
     }
 }

@@ -72,6 +72,12 @@ impl Problem {
         self
     }
 
+    /// The same with more headers.
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     /// The same with one more header. A value that can't be one is left out.
     pub(crate) fn with_header(mut self, name: HeaderName, value: String) -> Self {
         if let Ok(value) = HeaderValue::try_from(value) {

@@ -82,8 +82,9 @@ async fn batch_create_tasks(
     };
     let request = convert::to_request(case_id, body?, request_id);
     let answer = client.batch_create_tasks(&headers, request, deadline).await;
-    let Answer { response, is_replay } = answer.map_err(convert::to_problem)?;
+    let Answer { response, is_replay, rates } = answer.map_err(convert::to_problem)?;
     let mut response = (StatusCode::CREATED, Json(convert::to_body(response))).into_response();
+    response.headers_mut().extend(rates);
     if is_replay {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }

@@ -1,35 +1,27 @@
-//! The way to the gRPC server.
+//! The way to the gRPC servers.
 
-use std::{error::Error, time::Duration};
+mod failure;
+mod servers;
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use proto::tasks::v1::{
-    BatchCreateTasksRequest, BatchCreateTasksResponse, task_service_client::TaskServiceClient,
-};
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
 use runtime::request_id;
-use tokio::time::{Instant, sleep_until};
-use tonic::{
-    ConnectError, Request, Status, TimeoutExpired,
-    metadata::MetadataMap,
-    transport::{Channel, Endpoint},
-};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tonic::{Request, metadata::MetadataMap};
 
+pub(crate) use self::failure::Failure;
+use self::servers::Servers;
 use crate::Upstream;
 
 /// The other header that the documented API takes a key from.
 const USER_TOKEN: &str = "x-user-token";
 
-/// 25 tasks with 50 unknown emails each make 1,250 faults, which a status carries in a header.
-const MAX_HEADER_LIST_BYTES: u32 = 1024 * 1024;
-
-/// A connection to the server, made when it is first needed and again when it is lost.
+/// Makes calls to the servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    tasks: TaskServiceClient<Channel>,
-    health: HealthClient<Channel>,
+    servers: Arc<Servers>,
     timeout: Duration,
 }
 
@@ -43,35 +35,14 @@ pub(crate) struct Answer {
     pub(crate) response: BatchCreateTasksResponse,
     /// Whether an earlier request was answered so, which this one repeats.
     pub(crate) is_replay: bool,
-}
-
-/// Why a call has no answer to pass on.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The server refused it.
-    Answered(Status),
-    /// The server was not reached: nothing was done.
-    Unreached,
-    /// The time was over.
-    TimedOut,
-    /// The connection was lost before the answer came.
-    Lost,
+    /// What is left to the caller, where there is a limit.
+    pub(crate) rates: HeaderMap,
 }
 
 impl Client {
+    /// Must be called on a runtime. It connects when it is first needed.
     pub(crate) fn new(upstream: &Upstream, timeout: Duration) -> Self {
-        let channel = Endpoint::from(upstream.0.clone())
-            .connect_timeout(Duration::from_secs(1))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
-            .connect_lazy();
-        Self {
-            tasks: TaskServiceClient::new(channel.clone()),
-            health: HealthClient::new(channel),
-            timeout,
-        }
+        Self { servers: Arc::new(Servers::new(upstream)), timeout }
     }
 
     /// The longest that a call may take.
@@ -80,7 +51,8 @@ impl Client {
     }
 
     /// Makes the call in the caller's name. One that reached no server is made again, and so is
-    /// one that was lost and has a request id: neither can create anything twice.
+    /// one that was lost and has a request id: neither can create anything twice. Where there are
+    /// several servers, it goes to another one then.
     pub(crate) async fn batch_create_tasks(
         &self,
         headers: &HeaderMap,
@@ -108,18 +80,35 @@ impl Client {
         let mut request = Request::new(message);
         *request.metadata_mut() = metadata;
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        let answer = self.tasks.clone().batch_create_tasks(request).await.map_err(to_failure)?;
+        let server = self.servers.next().ok_or(Failure::Unreached)?;
+        let mut tasks = server.tasks();
+        // tonic's own limit doesn't count the wait for a connection.
+        let answer = match timeout_at(deadline, tasks.batch_create_tasks(request)).await {
+            Ok(answer) => answer.map_err(Failure::from),
+            Err(_elapsed) => Err(Failure::TimedOut),
+        };
+        if matches!(answer, Err(Failure::Unreached | Failure::Lost)) {
+            server.pass_over();
+        }
+        let answer = answer?;
         let is_replay = answer.metadata().contains_key("idempotency-replayed");
-        Ok(Answer { response: answer.into_inner(), is_replay })
+        let rates = rates(answer.metadata());
+        Ok(Answer { response: answer.into_inner(), is_replay, rates })
     }
 
-    /// Whether the server says that it serves.
+    /// Whether any server says that it serves.
     pub(crate) async fn is_serving(&self) -> bool {
-        let mut request = Request::new(HealthCheckRequest::default());
-        request.set_timeout(Duration::from_secs(1));
-        let answer = self.health.clone().check(request).await;
-        answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+        self.servers.any_serves().await
     }
+}
+
+/// The headers that tell a caller what is left of its rate, as the server wrote them.
+pub(crate) fn rates(metadata: &MetadataMap) -> HeaderMap {
+    let written = metadata.as_ref();
+    [HeaderName::from_static("ratelimit-policy"), HeaderName::from_static("ratelimit")]
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), written.get(name)?.clone())))
+        .collect()
 }
 
 /// What is passed on: the request's id, and every key that the caller gave. Whether that is one
@@ -142,23 +131,4 @@ fn bearer(token: &HeaderValue) -> HeaderValue {
     let value = [b"Bearer ", token.as_bytes()].concat();
     // What was a header's value is one behind a word, too.
     HeaderValue::from_bytes(&value).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Tells what the server said from what the transport made up on this side.
-fn to_failure(status: Status) -> Failure {
-    let mut source = Error::source(&status);
-    if source.is_none() {
-        return Failure::Answered(status);
-    }
-    while let Some(error) = source {
-        if error.is::<TimeoutExpired>() {
-            return Failure::TimedOut;
-        }
-        if error.is::<ConnectError>() {
-            return Failure::Unreached;
-        }
-        source = error.source();
-    }
-    tracing::warn!(code = %status.code(), error = status.message(), "a call was lost");
-    Failure::Lost
 }

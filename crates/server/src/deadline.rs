@@ -21,20 +21,32 @@ use crate::status;
 /// tonic has such a limit too, but answers CANCELLED, which proxies take for the caller's own
 /// wish, and some send the call again. This one is asked first at each turn, counts from an
 /// earlier moment, and goes by the clock, so it always answers before tonic does.
+///
+/// Calls whose caller grants more time than the longest, or says nothing, have the longest: a call
+/// whose message never comes would hold its place forever.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DeadlineLayer;
+pub(crate) struct DeadlineLayer {
+    longest: Duration,
+}
+
+impl DeadlineLayer {
+    pub(crate) const fn new(longest: Duration) -> Self {
+        Self { longest }
+    }
+}
 
 /// See [`DeadlineLayer`].
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline<S> {
     inner: S,
+    longest: Duration,
 }
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner }
+        Deadline { inner, longest: self.longest }
     }
 }
 
@@ -52,8 +64,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let limit = grpc_timeout(request.headers());
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let limit = grpc_timeout(request.headers()).map_or(self.longest, |it| it.min(self.longest));
+        // A time that the clock can't tell is as good as none.
+        let deadline = Instant::now().checked_add(limit);
         let call = self.inner.call(request);
         match deadline {
             Some(deadline) => Box::pin(within(deadline, call)),

@@ -4,14 +4,20 @@ mod bearer;
 mod convert;
 mod deadline;
 mod health;
+mod in_flight;
 mod keys;
 mod options;
+mod rates;
 mod readiness;
+mod reasons;
 mod server;
 mod service;
 mod status;
 mod sweep;
 
 pub use health::is_serving;
-pub use options::{KeyOptions, PoolOptions, RequestOptions, ServerOptions, WriterOptions};
+pub use options::{
+    KeyOptions, PoolOptions, RateOptions, RequestOptions, ServerOptions, WriterOptions,
+};
+pub use rates::{MalformedRate, Rate};
 pub use server::{Server, StartError};

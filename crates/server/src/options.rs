@@ -6,6 +6,8 @@ use clap::Args;
 use humantime::parse_duration;
 use store::{PoolSettings, WriterSettings};
 
+use crate::Rate;
+
 /// How the server is configured.
 #[derive(Args, Clone, Debug)]
 pub struct ServerOptions {
@@ -33,6 +35,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub requests: RequestOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub rates: RateOptions,
 }
 
 /// The write path.
@@ -52,11 +58,11 @@ pub struct WriterOptions {
     pub one_tenant_per_statement: bool,
 
     /// The most batches that wait to be written; one more is refused as UNAVAILABLE
-    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 1024, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 512, value_parser = at_least_one, value_name = "COUNT")]
     pub queue_length: usize,
 
     /// The most batches of one tenant that wait; one more is refused as RESOURCE_EXHAUSTED
-    #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = at_least_one, value_name = "COUNT")]
     pub tenant_queue_length: usize,
 
     /// Write each batch in a transaction of its own on a pooled connection: the plain design, for
@@ -99,6 +105,29 @@ pub struct RequestOptions {
     /// request was
     #[arg(long, env = "CASELOAD_REQUEST_TTL", default_value = "24h", value_parser = above_zero, value_name = "DURATION")]
     pub request_ttl: Duration,
+}
+
+/// What is too much.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Fair use and overload")]
+pub struct RateOptions {
+    /// The batches a second that an API key may ask for, with an optional burst, as in 100:500;
+    /// counted by each server for itself [default: no limit]
+    #[arg(long, env = "CASELOAD_KEY_RATE", value_name = "RATE[:BURST]")]
+    pub key_rate: Option<Rate>,
+
+    /// The same for a tenant, with all of its keys [default: no limit]
+    #[arg(long, env = "CASELOAD_TENANT_RATE", value_name = "RATE[:BURST]")]
+    pub tenant_rate: Option<Rate>,
+
+    /// The most calls that are worked on at once; one more is refused as UNAVAILABLE before it is
+    /// read
+    #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = at_least_one, value_name = "COUNT")]
+    pub max_in_flight: usize,
+
+    /// The longest that a call may take whose caller grants more, or says nothing
+    #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = above_zero, value_name = "DURATION")]
+    pub call_timeout: Duration,
 }
 
 fn above_zero(text: &str) -> Result<Duration, String> {

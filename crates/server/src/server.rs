@@ -10,13 +10,23 @@ use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
-use crate::{ServerOptions, deadline::DeadlineLayer, keys::Keys, readiness, service::Tasks, sweep};
+use crate::{
+    ServerOptions, deadline::DeadlineLayer, in_flight::InFlightLayer, keys::Keys, rates::Rates,
+    readiness, reasons, service::Tasks, sweep,
+};
 
 /// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The most calls that run at once on one connection. The queue's length is the real bound.
 const MAX_CALLS_PER_CONNECTION: u32 = 4096;
+
+/// The most calls on one connection that are withdrawn before they were looked at; one more ends
+/// it (CVE-2023-44487, "rapid reset"). A gateway withdraws many at once when it gives them up.
+const MAX_EARLY_RESETS: usize = 1024;
+
+/// The largest metadata of a call, in bytes: twice what the gateway takes.
+const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
 /// A server that has its socket.
 #[derive(Debug)]
@@ -112,8 +122,11 @@ impl Server {
                 .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let tasks =
-            Tasks { keys: Keys::new(self.database, &self.options.keys), writer: self.writer };
+        let tasks = Tasks {
+            keys: Keys::new(self.database, &self.options.keys),
+            rates: Rates::new(&self.options.rates),
+            writer: self.writer,
+        };
         let layers = ServiceBuilder::new()
             .map_request(request_id::drop_unusable)
             .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
@@ -126,11 +139,15 @@ impl Server {
                     .on_failure(()),
             )
             .layer(request_id::PropagateRequestIdLayer::x_request_id())
-            .layer(DeadlineLayer);
+            .layer(InFlightLayer::new(self.options.rates.max_in_flight))
+            .layer(DeadlineLayer::new(self.options.rates.call_timeout))
+            .map_response(reasons::give);
 
         let serving = tonic::transport::Server::builder()
             // A gateway has one connection for all of its callers.
             .max_concurrent_streams(Some(MAX_CALLS_PER_CONNECTION))
+            .http2_max_pending_accept_reset_streams(Some(MAX_EARLY_RESETS))
+            .http2_max_header_list_size(Some(MAX_HEAD_BYTES))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .layer(layers)

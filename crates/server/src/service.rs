@@ -10,7 +10,12 @@ use tonic::{
     metadata::{MetadataMap, MetadataValue},
 };
 
-use crate::{convert, keys::Keys, status};
+use crate::{
+    convert,
+    keys::Keys,
+    rates::{Allowance, Rates},
+    status,
+};
 
 /// The metadata that tells that a request was answered before.
 const REPLAYED: &str = "idempotency-replayed";
@@ -19,6 +24,7 @@ const REPLAYED: &str = "idempotency-replayed";
 #[derive(Debug)]
 pub(crate) struct Tasks {
     pub(crate) keys: Keys,
+    pub(crate) rates: Rates,
     pub(crate) writer: TaskWriter,
 }
 
@@ -29,10 +35,19 @@ impl TaskService for Tasks {
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        self.batch_create(&metadata, message).await.map_err(|error| {
-            log(&error);
-            status::from_error(&error)
-        })
+        let mut allowance = Allowance::default();
+        match self.batch_create(&metadata, message, &mut allowance).await {
+            Ok(mut response) => {
+                allowance.write_to(response.metadata_mut());
+                Ok(response)
+            }
+            Err(error) => {
+                log(&error);
+                let mut status = status::from_error(&error);
+                allowance.write_to(status.metadata_mut());
+                Err(status)
+            }
+        }
     }
 }
 
@@ -41,9 +56,11 @@ impl Tasks {
         &self,
         metadata: &MetadataMap,
         message: BatchCreateTasksRequest,
+        allowance: &mut Allowance,
     ) -> Result<Response<BatchCreateTasksResponse>, Error> {
         let caller = self.keys.authenticate(metadata).await?;
         caller.require(Scope::TasksWrite)?;
+        self.rates.take(&caller, allowance)?;
         let batch = convert::to_batch(message)?;
         let created = self.writer.create(caller.tenant, batch).await?;
         let mut response = Response::new(convert::to_response(created.tasks));

@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// The domain of the reasons, in google.rpc.ErrorInfo.
-const DOMAIN: &str = "caseload";
+pub(crate) const DOMAIN: &str = "caseload";
 
 /// When a caller who was refused for overload may try again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -16,22 +16,36 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// to the log.
 pub(crate) fn from_error(error: &Error) -> Status {
     let mut details = ErrorDetails::with_error_info(reason(error), DOMAIN, metadata(error));
+    if let Error::Invalid(faults) = error {
+        details.set_bad_request(violations(faults));
+    }
+    let retry_delay = retry_delay(error);
+    if retry_delay.is_some() {
+        details.set_retry_info(retry_delay);
+    }
+    let mut status = Status::with_error_details(code(error), error.to_string(), details);
+    if let Some(delay) = retry_delay {
+        // For clients that follow gRPC's retry design (A6): it outweighs their own backoff.
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        status.metadata_mut().insert("grpc-retry-pushback-ms", millis.into());
+    }
+    status
+}
+
+/// When the call may be made again; nothing where it should not be, as it is.
+fn retry_delay(error: &Error) -> Option<Duration> {
     match error {
-        Error::Invalid(faults) => {
-            details.set_bad_request(violations(faults));
-        }
-        Error::Overloaded | Error::OverShare | Error::Unavailable(_) => {
-            details.set_retry_info(Some(RETRY_DELAY));
-        }
+        Error::Overloaded | Error::OverShare | Error::Unavailable(_) => Some(RETRY_DELAY),
+        Error::RateLimited { wait, .. } => Some(*wait),
         Error::Unauthenticated(_)
         | Error::MissingScope(_)
+        | Error::Invalid(_)
         | Error::RequestIdReused
         | Error::NotFound(_)
         | Error::DeadlineExceeded
         | Error::OutcomeUnknown(_)
-        | Error::Internal(_) => {}
+        | Error::Internal(_) => None,
     }
-    Status::with_error_details(code(error), error.to_string(), details)
 }
 
 fn code(error: &Error) -> Code {
@@ -41,7 +55,7 @@ fn code(error: &Error) -> Code {
         Error::Invalid(_) | Error::RequestIdReused => Code::InvalidArgument,
         Error::NotFound(_) => Code::NotFound,
         Error::Overloaded | Error::Unavailable(_) => Code::Unavailable,
-        Error::OverShare => Code::ResourceExhausted,
+        Error::OverShare | Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded => Code::DeadlineExceeded,
         // Not UNAVAILABLE: proxies send that again, and the tasks might be created twice.
         Error::OutcomeUnknown(_) => Code::Unknown,
@@ -62,6 +76,7 @@ fn reason(error: &Error) -> &'static str {
         Error::NotFound(Resource::Case(_)) => "CASE_NOT_FOUND",
         Error::Overloaded => "OVERLOADED",
         Error::OverShare => "TENANT_OVER_SHARE",
+        Error::RateLimited { .. } => "RATE_LIMITED",
         Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
         Error::Unavailable(_) => "DATABASE_UNAVAILABLE",
         Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN",
