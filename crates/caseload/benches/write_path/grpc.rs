@@ -10,7 +10,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use prost::Message as _;
 use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
 use crate::{
     tally::{Count, Tally, Window},
@@ -19,6 +19,9 @@ use crate::{
 
 /// As a few client services would have; not one for each call.
 const CONNECTIONS: usize = 4;
+
+/// What a refused client waits before it sends the next batch: much less than it is told to.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether batches are sent with request ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,10 @@ async fn work(
                     assert!(batch.is_answered_by(&answer.tasks), "a wrong answer");
                 }
             }
-            None => count.tally.failed += 1,
+            None => {
+                count.refused(sent);
+                sleep(REFUSAL_PAUSE).await;
+            }
         }
     }
     count.tally

@@ -28,6 +28,9 @@ pub(crate) struct Row {
     server_cpu_ms: Figure,
     gateway_cpu_ms: Figure,
     postgres_cpu_ms: Figure,
+    /// Requests a second that were refused, and how long that took at the 99th percentile.
+    refused: Figure,
+    refused_p99_ms: Figure,
 }
 
 /// The median of the rounds, and their range.
@@ -129,6 +132,8 @@ impl Report {
                     "p50_ms": row.p50_ms.to_json(),
                     "p99_ms": row.p99_ms.to_json(),
                     "p999_ms": row.p999_ms.to_json(),
+                    "refused_per_second": row.refused.to_json(),
+                    "refused_p99_ms": row.refused_p99_ms.to_json(),
                     "cpu_ms_per_batch": {
                         "server": row.server_cpu_ms.to_json(),
                         "gateway": row.gateway_cpu_ms.to_json(),
@@ -159,6 +164,12 @@ impl Row {
             server_cpu_ms: figure(|round| round.cpu.server / round.tally.created as f64),
             gateway_cpu_ms: figure(|round| round.cpu.gateway / round.tally.created as f64),
             postgres_cpu_ms: figure(|round| round.cpu.postgres / round.tally.created as f64),
+            refused: figure(|round| {
+                round.tally.refusals.len() as f64 / round.tally.elapsed.as_secs_f64()
+            }),
+            refused_p99_ms: figure(|round| {
+                round.tally.refusals.value_at_quantile(0.99) as f64 / 1000.0
+            }),
         }
     }
 }
@@ -216,6 +227,16 @@ impl fmt::Display for Report {
                 row.server_cpu_ms.median,
                 row.gateway_cpu_ms.median,
                 row.postgres_cpu_ms.median,
+            )?;
+        }
+        for row in self.rows.iter().filter(|row| row.refused.median > 0.0) {
+            writeln!(
+                f,
+                "{} at {}: {:.0} more a second were refused, with a p99 of {:.2} ms",
+                row.cell.contender,
+                row.cell.concurrency,
+                row.refused.median,
+                row.refused_p99_ms.median
             )?;
         }
         let [server, gateway, postgres] = self.memory_mib;

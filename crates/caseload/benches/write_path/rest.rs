@@ -65,7 +65,7 @@ async fn work(
         stream.write_all(&batch.rest).await.unwrap();
         let (status, body) = read_response(&mut stream, &mut buffer).await;
         if status != b"201" {
-            count.tally.failed += 1;
+            count.refused(sent);
             continue;
         }
         count.created(sent);

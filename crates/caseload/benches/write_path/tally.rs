@@ -17,8 +17,8 @@ pub(crate) struct Tally {
     pub(crate) latencies: Histogram<u64>,
     /// All batches that were acknowledged, measured or not.
     pub(crate) created: u64,
-    /// All requests that were answered otherwise.
-    pub(crate) failed: u64,
+    /// Latencies of the requests that were answered otherwise, in microseconds.
+    pub(crate) refusals: Histogram<u64>,
     /// For how long was measured.
     pub(crate) elapsed: Duration,
 }
@@ -28,7 +28,7 @@ impl Tally {
         Self {
             latencies: Histogram::new(3).unwrap(),
             created: 0,
-            failed: 0,
+            refusals: Histogram::new(3).unwrap(),
             elapsed: Duration::ZERO,
         }
     }
@@ -36,7 +36,7 @@ impl Tally {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.latencies.add(&other.latencies).unwrap();
         self.created += other.created;
-        self.failed += other.failed;
+        self.refusals.add(&other.refusals).unwrap();
     }
 
     /// How many batches were measured.
@@ -99,5 +99,11 @@ impl Count {
             let micros = now.duration_since(sent).as_micros();
             self.tally.latencies.record(u64::try_from(micros).unwrap()).unwrap();
         }
+    }
+
+    /// Counts a request that was answered otherwise now and had been sent then.
+    pub(crate) fn refused(&mut self, sent: Instant) {
+        let micros = sent.elapsed().as_micros();
+        self.tally.refusals.record(u64::try_from(micros).unwrap()).unwrap();
     }
 }

@@ -97,9 +97,11 @@ impl World {
     pub(crate) fn cpu(&self, contender: Contender) -> Cpu {
         let server = match contender {
             Contender::Plain => &self.plain,
-            Contender::Pgbench | Contender::Grpc | Contender::Keyed | Contender::Rest => {
-                &self.server
-            }
+            Contender::Pgbench
+            | Contender::Grpc
+            | Contender::Keyed
+            | Contender::Flood
+            | Contender::Rest => &self.server,
         };
         Cpu {
             server: usage::cpu_ms(server.pid()),
