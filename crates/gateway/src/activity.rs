@@ -62,14 +62,13 @@ impl Activity {
         Running(Arc::clone(activity))
     }
 
-    /// When to look again, at the latest: never later than a request that began right after this
-    /// would be due.
+    /// When to look again: never later than whatever began right after this would be due.
     ///
     /// # Errors
     /// The time that is over.
     pub(crate) fn look(&self, options: &ConnectionOptions) -> Result<Instant, Expired> {
         let now = Instant::now();
-        let next = now + options.header_timeout;
+        let next = now + options.shortest();
         let state = self.state();
         if state.running > 0 {
             return Ok(next);

@@ -110,7 +110,7 @@ fn broken_off() -> Problem {
 
 /// What is wrong with a body that could not be read, and where. It is read a second time for
 /// that: finding the place costs time that a good body is spared.
-fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+pub(crate) fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
     if error.classify() != Category::Data {
         let detail = format!("the body is not JSON: {}", shorten(&error.to_string()));
         return Problem::new(Code::InvalidArgument, "INVALID_JSON", detail);

@@ -8,6 +8,8 @@ mod body;
 mod codes;
 mod convert;
 mod dto;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gateway;
 mod headers;
 mod health;

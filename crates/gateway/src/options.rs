@@ -46,6 +46,13 @@ pub struct ConnectionOptions {
     pub idle_timeout: Duration,
 }
 
+impl ConnectionOptions {
+    /// The shorter of the time-outs.
+    pub(crate) fn shortest(&self) -> Duration {
+        self.header_timeout.min(self.idle_timeout)
+    }
+}
+
 /// Where the gRPC servers are: `http://host:port`, several with commas between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream(pub(crate) Vec<Uri>);

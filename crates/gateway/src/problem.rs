@@ -60,7 +60,7 @@ impl Problem {
         Self { code, status, title, detail: detail.into(), errors, headers }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn into_items(self) -> Vec<Item> {
         self.errors
     }

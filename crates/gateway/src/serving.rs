@@ -44,6 +44,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepting rests where the system has nothing left to accept with.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
+/// How often, at the most, it is logged that connections are turned away.
+const TELL_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Serves until `accepting` ends, then until the last request that runs is answered.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -55,20 +58,19 @@ pub(crate) async fn serve(
     let server = Arc::new(Server { builder: builder(), router, options });
     let draining = CancellationToken::new();
     let mut accepting = pin!(accepting);
-    let mut is_full = false;
+    let mut told_at: Option<Instant> = None;
     loop {
         let stream = tokio::select! {
             stream = accept(&listener) => stream,
             () = &mut accepting => break,
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            if !is_full {
+            if told_at.is_none_or(|at| at.elapsed() >= TELL_INTERVAL) {
                 tracing::warn!(max = options.max_connections, "connections are turned away");
+                told_at = Some(Instant::now());
             }
-            is_full = true;
             continue;
         };
-        is_full = false;
         let (server, draining) = (Arc::clone(&server), draining.clone());
         tokio::spawn(async move {
             server.serve(stream, draining).await;
@@ -150,7 +152,7 @@ impl Server {
         let io = TokioIo::new(Observed::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut is_draining = false;
-        let mut look_at = Instant::now() + self.options.header_timeout;
+        let mut look_at = Instant::now() + self.options.shortest();
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {

@@ -15,7 +15,7 @@ use crate::{
     cluster::PORT,
     guardian::{Guardian, Shutdown},
     home::Home,
-    initdb,
+    initdb::{self, Origin},
     launcher::Launcher,
     leftover,
     log::Log,
@@ -25,7 +25,8 @@ use crate::{
 /// not the system's temporary directory, which is a long path on macOS.
 const SOCKET_PLACE: &str = "/tmp";
 
-/// Makes and starts a [`Cluster`]; begin with [`Cluster::temporary`] or [`Cluster::persistent`].
+/// Makes and starts a [`Cluster`]; begin with [`Cluster::temporary`], [`Cluster::persistent`] or
+/// [`Cluster::standby_of`].
 #[derive(Debug, Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
@@ -33,18 +34,37 @@ pub struct Builder {
     path: Option<PathBuf>,
     durable: bool,
     settings: Vec<(String, String)>,
+    /// Of a standby.
+    primary: Option<Primary>,
+}
+
+/// The cluster that a standby follows.
+#[derive(Debug, Clone)]
+struct Primary {
+    url: String,
+    binaries: Binaries,
 }
 
 impl Builder {
     pub(crate) fn temporary() -> Self {
-        let builder = Self { path: None, durable: false, settings: Vec::new() };
+        let builder = Self { path: None, durable: false, settings: Vec::new(), primary: None };
         // Tests run in parallel, and each has a pool of its own.
         builder.setting("max_connections", "200").setting("shared_buffers", "64MB")
     }
 
     pub(crate) fn persistent(path: PathBuf) -> Self {
-        Self { path: Some(path), durable: true, settings: Vec::new() }
+        Self { path: Some(path), durable: true, settings: Vec::new(), primary: None }
             .setting("shared_buffers", "128MB")
+    }
+
+    /// A standby must allow as much as its primary does, so it takes over the settings: also those
+    /// that make it less durable, which is why it adds none.
+    pub(crate) fn standby(
+        url: String,
+        binaries: Binaries,
+        settings: Vec<(String, String)>,
+    ) -> Self {
+        Self { path: None, durable: true, settings, primary: Some(Primary { url, binaries }) }
     }
 
     /// Whether what is committed survives a power cut, at the price that has. Without it `fsync`,
@@ -78,7 +98,10 @@ impl Builder {
         };
         let data_dir = home.data_dir();
         let major = home.major()?;
-        let binaries = Binaries::find(major.map(|major| (data_dir.as_path(), major)))?;
+        let binaries = match &self.primary {
+            Some(primary) => primary.binaries.clone(),
+            None => Binaries::find(major.map(|major| (data_dir.as_path(), major)))?,
+        };
         let launcher = Launcher { binaries, account: Account::choose(&data_dir)? };
         leftover::settle(&data_dir)?;
 
@@ -86,7 +109,11 @@ impl Builder {
         let mut guardian = guard(&home, &sockets)?;
         let mut log = Log::start(home.log_file());
         if major.is_none() {
-            initdb::create(&home, &launcher, &mut log, &mut guardian, self.durable)?;
+            let origin = match &self.primary {
+                Some(primary) => Origin::Primary(&primary.url),
+                None => Origin::Nothing,
+            };
+            initdb::create(&home, &launcher, &mut log, &mut guardian, origin, self.durable)?;
         }
         let settings = self.all_settings(sockets.path());
         let mut cluster = Cluster::new(launcher, settings, log, sockets, home, guardian);

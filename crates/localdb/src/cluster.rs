@@ -12,6 +12,9 @@ use crate::{
 /// The port, which is only a part of the socket's name.
 pub(crate) const PORT: u16 = 5432;
 
+/// How long a standby may take to be promoted.
+const PROMOTION_SECONDS: u64 = 60;
+
 /// A private Postgres.
 ///
 /// Dropping it stops Postgres (for at most 10 s in an orderly way) and removes its socket, and a
@@ -43,6 +46,17 @@ impl Cluster {
         Builder::persistent(path.into())
     }
 
+    /// A temporary cluster that begins as a copy of `primary`, which must run, and follows it. It takes
+    /// reads only until it's [promoted](Self::promote). It has the primary's version and settings,
+    /// but not its file `postgresql.auto.conf` as that becomes later: set there what the primary alone
+    /// is to have, such as `synchronous_standby_names`, by `ALTER SYSTEM`.
+    ///
+    /// A standby that outlives its primary is no trouble: it waits for it, or is promoted.
+    pub fn standby_of(primary: &Self) -> Builder {
+        let binaries = primary.launcher.binaries.clone();
+        Builder::standby(primary.url("postgres"), binaries, primary.settings.clone())
+    }
+
     pub(crate) fn new(
         launcher: Launcher,
         settings: Vec<(String, String)>,
@@ -59,10 +73,20 @@ impl Cluster {
     /// through the socket. It stays the same for the life of this value. The database need not
     /// exist; `postgres` always does.
     pub fn url(&self, database: &str) -> String {
-        let sockets = encode(self.sockets.path().as_os_str().as_encoded_bytes());
         let database = encode(database.as_bytes());
         // The port is named lest libpq take that of PGPORT.
-        format!("postgresql://{SUPERUSER}@localhost:{PORT}/{database}?host={sockets}")
+        format!("postgresql://{SUPERUSER}@localhost:{PORT}/{database}?host={}", self.host())
+    }
+
+    /// The URL of a database on whichever of two clusters takes writes, tried in this order.
+    pub fn read_write_url(&self, other: &Self, database: &str) -> String {
+        let url = self.url(database);
+        format!("{url},{}&target_session_attrs=read-write", other.host())
+    }
+
+    /// The directory of the socket, as a host in a URL.
+    fn host(&self) -> String {
+        encode(self.sockets.path().as_os_str().as_encoded_bytes())
     }
 
     /// Makes a database, empty or as a copy of `template`, to which nobody may be connected.
@@ -88,6 +112,22 @@ impl Cluster {
         let count =
             self.sql(&format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'"))?;
         Ok(count != "0")
+    }
+
+    /// Makes a standby a cluster of its own that takes writes, and waits until it does.
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`] after 60 s, [`Error::Psql`] where it's none or doesn't run, [`Error::Io`].
+    pub fn promote(&self) -> Result<(), Error> {
+        // It waits by itself, and then answers whether it was in vain.
+        match self.sql(&format!("SELECT pg_promote(true, {PROMOTION_SECONDS})"))?.as_str() {
+            "t" => Ok(()),
+            _ => Err(Error::TooSlow {
+                what: "take writes",
+                seconds: PROMOTION_SECONDS,
+                log: self.log.tail(),
+            }),
+        }
     }
 
     fn sql(&self, sql: &str) -> Result<String, Error> {

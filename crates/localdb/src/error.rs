@@ -92,7 +92,7 @@ pub enum Error {
     /// One of the server's programs gave up.
     #[error("{program} failed ({status}); its log ends with:\n{log}")]
     Failed {
-        /// `initdb` or `postgres`.
+        /// `initdb`, `pg_basebackup` or `postgres`.
         program: &'static str,
         /// How it ended.
         status: String,

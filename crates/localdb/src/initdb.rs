@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, Permissions},
     os::unix::fs::PermissionsExt,
     path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -20,19 +21,53 @@ const UNFINISHED: &str = "pgdata.new-";
 /// How long to try to remove one of them.
 const SWEEP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Runs `initdb` into a directory beside the final one and renames that when it's complete, so that an
-/// interrupted run leaves nothing behind that looks like a cluster. Each run has a name of its
-/// own: an `initdb` that outlived us can't meddle with ours.
+/// What a new cluster begins with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// Nothing.
+    Nothing,
+    /// All that the cluster at this URL has, which it goes on to follow.
+    Primary(&'a str),
+}
+
+impl Origin<'_> {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Nothing => "initdb",
+            Self::Primary(_) => "pg_basebackup",
+        }
+    }
+
+    fn add_arguments(self, command: &mut Command) {
+        match self {
+            Self::Nothing => {
+                command.args(["--encoding=UTF8", "--locale=C", "--auth=trust"]);
+                command.arg("--no-instructions").arg(format!("--username={SUPERUSER}"));
+            }
+            Self::Primary(url) => {
+                command.args(["--write-recovery-conf", "--checkpoint=fast", "--no-password"]);
+                command.arg(format!("--dbname={url}"));
+            }
+        }
+    }
+}
+
+/// Runs `initdb` (or `pg_basebackup`) into a directory beside the final one and renames that when it's
+/// complete, so that an interrupted run leaves nothing behind that looks like a cluster. Each run has
+/// a name of its own: an `initdb` that outlived us can't meddle with ours.
 ///
 /// # Errors
-/// [`Error::Failed`] with initdb's own words, [`Error::CannotEnter`], [`Error::Io`].
+/// [`Error::Failed`] with the program's own words, [`Error::CannotEnter`], [`Error::Io`].
 pub(crate) fn create(
     home: &Home,
     launcher: &Launcher,
     log: &mut Log,
     guardian: &mut Guardian,
+    origin: Origin<'_>,
     durable: bool,
 ) -> Result<(), Error> {
+    let program = origin.program();
+    let running = || format!("run {program}");
     let place = home.directory();
     let unfinished = tempfile::Builder::new()
         .prefix(UNFINISHED)
@@ -41,19 +76,18 @@ pub(crate) fn create(
         .map_err(Error::io(format!("make a directory in {}", place.display())))?;
     launcher.own(unfinished.path())?;
 
-    let mut command = launcher.command("initdb", unfinished.path(), log.open()?)?;
-    command.args(["--encoding=UTF8", "--locale=C", "--auth=trust", "--no-instructions"]);
-    command.arg(format!("--username={SUPERUSER}"));
+    let mut command = launcher.command(program, unfinished.path(), log.open()?)?;
+    origin.add_arguments(&mut command);
     if !durable {
         command.arg("--no-sync");
     }
-    let mut initdb = command.spawn().map_err(Error::io("run initdb"))?;
-    let told = guardian.making(initdb.id());
-    let status = initdb.wait().map_err(Error::io("run initdb"))?;
+    let mut making = command.spawn().map_err(Error::io(running()))?;
+    let told = guardian.making(making.id());
+    let status = making.wait().map_err(Error::io(running()))?;
     told.and_then(|()| guardian.stopped())?;
     if !status.success() {
         let status = status.to_string();
-        return Err(Error::Failed { program: "initdb", status, log: log.tail() });
+        return Err(Error::Failed { program, status, log: log.tail() });
     }
 
     let data_dir = home.data_dir();

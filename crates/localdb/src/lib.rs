@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`Cluster::temporary`] is for tests and benches, [`Cluster::persistent`] for a developer's own
-//! data. Either stops when the [`Cluster`] is dropped, and also when its process is killed or ends
+//! data, [`Cluster::standby_of`] for what a failover does. Each stops when the [`Cluster`] is dropped, and also when its process is killed or ends
 //! without running destructors: a guardian, a small shell script in a process of its own, sees to it.
 //!
 //! The server listens on a Unix socket only, in a directory that nobody but its own user (and root)

@@ -8,6 +8,9 @@ pub mod tasks {
     }
 }
 
+/// What all messages can do: be written as bytes, and read.
+pub use prost::Message;
+
 /// A point in time, as the messages carry it. `Display` writes it as RFC 3339.
 pub use prost_types::Timestamp;
 

@@ -3,6 +3,8 @@
 mod bearer;
 mod convert;
 mod deadline;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod in_flight;
 mod keys;

@@ -20,6 +20,11 @@ pub struct ServerOptions {
     )]
     pub grpc_addr: SocketAddr,
 
+    /// How old a connection may be before its client is asked to open another one, so that clients
+    /// spread over servers that were added; calls that run on it are finished
+    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
+    pub max_connection_age: Duration,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub writer: WriterOptions,
@@ -58,7 +63,7 @@ pub struct WriterOptions {
     pub one_tenant_per_statement: bool,
 
     /// The most batches that wait to be written; one more is refused as UNAVAILABLE
-    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 512, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
     pub queue_length: usize,
 
     /// The most batches of one tenant that wait; one more is refused as RESOURCE_EXHAUSTED

@@ -150,6 +150,8 @@ impl Server {
             .http2_max_header_list_size(Some(MAX_HEAD_BYTES))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            // Without a grace: with one, tonic cuts off without a word to the client.
+            .max_connection_age(self.options.max_connection_age)
             .layer(layers)
             .add_service(TaskServiceServer::new(tasks).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(health_service)

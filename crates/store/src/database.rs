@@ -8,13 +8,13 @@ use std::{
 use diesel::{
     PgConnection,
     connection::SimpleConnection as _,
-    r2d2::{ConnectionManager, CustomizeConnection, HandleError, Pool, PooledConnection},
+    r2d2::{CustomizeConnection, HandleError, Pool, PooledConnection},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use crate::{DatabaseUrl, Error};
+use crate::{DatabaseUrl, Error, connector::Connector};
 
-pub(crate) type Connection = PooledConnection<ConnectionManager<PgConnection>>;
+pub(crate) type Connection = PooledConnection<Connector>;
 
 /// How many connections are kept, and for what.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct PoolSettings {
 /// The database, through a pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Connector>,
     reads: Arc<Semaphore>,
     checkout_timeout: Duration,
 }
@@ -48,7 +48,7 @@ impl Database {
             .test_on_check_out(true)
             .connection_customizer(Box::new(Session))
             .error_handler(Box::new(LogErrors::default()))
-            .build_unchecked(ConnectionManager::new(url.with_defaults()));
+            .build_unchecked(Connector::new(url));
         Self {
             pool,
             reads: Arc::new(Semaphore::new(settings.readers.max(1))),

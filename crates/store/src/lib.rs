@@ -8,6 +8,7 @@
 
 mod batch;
 mod cases;
+mod connector;
 mod database;
 mod error;
 mod keys;

@@ -180,6 +180,11 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// The value of a parameter, as it is written.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        Parts::of(&self.0)?.parameters().find(|(set, _)| *set == name)?.1
+    }
+
     /// The URL for libpq, with the service's time limits where it names none of its own.
     pub(crate) fn with_defaults(&self) -> String {
         let parts = Parts::of(&self.0);

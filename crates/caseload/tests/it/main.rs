@@ -27,6 +27,7 @@ mod programs;
 mod refusals;
 mod repeats;
 mod request_ids;
+mod rolling;
 mod support;
 mod texts;
 mod wire;

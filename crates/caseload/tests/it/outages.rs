@@ -1,6 +1,7 @@
 //! What is away, dies, hangs or comes late, and how the rest carries on.
 
 mod database;
+mod failover;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ const SERVICE: &str = "caseload.tasks.v1.TaskService";
 const ONE_TASK: &str = r#"{"tasks":[{"description":"x","assignee_emails":["user1@example.com"]}]}"#;
 
 /// What the server says of itself, as a whole and of the service; nothing while it is not there.
-async fn grpc_health(addr: SocketAddr) -> Option<[ServingStatus; 2]> {
+pub(crate) async fn grpc_health(addr: SocketAddr) -> Option<[ServingStatus; 2]> {
     let channel = Endpoint::try_from(format!("http://{addr}")).unwrap().connect().await.ok()?;
     let mut client = HealthClient::new(channel);
     let mut said = Vec::new();

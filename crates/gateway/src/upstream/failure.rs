@@ -52,3 +52,125 @@ fn was_not_taken(error: &(dyn Error + 'static)) -> bool {
         error.is_remote() && (error.reason() == Some(Reason::REFUSED_STREAM) || error.is_go_away())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, io};
+
+    use bytes::Bytes;
+    use h2::server::{Connection, SendResponse};
+    use http::Request;
+    use proto::tasks::v1::{BatchCreateTasksRequest, task_service_client::TaskServiceClient};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+    use tonic::transport::Endpoint;
+
+    use super::*;
+
+    type Call = (Request<h2::RecvStream>, SendResponse<Bytes>);
+
+    /// What becomes of a call to a server that answers as `answer` does.
+    async fn failure<F>(answer: impl FnOnce(Connection<TcpStream, Bytes>, Call) -> F) -> Failure
+    where
+        F: Future<Output = ()>,
+    {
+        failure_at(async |stream| {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let call = connection.accept().await.unwrap().unwrap();
+            answer(connection, call).await;
+        })
+        .await
+    }
+
+    /// What becomes of a call on a connection that is served by `serve`.
+    async fn failure_at(serve: impl AsyncFnOnce(TcpStream)) -> Failure {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = async { serve(listener.accept().await.unwrap().0).await };
+        tokio::join!(call(format!("http://{addr}")), server).0
+    }
+
+    async fn call(uri: String) -> Failure {
+        let endpoint = Endpoint::from_shared(uri).unwrap();
+        let mut client = TaskServiceClient::new(endpoint.connect_lazy());
+        client.batch_create_tasks(BatchCreateTasksRequest::default()).await.unwrap_err().into()
+    }
+
+    /// Sends what is to be sent, until the client has gone.
+    async fn finish(mut connection: Connection<TcpStream, Bytes>) {
+        let _gone = poll_fn(|cx| connection.poll_closed(cx)).await;
+    }
+
+    #[tokio::test]
+    async fn a_refused_stream_was_not_taken() {
+        let failure = failure(async |connection, (_request, mut response)| {
+            response.send_reset(Reason::REFUSED_STREAM);
+            finish(connection).await;
+        });
+        assert!(matches!(failure.await, Failure::Unreached));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_reset_in_another_way_may_have_been_taken() {
+        for reason in [Reason::CANCEL, Reason::INTERNAL_ERROR, Reason::NO_ERROR] {
+            let failure = failure(async move |connection, (_request, mut response)| {
+                response.send_reset(reason);
+                finish(connection).await;
+            });
+            assert!(matches!(failure.await, Failure::Lost), "{reason:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_that_takes_the_stream_along_is_no_proof() {
+        for reason in [Reason::NO_ERROR, Reason::INTERNAL_ERROR] {
+            let failure = failure(async move |mut connection, call| {
+                // It names the last stream that was taken: this one.
+                connection.abrupt_shutdown(reason);
+                finish(connection).await;
+                drop(call);
+            });
+            assert!(matches!(failure.await, Failure::Lost), "{reason:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_is_no_proof() {
+        let failure = failure(async |connection, call| drop((connection, call)));
+        assert!(matches!(failure.await, Failure::Lost));
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_was_taken() {
+        assert!(matches!(call("http://127.0.0.1:1".to_owned()).await, Failure::Unreached));
+    }
+
+    /// h2's own server takes every stream along, so this one is made of frames.
+    #[tokio::test]
+    async fn a_goodbye_that_leaves_the_stream_out_proves_that_it_was_not_taken() {
+        const PREFACE_BYTES: usize = 24;
+        const HEADERS: u8 = 1;
+        const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        // Type 7, 8 bytes: the last stream was none, and there is no error.
+        const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let failure = failure_at(async |mut stream| {
+            stream.write_all(&SETTINGS).await.unwrap();
+            stream.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
+            while frame_type(&mut stream).await.unwrap() != HEADERS {}
+            stream.write_all(&GOAWAY).await.unwrap();
+            let _end = stream.read_to_end(&mut Vec::new()).await;
+        });
+        assert!(matches!(failure.await, Failure::Unreached));
+    }
+
+    /// Reads a whole frame.
+    async fn frame_type(stream: &mut TcpStream) -> io::Result<u8> {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        stream.read_exact(&mut vec![0; length as usize]).await?;
+        Ok(head[3])
+    }
+}

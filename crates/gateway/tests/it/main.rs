@@ -143,6 +143,25 @@ async fn its_health_follows_that_of_its_upstream() {
     assert_eq!(health(addr), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn with_several_upstreams_it_is_ready_while_any_of_them_serves() {
+    let (one, one_addr) = start_upstream().await;
+    let (other, other_addr) = start_upstream().await;
+    let more = format!("http://{other_addr},{NOWHERE}");
+    let (program, addr) = start(&format!("http://{one_addr}"), &["--upstream", &more]);
+    eventually("readiness", async || (get(addr, "/readyz").await.0 == 200).then_some(())).await;
+    let told = program.logged("serving REST");
+    let all = format!("http://{one_addr}/,http://{other_addr}/,{NOWHERE}/");
+    assert_eq!(told["upstream"], all);
+
+    one.set_service_status("", ServingStatus::NotServing).await;
+    assert_eq!(get(addr, "/readyz").await.0, 200);
+    other.set_service_status("", ServingStatus::NotServing).await;
+    assert_eq!(get(addr, "/readyz").await.0, 503);
+    one.set_service_status("", ServingStatus::Serving).await;
+    assert_eq!(get(addr, "/readyz").await.0, 200);
+}
+
 #[test]
 fn health_tells_that_nobody_is_there() {
     assert_eq!(health("127.0.0.1:1".parse().unwrap()), Some(1));

@@ -5,6 +5,7 @@
 mod faults;
 mod owner;
 mod persistent;
+mod standby;
 mod temporary;
 
 use std::{

@@ -127,7 +127,8 @@ async fn health_tells_the_same_of_a_message_that_cannot_be_read() {
     let mut channel = channel(&app).await;
     for method in ["Check", "Watch"] {
         let path = format!("/grpc.health.v1.Health/{method}");
-        let status = send(&mut channel, &path, http::HeaderMap::new(), frame(b"\x0a\x01\xff")).await;
+        let status =
+            send(&mut channel, &path, http::HeaderMap::new(), frame(b"\x0a\x01\xff")).await;
         assert_eq!(told_by(&status), "INVALID_ARGUMENT MESSAGE_MALFORMED");
     }
 }

@@ -3,12 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use prost::Message as _;
 use proptest::{
     collection::vec,
     prelude::*,
     test_runner::{Config, TestRunner},
 };
+use prost::Message as _;
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
 use reqwest::Method;
 use tokio::runtime::Runtime;

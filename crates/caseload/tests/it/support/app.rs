@@ -208,8 +208,13 @@ impl App {
 
     /// A gRPC client of the server, without a key.
     pub(crate) async fn grpc(&self) -> TaskServiceClient<Channel> {
+        TaskServiceClient::new(self.channel().await)
+    }
+
+    /// A connection to the server.
+    pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Endpoint::try_from(format!("http://{}", self.grpc_addr)).unwrap();
-        TaskServiceClient::new(endpoint.connect().await.unwrap())
+        endpoint.connect().await.unwrap()
     }
 
     /// A message with the app's key.

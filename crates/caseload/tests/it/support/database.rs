@@ -34,8 +34,13 @@ impl TestDatabase {
 
     /// Makes a migrated database on a Postgres of the test's own.
     pub(crate) async fn create_on(cluster: &Cluster) -> Self {
+        Self::create_behind(cluster, &cluster.url("caseload")).await
+    }
+
+    /// The same, called `caseload`, for a URL of its own that leads there.
+    pub(crate) async fn create_behind(cluster: &Cluster, url: &str) -> Self {
         cluster.create_database("caseload", None).unwrap();
-        let database = Self { url: cluster.url("caseload").parse().unwrap() };
+        let database = Self { url: url.parse().unwrap() };
         database.open().migrate().await.unwrap();
         database
     }

@@ -1,0 +1,4 @@
+//! Values of authorization headers.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| server::fuzzing::bearer(bytes));

@@ -1,0 +1,4 @@
+//! Values of Idempotency-Key headers.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway::fuzzing::idempotency_key(bytes));

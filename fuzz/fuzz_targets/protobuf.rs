@@ -1,0 +1,4 @@
+//! Messages of gRPC.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| server::fuzzing::protobuf(bytes));
