@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench
+.PHONY: help setup run test lint bench chaos
 
 # Homebrew keeps libpq to itself. With its pg_config at the PATH's end the build finds it there; where
 # these directories don't exist they mean nothing.
@@ -32,3 +32,12 @@ lint: setup ## Check format, lints, docs and the gRPC contract
 bench: setup ## Measure the write path against pgbench; QUICK=1 takes a minute
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo bench --locked -p caseload --bench write_path -- $(if $(QUICK),--quick) $(ARGS)
+
+MINUTES ?= 3
+SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+# The seed is drawn once, not each time that it is named.
+chaos: SEED := $(SEED)
+chaos: setup ## Break everything at random, and count what is lost or doubled; SEED=, MINUTES=
+	cargo build --release --locked --bin caseload --bin caseload-gateway
+	@exec cargo test --release --locked -p caseload --test chaos -- \
+		--seed $(SEED) --minutes $(MINUTES) $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(ARGS)

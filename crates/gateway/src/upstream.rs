@@ -60,15 +60,17 @@ impl Client {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let metadata = metadata(headers);
+        let mut was_lost = false;
         for pause in PAUSES {
             match self.try_batch_create_tasks(metadata.clone(), message.clone(), deadline).await {
                 Err(Failure::Unreached) => {}
-                Err(Failure::Lost) if !message.request_id.is_empty() => {}
-                answer => return answer,
+                Err(Failure::Lost) if !message.request_id.is_empty() => was_lost = true,
+                answer => return answer.map_err(|failure| failure.after(was_lost)),
             }
             sleep_until(deadline.min(Instant::now() + pause)).await;
         }
-        self.try_batch_create_tasks(metadata, message, deadline).await
+        let answer = self.try_batch_create_tasks(metadata, message, deadline).await;
+        answer.map_err(|failure| failure.after(was_lost))
     }
 
     async fn try_batch_create_tasks(

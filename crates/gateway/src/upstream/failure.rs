@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use h2::Reason;
-use tonic::{ConnectError, Status, TimeoutExpired};
+use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 /// Why a call has no answer to pass on.
 #[derive(Debug)]
@@ -16,6 +16,22 @@ pub(crate) enum Failure {
     TimedOut,
     /// The connection was lost before the answer came.
     Lost,
+}
+
+impl Failure {
+    /// What the call has come to if an earlier attempt at it was lost: that one may have been done,
+    /// unless the server has looked the request up since and found that it is none to be done.
+    pub(super) fn after(self, was_lost: bool) -> Self {
+        match self {
+            Self::Answered(status)
+                if matches!(status.code(), Code::InvalidArgument | Code::NotFound) =>
+            {
+                Self::Answered(status)
+            }
+            Self::Answered(_) | Self::Unreached if was_lost => Self::Lost,
+            failure => failure,
+        }
+    }
 }
 
 impl From<Status> for Failure {

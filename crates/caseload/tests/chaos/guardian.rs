@@ -1,0 +1,69 @@
+//! Sees to it that nothing outlives the run, however that ends.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::Mutex,
+};
+
+/// Each line is the list of what runs. The input's end without `done` is the death of the run.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+while read -r line; do
+    [ "$line" = done ] && exit
+    running=$line
+done
+[ -z "$running" ] || kill -s KILL $running
+rm -rf -- "$1"
+"#;
+
+/// A shell that kills the programs and removes the directory if this process can't.
+pub(crate) struct Guardian {
+    shell: Child,
+    running: Mutex<(ChildStdin, BTreeSet<u32>)>,
+}
+
+impl Guardian {
+    pub(crate) fn of(directory: &Path) -> Self {
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is for the others.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let input = shell.stdin.take().unwrap();
+        Self { shell, running: Mutex::new((input, BTreeSet::new())) }
+    }
+
+    pub(crate) fn started(&self, pid: u32) {
+        self.change(|running| running.insert(pid));
+    }
+
+    pub(crate) fn ended(&self, pid: u32) {
+        self.change(|running| running.remove(&pid));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeSet<u32>) -> bool) {
+        let (input, running) = &mut *self.running.lock().unwrap();
+        change(running);
+        let list: Vec<_> = running.iter().map(u32::to_string).collect();
+        writeln!(input, "{}", list.join(" ")).unwrap();
+    }
+}
+
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        // Where it is gone there is nobody to tell.
+        if let Ok((input, _)) = self.running.get_mut() {
+            let _ = writeln!(input, "done");
+        }
+        let _ = self.shell.wait();
+    }
+}

@@ -1,0 +1,50 @@
+//! What `cargo test` passes to every test program, this one included.
+
+use clap::{ArgAction, Args};
+
+const NAME: &str = "chaos";
+
+/// Options that say nothing to this program, with a value and without.
+const FLAGS: [&str; 7] =
+    ["nocapture", "no-capture", "show-output", "include-ignored", "test", "bench", "shuffle"];
+const VALUES: [&str; 4] = ["format", "color", "logfile", "shuffle-seed"];
+
+/// libtest's options, as far as they choose tests; the others are taken and left alone.
+#[derive(Args)]
+pub(crate) struct Libtest {
+    #[arg(hide = true)]
+    filters: Vec<String>,
+
+    #[arg(long, hide = true)]
+    skip: Vec<String>,
+
+    #[arg(long, hide = true)]
+    exact: bool,
+
+    #[arg(long, hide = true)]
+    list: bool,
+
+    #[arg(long, hide = true)]
+    ignored: bool,
+
+    #[arg(short = 'q', long = "quiet", hide = true, action = ArgAction::Count, aliases = FLAGS)]
+    flags: u8,
+
+    #[arg(short = 'Z', long = "test-threads", hide = true, aliases = VALUES)]
+    values: Vec<String>,
+}
+
+impl Libtest {
+    /// Whether the run is asked for. Where a list is, it is printed instead.
+    pub(crate) fn asks_for_it(&self) -> bool {
+        let is_named =
+            |text: &String| if self.exact { text == NAME } else { NAME.contains(&**text) };
+        let is_chosen = !self.ignored
+            && (self.filters.is_empty() || self.filters.iter().any(is_named))
+            && !self.skip.iter().any(is_named);
+        if self.list && is_chosen {
+            println!("{NAME}: test");
+        }
+        is_chosen && !self.list
+    }
+}
