@@ -87,6 +87,21 @@ mod tests {
 
     type Call = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
+    #[test]
+    fn a_refusal_after_a_loss_leaves_it_open_unless_the_request_was_looked_up() {
+        for code in [Code::Unavailable, Code::ResourceExhausted, Code::Unauthenticated] {
+            let refused = || Failure::Answered(Status::new(code, ""));
+            assert!(matches!(refused().after(true), Failure::Lost), "{code}");
+            assert!(matches!(refused().after(false), Failure::Answered(_)), "{code}");
+        }
+        assert!(matches!(Failure::Unreached.after(true), Failure::Lost));
+        assert!(matches!(Failure::Unreached.after(false), Failure::Unreached));
+        for code in [Code::InvalidArgument, Code::NotFound] {
+            let refused = Failure::Answered(Status::new(code, ""));
+            assert!(matches!(refused.after(true), Failure::Answered(_)), "{code}");
+        }
+    }
+
     /// What becomes of a call to a server that answers as `answer` does.
     async fn failure<F>(answer: impl FnOnce(Connection<TcpStream, Bytes>, Call) -> F) -> Failure
     where
