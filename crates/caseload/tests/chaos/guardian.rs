@@ -6,7 +6,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 /// Each line is the list of what runs. The input's end without `done` is the death of the run.
@@ -60,10 +60,10 @@ impl Guardian {
 
 impl Drop for Guardian {
     fn drop(&mut self) {
+        // Also after a panic: it waits for this word, and would be waited for without end.
+        let (input, _) = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Where it is gone there is nobody to tell.
-        if let Ok((input, _)) = self.running.get_mut() {
-            let _ = writeln!(input, "done");
-        }
+        let _ = writeln!(input, "done");
         let _ = self.shell.wait();
     }
 }

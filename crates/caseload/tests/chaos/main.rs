@@ -23,8 +23,9 @@ mod world;
 use std::{
     collections::VecDeque,
     path::Path,
-    process::ExitCode,
+    process::{self, ExitCode},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,6 +49,9 @@ const CONNECTIONS: usize = 6;
 
 /// The most batches of a run, which bounds the ledger.
 const MOST_BATCHES: u32 = 200_000;
+
+/// The most that a run may take beside the time in which things are broken.
+const MOST_BESIDES: Duration = Duration::from_secs(180);
 
 /// Breaks Postgres, servers, gateways and connections, and looks for what was lost or doubled
 #[derive(Parser)]
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         options.minutes,
         options.sabotage.map_or(String::new(), |sabotage| format!(" sabotaged: {sabotage:?}"))
     );
+    end_after(Duration::from_secs_f64(options.minutes * 60.0) + MOST_BESIDES);
     let directory = tempfile::tempdir().unwrap();
     let tally = Arc::new(Tally::new(options.verbose));
     let runtime =
@@ -106,6 +111,15 @@ fn main() -> ExitCode {
     }
     println!("{verdict}");
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Ends a run that hangs. What it started is ended by its guardians.
+fn end_after(limit: Duration) {
+    thread::spawn(move || {
+        thread::sleep(limit);
+        println!("chaos: did not end within {limit:?}");
+        process::exit(1);
+    });
 }
 
 async fn run(options: &Options, directory: &Path, tally: &Arc<Tally>) -> Verdict {
