@@ -19,7 +19,7 @@ mod sweep;
 
 pub use health::is_serving;
 pub use options::{
-    KeyOptions, PoolOptions, RateOptions, RequestOptions, ServerOptions, WriterOptions,
+    KeyOptions, LimitOptions, PoolOptions, RequestOptions, ServerOptions, WriterOptions,
 };
 pub use rates::{MalformedRate, Rate};
 pub use server::{Server, StartError};

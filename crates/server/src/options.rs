@@ -43,7 +43,7 @@ pub struct ServerOptions {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub rates: RateOptions,
+    pub limits: LimitOptions,
 }
 
 /// The write path.
@@ -115,7 +115,7 @@ pub struct RequestOptions {
 /// What is too much.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Fair use and overload")]
-pub struct RateOptions {
+pub struct LimitOptions {
     /// The batches a second that an API key may ask for, with an optional burst, as in 100:500;
     /// counted by each server for itself [default: no limit]
     #[arg(long, env = "CASELOAD_KEY_RATE", value_name = "RATE[:BURST]")]

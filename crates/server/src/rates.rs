@@ -12,7 +12,7 @@ use governor::{
 };
 use tonic::metadata::MetadataMap;
 
-use crate::RateOptions;
+use crate::LimitOptions;
 
 /// A rate as it is configured: `100`, or `100:500` where up to 500 may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) struct Allowance {
 }
 
 impl Rates {
-    pub(crate) fn new(options: &RateOptions) -> Self {
+    pub(crate) fn new(options: &LimitOptions) -> Self {
         Self {
             key: options.key_rate.map(|rate| Limiter::new(Share::Key, rate)),
             tenant: options.tenant_rate.map(|rate| Limiter::new(Share::Tenant, rate)),

@@ -124,7 +124,7 @@ impl Server {
         };
         let tasks = Tasks {
             keys: Keys::new(self.database, &self.options.keys),
-            rates: Rates::new(&self.options.rates),
+            rates: Rates::new(&self.options.limits),
             writer: self.writer,
         };
         let layers = ServiceBuilder::new()
@@ -139,8 +139,8 @@ impl Server {
                     .on_failure(()),
             )
             .layer(request_id::PropagateRequestIdLayer::x_request_id())
-            .layer(InFlightLayer::new(self.options.rates.max_in_flight))
-            .layer(DeadlineLayer::new(self.options.rates.call_timeout))
+            .layer(InFlightLayer::new(self.options.limits.max_in_flight))
+            .layer(DeadlineLayer::new(self.options.limits.call_timeout))
             .map_response(reasons::give);
 
         let serving = tonic::transport::Server::builder()
