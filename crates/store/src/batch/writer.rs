@@ -150,7 +150,16 @@ impl Thread {
         }
         match self.connect() {
             Ok(mut connection) => {
-                if self.write_together(&mut connection, jobs) {
+                // What lost a connection before may do so again: it takes no other along.
+                let (doubtful, jobs): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().partition(|(_, job)| job.in_doubt_since.is_some());
+                let is_good = if self.write_apart(&mut connection, doubtful) {
+                    self.write_together(&mut connection, jobs)
+                } else {
+                    self.fail(jobs, &never_sent());
+                    false
+                };
+                if is_good {
                     self.connection = Some((connection, Instant::now()));
                 }
             }
@@ -165,11 +174,9 @@ impl Thread {
 
     /// Writes all jobs in one statement; where that fails, one by one, so that none fails for
     /// another. Tells whether the connection is still good.
-    fn write_together(&self, connection: &mut Connection, mut jobs: Vec<(TenantId, Job)>) -> bool {
-        if jobs.len() == 1 {
-            return jobs
-                .pop()
-                .is_none_or(|(tenant, job)| self.write_alone(connection, tenant, job));
+    fn write_together(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
+        if jobs.len() <= 1 {
+            return self.write_apart(connection, jobs);
         }
         let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
         match statement.run(connection) {
@@ -187,17 +194,21 @@ impl Thread {
             }
             Err(error) => {
                 tracing::warn!(%error, batches = jobs.len(), "a shared statement failed; taking it apart");
-                let mut jobs = jobs.into_iter();
-                while let Some((tenant, job)) = jobs.next() {
-                    if !self.write_alone(connection, tenant, job) {
-                        let lost = "the connection was lost before";
-                        self.fail(jobs, &StoreError::Unavailable(lost.into()));
-                        return false;
-                    }
-                }
-                true
+                self.write_apart(connection, jobs)
             }
         }
+    }
+
+    /// Writes jobs one by one. Tells whether the connection is still good.
+    fn write_apart(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
+        let mut jobs = jobs.into_iter();
+        while let Some((tenant, job)) = jobs.next() {
+            if !self.write_alone(connection, tenant, job) {
+                self.fail(jobs, &never_sent());
+                return false;
+            }
+        }
+        true
     }
 
     /// Writes one job. Tells whether the connection is still good.
@@ -304,6 +315,11 @@ fn is_fatal(error: &DieselError) -> bool {
                 _
             )
     )
+}
+
+/// Why a job was not begun.
+fn never_sent() -> StoreError {
+    StoreError::Unavailable("the connection was lost before".into())
 }
 
 /// The same error for one more caller. Its source can't be copied, so its text goes along.

@@ -143,6 +143,10 @@ async fn simultaneous_repeats_through_many_writers_make_one_batch() {
     assert_eq!(count(&mut path, "tasks"), 2 * IDS as u64);
 }
 
+/// Cuts the connections whose statements wait for a lock, and waits until they are gone.
+const CUT_OFF_WHO_WAITS: &str = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
 /// The connection is cut while the statement runs: the truth is found out on another.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_truth_about_a_batch_with_an_id_is_found_out() {
@@ -153,24 +157,42 @@ async fn the_truth_about_a_batch_with_an_id_is_found_out() {
     let queued = ["k", ""].map(|id| submit(&writer, a, batch_with_id(a, &["x"], id)).unwrap());
     // What is cut off is the first one's statement; those behind it were not begun.
     let mut other = Session::open(path.database.url());
-    other.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
+    other.query(CUT_OFF_WHO_WAITS);
     let lost = first.await;
     assert!(matches!(lost, Err(Error::OutcomeUnknown(_) | Error::Unavailable(_))), "{lost:?}");
     path.session.await_blocked(1);
     // Now both of those are in a statement.
-    other.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
+    other.query(CUT_OFF_WHO_WAITS);
     path.session.await_blocked(1);
     path.release();
 
     let [with_id, without] = super::all(queued).await;
     with_id.unwrap();
     assert!(matches!(without, Err(Error::OutcomeUnknown(_))), "{without:?}");
+    assert_eq!(count(&mut path, "tasks"), 1);
+}
+
+/// What lost its connection may be what breaks connections: it is run again by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_in_doubt_takes_no_other_along() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    path.session.lock("tasks");
+    let in_doubt = submit(&writer, a, batch_with_id(a, &["x"], "k")).unwrap();
+    path.session.await_blocked(1);
+    let behind_it = submit(&writer, a, batch(a, &["y"])).unwrap();
+    let mut other = Session::open(path.database.url());
+    // The second time both would be in one statement.
+    for _ in 0..2 {
+        other.query(CUT_OFF_WHO_WAITS);
+        path.session.await_blocked(1);
+    }
+    path.release();
+
+    let behind_it = behind_it.await;
+    assert!(matches!(behind_it, Err(Error::Unavailable(_))), "{behind_it:?}");
+    in_doubt.await.unwrap();
     assert_eq!(count(&mut path, "tasks"), 1);
 }
 
