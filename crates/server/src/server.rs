@@ -49,9 +49,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The writer threads can't be started.
-    #[error("the writer threads can't be started")]
-    Writers(#[source] io::Error),
+    /// The threads that write, and those that watch the database, can't be started.
+    #[error("the threads that write can't be started")]
+    Threads(#[source] io::Error),
     /// The reflection service refuses the contract.
     #[error("the contract can't be served by reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -64,7 +64,7 @@ impl Server {
     /// Binds the address and starts the ways to the database, which need not be there yet.
     ///
     /// # Errors
-    /// [`StartError::Bind`] and [`StartError::Writers`].
+    /// [`StartError::Bind`] and [`StartError::Threads`].
     pub async fn bind(
         options: ServerOptions,
         database_url: &DatabaseUrl,
@@ -74,8 +74,9 @@ impl Server {
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let database = Database::open(database_url, &options.pool_settings());
-        let writer =
-            TaskWriter::start(&database, options.writer_settings()).map_err(StartError::Writers)?;
+        let writer = TaskWriter::start(&database, options.writer_settings());
+        let writer = writer.map_err(StartError::Threads)?;
+        database.watch().map_err(StartError::Threads)?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         Ok(Self { options, incoming, local_addr, database, writer })
     }

@@ -1,5 +1,7 @@
 //! Makes connections, and tells which are of no more use.
 
+use std::sync::{Arc, Weak};
+
 use diesel::{
     ConnectionError, PgConnection, RunQueryDsl as _,
     dsl::sql,
@@ -20,6 +22,8 @@ pub(crate) struct Connector {
     inner: ConnectionManager<PgConnection>,
     /// What must be so, in SQL; nothing where any server will do.
     condition: Option<&'static str>,
+    /// Shared with nobody, so that its end can be seen.
+    life: Arc<()>,
 }
 
 impl Connector {
@@ -30,7 +34,13 @@ impl Connector {
             Some("primary") => Some("NOT pg_is_in_recovery()"),
             _ => None,
         };
-        Self { inner: ConnectionManager::new(url.with_defaults()), condition }
+        let inner = ConnectionManager::new(url.with_defaults());
+        Self { inner, condition, life: Arc::default() }
+    }
+
+    /// Can be upgraded for as long as this lives.
+    pub(crate) fn trace(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
     }
 }
 

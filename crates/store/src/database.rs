@@ -1,20 +1,18 @@
-//! The pool of connections, and the way of everything that isn't the write path.
+//! The database, as everything that isn't the write path sees it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    fmt, io, mem,
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    time::Duration,
 };
 
-use diesel::{
-    PgConnection,
-    connection::SimpleConnection as _,
-    r2d2::{CustomizeConnection, HandleError, Pool, PooledConnection},
+use diesel::PgConnection;
+
+use crate::{
+    DatabaseUrl, Error,
+    connections::{Connection, Connections},
+    watch,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
-
-use crate::{DatabaseUrl, Error, connector::Connector};
-
-pub(crate) type Connection = PooledConnection<Connector>;
 
 /// How many connections are kept, and for what.
 #[derive(Clone, Copy, Debug)]
@@ -27,102 +25,102 @@ pub struct PoolSettings {
     pub checkout_timeout: Duration,
 }
 
-/// The database, through a pool of connections. Cheap to clone.
+/// The database, through a set of connections. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Database {
-    pool: Pool<Connector>,
-    reads: Arc<Semaphore>,
-    checkout_timeout: Duration,
+pub struct Database(Arc<Shared>);
+
+/// What clones share.
+pub(crate) struct Shared {
+    url: DatabaseUrl,
+    settings: PoolSettings,
+    current: RwLock<Arc<Connections>>,
+    renewals: Mutex<Vec<Renewal>>,
 }
+
+/// What is to be done when the connections were replaced.
+type Renewal = Box<dyn Fn(&Database) + Send>;
 
 impl Database {
     /// Starts a pool. It returns at once and connects in the background, also when the database
     /// is away or comes back.
     #[must_use]
     pub fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX);
-        let pool = Pool::builder()
-            .max_size(size.max(1))
-            // r2d2 pauses at most half of this between attempts to reconnect.
-            .connection_timeout(settings.checkout_timeout)
-            .test_on_check_out(true)
-            .connection_customizer(Box::new(Session))
-            .error_handler(Box::new(LogErrors::default()))
-            .build_unchecked(Connector::new(url));
-        Self {
-            pool,
-            reads: Arc::new(Semaphore::new(settings.readers.max(1))),
-            checkout_timeout: settings.checkout_timeout,
-        }
+        let connections = Connections::open(url, settings);
+        Self(Arc::new(Shared {
+            url: url.clone(),
+            settings: *settings,
+            current: RwLock::new(Arc::new(connections)),
+            renewals: Mutex::default(),
+        }))
     }
 
-    /// A connection that has just answered.
+    /// From now on, replaces the connections where the server stops answering on those that are
+    /// open, and answers on others: where one of several servers hangs, and another took over.
+    /// What waits for an answer on the old ones is let go. It takes one connection more, and ends
+    /// with the last clone.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where there's none within the checkout time-out. Blocks until then.
+    /// Where the system has no more threads.
+    pub fn watch(&self) -> io::Result<()> {
+        watch::start(&self.0)
+    }
+
+    /// A connection that has just answered. Blocks until then.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where there's none within the checkout time-out.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        self.pool.get().map_err(|error| Error::Unavailable(error.into()))
+        self.0.current().connection()
     }
 
-    /// Runs a query off the async threads. The connection is taken there too, since waiting for
-    /// one blocks.
+    /// Runs a query off the async threads.
     ///
     /// # Errors
-    /// The query's own, and [`Error::Unavailable`] where no connection is free in time.
+    /// The query's own, [`Error::Unavailable`] where no connection is free in time, and
+    /// [`Error::ConnectionLost`] where it is not answered.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        // As many threads as connections: others wait here, where waiting costs nothing.
-        let permit = timeout(self.checkout_timeout, Arc::clone(&self.reads).acquire_owned())
-            .await
-            .map_err(|elapsed| Error::Unavailable(elapsed.into()))?
-            .map_err(|closed| Error::Internal(closed.into()))?;
-        let database = self.clone();
-        spawn_blocking(move || {
-            let _permit = permit;
-            query(&mut *database.connection()?)
-        })
-        .await
-        .map_err(|panic| Error::Internal(panic.into()))?
+        self.0.current().run(query).await
+    }
+
+    /// Has this done each time that the connections were replaced. It must not hold the database.
+    pub(crate) fn on_renewal(&self, renewal: impl Fn(&Self) + Send + 'static) {
+        let mut renewals = self.0.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+        renewals.push(Box::new(renewal));
     }
 }
 
-/// What each session is told once.
-#[derive(Debug)]
-struct Session;
-
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Session {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        // The write path's statement is planned once a connection, not anew for each call. The
-        // one plan must then not depend on how full the tables were when it was made, so the
-        // look-ups are told to use their indexes.
-        connection
-            .batch_execute(
-                "SET plan_cache_mode = force_generic_plan; \
-                 SET enable_seqscan = off; \
-                 SET statement_timeout = '10s'",
-            )
-            .map_err(diesel::r2d2::Error::QueryError)
+impl Shared {
+    pub(crate) fn current(&self) -> Arc<Connections> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-/// How often a database that is away is logged: a line for each attempt of each connection would
-/// bury all others.
-const LOG_INTERVAL: Duration = Duration::from_secs(5);
+    /// Connections like those at hand, which they may replace.
+    pub(crate) fn open_others(&self) -> Arc<Connections> {
+        Arc::new(Connections::open(&self.url, &self.settings))
+    }
 
-/// r2d2's own handler would write to another log.
-#[derive(Debug, Default)]
-struct LogErrors {
-    last: Mutex<Option<Instant>>,
-}
-
-impl HandleError<diesel::r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: diesel::r2d2::Error) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(%error, "no connection to the database");
-            *last = Some(Instant::now());
+    /// Replaces the connections, and returns a trace of the old ones.
+    pub(crate) fn renew(self: Arc<Self>, connections: Arc<Connections>) -> Weak<()> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let old = mem::replace(&mut *current, connections);
+        drop(current);
+        old.give_up();
+        let database = Database(self);
+        for renewal in &*database.0.renewals.lock().unwrap_or_else(PoisonError::into_inner) {
+            renewal(&database);
         }
+        old.trace()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("url", &self.url)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@
 
 mod batch;
 mod cases;
+mod connections;
 mod connector;
 mod database;
 mod error;
@@ -18,6 +19,7 @@ mod tenants;
 mod time;
 mod url;
 mod users;
+mod watch;
 
 pub use batch::{TaskWriter, WriterSettings};
 pub use cases::Case;

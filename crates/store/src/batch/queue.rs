@@ -41,11 +41,28 @@ struct State<T> {
     jobs: VecDeque<(TenantId, T)>,
     waiting: HashMap<TenantId, usize>,
     is_closed: bool,
+    shift: Shift,
+}
+
+/// Those who may take jobs. Another shift takes over from all of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shift(u64);
+
+impl Shift {
+    /// The one after it.
+    pub(super) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
-        let state = State { jobs: VecDeque::new(), waiting: HashMap::new(), is_closed: false };
+        let state = State {
+            jobs: VecDeque::new(),
+            waiting: HashMap::new(),
+            is_closed: false,
+            shift: Shift::default(),
+        };
         Self { state: Mutex::new(state), bell: Condvar::new(), limits }
     }
 
@@ -78,15 +95,21 @@ impl<T> Queue<T> {
         self.bell.notify_one();
     }
 
-    /// Waits for a job and takes it, with up to `most - 1` of those that wait behind it; it never
+    /// Waits for the shift to begin and for a job, and takes it, with up to `most - 1` of those that wait behind it; it never
     /// waits for those. With `one_tenant`, only those of the first one's tenant.
     ///
-    /// Returns nothing once the queue is closed and empty.
-    pub(super) fn take(&self, most: usize, one_tenant: bool) -> Vec<(TenantId, T)> {
+    /// Returns nothing once the queue is closed and empty, or the shift is over.
+    pub(super) fn take(&self, shift: Shift, most: usize, one_tenant: bool) -> Vec<(TenantId, T)> {
         let mut state = self
             .bell
-            .wait_while(self.lock(), |state| state.jobs.is_empty() && !state.is_closed)
+            .wait_while(self.lock(), |state| {
+                let has_none = state.shift == shift && state.jobs.is_empty();
+                !state.is_closed && (state.shift < shift || has_none)
+            })
             .unwrap_or_else(PoisonError::into_inner);
+        if state.shift != shift {
+            return Vec::new();
+        }
         let first = state.jobs.front().map(|(tenant, _)| *tenant);
         let taken: Vec<_> = match first {
             Some(tenant) if one_tenant => state.take_tenant(tenant, most),
@@ -101,11 +124,25 @@ impl<T> Queue<T> {
         taken
     }
 
-    /// Takes all that wait, and waits for none.
-    pub(super) fn take_all(&self) -> Vec<(TenantId, T)> {
+    /// Takes all that wait, and waits for none. Returns nothing where the shift is over.
+    pub(super) fn take_all(&self, shift: Shift) -> Vec<(TenantId, T)> {
         let mut state = self.lock();
+        if state.shift != shift {
+            return Vec::new();
+        }
         state.waiting.clear();
         state.jobs.drain(..).collect()
+    }
+
+    /// Whose turn it is.
+    pub(super) fn shift(&self) -> Shift {
+        self.lock().shift
+    }
+
+    /// Begins a shift, which ends the one before: those of that one get no more jobs.
+    pub(super) fn begin(&self, shift: Shift) {
+        self.lock().shift = shift;
+        self.bell.notify_all();
     }
 
     /// Takes no more in. What waits is still handed out.
@@ -170,8 +207,8 @@ mod tests {
         for job in "abc".chars() {
             queue.push(tenant(1), job).unwrap();
         }
-        assert_eq!(jobs(queue.take(2, false)), "ab");
-        assert_eq!(jobs(queue.take(2, false)), "c");
+        assert_eq!(jobs(queue.take(Shift::default(), 2, false)), "ab");
+        assert_eq!(jobs(queue.take(Shift::default(), 2, false)), "c");
     }
 
     #[test]
@@ -182,9 +219,9 @@ mod tests {
         assert_eq!(queue.push(tenant(1), 'c'), Err(Refusal::TenantFull));
         queue.push(tenant(2), 'd').unwrap();
         assert_eq!(queue.push(tenant(3), 'e'), Err(Refusal::Full));
-        assert_eq!(jobs(queue.take(1, false)), "a");
+        assert_eq!(jobs(queue.take(Shift::default(), 1, false)), "a");
         queue.push(tenant(1), 'f').unwrap();
-        assert_eq!(jobs(queue.take_all()), "bdf");
+        assert_eq!(jobs(queue.take_all(Shift::default())), "bdf");
         queue.push(tenant(1), 'g').unwrap();
         queue.push(tenant(1), 'h').unwrap();
         assert_eq!(queue.push(tenant(1), 'i'), Err(Refusal::TenantFull));
@@ -196,10 +233,10 @@ mod tests {
         for (id, job) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
             queue.push(tenant(id), job).unwrap();
         }
-        assert_eq!(jobs(queue.take(2, true)), "ab");
-        assert_eq!(jobs(queue.take(5, true)), "x");
-        assert_eq!(jobs(queue.take(5, true)), "y");
-        assert_eq!(jobs(queue.take(5, true)), "c");
+        assert_eq!(jobs(queue.take(Shift::default(), 2, true)), "ab");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "x");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "y");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "c");
     }
 
     #[test]
@@ -208,8 +245,8 @@ mod tests {
         queue.push(tenant(1), 'a').unwrap();
         queue.close();
         assert_eq!(queue.push(tenant(1), 'b'), Err(Refusal::Closed));
-        assert_eq!(jobs(queue.take(5, false)), "a");
-        assert_eq!(jobs(queue.take(5, false)), "");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "a");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "");
     }
 
     #[test]
@@ -218,17 +255,33 @@ mod tests {
         queue.push(tenant(1), 'a').unwrap();
         queue.close();
         queue.put_back(tenant(1), 'b');
-        assert_eq!(jobs(queue.take(5, false)), "ba");
-        assert_eq!(jobs(queue.take(5, false)), "");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "ba");
+        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "");
     }
 
     #[test]
     fn wakes_who_waits() {
         let queue = queue(10, 10);
         std::thread::scope(|scope| {
-            let taker = scope.spawn(|| jobs(queue.take(5, false)));
+            let taker = scope.spawn(|| jobs(queue.take(Shift::default(), 5, false)));
             queue.push(tenant(1), 'a').unwrap();
             assert_eq!(taker.join().unwrap(), "a");
+        });
+    }
+
+    #[test]
+    fn the_next_shift_takes_over() {
+        let queue = queue(10, 10);
+        let first = queue.shift();
+        std::thread::scope(|scope| {
+            let old = scope.spawn(|| jobs(queue.take(first, 5, false)));
+            let new = scope.spawn(|| jobs(queue.take(first.next(), 5, false)));
+            queue.begin(first.next());
+            assert_eq!(old.join().unwrap(), "");
+            queue.push(tenant(1), 'a').unwrap();
+            assert_eq!(jobs(queue.take(first, 5, false)), "");
+            assert_eq!(jobs(queue.take_all(first)), "");
+            assert_eq!(new.join().unwrap(), "a");
         });
     }
 }

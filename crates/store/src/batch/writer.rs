@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 use super::{
     outcome::{Outcome, settle},
     plain,
-    queue::{Limits, Queue, Refusal},
+    queue::{Limits, Queue, Refusal, Shift},
     statement::{Statement, Verdict},
 };
-use crate::{Database, database::Connection, error::Error as StoreError};
+use crate::{Database, connections::Connection, error::Error as StoreError};
 
 /// A connection that has been idle for longer is tested before it is used: it may be dead, and
 /// a statement that is lost on it would leave its outcome unknown.
@@ -73,16 +73,21 @@ impl TaskWriter {
             Limits { total: settings.queue_length, per_tenant: settings.queue_length_per_tenant };
         let plain = settings.plain.then(|| database.clone());
         let writer = Self { queue: Arc::new(Queue::new(limits)), plain };
-        let threads = if settings.plain { 0 } else { settings.threads.max(1) };
-        for index in 0..threads {
-            let mut thread = Thread {
-                queue: Arc::clone(&writer.queue),
-                database: database.clone(),
-                settings,
-                connection: None,
-            };
-            thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run())?;
+        if writer.plain.is_some() {
+            return Ok(writer);
         }
+        let shift = writer.queue.shift();
+        Thread::start_all(&writer.queue, shift, database, settings)?;
+        let queue = Arc::downgrade(&writer.queue);
+        // Those who wait for an answer that doesn't come can't be called back.
+        database.on_renewal(move |database| {
+            let Some(queue) = queue.upgrade() else { return };
+            let shift = queue.shift().next();
+            match Thread::start_all(&queue, shift, database, settings) {
+                Ok(()) => queue.begin(shift),
+                Err(error) => tracing::error!(%error, "the writers could not be replaced"),
+            }
+        });
         Ok(writer)
     }
 
@@ -122,16 +127,38 @@ impl Drop for TaskWriter {
 
 struct Thread {
     queue: Arc<Queue<Job>>,
+    shift: Shift,
     database: Database,
     settings: WriterSettings,
     connection: Option<(Connection, Instant)>,
 }
 
 impl Thread {
+    /// Starts the threads of a shift.
+    fn start_all(
+        queue: &Arc<Queue<Job>>,
+        shift: Shift,
+        database: &Database,
+        settings: WriterSettings,
+    ) -> io::Result<()> {
+        for index in 0..settings.threads.max(1) {
+            let mut thread = Self {
+                queue: Arc::clone(queue),
+                shift,
+                database: database.clone(),
+                settings,
+                connection: None,
+            };
+            thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run())?;
+        }
+        Ok(())
+    }
+
     fn run(&mut self) {
         let WriterSettings { batches_per_statement, one_tenant_per_statement, .. } = self.settings;
         loop {
-            let jobs = self.queue.take(batches_per_statement.max(1), one_tenant_per_statement);
+            let most = batches_per_statement.max(1);
+            let jobs = self.queue.take(self.shift, most, one_tenant_per_statement);
             if jobs.is_empty() {
                 return;
             }
@@ -165,7 +192,7 @@ impl Thread {
             }
             Err(error) => {
                 // What waits behind would wait as long, and in vain as well.
-                jobs.extend(self.queue.take_all());
+                jobs.extend(self.queue.take_all(self.shift));
                 tracing::error!(%error, batches = jobs.len(), "no connection to write with");
                 self.fail(jobs, &error);
             }

@@ -169,3 +169,23 @@ async fn a_primary_that_turns_read_only_is_left_for_the_one_that_takes_writes() 
 
     pair.check(&load.stop().await);
 }
+
+/// Its connections stay, and nothing comes back on them: nobody has ended it, so nothing but the
+/// standby's answers tells that it is to be left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_hangs_is_left_for_the_standby_that_takes_over() {
+    let mut pair = Pair::start().await;
+    let load = Load::start(&pair.app);
+    load.await_progress().await;
+
+    pair.primary.pause().unwrap();
+    super::await_not_ready(&pair.app).await;
+    pair.standby.promote().unwrap();
+    load.await_progress().await;
+    await_ready(&pair.app).await;
+
+    // What it does when it comes back is of no matter any more.
+    pair.primary.resume().unwrap();
+    load.await_progress().await;
+    pair.check(&load.stop().await);
+}
