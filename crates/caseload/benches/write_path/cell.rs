@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    grpc::{self, Ids},
+    grpc::{self, Ids, Patience},
     pgbench, rest,
     tally::Tally,
     usage::Cpu,
@@ -22,8 +22,11 @@ pub(crate) enum Contender {
     Keyed,
     /// Caseload's gateway over REST.
     Rest,
-    /// Caseload's server over gRPC, and so many clients that it must refuse some.
+    /// Caseload's server over gRPC, and so many clients that it must refuse some. Those come back
+    /// when they are told to.
     Flood,
+    /// The same, and those come back much sooner.
+    Hammer,
     /// A server of the plain design over gRPC.
     Plain,
 }
@@ -65,12 +68,12 @@ impl Cell {
                 }
             }
         }
-        cells.push(Self {
-            contender: Contender::Flood,
+        cells.extend([Contender::Flood, Contender::Hammer].map(|contender| Self {
+            contender,
             work: Work::Sample,
             spread: Spread::Tenants,
             concurrency: FLOOD,
-        });
+        }));
         cells
     }
 
@@ -100,23 +103,23 @@ impl Cell {
         let duration = Duration::from_secs_f64(seconds);
         let batches = world.batches(self.work, self.spread);
         let before = world.cpu(self.contender);
+        let grpc = |addr, ids, patience| {
+            grpc::run(addr, batches, ids, patience, self.concurrency, duration)
+        };
         let tally = match self.contender {
             Contender::Pgbench => {
                 pgbench::run(world, self.work, self.spread, self.concurrency, duration)
             }
             Contender::Grpc | Contender::Flood => {
-                grpc::run(world.grpc_addr(), batches, Ids::None, self.concurrency, duration)
+                grpc(world.grpc_addr(), Ids::None, Patience::AsTold)
             }
-            Contender::Keyed => {
-                grpc::run(world.grpc_addr(), batches, Ids::New, self.concurrency, duration)
-            }
-            Contender::Plain => {
-                grpc::run(world.plain_addr(), batches, Ids::None, self.concurrency, duration)
-            }
+            Contender::Hammer => grpc(world.grpc_addr(), Ids::None, Patience::Short),
+            Contender::Keyed => grpc(world.grpc_addr(), Ids::New, Patience::AsTold),
+            Contender::Plain => grpc(world.plain_addr(), Ids::None, Patience::AsTold),
             Contender::Rest => rest::run(world.rest_addr(), batches, self.concurrency, duration),
         };
-        let may_refuse = self.contender == Contender::Flood;
-        assert!(may_refuse || tally.refusals.is_empty(), "{self}: not every batch was created");
+        let may_refuse = matches!(self.contender, Contender::Flood | Contender::Hammer);
+        assert!(may_refuse || tally.refused == 0, "{self}: not every batch was created");
         Measurement { tally, cpu: world.cpu(self.contender) - before }
     }
 }
@@ -143,6 +146,7 @@ impl fmt::Display for Contender {
             Self::Grpc => "grpc",
             Self::Keyed => "keyed",
             Self::Flood => "flood",
+            Self::Hammer => "hammer",
             Self::Rest => "rest",
             Self::Plain => "plain",
         })

@@ -20,8 +20,17 @@ use crate::{
 /// As a few client services would have; not one for each call.
 const CONNECTIONS: usize = 4;
 
-/// What a refused client waits before it sends the next batch: much less than it is told to.
-const REFUSAL_PAUSE: Duration = Duration::from_millis(20);
+/// What an impatient client waits, once refused, before it sends the next batch.
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a client waits, once refused, before it sends the next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as it is told to, by `grpc-retry-pushback-ms`.
+    AsTold,
+    /// Much less.
+    Short,
+}
 
 /// Whether batches are sent with request ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +45,7 @@ pub(crate) fn run(
     addr: SocketAddr,
     batches: &'static [Batch],
     ids: Ids,
+    patience: Patience,
     concurrency: usize,
     duration: Duration,
 ) -> Tally {
@@ -51,7 +61,7 @@ pub(crate) fn run(
             let connection = connections[index % connections.len()].clone();
             let first = index * batches.len() / concurrency;
             let turn = batches.iter().cycle().skip(first);
-            workers.spawn(work(connection, addr, turn, ids, window));
+            workers.spawn(work(connection, addr, turn, (ids, patience), window));
         }
         let mut tally = Tally::new();
         for part in workers.join_all().await {
@@ -79,7 +89,7 @@ async fn work(
     connection: SendRequest<Bytes>,
     addr: SocketAddr,
     turn: impl Iterator<Item = &'static Batch>,
-    ids: Ids,
+    (ids, patience): (Ids, Patience),
     window: Window,
 ) -> Tally {
     let mut count = Count::new(window);
@@ -94,16 +104,20 @@ async fn work(
             Ids::New => with_new_id(&batch.grpc),
         };
         match call(&connection, addr, batch, message).await {
-            Some(message) => {
+            Ok(message) => {
                 count.created(sent);
                 if is_sampled {
                     let answer = BatchCreateTasksResponse::decode(&message[5..]).unwrap();
                     assert!(batch.is_answered_by(&answer.tasks), "a wrong answer");
                 }
             }
-            None => {
+            Err(told) => {
                 count.refused(sent);
-                sleep(REFUSAL_PAUSE).await;
+                let pause = match patience {
+                    Patience::AsTold => told,
+                    Patience::Short => SHORT_PAUSE,
+                };
+                sleep(pause.min(window.left())).await;
             }
         }
     }
@@ -124,13 +138,13 @@ fn with_new_id(message: &Bytes) -> Bytes {
     bytes.freeze()
 }
 
-/// The message that answers the batch, where its status is OK.
+/// The message that answers the batch; where its status is not OK, when to come back.
 async fn call(
     connection: &SendRequest<Bytes>,
     addr: SocketAddr,
     batch: &Batch,
     message: Bytes,
-) -> Option<Bytes> {
+) -> Result<Bytes, Duration> {
     let request = http::Request::post(format!(
         "http://{addr}/caseload.tasks.v1.TaskService/BatchCreateTasks"
     ))
@@ -142,13 +156,20 @@ async fn call(
     let mut connection = connection.clone().ready().await.unwrap();
     let (response, mut stream) = connection.send_request(request, false).unwrap();
     stream.send_data(message, true).unwrap();
-    let mut body = response.await.unwrap().into_body();
+    let (head, mut body) = response.await.unwrap().into_parts();
+    let pushback = head.headers.get("grpc-retry-pushback-ms");
     let mut message = BytesMut::new();
     while let Some(data) = body.data().await {
         let data = data.unwrap();
         body.flow_control().release_capacity(data.len()).unwrap();
         message.extend_from_slice(&data);
     }
-    let trailers = body.trailers().await.unwrap()?;
-    (trailers.get("grpc-status")? == "0").then(|| message.freeze())
+    match body.trailers().await.unwrap() {
+        Some(trailers) if trailers["grpc-status"] == "0" => Ok(message.freeze()),
+        Some(_) => panic!("an answer that fails at its end"),
+        None => {
+            let millis = pushback.unwrap_or_else(|| panic!("no refusal: {:?}", head.headers));
+            Err(Duration::from_millis(millis.to_str().unwrap().parse().unwrap()))
+        }
+    }
 }

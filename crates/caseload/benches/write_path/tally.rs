@@ -17,8 +17,10 @@ pub(crate) struct Tally {
     pub(crate) latencies: Histogram<u64>,
     /// All batches that were acknowledged, measured or not.
     pub(crate) created: u64,
-    /// Latencies of the requests that were answered otherwise, in microseconds.
+    /// Latencies of the requests that were measured and answered otherwise, in microseconds.
     pub(crate) refusals: Histogram<u64>,
+    /// All requests that were answered otherwise, measured or not.
+    pub(crate) refused: u64,
     /// For how long was measured.
     pub(crate) elapsed: Duration,
 }
@@ -29,6 +31,7 @@ impl Tally {
             latencies: Histogram::new(3).unwrap(),
             created: 0,
             refusals: Histogram::new(3).unwrap(),
+            refused: 0,
             elapsed: Duration::ZERO,
         }
     }
@@ -37,6 +40,7 @@ impl Tally {
         self.latencies.add(&other.latencies).unwrap();
         self.created += other.created;
         self.refusals.add(&other.refusals).unwrap();
+        self.refused += other.refused;
     }
 
     /// How many batches were measured.
@@ -67,8 +71,21 @@ impl Window {
         Instant::now() >= self.end
     }
 
+    /// How long it goes on.
+    pub(crate) fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
     pub(crate) fn duration(&self) -> Duration {
         self.end - self.start
+    }
+
+    /// How long what was sent then has taken until now, in microseconds, where now is within the
+    /// measured time.
+    fn measured_micros(&self, sent: Instant) -> Option<u64> {
+        let now = Instant::now();
+        let is_within = now >= self.start && now < self.end;
+        is_within.then(|| u64::try_from(now.duration_since(sent).as_micros()).unwrap())
     }
 }
 
@@ -90,20 +107,19 @@ impl Count {
         self.requests % SAMPLED == 1
     }
 
-    /// Counts a batch that was acknowledged now and had been sent then. It is measured where its
-    /// answer came within the window.
+    /// Counts a batch that was acknowledged now and had been sent then.
     pub(crate) fn created(&mut self, sent: Instant) {
         self.tally.created += 1;
-        let now = Instant::now();
-        if now >= self.window.start && now < self.window.end {
-            let micros = now.duration_since(sent).as_micros();
-            self.tally.latencies.record(u64::try_from(micros).unwrap()).unwrap();
+        if let Some(micros) = self.window.measured_micros(sent) {
+            self.tally.latencies.record(micros).unwrap();
         }
     }
 
     /// Counts a request that was answered otherwise now and had been sent then.
     pub(crate) fn refused(&mut self, sent: Instant) {
-        let micros = sent.elapsed().as_micros();
-        self.tally.refusals.record(u64::try_from(micros).unwrap()).unwrap();
+        self.tally.refused += 1;
+        if let Some(micros) = self.window.measured_micros(sent) {
+            self.tally.refusals.record(micros).unwrap();
+        }
     }
 }

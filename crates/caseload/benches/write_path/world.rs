@@ -101,6 +101,7 @@ impl World {
             | Contender::Grpc
             | Contender::Keyed
             | Contender::Flood
+            | Contender::Hammer
             | Contender::Rest => &self.server,
         };
         Cpu {
