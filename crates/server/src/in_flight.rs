@@ -10,22 +10,25 @@ use std::{
 
 use domain::Error;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
+use store::TaskWriter;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::status;
 
-/// Lets so many calls in at once, and refuses one more before anything of it is read. Behind a
-/// proxy all calls come on one connection, so a limit for each connection would limit nothing.
+/// Lets so many calls in at once, and none while the writer's queue is full; refuses one more before
+/// anything of it is read. Behind a proxy all calls come on one connection, so a limit for each
+/// connection would limit nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlightLayer {
     room: Arc<Semaphore>,
+    writer: Arc<TaskWriter>,
 }
 
 impl InFlightLayer {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))) }
+    pub(crate) fn new(most: usize, writer: Arc<TaskWriter>) -> Self {
+        Self { room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), writer }
     }
 }
 
@@ -33,7 +36,7 @@ impl<S> Layer<S> for InFlightLayer {
     type Service = InFlight<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        InFlight { inner, room: Arc::clone(&self.room) }
+        InFlight { inner, limit: self.clone() }
     }
 }
 
@@ -41,7 +44,18 @@ impl<S> Layer<S> for InFlightLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight<S> {
     inner: S,
-    room: Arc<Semaphore>,
+    limit: InFlightLayer,
+}
+
+impl InFlightLayer {
+    /// Room for one call, where there is some.
+    fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        // The queue would refuse the call in the end, after all the work on it.
+        if self.writer.is_full() {
+            return None;
+        }
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
 }
 
 impl<S, B> Service<Request<B>> for InFlight<S>
@@ -62,7 +76,7 @@ where
         if !request.uri().path().starts_with("/caseload.") {
             return Box::pin(self.inner.call(request));
         }
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(permit) = self.limit.enter() else {
             return Box::pin(ready(Ok(status::from_error(&Error::Overloaded).into_http())));
         };
         let call = self.inner.call(request);

@@ -1,6 +1,6 @@
 //! The server: bound first, then run until it is told to end.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::tasks::v1::task_service_server::TaskServiceServer;
 use runtime::{CancellationToken, request_id, request_log, shutdown::DrainOptions};
@@ -123,10 +123,11 @@ impl Server {
                 .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
+        let writer = Arc::new(self.writer);
         let tasks = Tasks {
             keys: Keys::new(self.database, &self.options.keys),
             rates: Rates::new(&self.options.limits),
-            writer: self.writer,
+            writer: Arc::clone(&writer),
         };
         let layers = ServiceBuilder::new()
             .map_request(request_id::drop_unusable)
@@ -140,7 +141,7 @@ impl Server {
                     .on_failure(()),
             )
             .layer(request_id::PropagateRequestIdLayer::x_request_id())
-            .layer(InFlightLayer::new(self.options.limits.max_in_flight))
+            .layer(InFlightLayer::new(self.options.limits.max_in_flight, writer))
             .layer(DeadlineLayer::new(self.options.limits.call_timeout))
             .map_response(reasons::give);
 

@@ -1,5 +1,7 @@
 //! The calls of `TaskService`.
 
+use std::sync::Arc;
+
 use domain::{Error, Scope};
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchCreateTasksResponse, task_service_server::TaskService,
@@ -25,7 +27,7 @@ const REPLAYED: &str = "idempotency-replayed";
 pub(crate) struct Tasks {
     pub(crate) keys: Keys,
     pub(crate) rates: Rates,
-    pub(crate) writer: TaskWriter,
+    pub(crate) writer: Arc<TaskWriter>,
 }
 
 #[tonic::async_trait]

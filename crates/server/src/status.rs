@@ -1,6 +1,9 @@
 //! How a caller is told: each error of the domain as a gRPC status.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use domain::{AuthFault, Error, Faults, Resource, Scope};
 use tonic::{Code, Status};
@@ -9,8 +12,8 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 /// The domain of the reasons, in google.rpc.ErrorInfo.
 pub(crate) const DOMAIN: &str = "caseload";
 
-/// When a caller who was refused for overload may try again.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// When callers who were refused for overload may try again, at the earliest and at the latest.
+const RETRY_DELAY_MS: (u32, u32) = (500, 1000);
 
 /// The status for an error. It tells what the caller can act on: the cause of a failure is left
 /// to the log.
@@ -35,7 +38,7 @@ pub(crate) fn from_error(error: &Error) -> Status {
 /// When the call may be made again; nothing where it should not be, as it is.
 fn retry_delay(error: &Error) -> Option<Duration> {
     match error {
-        Error::Overloaded | Error::OverShare | Error::Unavailable(_) => Some(RETRY_DELAY),
+        Error::Overloaded | Error::OverShare | Error::Unavailable(_) => Some(spread_delay()),
         Error::RateLimited { wait, .. } => Some(*wait),
         Error::Unauthenticated(_)
         | Error::MissingScope(_)
@@ -46,6 +49,17 @@ fn retry_delay(error: &Error) -> Option<Duration> {
         | Error::OutcomeUnknown(_)
         | Error::Internal(_) => None,
     }
+}
+
+/// A delay for each caller who asks: those who were refused at once would otherwise come back at
+/// once. Steps of the golden section fill the range evenly, however many there are.
+fn spread_delay() -> Duration {
+    const STEP: u32 = 0x9e37_79b9;
+    static AT: AtomicU32 = AtomicU32::new(0);
+    let at = AT.fetch_add(STEP, Ordering::Relaxed);
+    let (least, most) = RETRY_DELAY_MS;
+    let millis = u64::from(most) - ((u64::from(at) * u64::from(most - least)) >> u32::BITS);
+    Duration::from_millis(millis)
 }
 
 fn code(error: &Error) -> Code {
@@ -106,4 +120,18 @@ fn violations(faults: &Faults) -> Vec<FieldViolation> {
             localized_message: None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_at_once_does_not_come_back_at_once() {
+        let delays: Vec<_> = (0..1000).map(|_| spread_delay().as_millis()).collect();
+        for from in (500..1000).step_by(50) {
+            let count = delays.iter().filter(|delay| (from + 1..=from + 50).contains(*delay));
+            assert!((90..=110).contains(&count.count()), "{from}");
+        }
+    }
 }

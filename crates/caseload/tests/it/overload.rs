@@ -83,7 +83,7 @@ async fn one_call_more_than_may_be_in_flight_is_refused_at_once() {
 
     let status = refusal(&app).await;
     assert_eq!(told_by(&status), "UNAVAILABLE OVERLOADED");
-    assert_eq!(pushback(&status), 1000);
+    assert!((501..=1000).contains(&pushback(&status)), "{status:?}");
     let reply = app.create(ONE_TASK).await;
     assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
     assert_eq!(reply.faults(), ["OVERLOADED -"]);
@@ -97,6 +97,34 @@ async fn one_call_more_than_may_be_in_flight_is_refused_at_once() {
     assert_eq!(in_flight.await.unwrap().status, 201);
     assert_eq!(app.create(ONE_TASK).await.status, 201);
     assert_eq!(app.row_counts().0, 2);
+}
+
+/// It would be refused in the end, after all the work on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_queue_is_full_nothing_of_a_call_is_looked_at() {
+    let args = ["--writers", "1", "--queue-length", "1", "--tenant-queue-length", "1"];
+    let app = App::builder().server_args(&args).start().await;
+    let mut session = Session::open(app.database.url());
+    session.lock("tasks");
+    let running = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    session.await_blocked(1);
+    let waiting = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+
+    let without_a_key = async || {
+        let request = BatchCreateTasksRequest::default();
+        told_by(&app.grpc().await.batch_create_tasks(request).await.unwrap_err())
+    };
+    eventually("a full queue", async || {
+        let told = without_a_key().await;
+        assert!(["UNAUTHENTICATED KEY_REQUIRED", "UNAVAILABLE OVERLOADED"].contains(&&*told));
+        told.starts_with("UNAVAILABLE").then_some(())
+    })
+    .await;
+
+    session.unlock();
+    assert_eq!(running.await.unwrap().status, 201);
+    assert_eq!(waiting.await.unwrap().status, 201);
+    assert_eq!(without_a_key().await, "UNAUTHENTICATED KEY_REQUIRED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

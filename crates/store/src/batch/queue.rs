@@ -86,6 +86,11 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Whether as much waits as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().jobs.len() >= self.limits.total
+    }
+
     /// Puts a job back that was taken, before all others and beyond all bounds.
     pub(super) fn put_back(&self, tenant: TenantId, job: T) {
         let mut state = self.lock();

@@ -117,6 +117,12 @@ impl TaskWriter {
         )?;
         outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
     }
+
+    /// Whether a batch that comes now is refused, whosever it is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
 }
 
 impl Drop for TaskWriter {
