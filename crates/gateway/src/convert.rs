@@ -1,14 +1,14 @@
 //! Between the documented JSON and the contract's messages.
 
-use http::{StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use proto::{Timestamp, tasks::v1};
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::{
     dto::{self, Object},
     problem::{Item, Problem},
-    upstream::{Failure, rates},
+    upstream::{Failure, Refusal, rates},
 };
 
 pub(crate) fn to_request(
@@ -58,21 +58,67 @@ pub(crate) fn to_problem(failure: Failure) -> Problem {
     match failure {
         Failure::Answered(status) => from_status(&status),
         Failure::TimedOut => Problem::new(
-            tonic::Code::DeadlineExceeded,
+            Code::DeadlineExceeded,
             "DEADLINE_EXCEEDED",
             "the deadline passed before the answer was there",
         ),
         Failure::Unreached => Problem::new(
-            tonic::Code::Unavailable,
+            Code::Unavailable,
             "UPSTREAM_UNAVAILABLE",
             "the service is not available; no task was created",
         ),
         Failure::Lost => Problem::new(
-            tonic::Code::Unknown,
+            Code::Unknown,
             "OUTCOME_UNKNOWN",
-            "the connection to the service was lost; the tasks may or may not have been created",
+            "the service's answer was lost; the tasks may or may not have been created",
         ),
+        Failure::Refused(refusal) => from_refusal(refusal),
     }
+}
+
+/// The problem that a proxy's refusal is to the caller. The proxy's own words stay inside.
+fn from_refusal(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Unauthenticated => Problem::new(
+            Code::Unauthenticated,
+            "UPSTREAM_REFUSED",
+            "the call was not let through to the service without other credentials; no task was \
+             created",
+        ),
+        Refusal::Forbidden => Problem::new(
+            Code::PermissionDenied,
+            "UPSTREAM_REFUSED",
+            "the call was not let through to the service; no task was created",
+        ),
+        Refusal::BodyTooLarge => Problem::new(
+            Code::OutOfRange,
+            "BODY_TOO_LARGE",
+            "the body is too large to be passed on to the service; no task was created",
+        )
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE),
+        Refusal::HeadersTooLarge => Problem::new(
+            Code::OutOfRange,
+            "HEADERS_TOO_LARGE",
+            "the headers are too large to be passed on to the service; no task was created",
+        )
+        .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        Refusal::RateLimited(retry_after) => Problem::new(
+            Code::ResourceExhausted,
+            "RATE_LIMITED",
+            "there are too many calls on the way to the service; no task was created",
+        )
+        .with_headers(come_back(retry_after)),
+        Refusal::Unavailable(retry_after) => Problem::new(
+            Code::Unavailable,
+            "UPSTREAM_UNAVAILABLE",
+            "the service is not available; no task was created",
+        )
+        .with_headers(come_back(retry_after)),
+    }
+}
+
+fn come_back(retry_after: Option<HeaderValue>) -> HeaderMap {
+    retry_after.map(|time| (RETRY_AFTER, time)).into_iter().collect()
 }
 
 fn from_status(status: &Status) -> Problem {
@@ -92,18 +138,13 @@ fn refusal(status: &Status) -> Problem {
         let items = violations.into_iter().map(to_item).collect();
         return Problem::with_items(status.code(), status.message(), items);
     }
-    match status.get_details_error_info() {
-        Some(info) if info.reason == "REQUEST_ID_REUSED" => {
-            Problem::new(status.code(), &info.reason, status.message())
-                .with_status(StatusCode::UNPROCESSABLE_ENTITY)
-        }
-        Some(info) => Problem::new(status.code(), &info.reason, status.message()),
-        // Not a word of the service's own: its text may tell what callers should not know.
-        None => Problem::new(
-            status.code(),
-            "UPSTREAM_ERROR",
-            "the service refused the call without a reason",
-        ),
+    let info = status.get_details_error_info();
+    // It has one: without, it would not have been taken for the server's.
+    let reason = info.as_ref().map_or("INTERNAL", |info| &info.reason);
+    let problem = Problem::new(status.code(), reason, status.message());
+    match reason {
+        "REQUEST_ID_REUSED" => problem.with_status(StatusCode::UNPROCESSABLE_ENTITY),
+        _ => problem,
     }
 }
 

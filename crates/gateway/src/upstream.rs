@@ -1,6 +1,7 @@
 //! The way to the gRPC servers.
 
 mod failure;
+mod foreign;
 mod servers;
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +12,7 @@ use runtime::request_id;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, metadata::MetadataMap};
 
-pub(crate) use self::failure::Failure;
+pub(crate) use self::failure::{Failure, Refusal};
 use self::servers::Servers;
 use crate::Upstream;
 

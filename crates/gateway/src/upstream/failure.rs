@@ -1,9 +1,12 @@
-//! Why a call has no answer to pass on, as told by the transport.
+//! Why a call has no answer to pass on, as told by the transport or by a proxy.
 
 use std::error::Error;
 
 use h2::Reason;
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
+
+use super::foreign::{self, ForeignAnswer};
 
 /// Why a call has no answer to pass on.
 #[derive(Debug)]
@@ -12,10 +15,30 @@ pub(crate) enum Failure {
     Answered(Status),
     /// The server was not reached: nothing was done.
     Unreached,
+    /// A proxy before the server refused it: nothing was done, and nothing will be if it is sent
+    /// again at once.
+    Refused(Refusal),
     /// The time was over.
     TimedOut,
-    /// The connection was lost before the answer came.
+    /// The server's answer was lost, if there was any.
     Lost,
+}
+
+/// For what a proxy refused a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It wants to know the caller, and doesn't.
+    Unauthenticated,
+    /// The caller, or this gateway, may not make it.
+    Forbidden,
+    /// The body is too large for it.
+    BodyTooLarge,
+    /// The headers are too large for it.
+    HeadersTooLarge,
+    /// There are too many such calls. When there may be another one, where it says so.
+    RateLimited(Option<HeaderValue>),
+    /// It takes no calls at present. When it may, where it says so.
+    Unavailable(Option<HeaderValue>),
 }
 
 impl Failure {
@@ -28,20 +51,24 @@ impl Failure {
             {
                 Self::Answered(status)
             }
-            Self::Answered(_) | Self::Unreached if was_lost => Self::Lost,
+            Self::Answered(_) | Self::Unreached | Self::Refused(_) if was_lost => Self::Lost,
             failure => failure,
         }
     }
 }
 
 impl From<Status> for Failure {
-    /// Tells what the server said from what the transport made up on this side.
+    /// Tells what the server said from what others did, and what the transport made up on this
+    /// side.
     fn from(status: Status) -> Self {
         let mut source = Error::source(&status);
-        if source.is_none() {
+        if source.is_none() && foreign::is_own(&status) {
             return Self::Answered(status);
         }
         while let Some(error) = source {
+            if let Some(answer) = error.downcast_ref::<ForeignAnswer>() {
+                return from_foreign(answer);
+            }
             if error.is::<TimeoutExpired>() {
                 return Self::TimedOut;
             }
@@ -52,6 +79,61 @@ impl From<Status> for Failure {
         }
         tracing::warn!(code = %status.code(), error = status.message(), "a call was lost");
         Self::Lost
+    }
+}
+
+fn from_foreign(answer: &ForeignAnswer) -> Failure {
+    let failure = judge(answer);
+    // Where callers are told to come back later, there are many.
+    if matches!(failure, Failure::Refused(Refusal::RateLimited(_) | Refusal::Unavailable(_))) {
+        tracing::debug!(%answer, ?failure, "a proxy answered");
+    } else {
+        tracing::warn!(%answer, ?failure, "a proxy answered");
+    }
+    failure
+}
+
+/// What a proxy's answer is proof of. A proxy that refuses a call has not passed it on. One that
+/// failed with a call may have, and the server may have done it: so each answer that is not
+/// certain to be a refusal counts as a loss. The texts that tell more ("no healthy upstream") are
+/// for people: they can be configured, and differ between versions and after the proxy's retries.
+fn judge(answer: &ForeignAnswer) -> Failure {
+    let retry_after = || answer.headers.get(RETRY_AFTER).cloned();
+    // Envoy's words for calls that it dropped. The code that comes with them, 14, tells nothing.
+    if answer.headers.contains_key("x-envoy-ratelimited") {
+        return Failure::Refused(Refusal::RateLimited(retry_after()));
+    }
+    if answer.headers.contains_key("x-envoy-overloaded") {
+        return Failure::Refused(Refusal::Unavailable(retry_after()));
+    }
+    match (answer.code, answer.status) {
+        (Some(Code::Unauthenticated), _) | (None, StatusCode::UNAUTHORIZED) => {
+            Failure::Refused(Refusal::Unauthenticated)
+        }
+        (Some(Code::PermissionDenied), _) | (None, StatusCode::FORBIDDEN) => {
+            Failure::Refused(Refusal::Forbidden)
+        }
+        (Some(Code::ResourceExhausted), _) | (None, StatusCode::TOO_MANY_REQUESTS) => {
+            Failure::Refused(Refusal::RateLimited(retry_after()))
+        }
+        (None, StatusCode::PAYLOAD_TOO_LARGE) => Failure::Refused(Refusal::BodyTooLarge),
+        (None, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE) => {
+            Failure::Refused(Refusal::HeadersTooLarge)
+        }
+        // It is overloaded or under maintenance (RFC 9110, 15.6.4). Without a time it may be the
+        // word for a connection to the server that broke.
+        (None, StatusCode::SERVICE_UNAVAILABLE) if answer.headers.contains_key(RETRY_AFTER) => {
+            Failure::Refused(Refusal::Unavailable(retry_after()))
+        }
+        // Nobody there knows the service: calls don't lead to the server.
+        (Some(Code::Unimplemented), _)
+        | (
+            None,
+            StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::MISDIRECTED_REQUEST,
+        ) => Failure::Unreached,
+        _ => Failure::Lost,
     }
 }
 
@@ -75,7 +157,7 @@ mod tests {
 
     use bytes::Bytes;
     use h2::server::{Connection, SendResponse};
-    use http::Request;
+    use http::{HeaderName, Request};
     use proto::tasks::v1::{BatchCreateTasksRequest, task_service_client::TaskServiceClient};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -100,6 +182,73 @@ mod tests {
             let refused = Failure::Answered(Status::new(code, ""));
             assert!(matches!(refused.after(true), Failure::Answered(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_proxys_refusal_after_a_loss_leaves_it_open() {
+        let refused = || Failure::Refused(Refusal::RateLimited(None));
+        assert!(matches!(refused().after(true), Failure::Lost));
+        assert!(matches!(refused().after(false), Failure::Refused(_)));
+    }
+
+    /// What is made of a proxy's answer: its code (none: plain HTTP), its status, its headers.
+    fn judged(code: Option<Code>, status: u16, headers: &[&'static str]) -> String {
+        let value = HeaderValue::from_static("7");
+        let headers = headers.iter().map(|name| (HeaderName::from_static(name), value.clone()));
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = ForeignAnswer { status, code, headers: headers.collect() };
+        match judge(&answer) {
+            Failure::Refused(refusal) => format!("{refusal:?}"),
+            failure => format!("{failure:?}"),
+        }
+    }
+
+    #[test]
+    fn of_plain_http_only_what_refuses_is_proof() {
+        for (status, failure) in [
+            (401, "Unauthenticated"),
+            (403, "Forbidden"),
+            (404, "Unreached"),
+            (405, "Unreached"),
+            (413, "BodyTooLarge"),
+            (421, "Unreached"),
+            (429, "RateLimited(None)"),
+            (431, "HeadersTooLarge"),
+        ] {
+            assert_eq!(judged(None, status, &[]), failure, "{status}");
+        }
+        for status in [200, 204, 301, 400, 408, 409, 499, 500, 501, 502, 503, 504, 520] {
+            assert_eq!(judged(None, status, &[]), "Lost", "{status}");
+        }
+        assert_eq!(judged(None, 429, &["retry-after"]), r#"RateLimited(Some("7"))"#);
+        assert_eq!(judged(None, 503, &["retry-after"]), r#"Unavailable(Some("7"))"#);
+        assert_eq!(judged(None, 502, &["retry-after"]), "Lost");
+    }
+
+    #[test]
+    fn of_statuses_that_are_not_the_servers_only_four_are_proof() {
+        for number in 0..=17 {
+            let code = Code::from_i32(number);
+            let failure = match code {
+                Code::PermissionDenied => "Forbidden",
+                Code::Unauthenticated => "Unauthenticated",
+                Code::ResourceExhausted => "RateLimited(None)",
+                Code::Unimplemented => "Unreached",
+                _ => "Lost",
+            };
+            // The status of HTTP that comes with it means nothing.
+            for status in [200, 404, 503] {
+                assert_eq!(judged(Some(code), status, &[]), failure, "{code:?}");
+            }
+        }
+        assert_eq!(judged(Some(Code::Unavailable), 200, &["retry-after"]), "Lost");
+    }
+
+    #[test]
+    fn envoy_marks_what_it_dropped() {
+        let code = Some(Code::Unavailable);
+        assert_eq!(judged(code, 200, &["x-envoy-ratelimited"]), "RateLimited(None)");
+        assert_eq!(judged(code, 200, &["x-envoy-overloaded"]), "Unavailable(None)");
     }
 
     /// What becomes of a call to a server that answers as `answer` does.

@@ -19,6 +19,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
+use super::foreign::OwnAnswers;
 use crate::Upstream;
 
 /// 25 tasks with 50 unknown emails each make 1,250 faults, which a status carries in a header.
@@ -48,7 +49,7 @@ pub(super) struct Servers {
 #[derive(Debug)]
 pub(super) struct Server {
     uri: Uri,
-    tasks: TaskServiceClient<Channel>,
+    tasks: TaskServiceClient<OwnAnswers>,
     health: HealthClient<Channel>,
     is_up: AtomicBool,
 }
@@ -106,14 +107,14 @@ impl Server {
             .connect_lazy();
         Self {
             uri: uri.clone(),
-            tasks: TaskServiceClient::new(channel.clone()),
+            tasks: TaskServiceClient::new(OwnAnswers(channel.clone())),
             health: HealthClient::new(channel),
             is_up: AtomicBool::new(true),
         }
     }
 
     /// A client of its own for each call.
-    pub(super) fn tasks(&self) -> TaskServiceClient<Channel> {
+    pub(super) fn tasks(&self) -> TaskServiceClient<OwnAnswers> {
         self.tasks.clone()
     }
 

@@ -7,6 +7,7 @@ mod patience;
 #[expect(dead_code, reason = "the tests of crates/caseload use the rest")]
 #[path = "../../../caseload/tests/it/support/program.rs"]
 mod program;
+mod proxies;
 
 use std::net::{SocketAddr, TcpListener};
 
