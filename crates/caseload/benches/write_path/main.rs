@@ -11,6 +11,8 @@
 
 mod cell;
 mod grpc;
+#[path = "../../tests/guardian/mod.rs"]
+mod guardian;
 mod pgbench;
 mod plot;
 mod report;

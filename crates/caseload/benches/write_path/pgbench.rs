@@ -19,7 +19,7 @@ pub(crate) fn run(
     clients: usize,
     duration: Duration,
 ) -> Tally {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir_in(world.directory()).unwrap();
     let script_path = directory.path().join("batch.sql");
     fs::write(&script_path, script(work, spread)).unwrap();
     let seconds = duration.as_secs_f64().ceil();

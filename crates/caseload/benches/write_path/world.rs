@@ -5,15 +5,18 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use domain::{ApiKey, Scope, TenantId};
 use localdb::Cluster;
 use store::{Database, DatabaseUrl, NewKey, PoolSettings};
+use tempfile::TempDir;
 
 use crate::{
     cell::Contender,
+    guardian::Guardian,
     usage::{self, Cpu},
     work::{Batch, CASES, Spread, TENANTS, USERS, Work},
 };
@@ -27,6 +30,8 @@ pub(crate) struct World {
     plain: Program,
     // Dropped after the programs that use it.
     cluster: Cluster,
+    /// Logs, and what pgbench reads and writes.
+    directory: TempDir,
     /// Leaked, since the loads' tasks borrow them: they live as long as the bench.
     batches: Vec<((Work, Spread), &'static [Batch])>,
 }
@@ -44,15 +49,20 @@ impl World {
         let url = cluster.url(DATABASE);
         let keys = load(&cluster, &url);
 
-        let mut server = Program::new("caseload", "gRPC");
+        let directory = tempfile::tempdir().unwrap();
+        let guardian = Arc::new(Guardian::of(directory.path()));
+        let program = |name: &str, log: &str, protocol| {
+            Program::new(name, &directory.path().join(log), protocol, &guardian)
+        };
+        let mut server = program("caseload", "server.log", "gRPC");
         server.command.arg("serve").args(server_args);
-        let mut plain = Program::new("caseload", "gRPC");
+        let mut plain = program("caseload", "plain.log", "gRPC");
         plain.command.args(["serve", "--plain-writes", "--readers", "16"]);
         for program in [&mut server, &mut plain] {
             program.command.args(["--database-url", &url, "--grpc-addr", "127.0.0.1:0"]);
             program.start();
         }
-        let mut gateway = Program::new("caseload-gateway", "REST");
+        let mut gateway = program("caseload-gateway", "gateway.log", "REST");
         let upstream = format!("http://{}", server.addr());
         gateway.command.args(["--http-addr", "127.0.0.1:0", "--upstream", &upstream]);
         gateway.start();
@@ -66,7 +76,7 @@ impl World {
                 batches.push(((work, spread), all));
             }
         }
-        Self { server, gateway, plain, cluster, batches }
+        Self { server, gateway, plain, cluster, directory, batches }
     }
 
     pub(crate) fn batches(&self, work: Work, spread: Spread) -> &'static [Batch] {
@@ -87,6 +97,11 @@ impl World {
 
     pub(crate) fn database_url(&self) -> String {
         self.cluster.url(DATABASE)
+    }
+
+    /// It goes when the bench ends, however that happens.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn bin_dir(&self) -> &Path {
@@ -213,36 +228,37 @@ struct Program {
     /// What it says it serves, in its log.
     protocol: &'static str,
     log: PathBuf,
-    running: Option<(Child, SocketAddr)>,
-    _directory: tempfile::TempDir,
+    child: Option<Child>,
+    addr: Option<SocketAddr>,
+    guardian: Arc<Guardian>,
 }
 
 impl Program {
-    fn new(name: &str, protocol: &'static str) -> Self {
+    fn new(name: &str, log: &Path, protocol: &'static str, guardian: &Arc<Guardian>) -> Self {
         // Cargo puts all programs of a workspace in one directory.
         let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name(name);
-        let directory = tempfile::tempdir().unwrap();
-        let log = directory.path().join("log");
         let mut command = Command::new(&path);
         command
             .args(["--log-format", "text"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap());
-        Self { command, protocol, log, running: None, _directory: directory }
+            .stderr(fs::File::create(log).unwrap());
+        let (log, guardian) = (log.to_owned(), Arc::clone(guardian));
+        Self { command, protocol, log, child: None, addr: None, guardian }
     }
 
     fn start(&mut self) {
         let child = self.command.spawn().unwrap_or_else(|error| {
             panic!("{:?} can't be run: {error}", self.command.get_program())
         });
+        self.guardian.started(child.id());
+        self.child = Some(child);
         let said = format!("serving {} addr=", self.protocol);
-        let addr = await_some(|| {
+        self.addr = Some(await_some(|| {
             let log = fs::read_to_string(&self.log).unwrap();
             let (_, rest) = log.split_once(&said)?;
             rest.split_whitespace().next()?.parse().ok()
-        });
-        self.running = Some((child, addr));
+        }));
     }
 
     /// Waits until the server says that it serves.
@@ -252,20 +268,21 @@ impl Program {
     }
 
     fn pid(&self) -> u32 {
-        self.running.as_ref().unwrap().0.id()
+        self.child.as_ref().unwrap().id()
     }
 
     fn addr(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().1
+        self.addr.unwrap()
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if let Some((child, _)) = &mut self.running {
+        if let Some(child) = &mut self.child {
             // Nobody is left who could do anything about it.
             let _ = child.kill();
             let _ = child.wait();
+            self.guardian.ended(child.id());
         }
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod doors;
 mod faults;
+#[path = "../guardian/mod.rs"]
 mod guardian;
 mod ledger;
 mod libtest;

@@ -1,4 +1,5 @@
-//! Sees to it that nothing outlives the run, however that ends.
+//! Sees to it that nothing outlives a run of the chaos test or the bench, however that ends. Postgres
+//! has a guardian of its own, `localdb`'s, which ends it with more care.
 
 use std::{
     collections::BTreeSet,
