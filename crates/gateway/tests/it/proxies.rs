@@ -13,7 +13,7 @@ use proto::{
     Message as _,
     tasks::v1::{BatchCreateTasksResponse, Task},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Program, start};
@@ -144,13 +144,18 @@ impl Setting {
     }
 
     async fn create(&self, key: Option<&str>) -> Reply {
+        self.create_with(key, "a").await
+    }
+
+    async fn create_with(&self, key: Option<&str>, description: &str) -> Reply {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = format!("http://{}/api/v2/cases/1/tasks/batch", self.gateway);
         let mut request = http.post(url).header("content-type", "application/json");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let answer = request.body(r#"{"tasks":[{"description":"a"}]}"#).send().await.unwrap();
+        let body = json!({"tasks": [{"description": description}]}).to_string();
+        let answer = request.body(body).send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body: Value = answer.json().await.unwrap();
         assert!(!body.to_string().contains(INSIDE), "{body}");
@@ -254,4 +259,17 @@ async fn a_refusal_of_a_further_attempt_says_nothing_of_the_first() {
     }
     setting.proxy.answer(vec![envoy("14", &[]); 4]);
     setting.assert_told(Some("key"), OUTCOME_UNKNOWN, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_heard_while_the_message_is_still_being_sent() {
+    let setting = Setting::new().await;
+    // More than the proxy, which reads none of it, has room for.
+    let description = "a".repeat(900 * 1024);
+    for _ in 0..3 {
+        setting.proxy.answer([http(413, &[])]);
+        let (status, _, reason) = setting.create_with(None, &description).await.told;
+        assert_eq!((status, reason.as_str()), (413, "BODY_TOO_LARGE"));
+        assert_eq!(setting.proxy.calls(), 1);
+    }
 }
