@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tonic::{Code, Status};
 
 use crate::{
     body, convert,
@@ -25,6 +27,14 @@ pub fn json_body(bytes: &[u8]) {
             assert!(items.iter().all(|item| item.message.len() < 1024));
         }
     }
+}
+
+/// The details of a status that somebody on the way answered. Whatever they are, there is a problem
+/// to tell the caller of.
+pub fn status_details(bytes: &[u8]) {
+    let details = Bytes::copy_from_slice(bytes);
+    let status = Status::with_details(Code::Unavailable, "a message", details);
+    assert!(!convert::to_problem(status.into()).into_items().is_empty());
 }
 
 /// The value of an `Idempotency-Key`. One that is taken is taken as it is.
