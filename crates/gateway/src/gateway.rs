@@ -2,12 +2,14 @@
 
 use std::{convert::Infallible, io, net::SocketAddr};
 
-use runtime::{CancellationToken, shutdown::DrainOptions};
+use runtime::{
+    CancellationToken,
+    serving::{self, ConnectionOptions},
+    shutdown::DrainOptions,
+};
 use tokio::net::TcpListener;
 
-use crate::{
-    GatewayOptions, Upstream, options::ConnectionOptions, routes, serving, upstream::Client,
-};
+use crate::{GatewayOptions, Upstream, routes, upstream::Client};
 
 /// A gateway that has its socket.
 #[derive(Debug)]

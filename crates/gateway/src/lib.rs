@@ -3,7 +3,6 @@
 //! It keeps no state and decides nothing: who may do what, and what is well-formed beyond the
 //! shape of the JSON, is for the server to say.
 
-mod activity;
 mod body;
 mod codes;
 mod convert;
@@ -16,9 +15,8 @@ mod health;
 mod options;
 mod problem;
 mod routes;
-mod serving;
 mod upstream;
 
 pub use gateway::{Gateway, StartError};
 pub use health::check;
-pub use options::{ConnectionOptions, GatewayOptions, MalformedUpstream, Upstream};
+pub use options::{GatewayOptions, MalformedUpstream, Upstream};

@@ -1,4 +1,5 @@
-//! What Caseload's processes share: command lines, logs, request ids, and the way they end.
+//! What Caseload's processes share: command lines, logs, request ids, connections, and
+//! the way they end.
 
 pub mod address;
 pub mod command_line;
@@ -6,6 +7,7 @@ pub mod logs;
 pub mod process;
 pub mod request_id;
 pub mod request_log;
+pub mod serving;
 pub mod shutdown;
 
 /// What tells the parts of a process to end.

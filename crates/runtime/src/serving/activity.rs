@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::options::ConnectionOptions;
+use super::ConnectionOptions;
 
 /// What happens on a connection.
 ///

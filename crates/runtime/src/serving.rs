@@ -1,26 +1,29 @@
 //! Connections: how many there may be, what each may hold, and how long it may bring nothing.
 
-use std::{io::ErrorKind, pin::pin, sync::Arc, time::Duration};
+mod activity;
+mod options;
 
-use axum::{Router, body::Body};
-use http::Request;
-use hyper::{body::Incoming, service::service_fn};
+use std::{convert::Infallible, error::Error, io::ErrorKind, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use runtime::CancellationToken;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{Instant, sleep, sleep_until},
 };
-use tower::Service as _;
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt as _};
 
-use crate::{
-    activity::{Activity, Expired, Observed},
-    options::ConnectionOptions,
-};
+use activity::{Activity, Expired, Observed};
+pub use options::ConnectionOptions;
 
 /// The largest head of a request, in bytes. The server takes twice that: what it gets has longer
 /// names, and HTTP/2 counts 32 bytes more for each header.
@@ -48,14 +51,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Serves until `accepting` ends, then until the last request that runs is answered.
-pub(crate) async fn serve(
+pub async fn serve<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     options: ConnectionOptions,
     accepting: impl Future<Output = ()>,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(options.max_connections as usize));
-    let server = Arc::new(Server { builder: builder(), router, options });
+    let server = Arc::new(Server { builder: builder(), service, options });
     let draining = CancellationToken::new();
     let mut accepting = pin!(accepting);
     let mut told_at: Option<Instant> = None;
@@ -130,19 +138,25 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 /// What all connections have in common.
-struct Server {
+struct Server<S> {
     builder: Builder<TokioExecutor>,
-    router: Router,
+    service: S,
     options: ConnectionOptions,
 }
 
-impl Server {
+impl<S> Server<S> {
     /// Serves a connection to its end.
-    async fn serve(&self, stream: TcpStream, draining: CancellationToken) {
+    async fn serve<B>(&self, stream: TcpStream, draining: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let activity = Arc::new(Activity::new());
         let service = service_fn(|request: Request<Incoming>| {
             let running = Activity::begin(&activity, request.version());
-            let answer = self.router.clone().call(request.map(Body::new));
+            let answer = self.service.clone().oneshot(request);
             async move {
                 let answer = answer.await;
                 drop(running);
