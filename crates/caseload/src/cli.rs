@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use gateway::GatewayOptions;
-use runtime::{logs::LogOptions, process::ProcessOptions, shutdown::DrainOptions};
+use runtime::{
+    logs::LogOptions, process::ProcessOptions, serving::ConnectionOptions, shutdown::DrainOptions,
+};
 use server::ServerOptions;
 use store::DatabaseUrl;
 
@@ -66,6 +68,9 @@ pub(crate) struct ServeOptions {
     pub(crate) server: ServerOptions,
 
     #[command(flatten)]
+    pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
     pub(crate) drain: DrainOptions,
 }
 
@@ -90,6 +95,9 @@ pub(crate) struct DevOptions {
 
     #[command(flatten)]
     pub(crate) server: ServerOptions,
+
+    #[command(flatten)]
+    pub(crate) connections: ConnectionOptions,
 
     #[command(flatten)]
     pub(crate) drain: DrainOptions,

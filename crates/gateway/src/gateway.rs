@@ -1,15 +1,29 @@
 //! The gateway: bound first, then run until it is told to end.
 
-use std::{convert::Infallible, io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use runtime::{
     CancellationToken,
-    serving::{self, ConnectionOptions},
+    serving::{self, ConnectionOptions, Protocol},
     shutdown::DrainOptions,
 };
 use tokio::net::TcpListener;
 
 use crate::{GatewayOptions, Upstream, routes, upstream::Client};
+
+/// What the gateway speaks: HTTP/1.1 and HTTP/2, with callers of any kind.
+const PROTOCOL: Protocol = Protocol {
+    is_http2_only: false,
+    // The server takes twice that: what it gets has longer names.
+    max_head_bytes: 16 * 1024,
+    max_streams: 256,
+    max_early_resets: 128,
+    max_faulty_streams: 256,
+    ping_interval: Duration::from_secs(20),
+};
+
+/// How long a connection rests unless told otherwise: longer than balancers keep one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A gateway that has its socket.
 #[derive(Debug)]
@@ -17,7 +31,6 @@ pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     client: Client,
-    connections: ConnectionOptions,
 }
 
 /// Why a gateway could not start, or had to stop.
@@ -44,7 +57,7 @@ impl Gateway {
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(upstream, options.upstream_timeout);
-        Ok(Self { listener, local_addr, client, connections: options.connections })
+        Ok(Self { listener, local_addr, client })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -54,21 +67,16 @@ impl Gateway {
     }
 
     /// Serves until the token is cancelled, then lets what runs finish, up to the limit.
-    ///
-    /// # Errors
-    /// None: what breaks are single connections.
     pub async fn run(
         self,
+        connections: ConnectionOptions,
         drain: DrainOptions,
         ending: CancellationToken,
-    ) -> Result<(), Infallible> {
+    ) {
         let router = routes::router(self.client, ending.clone());
         let accepting = drain.accepting(ending.clone());
-        let serving = serving::serve(self.listener, router, self.connections, accepting);
-        let serving = async {
-            serving.await;
-            Ok(())
-        };
-        drain.capped(ending, serving).await
+        let limits = connections.limits(IDLE_TIMEOUT);
+        let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
+        drain.capped(ending, serving).await;
     }
 }

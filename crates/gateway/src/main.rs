@@ -8,6 +8,7 @@ use runtime::{
     CancellationToken, command_line,
     logs::{self, LogOptions},
     process::{self, ProcessOptions},
+    serving::ConnectionOptions,
     shutdown::{self, DrainOptions},
 };
 
@@ -34,6 +35,9 @@ struct Cli {
 
     #[command(flatten)]
     gateway: GatewayOptions,
+
+    #[command(flatten)]
+    connections: ConnectionOptions,
 
     #[command(flatten)]
     drain: DrainOptions,
@@ -77,7 +81,8 @@ async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let upstream: Upstream = cli.upstream.iter().cloned().collect();
     let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
     tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
-    Ok(gateway.run(cli.drain, ending).await?)
+    gateway.run(cli.connections, cli.drain, ending).await;
+    Ok(())
 }
 
 async fn health(options: &GatewayOptions) -> ExitCode {

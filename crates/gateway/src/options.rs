@@ -5,7 +5,6 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use clap::Args;
 use http::Uri;
 use humantime::parse_duration;
-use runtime::serving::ConnectionOptions;
 
 /// How the gateway is configured.
 #[derive(Args, Clone, Debug)]
@@ -23,10 +22,6 @@ pub struct GatewayOptions {
     /// How long a call to the server may take
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub upstream_timeout: Duration,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub connections: ConnectionOptions,
 }
 
 /// Where the gRPC servers are: `http://host:port`, several with commas between.

@@ -1,6 +1,6 @@
 //! Command lines that are read or refused before anything is opened.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{
     Parser,
@@ -44,6 +44,18 @@ fn hide_secret(error: &mut clap::Error) {
     }
     if hides_argument {
         error.insert(ContextKind::InvalidArg, hidden());
+    }
+}
+
+/// Reads a duration that is more than none.
+///
+/// # Errors
+/// What is wrong with it, for clap to print.
+pub fn above_zero(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("more than 0s is needed".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
     }
 }
 

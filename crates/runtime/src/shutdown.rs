@@ -53,24 +53,14 @@ impl DrainOptions {
     }
 
     /// Runs a server to its end, but cuts it off where it has not drained in time.
-    ///
-    /// # Errors
-    /// The server's own.
-    pub async fn capped<E>(
-        self,
-        token: CancellationToken,
-        server: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
+    pub async fn capped(self, token: CancellationToken, server: impl Future<Output = ()>) {
         let cap = async {
             token.cancelled().await;
             sleep(self.drain_delay + self.drain_timeout).await;
         };
         tokio::select! {
-            outcome = server => outcome,
-            () = cap => {
-                tracing::warn!(after = ?self.drain_timeout, "requests were cut off");
-                Ok(())
-            }
+            () = server => {}
+            () = cap => tracing::warn!(after = ?self.drain_timeout, "requests were cut off"),
         }
     }
 }

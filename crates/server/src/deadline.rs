@@ -2,15 +2,15 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use domain::Error;
 use http::{HeaderMap, Request, Response};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -18,9 +18,8 @@ use crate::status;
 
 /// Answers a call whose `grpc-timeout` is over as DEADLINE_EXCEEDED, and drops what it waits for.
 ///
-/// tonic has such a limit too, but answers CANCELLED, which proxies take for the caller's own
-/// wish, and some send the call again. This one is asked first at each turn, counts from an
-/// earlier moment, and goes by the clock, so it always answers before tonic does.
+/// tonic's own server has such a limit too, but answers CANCELLED, which proxies take for the
+/// caller's own wish, and some send the call again.
 ///
 /// Calls whose caller grants more time than the longest, or says nothing, have the longest: a call
 /// whose message never comes would hold its place forever.
@@ -79,19 +78,10 @@ async fn within(
     deadline: Instant,
     call: impl Future<Output = Result<Response<Body>, Infallible>>,
 ) -> Result<Response<Body>, Infallible> {
-    let mut call = pin!(call);
-    let mut over = pin!(sleep_until(deadline));
-    poll_fn(|cx| {
-        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
-            return Poll::Ready(answer);
-        }
-        // By the clock: this may be the turn that tonic's own timer asked for.
-        if over.as_mut().poll(cx).is_ready() || Instant::now() >= deadline {
-            return Poll::Ready(Ok(status::from_error(&Error::DeadlineExceeded).into_http()));
-        }
-        Poll::Pending
-    })
-    .await
+    match timeout_at(deadline, call).await {
+        Ok(answer) => answer,
+        Err(_) => Ok(status::from_error(&Error::DeadlineExceeded).into_http()),
+    }
 }
 
 /// The time-out of the gRPC protocol: at most eight digits and a unit. One that is malformed

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use humantime::parse_duration;
+use runtime::command_line::above_zero;
 use store::{PoolSettings, WriterSettings};
 
 use crate::Rate;
@@ -21,7 +22,8 @@ pub struct ServerOptions {
     pub grpc_addr: SocketAddr,
 
     /// How old a connection may be before its client is asked to open another one, so that clients
-    /// spread over servers that were added; calls that run on it are finished
+    /// spread over servers that were added; give or take a tenth. Calls that run on it are
+    /// finished; streams that have no end are cut off once a call's longest time is over
     #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
     pub max_connection_age: Duration,
 
@@ -133,14 +135,6 @@ pub struct LimitOptions {
     /// The longest that a call may take whose caller grants more, or says nothing
     #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = above_zero, value_name = "DURATION")]
     pub call_timeout: Duration,
-}
-
-fn above_zero(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Ok(Duration::ZERO) => Err("more than 0s is needed".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

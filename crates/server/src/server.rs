@@ -3,10 +3,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::tasks::v1::task_service_server::TaskServiceServer;
-use runtime::{CancellationToken, request_id, request_log, shutdown::DrainOptions};
+use runtime::{
+    CancellationToken, request_id, request_log,
+    serving::{self, ConnectionOptions, Limits, MaxAge, Protocol},
+    shutdown::DrainOptions,
+};
 use store::{Database, DatabaseUrl, TaskWriter};
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
@@ -18,21 +22,32 @@ use crate::{
 /// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
 const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// The most calls that run at once on one connection. The queue's length is the real bound.
-const MAX_CALLS_PER_CONNECTION: u32 = 4096;
+/// What the server speaks: gRPC, with gateways and services that have one connection for all of
+/// their calls.
+const PROTOCOL: Protocol = Protocol {
+    is_http2_only: true,
+    // Twice what the gateway takes.
+    max_head_bytes: 32 * 1024,
+    // The queue's length is the real bound.
+    max_streams: 4096,
+    // A gateway withdraws many at once when it gives them up.
+    max_early_resets: 1024,
+    max_faulty_streams: 1024,
+    ping_interval: Duration::from_secs(30),
+};
 
-/// The most calls on one connection that are withdrawn before they were looked at; one more ends
-/// it (CVE-2023-44487, "rapid reset"). A gateway withdraws many at once when it gives them up.
-const MAX_EARLY_RESETS: usize = 1024;
+/// How long a connection rests unless told otherwise: longer than gRPC's libraries keep one that
+/// they don't use (half an hour), so that it is they who decide.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The largest metadata of a call, in bytes: twice what the gateway takes.
-const MAX_HEAD_BYTES: u32 = 32 * 1024;
+/// How much longer than a call may take an aged connection is kept: the way of the last answer.
+const AGE_SLACK: Duration = Duration::from_secs(1);
 
 /// A server that has its socket.
 #[derive(Debug)]
 pub struct Server {
     options: ServerOptions,
-    incoming: TcpIncoming,
+    listener: TcpListener,
     local_addr: SocketAddr,
     database: Database,
     writer: TaskWriter,
@@ -55,9 +70,6 @@ pub enum StartError {
     /// The reflection service refuses the contract.
     #[error("the contract can't be served by reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The transport broke.
-    #[error("the gRPC server stopped")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 impl Server {
@@ -77,8 +89,7 @@ impl Server {
         let writer = TaskWriter::start(&database, options.writer_settings());
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        Ok(Self { options, incoming, local_addr, database, writer })
+        Ok(Self { options, listener, local_addr, database, writer })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -91,9 +102,10 @@ impl Server {
     /// longer, then lets what runs finish, up to the limit.
     ///
     /// # Errors
-    /// [`StartError::Reflection`] and [`StartError::Transport`].
+    /// [`StartError::Reflection`].
     pub async fn run(
         self,
+        connections: ConnectionOptions,
         drain: DrainOptions,
         ending: CancellationToken,
     ) -> Result<(), StartError> {
@@ -118,18 +130,16 @@ impl Server {
             }
         };
 
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
+        let limits = self.limits(&connections);
+        let listener = self.listener;
         let writer = Arc::new(self.writer);
         let tasks = Tasks {
             keys: Keys::new(self.database, &self.options.keys),
             rates: Rates::new(&self.options.limits),
             writer: Arc::clone(&writer),
         };
-        let layers = ServiceBuilder::new()
+        let routes = routes(tasks)?.add_service(health_service).prepare();
+        let service = ServiceBuilder::new()
             .map_request(request_id::drop_unusable)
             .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
             .layer(
@@ -143,24 +153,30 @@ impl Server {
             .layer(request_id::PropagateRequestIdLayer::x_request_id())
             .layer(InFlightLayer::new(self.options.limits.max_in_flight, writer))
             .layer(DeadlineLayer::new(self.options.limits.call_timeout))
-            .map_response(reasons::give);
-
-        let serving = tonic::transport::Server::builder()
-            // A gateway has one connection for all of its callers.
-            .max_concurrent_streams(Some(MAX_CALLS_PER_CONNECTION))
-            .http2_max_pending_accept_reset_streams(Some(MAX_EARLY_RESETS))
-            .http2_max_header_list_size(Some(MAX_HEAD_BYTES))
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            // Without a grace: with one, tonic cuts off without a word to the client.
-            .max_connection_age(self.options.max_connection_age)
-            .layer(layers)
-            .add_service(TaskServiceServer::new(tasks).max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
-            .serve_with_incoming_shutdown(self.incoming, accepting);
-        drain.capped(ending, serving).await?;
+            .map_response(reasons::give)
+            .service(routes);
+        let serving = serving::serve(listener, service, PROTOCOL, limits, accepting);
+        drain.capped(ending, serving).await;
         Ok(())
     }
+
+    /// An aged connection has the time of a call that was begun right before it was told.
+    fn limits(&self, connections: &ConnectionOptions) -> Limits {
+        let grace = self.options.limits.call_timeout.saturating_add(AGE_SLACK);
+        let max_age = MaxAge { age: self.options.max_connection_age, grace };
+        Limits { max_age: Some(max_age), ..connections.limits(IDLE_TIMEOUT) }
+    }
+}
+
+/// The service, and what describes it.
+fn routes(tasks: Tasks) -> Result<Routes, StartError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    Ok(Routes::new(tasks)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
 }

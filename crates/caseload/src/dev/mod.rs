@@ -11,11 +11,12 @@ use gateway::{Gateway, Upstream};
 use runtime::{
     CancellationToken,
     address::reachable,
+    serving::ConnectionOptions,
     shutdown::{self, DrainOptions},
 };
-use server::Server;
+use server::{Server, StartError};
 use store::DatabaseUrl;
-use tokio::time::sleep;
+use tokio::{task::JoinError, time::sleep};
 
 use crate::{Failure, admin, cli::DevOptions, demo};
 use postgres::Postgres;
@@ -78,20 +79,21 @@ async fn run_on(
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
         file.transpose()
     };
-    serve(server, gateway, options.drain, announce, ending).await
+    serve(server, gateway, options.connections, options.drain, announce, ending).await
 }
 
 /// Runs both. They end in the order of a request: the gateway drains before the server does.
 async fn serve(
     server: Server,
     gateway: Gateway,
+    connections: ConnectionOptions,
     drain: DrainOptions,
     announce: impl Future<Output = Result<Option<ReadyFile>, Failure>>,
     ending: CancellationToken,
 ) -> Result<(), Failure> {
     let server_ending = CancellationToken::new();
-    let mut server = tokio::spawn(server.run(drain, server_ending.clone()));
-    let mut gateway = tokio::spawn(gateway.run(drain, ending.clone()));
+    let mut server = tokio::spawn(server.run(connections, drain, server_ending.clone()));
+    let mut gateway = tokio::spawn(gateway.run(connections, drain, ending.clone()));
 
     // In this order: that a part ends when it was told to is no failure.
     let announced = tokio::select! {
@@ -99,7 +101,7 @@ async fn serve(
         () = ending.cancelled() => Ok(None),
         file = announce => file,
         ended = &mut server => Err(early_end("server", ended)),
-        ended = &mut gateway => Err(early_end("gateway", ended)),
+        ended = &mut gateway => Err(early_end("gateway", ended.map(Ok))),
     };
     let outcome = match announced {
         Ok(file) => {
@@ -107,7 +109,7 @@ async fn serve(
                 biased;
                 () = ending.cancelled() => Ok(()),
                 ended = &mut server => Err(early_end("server", ended)),
-                ended = &mut gateway => Err(early_end("gateway", ended)),
+                ended = &mut gateway => Err(early_end("gateway", ended.map(Ok))),
             };
             drop(file);
             outcome
@@ -116,7 +118,7 @@ async fn serve(
     };
     ending.cancel();
     if !gateway.is_finished() {
-        gateway.await??;
+        gateway.await?;
     }
     server_ending.cancel();
     if !server.is_finished() {
@@ -126,10 +128,7 @@ async fn serve(
 }
 
 /// What it means that a part ended that should run on.
-fn early_end<E: Into<Failure>>(
-    part: &str,
-    ended: Result<Result<(), E>, tokio::task::JoinError>,
-) -> Failure {
+fn early_end(part: &str, ended: Result<Result<(), StartError>, JoinError>) -> Failure {
     match ended {
         Ok(Ok(())) => format!("the {part} ended by itself").into(),
         Ok(Err(error)) => error.into(),

@@ -3,6 +3,7 @@
 mod connections;
 mod messages;
 mod noise;
+mod opening;
 mod resets;
 
 use std::net::SocketAddr;
@@ -15,12 +16,17 @@ use tokio::{
 
 use crate::{
     doors::Call,
-    support::{App, patience::PATIENCE, start_gateway_with},
+    support::{App, patience::PATIENCE, start_gateway_with, start_server},
 };
 
 /// One more gateway before the app's server, with options.
 async fn gateway(app: &App, args: &[&str]) -> SocketAddr {
     start_gateway_with(app.grpc_addr, args, &app.ending).await
+}
+
+/// One more server on the app's database, with options.
+async fn server(app: &App, args: &[&str]) -> SocketAddr {
+    start_server(app.database.url(), args, &app.ending).await
 }
 
 async fn connect(to: SocketAddr) -> TcpStream {
@@ -36,7 +42,7 @@ async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// Asks for `/livez` and reads the answer, on a connection that stays open.
-async fn ask(stream: &mut TcpStream) {
+pub(crate) async fn ask(stream: &mut TcpStream) {
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(br#"{"status":"live"}"#) {

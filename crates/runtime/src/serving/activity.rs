@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::Version;
@@ -13,21 +14,26 @@ use tokio::{
     time::Instant,
 };
 
-use super::ConnectionOptions;
+use super::{Limits, lifetime::after, opening::Opening};
 
 /// What happens on a connection.
 ///
 /// hyper has one time-out for a head that doesn't come to its end and for a connection that rests
 /// between two requests, none for the latter with HTTP/2, and none at all before the first bytes.
+///
+/// A connection over HTTP/1.1 owes a request from its beginning. One over HTTP/2 owes its opening,
+/// and rests from then on: clients open connections ahead of their requests.
 #[derive(Debug)]
-pub(crate) struct Activity(Mutex<State>);
+pub(super) struct Activity(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Requests that were read and aren't answered yet.
+    /// Requests that were read, and whose answers the service is waited for.
     running: usize,
-    /// Whether a request has begun to come, while none runs. A new connection owes one.
+    /// Whether a request, or the opening of HTTP/2, has begun to come or is owed, while none runs.
     is_reading: bool,
+    /// The first bytes, as far as they matter.
+    opening: Opening,
     /// Whether bytes between requests are more than requests: pings and their answers.
     is_http2: bool,
     /// Since when it is so.
@@ -36,54 +42,74 @@ struct State {
 
 /// A connection has been waited for long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expired {
+pub(super) enum Expired {
     /// A request began, or was owed, and did not come.
     Slow,
     /// None came.
     Idle,
 }
 
-/// A request that runs until this goes.
+/// A request that runs until this goes, or is paused.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Activity>);
+pub(super) struct Running {
+    activity: Arc<Activity>,
+    is_paused: bool,
+}
 
 impl Activity {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let since = Instant::now();
-        Self(Mutex::new(State { running: 0, is_reading: true, is_http2: false, since }))
+        Self(Mutex::new(State {
+            running: 0,
+            is_reading: true,
+            opening: Opening::default(),
+            is_http2: false,
+            since,
+        }))
     }
 
     /// A request's head was read.
-    pub(crate) fn begin(activity: &Arc<Self>, version: Version) -> Running {
+    pub(super) fn begin(activity: &Arc<Self>, version: Version) -> Running {
         let mut state = activity.state();
         state.running += 1;
         state.is_reading = false;
         state.is_http2 = version == Version::HTTP_2;
-        Running(Arc::clone(activity))
+        drop(state);
+        Running { activity: Arc::clone(activity), is_paused: false }
     }
 
     /// When to look again: never later than whatever began right after this would be due.
     ///
     /// # Errors
     /// The time that is over.
-    pub(crate) fn look(&self, options: &ConnectionOptions) -> Result<Instant, Expired> {
-        let now = Instant::now();
-        let next = now + options.shortest();
+    pub(super) fn look(&self, limits: &Limits) -> Result<Instant, Expired> {
         let state = self.state();
+        // What begins over HTTP/2 after its opening is a rest, and nothing else.
+        let next = after(match state.is_http2 {
+            true => limits.idle_timeout,
+            false => limits.shortest(),
+        });
         if state.running > 0 {
             return Ok(next);
         }
         let (limit, expired) = match state.is_reading {
-            true => (options.header_timeout, Expired::Slow),
-            false => (options.idle_timeout, Expired::Idle),
+            true => (limits.header_timeout, Expired::Slow),
+            false => (limits.idle_timeout, Expired::Idle),
         };
-        let due = state.since + limit;
-        if due <= now { Err(expired) } else { Ok(due.min(next)) }
+        match limit.checked_sub(state.since.elapsed()) {
+            None | Some(Duration::ZERO) => Err(expired),
+            Some(left) => Ok(after(left).min(next)),
+        }
     }
 
     /// Bytes came.
-    fn note_bytes(&self) {
+    fn note_bytes(&self, bytes: &[u8]) {
         let mut state = self.state();
+        if state.opening.note(bytes) {
+            state.is_http2 = true;
+            state.is_reading = false;
+            state.since = Instant::now();
+        }
         if state.running == 0 && !state.is_reading && !state.is_http2 {
             state.is_reading = true;
             state.since = Instant::now();
@@ -95,23 +121,41 @@ impl Activity {
     }
 }
 
+impl Running {
+    /// The service has done its part for now.
+    pub(super) fn pause(&mut self) {
+        if !self.is_paused {
+            self.is_paused = true;
+            let mut state = self.activity.state();
+            state.running -= 1;
+            state.since = Instant::now();
+        }
+    }
+
+    /// The service is waited for again.
+    pub(super) fn resume(&mut self) {
+        if self.is_paused {
+            self.is_paused = false;
+            self.activity.state().running += 1;
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.running -= 1;
-        state.since = Instant::now();
+        self.pause();
     }
 }
 
 /// A stream whose bytes are noted.
 #[derive(Debug)]
-pub(crate) struct Observed<S> {
+pub(super) struct Observed<S> {
     stream: S,
     activity: Arc<Activity>,
 }
 
 impl<S> Observed<S> {
-    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
 }
@@ -124,8 +168,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.note_bytes();
+        if let Some(bytes @ [_, ..]) = buf.filled().get(before..) {
+            self.activity.note_bytes(bytes);
         }
         read
     }
@@ -163,16 +207,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
-    const OPTIONS: ConnectionOptions = ConnectionOptions {
+    const LIMITS: Limits = Limits {
         max_connections: 1,
-        header_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_secs(60),
+        header_timeout: secs(10),
+        idle_timeout: secs(60),
+        max_age: None,
     };
 
     const fn secs(count: u64) -> Duration {
@@ -193,10 +236,10 @@ mod tests {
             tokio::time::advance(secs(1)).await;
             client.write_all(b"G").await.unwrap();
             observed.read_u8().await.unwrap();
-            assert!(activity.look(&OPTIONS).is_ok());
+            assert!(activity.look(&LIMITS).is_ok());
         }
         tokio::time::advance(secs(1)).await;
-        assert_eq!(activity.look(&OPTIONS), Err(Expired::Slow));
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Slow));
     }
 
     #[tokio::test(start_paused = true)]
@@ -204,11 +247,11 @@ mod tests {
         let (_client, _observed, activity) = connection();
         let running = Activity::begin(&activity, Version::HTTP_11);
         tokio::time::advance(secs(3600)).await;
-        assert!(activity.look(&OPTIONS).is_ok());
+        assert!(activity.look(&LIMITS).is_ok());
         drop(running);
-        assert!(activity.look(&OPTIONS).is_ok());
+        assert!(activity.look(&LIMITS).is_ok());
         tokio::time::advance(secs(60)).await;
-        assert_eq!(activity.look(&OPTIONS), Err(Expired::Idle));
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,13 +259,13 @@ mod tests {
         let (mut client, mut observed, activity) = connection();
         drop(Activity::begin(&activity, Version::HTTP_11));
         tokio::time::advance(secs(30)).await;
-        let looked = activity.look(&OPTIONS).unwrap();
+        let looked = activity.look(&LIMITS).unwrap();
         client.write_all(b"G").await.unwrap();
         observed.read_u8().await.unwrap();
         // Whoever looks when told to isn't late.
-        assert!(looked <= Instant::now() + OPTIONS.header_timeout);
+        assert!(looked <= Instant::now() + LIMITS.header_timeout);
         tokio::time::advance(secs(10)).await;
-        assert_eq!(activity.look(&OPTIONS), Err(Expired::Slow));
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Slow));
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,8 +276,46 @@ mod tests {
         client.write_all(b"ping").await.unwrap();
         observed.read_u32().await.unwrap();
         tokio::time::advance(secs(29)).await;
-        assert!(activity.look(&OPTIONS).is_ok());
+        assert!(activity.look(&LIMITS).is_ok());
         tokio::time::advance(secs(1)).await;
-        assert_eq!(activity.look(&OPTIONS), Err(Expired::Idle));
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_opened_http_2_rests_and_who_has_not_is_slow() {
+        const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let (mut client, mut observed, activity) = connection();
+        let (last, before) = OPENING.split_last().unwrap();
+        for (bytes, seconds, expired) in [(before, 9, None), (&[*last], 59, None)] {
+            client.write_all(bytes).await.unwrap();
+            observed.read_exact(&mut vec![0; bytes.len()]).await.unwrap();
+            tokio::time::advance(secs(seconds)).await;
+            assert_eq!(activity.look(&LIMITS).err(), expired);
+        }
+        tokio::time::advance(secs(1)).await;
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
+
+        let (mut client, mut observed, activity) = connection();
+        client.write_all(before).await.unwrap();
+        observed.read_exact(&mut vec![0; before.len()]).await.unwrap();
+        tokio::time::advance(secs(10)).await;
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Slow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_the_client_does_not_take_is_a_rest() {
+        let (_client, _observed, activity) = connection();
+        let mut running = Activity::begin(&activity, Version::HTTP_2);
+        running.pause();
+        running.pause();
+        tokio::time::advance(secs(59)).await;
+        running.resume();
+        tokio::time::advance(secs(3600)).await;
+        assert!(activity.look(&LIMITS).is_ok());
+        running.pause();
+        tokio::time::advance(secs(60)).await;
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
+        drop(running);
+        assert_eq!(activity.state().running, 0);
     }
 }

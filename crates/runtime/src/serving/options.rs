@@ -1,9 +1,11 @@
-//! What callers may take of a door by connecting to it.
+//! How the doors are configured.
 
 use std::time::Duration;
 
 use clap::{Args, value_parser};
-use humantime::parse_duration;
+
+use super::Limits;
+use crate::command_line::above_zero;
 
 /// What callers may take of a door by connecting to it.
 #[derive(Args, Clone, Copy, Debug)]
@@ -13,19 +15,27 @@ pub struct ConnectionOptions {
     #[arg(long, env = "CASELOAD_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..), value_name = "COUNT")]
     pub max_connections: u32,
 
-    /// How long a request's head may take to come, from its first byte, or from the connection's
-    /// opening
-    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    /// How long a connection may take to open HTTP/2, or to bring the head of a request over
+    /// HTTP/1.1, from its first byte, or from the connection's opening
+    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = above_zero, value_name = "DURATION")]
     pub header_timeout: Duration,
 
-    /// How long a connection may rest between requests; more than a balancer keeps one
-    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", default_value = "75s", value_parser = parse_duration, value_name = "DURATION")]
-    pub idle_timeout: Duration,
+    /// How long a connection may rest between requests; more than a balancer keeps one [default:
+    /// 75s over REST, 1h over gRPC]
+    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = above_zero, value_name = "DURATION")]
+    pub idle_timeout: Option<Duration>,
 }
 
 impl ConnectionOptions {
-    /// The shorter of the time-outs.
-    pub(crate) fn shortest(&self) -> Duration {
-        self.header_timeout.min(self.idle_timeout)
+    /// The limits of a door, at which a connection has no age and rests for so long unless told
+    /// otherwise.
+    #[must_use]
+    pub fn limits(&self, idle_timeout: Duration) -> Limits {
+        Limits {
+            max_connections: self.max_connections,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout.unwrap_or(idle_timeout),
+            max_age: None,
+        }
     }
 }

@@ -28,7 +28,7 @@ async fn a_head_that_does_not_come_to_its_end_is_waited_for_so_long_and_no_longe
         &b""[..],
         b"P",
         b"POST /livez HTTP/1.1\r\nhost: a\r\nx-a: b",
-        // Of HTTP/2: half of the preface, and all of it with nothing behind it.
+        // Of HTTP/2: half of the preface.
         b"PRI * HTTP/2.0\r\n",
     ] {
         assert_cut_off(http_addr, bytes).await;

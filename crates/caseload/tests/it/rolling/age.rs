@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
@@ -14,10 +15,15 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::timeout,
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::support::{App, Session, patience::eventually, start_gateway, start_server};
+use crate::support::{
+    App, Session,
+    patience::{PATIENCE, eventually},
+    start_gateway, start_server,
+};
 
 const AGE: [&str; 2] = ["--max-connection-age", "100ms"];
 const BODY: &str = r#"{"tasks":[{"description":"x"}]}"#;
@@ -108,4 +114,18 @@ async fn callers_of_a_gateway_do_not_notice_that_its_connections_age() {
     let created: u64 = callers.join_all().await.iter().sum();
     assert_eq!(app.row_counts().0, created);
     ending.cancel();
+}
+
+/// It would keep the connection, and its place among those that the server has, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_end_is_cut_off_once_a_calls_longest_time_is_over() {
+    let app =
+        App::builder().server_args(&[AGE[0], AGE[1], "--call-timeout", "500ms"]).start().await;
+    let start = Instant::now();
+    let mut health = HealthClient::new(app.channel().await);
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let end = async { while let Ok(Some(_)) = watch.message().await {} };
+    timeout(PATIENCE, end).await.expect("the stream goes on");
+    // The age, and what a call that was begun at its end may take.
+    assert!(start.elapsed() >= Duration::from_millis(90 + 500), "{:?}", start.elapsed());
 }

@@ -1,11 +1,11 @@
 //! Programs that run in twos, on addresses that outlive them.
 
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 use super::callers::Balancer;
 use crate::{
     outages::grpc_health,
-    support::{App, Program, ReservedPort, patience::eventually},
+    support::{App, Program, ReservedPort, gateway_path, patience::eventually},
 };
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -88,13 +88,10 @@ impl Fleet {
     }
 
     async fn start_gateway(&mut self, index: usize) {
-        // All programs of the workspace are built into one directory.
-        let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name("caseload-gateway");
-        assert!(path.exists(), "run cargo build --bin caseload-gateway first");
         let addr = self.gateways[index].addr();
         let upstream = self.server_addrs().map(|addr| format!("http://{addr}")).join(",");
         let listen = ["--http-addr", &addr.to_string(), "--upstream", &upstream];
-        let program = Program::start(path.to_str().unwrap(), &[&listen[..], &DRAIN_DELAY].concat());
+        let program = Program::start(&gateway_path(), &[&listen[..], &DRAIN_DELAY].concat());
         eventually("a gateway", async || is_ready(addr).await.then_some(())).await;
         self.running_gateways[index] = Some(program);
     }

@@ -7,7 +7,7 @@ use domain::{ApiKey, Email, Scope, TenantId};
 use gateway::{Gateway, GatewayOptions};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
-use runtime::{CancellationToken, shutdown::DrainOptions};
+use runtime::{CancellationToken, serving::ConnectionOptions, shutdown::DrainOptions};
 use serde_json::Value;
 use server::{Server, ServerOptions};
 use store::{Database, DatabaseUrl, NewKey, NewUser};
@@ -41,6 +41,17 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+}
+
+/// What a door is started with.
+#[derive(Args)]
+struct DoorOptions<T: Args> {
+    #[command(flatten)]
+    door: T,
+    #[command(flatten)]
+    connections: ConnectionOptions,
+    #[command(flatten)]
+    drain: DrainOptions,
 }
 
 impl AppBuilder {
@@ -90,9 +101,10 @@ pub(crate) async fn start_server(
             args.extend([name, value]);
         }
     }
-    let server = Server::bind(options::<ServerOptions>(&args), database_url).await.unwrap();
+    let DoorOptions::<ServerOptions> { door, connections, drain } = options(&args);
+    let server = Server::bind(door, database_url).await.unwrap();
     let grpc_addr = server.local_addr();
-    tokio::spawn(server.run(options::<DrainOptions>(&[]), ending.clone()));
+    tokio::spawn(server.run(connections, drain, ending.clone()));
     grpc_addr
 }
 
@@ -109,9 +121,10 @@ pub(crate) async fn start_gateway_with(
 ) -> SocketAddr {
     let upstream = format!("http://{grpc_addr}").parse().unwrap();
     let args = [&["--http-addr", "127.0.0.1:0"], more_args].concat();
-    let gateway = Gateway::bind(&options::<GatewayOptions>(&args), &upstream).await.unwrap();
+    let DoorOptions::<GatewayOptions> { door, connections, drain } = options(&args);
+    let gateway = Gateway::bind(&door, &upstream).await.unwrap();
     let http_addr = gateway.local_addr();
-    tokio::spawn(gateway.run(options::<DrainOptions>(&[]), ending.clone()));
+    tokio::spawn(gateway.run(connections, drain, ending.clone()));
     http_addr
 }
 

@@ -8,6 +8,8 @@ mod program;
 mod session;
 pub(crate) mod write_path;
 
+use std::path::Path;
+
 pub(crate) use app::{
     App, Reply, new_key, populate, start_gateway, start_gateway_with, start_server,
 };
@@ -15,6 +17,14 @@ pub(crate) use database::{TestDatabase, open, program as postgres_program, psql}
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Ended, Program};
 pub(crate) use session::Session;
+
+/// The program `caseload-gateway`.
+pub(crate) fn gateway_path() -> String {
+    // All programs of the workspace are built into one directory.
+    let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name("caseload-gateway");
+    assert!(path.exists(), "run cargo build --bin caseload-gateway first");
+    path.into_os_string().into_string().unwrap()
+}
 
 /// The case and the users of the document, word for word.
 pub(crate) const SAMPLE: &str = r#"{
