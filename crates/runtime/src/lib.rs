@@ -4,6 +4,7 @@
 pub mod address;
 pub mod command_line;
 pub mod logs;
+pub mod open_files;
 pub mod process;
 pub mod request_id;
 pub mod request_log;

@@ -5,6 +5,8 @@ use std::{future::Future, num::NonZeroUsize, process::ExitCode, thread};
 use clap::Args;
 use tokio::runtime::Builder;
 
+use crate::open_files;
+
 /// What a process takes of its machine.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProcessOptions {
@@ -23,9 +25,12 @@ impl ProcessOptions {
 
 /// Runs a program on a runtime of its own, and ends when it does.
 ///
+/// It may open as many files as the system lets it: each connection is one.
+///
 /// It waits for no thread that still blocks: one that asks a database which has stopped answering
 /// may do so for minutes.
 pub fn run(options: ProcessOptions, program: impl Future<Output = ExitCode>) -> ExitCode {
+    open_files::raise_limit();
     let mut builder = match options.threads() {
         // Without others to share with, the work needs no waking of threads.
         1 => Builder::new_current_thread(),

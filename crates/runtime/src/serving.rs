@@ -23,6 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::open_files;
 use connection::Door;
 pub use lifetime::MaxAge;
 pub use options::ConnectionOptions;
@@ -68,6 +69,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// How often, at the most, it is logged that connections are turned away.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The files that a process opens beside its connections from callers, by a generous estimate.
+const OTHER_FILES: u32 = 256;
+
 /// Serves until `accepting` ends, then until the last request that runs is answered.
 pub async fn serve<S, B>(
     listener: TcpListener,
@@ -82,6 +86,11 @@ pub async fn serve<S, B>(
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
 {
     let max_connections = limits.max_connections;
+    if let Some(limit) = open_files::limit()
+        && limit < u64::from(max_connections) + u64::from(OTHER_FILES)
+    {
+        tracing::warn!(limit, max_connections, "fewer files may be open than connections");
+    }
     let places = Arc::new(Semaphore::new(max_connections as usize));
     let door = Arc::new(Door { builder: builder(protocol), service, limits });
     let draining = CancellationToken::new();

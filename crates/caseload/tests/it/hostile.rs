@@ -1,6 +1,7 @@
 //! Callers that mean harm, or might as well: whatever they do, the others are served.
 
 mod connections;
+mod idle;
 mod messages;
 mod noise;
 mod opening;

@@ -1,6 +1,7 @@
 //! `caseload` as a process: what it refuses to start with, how it ends, and what it logs.
 
 mod ending;
+mod open_files;
 
 use std::net::TcpListener;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::header::HeaderMap;
 use serde_json::json;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use super::{ask, assert_serves, connect, gateway, read_to_end};
 use crate::support::{
@@ -141,27 +141,6 @@ async fn over_http_2_and_grpc_a_head_that_is_too_large_ends_no_other_request() {
         assert_eq!(large.await.unwrap().status(), 431, "{addr}");
         assert_eq!(small.await.unwrap().status(), 200, "{addr}");
     }
-    assert_serves(&app).await;
-}
-
-/// As many as the limit of open files leaves room for, up to 10,000, on each door.
-#[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_idle_connections_keep_nobody_from_being_served() {
-    let app = App::start().await;
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    // Both ends of each are in this process, beside those of other tests.
-    let count = usize::try_from(limit.unwrap_or(u64::MAX) / 8).unwrap_or(usize::MAX).min(10_000);
-    let mut idle: Vec<TcpStream> = Vec::new();
-    for addr in [app.http_addr, app.grpc_addr] {
-        for n in 0..count {
-            let mut stream = connect(addr).await;
-            // Some began to say something.
-            stream.write_all(&b"POST /"[..n % 7]).await.unwrap();
-            idle.push(stream);
-        }
-    }
-    assert_serves(&app).await;
-    drop(idle);
     assert_serves(&app).await;
 }
 
