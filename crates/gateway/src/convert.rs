@@ -24,17 +24,19 @@ pub(crate) fn to_request(
 }
 
 pub(crate) fn to_body(response: v1::BatchCreateTasksResponse) -> dto::CreatedTasks {
-    dto::CreatedTasks { tasks: response.tasks.into_iter().map(to_task).collect() }
+    let mut times = Times::default();
+    let tasks = response.tasks.into_iter().map(|task| to_task(task, &mut times));
+    dto::CreatedTasks { tasks: tasks.collect() }
 }
 
-fn to_task(task: v1::Task) -> dto::Task {
+fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
     dto::Task {
         id: task.id,
         description: task.description,
         completed: task.completed,
         assignees: task.assignees.into_iter().map(to_assignee).collect(),
-        created_at: to_whole_seconds(task.created_at),
-        updated_at: to_whole_seconds(task.updated_at),
+        created_at: times.to_whole_seconds(task.created_at),
+        updated_at: times.to_whole_seconds(task.updated_at),
     }
 }
 
@@ -47,10 +49,26 @@ fn to_assignee(assignee: v1::Assignee) -> dto::Assignee {
     }
 }
 
-/// ISO 8601 in UTC, cut to whole seconds, as documented: `2024-03-25T15:40:39Z`.
-fn to_whole_seconds(time: Option<Timestamp>) -> String {
-    let seconds = time.map_or(0, |time| time.seconds);
-    Timestamp { seconds, nanos: 0 }.to_string()
+/// Writes times. The tasks of a batch have the same, and writing one takes longer than the rest of
+/// its task, so the last one is kept.
+#[derive(Default)]
+struct Times {
+    last: Option<(i64, String)>,
+}
+
+impl Times {
+    /// ISO 8601 in UTC, cut to whole seconds, as documented: `2024-03-25T15:40:39Z`.
+    fn to_whole_seconds(&mut self, time: Option<Timestamp>) -> String {
+        let seconds = time.map_or(0, |time| time.seconds);
+        match &self.last {
+            Some((last, text)) if *last == seconds => text.clone(),
+            _ => {
+                let text = Timestamp { seconds, nanos: 0 }.to_string();
+                self.last = Some((seconds, text.clone()));
+                text
+            }
+        }
+    }
 }
 
 /// The problem that a failed call is to the caller.
@@ -186,7 +204,10 @@ mod tests {
 
     #[test]
     fn times_are_cut_to_whole_seconds() {
-        let time = Timestamp { seconds: 1_711_381_239, nanos: 999_999_999 };
-        assert_eq!(to_whole_seconds(Some(time)), "2024-03-25T15:40:39Z");
+        let mut times = Times::default();
+        let mut write = |seconds, nanos| times.to_whole_seconds(Some(Timestamp { seconds, nanos }));
+        assert_eq!(write(1_711_381_239, 999_999_999), "2024-03-25T15:40:39Z");
+        assert_eq!(write(1_711_381_239, 0), "2024-03-25T15:40:39Z");
+        assert_eq!(write(1_711_381_240, 0), "2024-03-25T15:40:40Z");
     }
 }
