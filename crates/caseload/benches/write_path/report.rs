@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cell::{Cell, Contender, Measurement},
+    tally::quantile_ms,
     work::{Spread, Work},
     world::World,
 };
@@ -28,8 +29,9 @@ pub(crate) struct Row {
     server_cpu_ms: Figure,
     gateway_cpu_ms: Figure,
     postgres_cpu_ms: Figure,
-    /// Requests a second that were refused, and how long that took at the 99th percentile.
+    /// Requests a second that were refused, and how long that took.
     refused: Figure,
+    refused_p50_ms: Figure,
     refused_p99_ms: Figure,
 }
 
@@ -133,6 +135,7 @@ impl Report {
                     "p99_ms": row.p99_ms.to_json(),
                     "p999_ms": row.p999_ms.to_json(),
                     "refused_per_second": row.refused.to_json(),
+                    "refused_p50_ms": row.refused_p50_ms.to_json(),
                     "refused_p99_ms": row.refused_p99_ms.to_json(),
                     "cpu_ms_per_batch": {
                         "server": row.server_cpu_ms.to_json(),
@@ -158,18 +161,17 @@ impl Row {
         Self {
             cell,
             rate: figure(Measurement::rate),
-            p50_ms: figure(|round| round.tally.quantile_ms(0.5)),
-            p99_ms: figure(|round| round.tally.quantile_ms(0.99)),
-            p999_ms: figure(|round| round.tally.quantile_ms(0.999)),
+            p50_ms: figure(|round| quantile_ms(&round.tally.latencies, 0.5)),
+            p99_ms: figure(|round| quantile_ms(&round.tally.latencies, 0.99)),
+            p999_ms: figure(|round| quantile_ms(&round.tally.latencies, 0.999)),
             server_cpu_ms: figure(|round| round.cpu.server / round.tally.created as f64),
             gateway_cpu_ms: figure(|round| round.cpu.gateway / round.tally.created as f64),
             postgres_cpu_ms: figure(|round| round.cpu.postgres / round.tally.created as f64),
             refused: figure(|round| {
                 round.tally.refusals.len() as f64 / round.tally.elapsed.as_secs_f64()
             }),
-            refused_p99_ms: figure(|round| {
-                round.tally.refusals.value_at_quantile(0.99) as f64 / 1000.0
-            }),
+            refused_p50_ms: figure(|round| quantile_ms(&round.tally.refusals, 0.5)),
+            refused_p99_ms: figure(|round| quantile_ms(&round.tally.refusals, 0.99)),
         }
     }
 }
@@ -232,10 +234,12 @@ impl fmt::Display for Report {
         for row in self.rows.iter().filter(|row| row.refused.median > 0.0) {
             writeln!(
                 f,
-                "{} at {}: {:.0} more a second were refused, with a p99 of {:.2} ms",
+                "{} at {}: {:.0} more a second were refused, with a p50 of {:.2} and a p99 of \
+                 {:.2} ms",
                 row.cell.contender,
                 row.cell.concurrency,
                 row.refused.median,
+                row.refused_p50_ms.median,
                 row.refused_p99_ms.median
             )?;
         }

@@ -47,11 +47,11 @@ impl Tally {
     pub(crate) fn measured(&self) -> u64 {
         self.latencies.len()
     }
+}
 
-    /// A latency in milliseconds.
-    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
-        self.latencies.value_at_quantile(quantile) as f64 / 1000.0
-    }
+/// A latency in milliseconds, of latencies in microseconds.
+pub(crate) fn quantile_ms(latencies: &Histogram<u64>, quantile: f64) -> f64 {
+    latencies.value_at_quantile(quantile) as f64 / 1000.0
 }
 
 /// When a load warms up, is measured, and ends.
