@@ -87,7 +87,7 @@ pub struct PoolOptions {
     pub readers: usize,
 
     /// How long to wait for a free connection
-    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = above_zero, value_name = "DURATION")]
     pub checkout_timeout: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io, mem,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -56,8 +56,9 @@ impl Database {
 
     /// From now on, replaces the connections where the server stops answering on those that are
     /// open, and answers on others: where one of several servers hangs, and another took over.
-    /// What waits for an answer on the old ones is let go. It takes one connection more, and ends
-    /// with the last clone.
+    /// Queries that wait for an answer on the old ones are let go; batches that do end with their
+    /// callers' deadlines, unless an answer comes all the same. It takes one connection more, and
+    /// ends with the last clone.
     ///
     /// # Errors
     /// Where the system has no more threads.
@@ -102,8 +103,13 @@ impl Shared {
         Arc::new(Connections::open(&self.url, &self.settings))
     }
 
-    /// Replaces the connections, and returns a trace of the old ones.
-    pub(crate) fn renew(self: Arc<Self>, connections: Arc<Connections>) -> Weak<()> {
+    /// How long an answer may take on a connection, with the wait for one.
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.settings.checkout_timeout.saturating_add(watch::ANSWER_TIMEOUT)
+    }
+
+    /// Replaces the connections.
+    pub(crate) fn renew(self: Arc<Self>, connections: Arc<Connections>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let old = mem::replace(&mut *current, connections);
         drop(current);
@@ -112,7 +118,6 @@ impl Shared {
         for renewal in &*database.0.renewals.lock().unwrap_or_else(PoisonError::into_inner) {
             renewal(&database);
         }
-        old.trace()
     }
 }
 

@@ -7,7 +7,7 @@
 //! waited for, and everything goes on where it was once it is back.
 
 use std::{
-    io,
+    io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
@@ -18,15 +18,17 @@ use crate::{connections::Connections, database::Shared};
 /// How often an answer is asked for, and how often it is looked whether it came.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long an answer may take. A free connection is there by then, or known not to be.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an answer may take, beyond the time in which there is a free connection, or known to
+/// be none.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long there may be no connection at all, until others are tried for: the pool itself may
 /// hang, where a server stops in the middle of opening one.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long others are tried for with the same pool.
-const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long others are tried for with the same pool. It goes from host to host of the URL, and may
+/// have to wait for each.
+const ATTEMPT: Duration = Duration::from_secs(120);
 
 /// How many sets of connections may be left behind with somebody who still waits on one of them:
 /// each holds some threads.
@@ -62,38 +64,45 @@ impl Watch {
         let Some(database) = self.database.upgrade() else {
             return false;
         };
-        if self.current.findings().is_good() {
-            self.candidate = None;
+        let candidate = self.candidate.take();
+        if self.current.findings().are_good(database.answer_timeout()) {
+            self.leave(candidate);
             return true;
         }
-        match self.candidate.take() {
+        match candidate {
             Some(candidate) if candidate.findings().has_answered => {
-                tracing::warn!("the database stopped answering; its connections were replaced");
-                let left = database.renew(Arc::clone(&candidate.connections));
-                self.left_behind.push(left);
-                self.current = candidate;
+                tracing::warn!("the database answers on new connections, which replace the old");
+                let left = mem::replace(&mut self.current, candidate);
+                database.renew(Arc::clone(&self.current.connections));
+                self.leave(Some(left));
             }
             Some(candidate) if candidate.since.elapsed() < ATTEMPT => {
                 self.candidate = Some(candidate);
             }
-            given_up => {
-                self.left_behind.extend(given_up.map(|candidate| candidate.connections.trace()));
-                self.left_behind.retain(|trace| trace.strong_count() > 0);
-                if self.left_behind.len() < MOST_LEFT_BEHIND {
-                    self.candidate = try_for_others(&database);
-                }
+            candidate => {
+                self.leave(candidate);
+                self.candidate = self.try_for_others(&database);
             }
         }
         true
     }
-}
 
-fn try_for_others(database: &Shared) -> Option<Watched> {
-    match Watched::start(database.open_others()) {
-        Ok(others) => Some(others),
-        Err(error) => {
-            tracing::error!(%error, "other connections can't be tried for");
-            None
+    fn leave(&mut self, watched: Option<Watched>) {
+        self.left_behind.extend(watched.map(|watched| watched.connections.trace()));
+        self.left_behind.retain(|trace| trace.strong_count() > 0);
+    }
+
+    fn try_for_others(&self, database: &Shared) -> Option<Watched> {
+        if self.left_behind.len() >= MOST_LEFT_BEHIND {
+            return None;
+        }
+        tracing::warn!("the database does not answer; new connections are tried for");
+        match Watched::start(database.open_others()) {
+            Ok(others) => Some(others),
+            Err(error) => {
+                tracing::error!(%error, "new connections can't be tried for");
+                None
+            }
         }
     }
 }
@@ -116,11 +125,11 @@ struct Findings {
 }
 
 impl Findings {
-    fn is_good(&self) -> bool {
+    fn are_good(&self, answer_timeout: Duration) -> bool {
         let is_within = |since: Option<Instant>, limit| {
             since.is_none_or(|since: Instant| since.elapsed() < limit)
         };
-        is_within(self.asking_since, ANSWER_TIMEOUT)
+        is_within(self.asking_since, answer_timeout)
             && is_within(self.missing_since, CONNECTION_TIMEOUT)
     }
 }
@@ -170,4 +179,31 @@ fn probe(connections: &Connections, findings: &Mutex<Findings>) {
 
 fn lock(findings: &Mutex<Findings>) -> MutexGuard<'_, Findings> {
     findings.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(3);
+
+    fn ago(secs: u64) -> Option<Instant> {
+        Instant::now().checked_sub(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn who_answers_is_kept_and_so_is_who_is_away_for_a_while() {
+        let good = [
+            Findings::default(),
+            Findings { asking_since: ago(2), ..Findings::default() },
+            // The pool says itself that there is none, and tries again.
+            Findings { missing_since: ago(29), ..Findings::default() },
+        ];
+        assert!(good.iter().all(|findings| findings.are_good(TIMEOUT)));
+        let bad = [
+            Findings { asking_since: ago(3), has_answered: true, ..Findings::default() },
+            Findings { missing_since: ago(30), has_answered: true, ..Findings::default() },
+        ];
+        assert!(!bad.iter().any(|findings| findings.are_good(TIMEOUT)));
+    }
 }

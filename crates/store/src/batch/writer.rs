@@ -77,15 +77,19 @@ impl TaskWriter {
             return Ok(writer);
         }
         let shift = writer.queue.shift();
-        Thread::start_all(&writer.queue, shift, database, settings)?;
+        Thread::start_all(&writer.queue, shift, database, settings).outcome?;
         let queue = Arc::downgrade(&writer.queue);
         // Those who wait for an answer that doesn't come can't be called back.
         database.on_renewal(move |database| {
             let Some(queue) = queue.upgrade() else { return };
             let shift = queue.shift().next();
-            match Thread::start_all(&queue, shift, database, settings) {
-                Ok(()) => queue.begin(shift),
-                Err(error) => tracing::error!(%error, "the writers could not be replaced"),
+            let started = Thread::start_all(&queue, shift, database, settings);
+            if let Err(error) = &started.outcome {
+                tracing::error!(%error, started = started.count, "not all writers were replaced");
+            }
+            // One can do the work of all, only slower. None can't.
+            if started.count > 0 {
+                queue.begin(shift);
             }
         });
         Ok(writer)
@@ -131,6 +135,12 @@ impl Drop for TaskWriter {
     }
 }
 
+/// How many threads were started, and why not all.
+struct Started {
+    count: usize,
+    outcome: io::Result<()>,
+}
+
 struct Thread {
     queue: Arc<Queue<Job>>,
     shift: Shift,
@@ -140,13 +150,13 @@ struct Thread {
 }
 
 impl Thread {
-    /// Starts the threads of a shift.
+    /// Starts the threads of a shift, as far as the system has some.
     fn start_all(
         queue: &Arc<Queue<Job>>,
         shift: Shift,
         database: &Database,
         settings: WriterSettings,
-    ) -> io::Result<()> {
+    ) -> Started {
         for index in 0..settings.threads.max(1) {
             let mut thread = Self {
                 queue: Arc::clone(queue),
@@ -155,9 +165,12 @@ impl Thread {
                 settings,
                 connection: None,
             };
-            thread::Builder::new().name(format!("writer-{index}")).spawn(move || thread.run())?;
+            let builder = thread::Builder::new().name(format!("writer-{index}"));
+            if let Err(error) = builder.spawn(move || thread.run()) {
+                return Started { count: index, outcome: Err(error) };
+            }
         }
-        Ok(())
+        Started { count: settings.threads.max(1), outcome: Ok(()) }
     }
 
     fn run(&mut self) {
@@ -182,7 +195,10 @@ impl Thread {
             return;
         }
         match self.connect() {
+            Ok(_) | Err(_) if self.is_over() => self.hand_over(jobs),
             Ok(mut connection) => {
+                // That may have taken its time.
+                jobs.retain(|(_, job)| !job.answer.is_closed());
                 // What lost a connection before may do so again: it takes no other along.
                 let (doubtful, jobs): (Vec<_>, Vec<_>) =
                     jobs.into_iter().partition(|(_, job)| job.in_doubt_since.is_some());
@@ -205,6 +221,19 @@ impl Thread {
         }
     }
 
+    /// Whether another shift has taken over: the server that this one wrote to was left, because
+    /// it hung. What it says or does from then on is of no matter.
+    fn is_over(&self) -> bool {
+        self.queue.shift() != self.shift
+    }
+
+    /// Leaves jobs that were not begun to the next shift.
+    fn hand_over(&self, jobs: Vec<(TenantId, Job)>) {
+        for (tenant, job) in jobs.into_iter().rev() {
+            self.queue.put_back(tenant, job);
+        }
+    }
+
     /// Writes all jobs in one statement; where that fails, one by one, so that none fails for
     /// another. Tells whether the connection is still good.
     fn write_together(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
@@ -213,6 +242,10 @@ impl Thread {
         }
         let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
         match statement.run(connection) {
+            Ok(_) if self.is_over() => {
+                self.fail(jobs, &left_behind());
+                false
+            }
             Ok(mut answer) => {
                 let mut is_good = true;
                 for (tenant, job) in jobs {
@@ -256,6 +289,10 @@ impl Thread {
             answer => answer,
         };
         match answer {
+            Ok(_) if self.is_over() => {
+                self.fail([(tenant, job)], &left_behind());
+                false
+            }
             Ok(mut answer) => {
                 let verdict = answer.next(&job.batch);
                 self.answer(connection, tenant, job, verdict)
@@ -353,6 +390,12 @@ fn is_fatal(error: &DieselError) -> bool {
 /// Why a job was not begun.
 fn never_sent() -> StoreError {
     StoreError::Unavailable("the connection was lost before".into())
+}
+
+/// Why an answer is not believed: another server may have taken over before the statement was done,
+/// and know nothing of it.
+fn left_behind() -> StoreError {
+    StoreError::ConnectionLost("the server was left before it answered".into())
 }
 
 /// The same error for one more caller. Its source can't be copied, so its text goes along.

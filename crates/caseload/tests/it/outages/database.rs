@@ -155,6 +155,25 @@ async fn a_database_that_hangs_costs_readiness_and_callers_their_deadline_only()
     assert!(is_created(&reply.await));
 }
 
+/// It waits for its writer to have a connection that answers, and its caller doesn't.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_caller_has_gone_before_there_was_a_connection_is_not_created() {
+    let mut cluster = cluster();
+    let app = app_on(&cluster).await;
+    await_ready(&app).await;
+    // The key is known from now on, and nothing was written yet.
+    assert_eq!(app.create(r#"{"tasks":[]}"#).await.status, 400);
+
+    cluster.pause().unwrap();
+    let gone = app.post().header("request-timeout", "0.3").body(ONE_TASK);
+    assert_eq!(told(&Reply::of(gone).await), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
+    cluster.resume().unwrap();
+
+    await_ready(&app).await;
+    assert!(is_created(&app.create(ONE_TASK).await));
+    assert_eq!(app.row_counts(), (1, 1));
+}
+
 /// Queries that are never answered must not hold a process up that was told to end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_database_hangs_still_ends_when_told_to() {
