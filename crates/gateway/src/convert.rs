@@ -35,8 +35,8 @@ fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
         description: task.description,
         completed: task.completed,
         assignees: task.assignees.into_iter().map(to_assignee).collect(),
-        created_at: times.to_whole_seconds(task.created_at),
-        updated_at: times.to_whole_seconds(task.updated_at),
+        created_at: times.write(task.created_at),
+        updated_at: times.write(task.updated_at),
     }
 }
 
@@ -58,7 +58,7 @@ struct Times {
 
 impl Times {
     /// ISO 8601 in UTC, cut to whole seconds, as documented: `2024-03-25T15:40:39Z`.
-    fn to_whole_seconds(&mut self, time: Option<Timestamp>) -> String {
+    fn write(&mut self, time: Option<Timestamp>) -> String {
         let seconds = time.map_or(0, |time| time.seconds);
         match &self.last {
             Some((last, text)) if *last == seconds => text.clone(),
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn times_are_cut_to_whole_seconds() {
         let mut times = Times::default();
-        let mut write = |seconds, nanos| times.to_whole_seconds(Some(Timestamp { seconds, nanos }));
+        let mut write = |seconds, nanos| times.write(Some(Timestamp { seconds, nanos }));
         assert_eq!(write(1_711_381_239, 999_999_999), "2024-03-25T15:40:39Z");
         assert_eq!(write(1_711_381_239, 0), "2024-03-25T15:40:39Z");
         assert_eq!(write(1_711_381_240, 0), "2024-03-25T15:40:40Z");

@@ -18,8 +18,9 @@ const PROTOCOL: Protocol = Protocol {
     max_head_bytes: 16 * 1024,
     max_streams: 256,
     max_early_resets: 128,
-    max_faulty_streams: 256,
+    max_ended_streams: Some(1024),
     ping_interval: Duration::from_secs(20),
+    ping_timeout: Duration::from_secs(10),
 };
 
 /// How long a connection rests unless told otherwise: longer than balancers keep one.
@@ -73,9 +74,9 @@ impl Gateway {
         drain: DrainOptions,
         ending: CancellationToken,
     ) {
+        let limits = connections.limits(IDLE_TIMEOUT, self.client.timeout());
         let router = routes::router(self.client, ending.clone());
         let accepting = drain.accepting(ending.clone());
-        let limits = connections.limits(IDLE_TIMEOUT);
         let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
         drain.capped(ending, serving).await;
     }

@@ -10,6 +10,7 @@ pub mod request_id;
 pub mod request_log;
 pub mod serving;
 pub mod shutdown;
+mod throttle;
 
 /// What tells the parts of a process to end.
 pub use tokio_util::sync::CancellationToken;

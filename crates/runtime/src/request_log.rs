@@ -5,15 +5,12 @@
 //! that were told to come back later there is a line a second at the most: a service that has too
 //! much to do must not spend its time on telling so.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response, StatusCode, header::RETRY_AFTER};
 use tracing::Span;
 
-use crate::request_id;
+use crate::{request_id, throttle::Throttle};
 
 /// The span of a request: all that is logged within it bears its id.
 pub fn span<B>(request: &Request<B>) -> Span {
@@ -48,30 +45,7 @@ fn is_told_to_come_back(headers: &HeaderMap) -> bool {
     headers.contains_key(RETRY_AFTER) || headers.contains_key("grpc-retry-pushback-ms")
 }
 
-static TOLD_TO_COME_BACK: Throttle = Throttle { last: Mutex::new((None, 0)) };
-
-/// Lets one event of many be logged each second.
-#[derive(Debug)]
-struct Throttle {
-    /// When one was logged, and how many were not since.
-    last: Mutex<(Option<Instant>, u64)>,
-}
-
-impl Throttle {
-    const INTERVAL: Duration = Duration::from_secs(1);
-
-    /// Notes an event. Where it is to be logged, tells how many others weren't.
-    fn note(&self, now: Instant) -> Option<u64> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (logged, others) = *last;
-        if logged.is_some_and(|logged| now.duration_since(logged) < Self::INTERVAL) {
-            last.1 += 1;
-            return None;
-        }
-        *last = (Some(now), 0);
-        Some(others)
-    }
-}
+static TOLD_TO_COME_BACK: Throttle = Throttle::new(Duration::from_secs(1));
 
 #[derive(Debug, PartialEq, Eq)]
 enum Severity {
@@ -98,17 +72,6 @@ fn grpc_status(headers: &HeaderMap) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_of_many_is_let_through_each_second() {
-        let throttle = Throttle { last: Mutex::new((None, 0)) };
-        let start = Instant::now();
-        let after = |millis| throttle.note(start + Duration::from_millis(millis));
-        assert_eq!(after(0), Some(0));
-        assert_eq!([after(1), after(999)], [None, None]);
-        assert_eq!(after(1000), Some(2));
-        assert_eq!([after(1001), after(2000)], [None, Some(1)]);
-    }
 
     #[test]
     fn tells_failures_from_refusals() {

@@ -7,7 +7,15 @@ mod lifetime;
 mod opening;
 mod options;
 
-use std::{convert::Infallible, error::Error, io::ErrorKind, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -17,13 +25,13 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::open_files;
+use crate::{open_files, throttle::Throttle};
 use connection::Door;
 pub use lifetime::MaxAge;
 pub use options::ConnectionOptions;
@@ -40,11 +48,15 @@ pub struct Protocol {
     /// The most requests that are withdrawn before they were looked at; one more ends the
     /// connection (CVE-2023-44487, "rapid reset").
     pub max_early_resets: usize,
-    /// The most requests that are refused because they break the protocol; one more ends the
-    /// connection (CVE-2024-2758, "MadeYouReset" and the like).
-    pub max_faulty_streams: usize,
+    /// The most requests in a connection's life that are ended from this side, because they break
+    /// the protocol (CVE-2025-8671, "MadeYouReset") or because their bodies still come when they
+    /// have long been refused; one more ends the connection, and all that runs on it. No bound
+    /// where that would harm more than it protects.
+    pub max_ended_streams: Option<usize>,
     /// How often the other end of a connection over HTTP/2 must show that it is there.
     pub ping_interval: Duration,
+    /// How soon it must do so.
+    pub ping_timeout: Duration,
 }
 
 /// How many connections a door has, and how long each may last.
@@ -56,23 +68,21 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// The longest that a connection may rest.
     pub idle_timeout: Duration,
-    /// The longest that a connection may be used.
-    pub max_age: Option<MaxAge>,
+    /// The longest that a connection over HTTP/2 may be used.
+    pub max_age: MaxAge,
 }
-
-/// How soon the other end of a connection must show that it is there.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long accepting rests where the system has nothing left to accept with.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// How often, at the most, it is logged that connections are turned away.
+/// How often, at the most, it is logged that connections are not taken.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The files that a process opens beside its connections from callers, by a generous estimate.
-const OTHER_FILES: u32 = 256;
+const OTHER_FILES: usize = 256;
 
-/// Serves until `accepting` ends, then until the last request that runs is answered.
+/// Serves until `accepting` ends, then until the last request that runs is answered. Dropped before
+/// that, it cuts off what still runs.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
@@ -85,56 +95,86 @@ pub async fn serve<S, B>(
     S::Future: Send,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
 {
-    let max_connections = limits.max_connections;
-    if let Some(limit) = open_files::limit()
-        && limit < u64::from(max_connections) + u64::from(OTHER_FILES)
-    {
-        tracing::warn!(limit, max_connections, "fewer files may be open than connections");
-    }
-    let places = Arc::new(Semaphore::new(max_connections as usize));
+    let places = places(limits.max_connections);
+    let turned_away = Throttle::new(TELL_INTERVAL);
+    let listener = Listener { listener, failures: Throttle::new(TELL_INTERVAL), protocol };
     let door = Arc::new(Door { builder: builder(protocol), service, limits });
     let draining = CancellationToken::new();
+    // Where this is cut off, they are too.
+    let mut connections = JoinSet::new();
     let mut accepting = pin!(accepting);
-    let mut told_at: Option<Instant> = None;
     loop {
-        let stream = tokio::select! {
-            stream = accept(&listener) => stream,
+        let (stream, peer) = tokio::select! {
+            Some(_ended) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
             () = &mut accepting => break,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            if told_at.is_none_or(|at| at.elapsed() >= TELL_INTERVAL) {
-                tracing::warn!(max_connections, "connections are turned away");
-                told_at = Some(Instant::now());
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= places {
+            if let Some(others) = turned_away.note(Instant::now().into_std()) {
+                tracing::warn!(places, %peer, others, "connections are turned away");
             }
             continue;
-        };
+        }
         let (door, draining) = (Arc::clone(&door), draining.clone());
-        tokio::spawn(async move {
-            door.serve(stream, draining).await;
-            drop(place);
-        });
+        connections.spawn(async move { door.serve(stream, peer, draining).await });
     }
     drop(listener);
     draining.cancel();
-    // They are all free once every connection has ended. The semaphore is never closed.
-    let _all = places.acquire_many(max_connections).await;
+    while connections.join_next().await.is_some() {}
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+/// How many connections are taken: as many as are wanted, where so many files may be open.
+fn places(wanted: u32) -> usize {
+    let wanted = wanted as usize;
+    let Some(limit) = open_files::limit() else { return wanted };
+    let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1);
+    if room < wanted {
+        tracing::warn!(limit, wanted, room, "fewer connections are taken, since each is a file");
+    }
+    wanted.min(room)
+}
+
+/// Where connections come in.
+struct Listener {
+    listener: TcpListener,
+    failures: Throttle,
+    protocol: Protocol,
+}
+
+impl Listener {
+    async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Err(error) = self.set_up(&stream) {
+                        tracing::debug!(%error, %peer, "a connection is as it comes");
+                    }
+                    return (stream, peer);
                 }
-                return stream;
-            }
-            Err(error) if has_gone(error.kind()) => {}
-            Err(error) => {
-                tracing::error!(%error, "no connection can be accepted");
-                sleep(ACCEPT_PAUSE).await;
+                Err(error) if has_gone(error.kind()) => {}
+                Err(error) => {
+                    if let Some(others) = self.failures.note(Instant::now().into_std()) {
+                        tracing::error!(%error, others, "no connection can be accepted");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+    }
+
+    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        // A ping can't tell that the other end is gone, or takes nothing any more, while bytes
+        // before it are still to be sent.
+        #[cfg(target_os = "linux")]
+        {
+            let Protocol { ping_interval, ping_timeout, .. } = self.protocol;
+            let millis = (ping_interval + ping_timeout).as_millis();
+            let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?;
+        }
+        Ok(())
     }
 }
 
@@ -163,9 +203,9 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .max_header_list_size(protocol.max_head_bytes)
         .max_concurrent_streams(protocol.max_streams)
         .max_pending_accept_reset_streams(protocol.max_early_resets)
-        .max_local_error_reset_streams(protocol.max_faulty_streams)
+        .max_local_error_reset_streams(protocol.max_ended_streams)
         .keep_alive_interval(protocol.ping_interval)
-        .keep_alive_timeout(PING_TIMEOUT);
+        .keep_alive_timeout(protocol.ping_timeout);
     builder
 }
 

@@ -21,12 +21,6 @@ pub struct ServerOptions {
     )]
     pub grpc_addr: SocketAddr,
 
-    /// How old a connection may be before its client is asked to open another one, so that clients
-    /// spread over servers that were added; give or take a tenth. Calls that run on it are
-    /// finished; streams that have no end are cut off once a call's longest time is over
-    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
-    pub max_connection_age: Duration,
-
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub writer: WriterOptions,

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use proto::tasks::v1::task_service_server::TaskServiceServer;
 use runtime::{
     CancellationToken, request_id, request_log,
-    serving::{self, ConnectionOptions, Limits, MaxAge, Protocol},
+    serving::{self, ConnectionOptions, Protocol},
     shutdown::DrainOptions,
 };
 use store::{Database, DatabaseUrl, TaskWriter};
@@ -32,16 +32,16 @@ const PROTOCOL: Protocol = Protocol {
     max_streams: 4096,
     // A gateway withdraws many at once when it gives them up.
     max_early_resets: 1024,
-    max_faulty_streams: 1024,
+    // A gateway's connection bears the calls of all its callers. It has an age, and what each call
+    // may cost is bounded by others.
+    max_ended_streams: None,
     ping_interval: Duration::from_secs(30),
+    ping_timeout: Duration::from_secs(10),
 };
 
 /// How long a connection rests unless told otherwise: longer than gRPC's libraries keep one that
 /// they don't use (half an hour), so that it is they who decide.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// How much longer than a call may take an aged connection is kept: the way of the last answer.
-const AGE_SLACK: Duration = Duration::from_secs(1);
 
 /// A server that has its socket.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Server {
             }
         };
 
-        let limits = self.limits(&connections);
+        let limits = connections.limits(IDLE_TIMEOUT, self.options.limits.call_timeout);
         let listener = self.listener;
         let writer = Arc::new(self.writer);
         let tasks = Tasks {
@@ -158,13 +158,6 @@ impl Server {
         let serving = serving::serve(listener, service, PROTOCOL, limits, accepting);
         drain.capped(ending, serving).await;
         Ok(())
-    }
-
-    /// An aged connection has the time of a call that was begun right before it was told.
-    fn limits(&self, connections: &ConnectionOptions) -> Limits {
-        let grace = self.options.limits.call_timeout.saturating_add(AGE_SLACK);
-        let max_age = MaxAge { age: self.options.max_connection_age, grace };
-        Limits { max_age: Some(max_age), ..connections.limits(IDLE_TIMEOUT) }
     }
 }
 

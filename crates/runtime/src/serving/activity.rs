@@ -28,8 +28,10 @@ pub(super) struct Activity(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// Requests that were read, and whose answers the service is waited for.
+    /// Requests that were read, and for whose answers the service is waited for.
     running: usize,
+    /// Those, and requests whose answers are on their way.
+    unanswered: usize,
     /// Whether a request, or the opening of HTTP/2, has begun to come or is owed, while none runs.
     is_reading: bool,
     /// The first bytes, as far as they matter.
@@ -61,6 +63,7 @@ impl Activity {
         let since = Instant::now();
         Self(Mutex::new(State {
             running: 0,
+            unanswered: 0,
             is_reading: true,
             opening: Opening::default(),
             is_http2: false,
@@ -72,6 +75,7 @@ impl Activity {
     pub(super) fn begin(activity: &Arc<Self>, version: Version) -> Running {
         let mut state = activity.state();
         state.running += 1;
+        state.unanswered += 1;
         state.is_reading = false;
         state.is_http2 = version == Version::HTTP_2;
         drop(state);
@@ -110,10 +114,24 @@ impl Activity {
             state.is_reading = false;
             state.since = Instant::now();
         }
-        if state.running == 0 && !state.is_reading && !state.is_http2 {
+        // A request that comes before the answer to another one has its time from that one's end.
+        if state.unanswered == 0 && !state.is_reading && !state.is_http2 {
             state.is_reading = true;
             state.since = Instant::now();
         }
+    }
+
+    /// Bytes went. Over HTTP/1.1 they are of an answer, which may take its time as long as it is
+    /// taken.
+    fn note_written(&self) {
+        let mut state = self.state();
+        if state.unanswered > 0 && !state.is_http2 {
+            state.since = Instant::now();
+        }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.state().is_http2
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,6 +162,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.pause();
+        self.activity.state().unanswered -= 1;
     }
 }
 
@@ -157,6 +176,12 @@ pub(super) struct Observed<S> {
 impl<S> Observed<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
+    }
+
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.activity.note_written();
+        }
     }
 }
 
@@ -181,7 +206,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_written(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -189,7 +216,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_written(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -207,6 +236,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MaxAge;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -215,7 +245,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
-        max_age: None,
+        max_age: MaxAge { age: Duration::MAX, grace: Duration::MAX },
     };
 
     const fn secs(count: u64) -> Duration {
@@ -317,5 +347,22 @@ mod tests {
         assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
         drop(running);
         assert_eq!(activity.state().running, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_all_the_time_in_which_it_is_taken_whatever_comes_meanwhile() {
+        let (mut client, mut observed, activity) = connection();
+        let mut answer = Activity::begin(&activity, Version::HTTP_11);
+        answer.pause();
+        for _ in 0..9 {
+            tokio::time::advance(secs(50)).await;
+            client.write_all(b"GET").await.unwrap();
+            observed.read_exact(&mut [0; 3]).await.unwrap();
+            observed.write_all(b"data").await.unwrap();
+            client.read_exact(&mut [0; 4]).await.unwrap();
+            assert!(activity.look(&LIMITS).is_ok());
+        }
+        tokio::time::advance(secs(60)).await;
+        assert_eq!(activity.look(&LIMITS), Err(Expired::Idle));
     }
 }

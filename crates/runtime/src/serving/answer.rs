@@ -11,7 +11,7 @@ use super::activity::Running;
 
 /// A body that counts as running while the service is waited for, and not while it is the client
 /// that takes nothing: a stream of news keeps its connection, a client that shuts its window
-/// doesn't. hyper asks for more only where there is room for it.
+/// doesn't. hyper has one piece at the most in its hand that there is no room for.
 #[derive(Debug)]
 pub(super) struct Answer<B> {
     body: B,

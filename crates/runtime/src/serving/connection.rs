@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc};
+use std::{convert::Infallible, error::Error, net::SocketAddr, pin::pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::{
@@ -31,8 +31,12 @@ pub(super) struct Door<S> {
 
 impl<S> Door<S> {
     /// Serves a connection to its end.
-    pub(super) async fn serve<B>(&self, stream: TcpStream, draining: CancellationToken)
-    where
+    pub(super) async fn serve<B>(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        draining: CancellationToken,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send,
@@ -50,9 +54,11 @@ impl<S> Door<S> {
         let mut is_draining = false;
         loop {
             tokio::select! {
+                // What has come is read first, before it is found too late.
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection broke");
+                        tracing::debug!(%peer, %error, "a connection broke");
                     }
                     return;
                 }
@@ -62,8 +68,14 @@ impl<S> Door<S> {
                 }
                 () = sleep_until(lifetime.next()) => match lifetime.step(&activity) {
                     Step::Wait => {}
-                    Step::Tell => connection.as_mut().graceful_shutdown(),
-                    Step::Cut => return,
+                    Step::Tell(why) => {
+                        tracing::debug!(%peer, ?why, "a connection is told to end");
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Step::Cut(why) => {
+                        tracing::debug!(%peer, ?why, "a connection is cut");
+                        return;
+                    }
                 }
             }
         }

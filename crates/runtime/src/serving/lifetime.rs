@@ -39,9 +39,20 @@ pub(super) enum Step {
     /// Nothing yet.
     Wait,
     /// The client is to be told that no more requests are taken; what runs is finished.
-    Tell,
+    Tell(Why),
     /// It is to be closed.
-    Cut,
+    Cut(Why),
+}
+
+/// Why something is to be done about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It has reached its age.
+    Aged,
+    /// It rests.
+    Idle,
+    /// It owes a request, or the opening of HTTP/2.
+    Slow,
 }
 
 impl<'a> Lifetime<'a> {
@@ -50,7 +61,7 @@ impl<'a> Lifetime<'a> {
         Self {
             limits,
             looks_at: after(limits.shortest()),
-            ages_at: limits.max_age.map(|max| after(jittered(max.age, random()))),
+            ages_at: Some(after(jittered(limits.max_age.age, random()))),
             cut_at: None,
             was_idle: false,
         }
@@ -66,12 +77,15 @@ impl<'a> Lifetime<'a> {
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.cut_at) {
-            return Step::Cut;
+            return Step::Cut(Why::Aged);
         }
         if is_due(self.ages_at) {
             self.ages_at = None;
-            self.cut_at = self.limits.max_age.map(|max| after(max.grace));
-            return Step::Tell;
+            // Over HTTP/1.1 there is no word for it that a request could not cross.
+            if activity.is_http2() {
+                self.cut_at = Some(after(self.limits.max_age.grace));
+                return Step::Tell(Why::Aged);
+            }
         }
         if now < self.looks_at {
             return Step::Wait;
@@ -81,13 +95,13 @@ impl<'a> Lifetime<'a> {
                 self.looks_at = next;
                 Step::Wait
             }
-            Err(Expired::Slow) => Step::Cut,
-            Err(Expired::Idle) if self.was_idle => Step::Cut,
+            Err(Expired::Slow) => Step::Cut(Why::Slow),
+            Err(Expired::Idle) if self.was_idle => Step::Cut(Why::Idle),
             Err(Expired::Idle) => {
                 // It is told first, so that it sends no request that nobody would read.
                 self.was_idle = true;
                 self.looks_at = after(self.limits.header_timeout);
-                Step::Tell
+                Step::Tell(Why::Idle)
             }
         }
     }
@@ -129,7 +143,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
-        max_age: Some(MaxAge { age: secs(1000), grace: secs(30) }),
+        max_age: MaxAge { age: secs(1000), grace: secs(30) },
     };
 
     /// Waits until there is something to do, and returns what, and after how long.
@@ -160,11 +174,21 @@ mod tests {
         let mut lifetime = Lifetime::new(&LIMITS);
         let _running = Activity::begin(&activity, Version::HTTP_2);
         let (step, age) = next_step(&mut lifetime, &activity).await;
-        assert_eq!(step, Step::Tell);
+        assert_eq!(step, Step::Tell(Why::Aged));
         assert!((secs(900)..=secs(1101)).contains(&age), "{age:?}");
         let (step, grace) = next_step(&mut lifetime, &activity).await;
-        assert_eq!(step, Step::Cut);
+        assert_eq!(step, Step::Cut(Why::Aged));
         assert!((secs(30)..secs(31)).contains(&grace), "{grace:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_over_http_1_has_no_age() {
+        let activity = Arc::new(Activity::new());
+        let mut lifetime = Lifetime::new(&LIMITS);
+        let running = Activity::begin(&activity, Version::HTTP_11);
+        let waited = tokio::time::timeout(secs(2000), next_step(&mut lifetime, &activity)).await;
+        assert!(waited.is_err(), "{waited:?}");
+        drop(running);
     }
 
     #[tokio::test(start_paused = true)]
@@ -173,19 +197,19 @@ mod tests {
         drop(Activity::begin(&activity, Version::HTTP_2));
         let mut lifetime = Lifetime::new(&LIMITS);
         let (step, rest) = next_step(&mut lifetime, &activity).await;
-        assert_eq!((step, rest.as_secs()), (Step::Tell, 60));
+        assert_eq!((step, rest.as_secs()), (Step::Tell(Why::Idle), 60));
         // A request that crossed the message has its time, beyond the time to go.
         let running = Activity::begin(&activity, Version::HTTP_2);
         let waited = tokio::time::timeout(secs(50), next_step(&mut lifetime, &activity)).await;
         assert!(waited.is_err(), "{waited:?}");
         drop(running);
         let (step, rest) = next_step(&mut lifetime, &activity).await;
-        assert_eq!((step, rest.as_secs()), (Step::Cut, 60));
+        assert_eq!((step, rest.as_secs()), (Step::Cut(Why::Idle), 60));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_beyond_what_the_clock_tells_is_none() {
-        let max_age = Some(MaxAge { age: Duration::MAX, grace: Duration::MAX });
+        let max_age = MaxAge { age: Duration::MAX, grace: Duration::MAX };
         let limits = Limits { idle_timeout: Duration::MAX, max_age, ..LIMITS };
         let activity = Arc::new(Activity::new());
         drop(Activity::begin(&activity, Version::HTTP_2));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::Limits;
+use super::{Limits, MaxAge};
 use crate::command_line::above_zero;
 
 /// What callers may take of a door by connecting to it.
@@ -24,18 +24,28 @@ pub struct ConnectionOptions {
     /// 75s over REST, 1h over gRPC]
     #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = above_zero, value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
+
+    /// How old a connection over HTTP/2 may be before its client is asked to open another one, so
+    /// that clients spread over replicas that were added; a tenth more or less. Requests that run
+    /// on it are finished
+    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
+    pub max_connection_age: Duration,
 }
 
+/// How much longer than a request may take an aged connection is kept: the way of the last answer.
+const AGE_SLACK: Duration = Duration::from_secs(1);
+
 impl ConnectionOptions {
-    /// The limits of a door, at which a connection has no age and rests for so long unless told
-    /// otherwise.
+    /// The limits of a door at which a connection rests for so long unless told otherwise, and a
+    /// request takes so long at the most.
     #[must_use]
-    pub fn limits(&self, idle_timeout: Duration) -> Limits {
+    pub fn limits(&self, idle_timeout: Duration, longest_request: Duration) -> Limits {
+        let grace = longest_request.saturating_add(AGE_SLACK);
         Limits {
             max_connections: self.max_connections,
             header_timeout: self.header_timeout,
             idle_timeout: self.idle_timeout.unwrap_or(idle_timeout),
-            max_age: None,
+            max_age: MaxAge { age: self.max_connection_age, grace },
         }
     }
 }

@@ -73,7 +73,7 @@ async fn a_connection_that_rests_is_closed_in_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_runs_is_not_cut_off() {
     let app = App::start().await;
-    let args = ["--header-timeout", "50ms", "--idle-timeout", "50ms"];
+    let args = ["--header-timeout", "300ms", "--idle-timeout", "300ms"];
     let http_addr = gateway(&app, &args).await;
     let mut session = Session::open(app.database.url());
     session.lock("tasks");

@@ -102,7 +102,7 @@ async fn a_byte_of_the_opening_now_and_then_does_not_keep_a_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_has_opened_http_2_is_not_slow_but_idle() {
     let app = App::start().await;
-    for addr in doors(&app, &["--header-timeout", "100ms"]).await {
+    for addr in doors(&app, &["--header-timeout", "500ms"]).await {
         let mut early = Client::open(addr, &Builder::new()).await;
         see_cut_off(addr, 3).await;
         assert_eq!(early.ask().await.unwrap().status(), 200, "{addr}");
@@ -120,6 +120,22 @@ async fn a_connection_that_rests_is_told_and_closed() {
         Client::open(addr, &Builder::new()).await.ended().await.unwrap();
     }
     assert_serves(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_used_makes_way_at_its_age() {
+    let app = App::start().await;
+    for addr in doors(&app, &["--max-connection-age", "300ms"]).await {
+        let mut client = Client::open(addr, &Builder::new()).await;
+        let mut answers = 0;
+        // An answer that is an error is of the connection's end.
+        while client.ask().await.is_ok() {
+            answers += 1;
+        }
+        assert!(answers > 0, "{addr}");
+        // It was announced.
+        client.ended().await.unwrap();
+    }
 }
 
 /// Its answers would be kept for it, and its connection, without end.
@@ -146,7 +162,7 @@ async fn a_client_that_takes_nothing_of_its_answers_rests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_has_no_news_is_not_idle() {
     let app = App::start().await;
-    let addr = server(&app, &["--idle-timeout", "100ms", "--header-timeout", "100ms"]).await;
+    let addr = server(&app, &["--idle-timeout", "400ms", "--header-timeout", "400ms"]).await;
     let channel = Endpoint::try_from(format!("http://{addr}")).unwrap().connect_lazy();
     let mut health = HealthClient::new(channel);
     let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();

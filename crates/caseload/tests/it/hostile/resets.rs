@@ -3,13 +3,25 @@
 
 use std::net::SocketAddr;
 
-use tokio::{io::AsyncWriteExt as _, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::{assert_serves, connect};
-use crate::support::{App, patience::PATIENCE};
+use super::{
+    assert_serves, connect,
+    opening::{PREFACE, SETTINGS},
+};
+use crate::support::{App, Reply, Session, patience::PATIENCE};
 
 /// How many requests are made and withdrawn in one write.
 const BURST: u32 = 2_000;
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -35,8 +47,7 @@ fn headers(path: &str) -> Vec<u8> {
 /// Floods until the connection is ended, within one patience. Returns how many requests it took.
 async fn flood(to: SocketAddr, path: &str) -> u32 {
     let mut stream = connect(to).await;
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    stream.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
     let block = headers(path);
     let mut id = 1;
     let flood = async {
@@ -44,8 +55,8 @@ async fn flood(to: SocketAddr, path: &str) -> u32 {
             let mut burst = Vec::new();
             for _ in 0..BURST {
                 // HEADERS, whole; RST_STREAM, cancelled.
-                burst.extend(frame(1, 4, id, &block));
-                burst.extend(frame(3, 0, id, &8_u32.to_be_bytes()));
+                burst.extend(frame(HEADERS, 4, id, &block));
+                burst.extend(frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()));
                 id += 2;
             }
             if stream.write_all(&burst).await.is_err() {
@@ -78,4 +89,52 @@ async fn a_flood_of_withdrawn_requests_is_cut_off_and_the_others_are_served() {
         }
         assert_serves(&app).await;
     }
+}
+
+/// Reads a whole frame, and returns its type.
+async fn frame_type(stream: &mut TcpStream) -> u8 {
+    let mut head = [0; 9];
+    let frame = async {
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        stream.read_exact(&mut vec![0; length as usize]).await
+    };
+    timeout(PATIENCE, frame).await.expect("a frame").expect("the connection was closed");
+    head[3]
+}
+
+/// A gateway has one connection for all of its callers, who would be lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_come_when_their_calls_have_been_refused_do_not_end_the_connection() {
+    let app = App::builder().server_args(&["--max-in-flight", "1"]).start().await;
+    let mut session = Session::open(app.database.url());
+    session.lock("tasks");
+    let one_task = r#"{"tasks":[{"description":"x"}]}"#;
+    let in_flight = tokio::spawn(Reply::of(app.post().body(one_task)));
+    session.await_blocked(1);
+
+    let mut stream = connect(app.grpc_addr).await;
+    stream.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
+    let block = headers("/caseload.tasks.v1.TaskService/BatchCreateTasks");
+    let ids = || (0..BURST).map(|n| 2 * n + 1);
+    let calls: Vec<u8> = ids().flat_map(|id| frame(HEADERS, 4, id, &block)).collect();
+    stream.write_all(&calls).await.unwrap();
+    let mut refused = 0;
+    while refused < BURST {
+        let kind = frame_type(&mut stream).await;
+        assert_ne!(kind, GOAWAY, "after {refused} calls");
+        refused += u32::from(kind == RST_STREAM);
+    }
+    let bodies: Vec<u8> = ids().flat_map(|id| frame(0, 0, id, b"late")).collect();
+    stream.write_all(&bodies).await.unwrap();
+    stream.write_all(&frame(PING, 0, 0, b"be there")).await.unwrap();
+    loop {
+        match frame_type(&mut stream).await {
+            PING => break,
+            kind => assert_ne!(kind, GOAWAY, "after the bodies"),
+        }
+    }
+
+    session.unlock();
+    assert_eq!(in_flight.await.unwrap().status, 201);
 }

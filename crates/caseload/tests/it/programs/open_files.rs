@@ -32,11 +32,12 @@ async fn a_program_takes_as_many_as_it_may() {
 }
 
 #[test]
-fn a_limit_that_is_too_low_for_the_connections_is_told_once_with_both_numbers() {
-    let program = start("-n 256");
+fn fewer_connections_are_taken_where_fewer_files_may_be_open_and_it_is_told_once() {
+    let program = start("-n 400");
     program.address("serving REST");
-    let warning = program.logged("fewer files may be open than connections");
-    assert_eq!((&warning["limit"], &warning["max_connections"]), (&256.into(), &20_000.into()));
+    let warning = program.logged("fewer connections are taken, since each is a file");
+    assert_eq!((&warning["limit"], &warning["wanted"]), (&400.into(), &20_000.into()));
+    assert_eq!(warning["room"], 144);
     program.terminate();
     let log = program.ended().log();
     assert_eq!(log.iter().filter(|event| event["level"] == "WARN").count(), 1, "{log:#?}");
