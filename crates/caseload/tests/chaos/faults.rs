@@ -57,7 +57,11 @@ impl Hand {
     pub(crate) fn at_postgres(mut self, mut cluster: Cluster, only_kills: bool) -> Cluster {
         while self.waits(1000, 3000) {
             let blow = if only_kills { Blow::Kill } else { self.random.pick(&BLOWS) };
-            let downtime = self.downtime(1500);
+            let downtime = match blow {
+                // So long that the servers try for others, of which there are none.
+                Blow::Freeze if self.random.one_in(4) => self.random.millis(4000, 6000),
+                Blow::Kill | Blow::Stop | Blow::Freeze => self.downtime(1500),
+            };
             self.fault("Postgres", blow);
             match blow {
                 Blow::Kill => cluster.kill().unwrap(),
