@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tonic::Code;
 
 use crate::{
+    budget::{Budget, Share},
     dto::Object,
     problem::{Item, Problem},
 };
@@ -29,19 +30,23 @@ const MAX_MESSAGE_CHARS: usize = 200;
 const MAX_DISCARDED: usize = 16 * 1024 * 1024;
 const DISCARD_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads a body that is a JSON object.
+/// Reads a body that is a JSON object. With it comes what it took of the memory for bodies, to be
+/// kept for as long as it is worked on.
 ///
 /// # Errors
-/// 415 where it is not said to be JSON, 413 past [`MAX_BYTES`], 400 where it is no JSON or has not
-/// the documented shape: then with the first place where it departs from it.
-pub(crate) async fn read<T: DeserializeOwned>(
+/// 415 where it is not said to be JSON, 413 past [`MAX_BYTES`], 503 where there is no memory left
+/// for it, 400 where it is no JSON or has not the documented shape: then with the first place where
+/// it departs from it.
+pub(crate) async fn read<'a, T: DeserializeOwned>(
     headers: &HeaderMap,
     mut body: Body,
-) -> Result<T, Problem> {
-    match collect(headers, &mut body).await {
-        Ok(bytes) => serde_json::from_slice::<Object<T>>(&bytes)
-            .map(|Object(value)| value)
-            .map_err(|error| fault::<T>(&bytes, &error)),
+    memory: &'a Budget,
+) -> Result<(T, Share<'a>), Problem> {
+    match collect(headers, &mut body, memory).await {
+        Ok((bytes, share)) => match serde_json::from_slice::<Object<T>>(&bytes) {
+            Ok(Object(value)) => Ok((value, share)),
+            Err(error) => Err(fault::<T>(&bytes, &error)),
+        },
         Err(problem) => {
             discard(headers, body).await;
             Err(problem)
@@ -49,18 +54,30 @@ pub(crate) async fn read<T: DeserializeOwned>(
     }
 }
 
-async fn collect(headers: &HeaderMap, body: &mut Body) -> Result<Bytes, Problem> {
+async fn collect<'a>(
+    headers: &HeaderMap,
+    body: &mut Body,
+    memory: &'a Budget,
+) -> Result<(Vec<u8>, Share<'a>), Problem> {
     if !is_json(headers) {
         return Err(unsupported_media_type());
     }
     if content_length(headers).is_some_and(|length| length > MAX_BYTES) {
         return Err(too_large());
     }
-    match Limited::new(body, MAX_BYTES).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(broken_off()),
+    let mut share = memory.share();
+    // Copied together as they come: kept as they are, a body of tiny frames would take many times
+    // what it has.
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| broken_off())?.into_data() else { continue };
+        if data.len() > MAX_BYTES - bytes.len() {
+            return Err(too_large());
+        }
+        share.take(data.len())?;
+        bytes.extend_from_slice(&data);
     }
+    Ok((bytes, share))
 }
 
 /// Reads what is left of a body that was refused, within limits. A client that still writes when

@@ -28,6 +28,15 @@ pub(crate) struct NewTask {
     pub(crate) assignee_emails: Vec<String>,
 }
 
+impl CreateTasks {
+    /// The memory that its lists take beside the texts, in bytes: with many items of next to nothing
+    /// it is more than ten times that of the JSON.
+    pub(crate) fn size_of_slots(&self) -> usize {
+        let emails = self.tasks.iter().map(|task| task.0.assignee_emails.capacity());
+        self.tasks.capacity() * size_of::<NewTask>() + emails.sum::<usize>() * size_of::<String>()
+    }
+}
+
 /// The body of the answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreatedTasks {

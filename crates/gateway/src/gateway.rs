@@ -9,7 +9,7 @@ use runtime::{
 };
 use tokio::net::TcpListener;
 
-use crate::{GatewayOptions, Upstream, routes, upstream::Client};
+use crate::{GatewayOptions, Upstream, budget::Budget, routes, upstream::Client};
 
 /// What the gateway speaks: HTTP/1.1 and HTTP/2, with callers of any kind.
 const PROTOCOL: Protocol = Protocol {
@@ -32,6 +32,7 @@ pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     client: Client,
+    bodies: Budget,
 }
 
 /// Why a gateway could not start, or had to stop.
@@ -58,7 +59,8 @@ impl Gateway {
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(upstream, options.upstream_timeout);
-        Ok(Self { listener, local_addr, client })
+        let bodies = Budget::of_mib(options.body_memory);
+        Ok(Self { listener, local_addr, client, bodies })
     }
 
     /// Where it is bound: the port is the real one, also where 0 was asked for.
@@ -75,7 +77,7 @@ impl Gateway {
         ending: CancellationToken,
     ) {
         let limits = connections.limits(IDLE_TIMEOUT, self.client.timeout());
-        let router = routes::router(self.client, ending.clone());
+        let router = routes::router(self.client, self.bodies, ending.clone());
         let accepting = drain.accepting(ending.clone());
         let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
         drain.capped(ending, serving).await;

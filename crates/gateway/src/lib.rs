@@ -4,6 +4,7 @@
 //! shape of the JSON, is for the server to say.
 
 mod body;
+mod budget;
 mod codes;
 mod convert;
 mod dto;

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{Args, value_parser};
 use http::Uri;
 use humantime::parse_duration;
 
@@ -22,6 +22,11 @@ pub struct GatewayOptions {
     /// How long a call to the server may take
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub upstream_timeout: Duration,
+
+    /// The most memory for the bodies of all requests that run, in MiB; a request whose body goes
+    /// beyond it is refused
+    #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = value_parser!(u32).range(1..), value_name = "MIB")]
+    pub body_memory: u32,
 }
 
 /// Where the gRPC servers are: `http://host:port`, several with commas between.

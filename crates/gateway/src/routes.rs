@@ -17,7 +17,10 @@ use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
 use crate::{
-    body, convert,
+    body,
+    budget::Budget,
+    convert,
+    dto::CreateTasks,
     headers::Terms,
     problem::{self, Problem},
     upstream::{Answer, Client, Failure},
@@ -30,11 +33,12 @@ const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-re
 #[derive(Clone)]
 struct Context {
     client: Client,
+    bodies: Budget,
     ending: CancellationToken,
 }
 
 /// The whole REST API. It is not ready any more once the token is cancelled.
-pub(crate) fn router(client: Client, ending: CancellationToken) -> Router {
+pub(crate) fn router(client: Client, bodies: Budget, ending: CancellationToken) -> Router {
     let layers = ServiceBuilder::new()
         .map_request(request_id::drop_unusable)
         .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
@@ -56,11 +60,11 @@ pub(crate) fn router(client: Client, ending: CancellationToken) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(layers)
-        .with_state(Context { client, ending })
+        .with_state(Context { client, bodies, ending })
 }
 
 async fn batch_create_tasks(
-    State(Context { client, .. }): State<Context>,
+    State(Context { client, bodies, .. }): State<Context>,
     case_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -77,10 +81,14 @@ async fn batch_create_tasks(
         }
     };
     let deadline = Instant::now() + timeout;
-    let Ok(body) = timeout_at(deadline, body::read(&headers, body)).await else {
+    let Ok(body) = timeout_at(deadline, body::read::<CreateTasks>(&headers, body, &bodies)).await
+    else {
         return Err(convert::to_problem(Failure::TimedOut));
     };
-    let request = convert::to_request(case_id, body?, request_id);
+    // The share is kept until the call is over: the texts are as large as the body was.
+    let (body, mut share) = body?;
+    share.take(body.size_of_slots())?;
+    let request = convert::to_request(case_id, body, request_id);
     let answer = client.batch_create_tasks(&headers, request, deadline).await;
     let Answer { response, is_replay, rates } = answer.map_err(convert::to_problem)?;
     let mut response = (StatusCode::CREATED, Json(convert::to_body(response))).into_response();
@@ -98,7 +106,7 @@ async fn livez() -> Json<serde_json::Value> {
 
 /// The server behind it serves.
 async fn readyz(
-    State(Context { client, ending }): State<Context>,
+    State(Context { client, ending, .. }): State<Context>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     if !ending.is_cancelled() && client.is_serving().await {
         Ok(Json(json!({"status": "ready"})))

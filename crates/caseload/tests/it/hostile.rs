@@ -1,5 +1,6 @@
 //! Callers that mean harm, or might as well: whatever they do, the others are served.
 
+mod bodies;
 mod connections;
 mod idle;
 mod messages;

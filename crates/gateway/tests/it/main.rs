@@ -64,6 +64,7 @@ fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
         &["--upstream", "http://me:hunter2@server:50051"],
         &["--upstream", ""],
         &["--upstream-timeout", "soon"],
+        &["--body-memory", "0"],
         &["--drain-timeout", "1 fortnight"],
         &["--log-format", "xml"],
         &["--no-such-option"],
