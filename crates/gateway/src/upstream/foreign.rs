@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use tonic::{
     Code, Status,
     body::Body,
@@ -21,6 +22,9 @@ use tower::Service;
 /// The domain of the server's reasons, in google.rpc.ErrorInfo.
 const DOMAIN: &str = "caseload";
 
+/// A status's details, in base64.
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
 /// A channel that lets the server's own answers through, and makes errors of all others: tonic
 /// would infer a code of them, and who wrote them would be lost.
 #[derive(Clone, Debug)]
@@ -29,8 +33,12 @@ pub(super) struct OwnAnswers(pub(super) Channel);
 /// The answer to come. It is a type of its own so that no call needs an allocation for it.
 pub(super) struct OwnAnswer(ResponseFuture);
 
+/// The body of an answer that the server wrote. Trailers that tonic would panic over are an error.
+#[derive(Debug)]
+pub(super) struct OwnBody(Body);
+
 impl Service<Request<Body>> for OwnAnswers {
-    type Response = Response<Body>;
+    type Response = Response<OwnBody>;
     type Error = StdError;
     type Future = OwnAnswer;
 
@@ -44,12 +52,42 @@ impl Service<Request<Body>> for OwnAnswers {
 }
 
 impl Future for OwnAnswer {
-    type Output = Result<Response<Body>, StdError>;
+    type Output = Result<Response<OwnBody>, StdError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|answer| own_or_error(answer?))
     }
 }
+
+impl HttpBody for OwnBody {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        Pin::new(&mut self.0).poll_frame(context).map(|frame| match frame? {
+            Ok(frame) if frame.trailers_ref().is_some_and(has_unreadable_details) => {
+                Some(Err(UnreadableDetails.into()))
+            }
+            frame => Some(frame.map_err(Into::into)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// The trailers of an answer have a status whose details are no base64.
+#[derive(Debug, thiserror::Error)]
+#[error("the details of a status can't be read")]
+struct UnreadableDetails;
 
 /// An answer that the server did not write. What it proves is judged in `failure`.
 #[derive(Debug)]
@@ -74,14 +112,19 @@ impl fmt::Display for ForeignAnswer {
     }
 }
 
-fn own_or_error(response: Response<Body>) -> Result<Response<Body>, StdError> {
+/// Lets an answer through that the server wrote: gRPC with its status still to come, or a refusal with
+/// a reason of the server's.
+///
+/// # Errors
+/// [`ForeignAnswer`].
+pub(super) fn own_or_error(response: Response<Body>) -> Result<Response<OwnBody>, StdError> {
     let code = response.headers().get("grpc-status");
     let is_own = match code {
         None => response.status() == StatusCode::OK && is_grpc(response.headers()),
-        Some(_) => is_own_refusal(response.headers()),
+        Some(_) => status(response.headers()).is_some_and(|status| is_own(&status)),
     };
     if is_own {
-        return Ok(response);
+        return Ok(response.map(OwnBody));
     }
     let code = code.map(|code| Code::from_bytes(code.as_bytes()));
     let (head, _body) = response.into_parts();
@@ -94,12 +137,16 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Whether these headers, which have a status, tell of a refusal by the server.
-fn is_own_refusal(headers: &HeaderMap) -> bool {
-    let metadata = MetadataMap::from_headers(headers.clone());
-    // tonic panics over details that are no base64.
-    let details = metadata.get_bin("grpc-status-details-bin").map(|value| value.to_bytes());
-    matches!(details, Some(Ok(_))) && Status::from_header_map(headers).is_some_and(|s| is_own(&s))
+/// The status that these headers tell of, where they have one that can be read.
+pub(super) fn status(headers: &HeaderMap) -> Option<Status> {
+    if has_unreadable_details(headers) { None } else { Status::from_header_map(headers) }
+}
+
+/// Whether headers have details of a status that are no base64: tonic panics over them.
+fn has_unreadable_details(headers: &HeaderMap) -> bool {
+    let Some(details) = headers.get(DETAILS) else { return false };
+    let details = MetadataMap::from_headers(HeaderMap::from_iter([(DETAILS, details.clone())]));
+    details.get_bin(DETAILS.as_str()).is_some_and(|details| details.to_bytes().is_err())
 }
 
 /// Whether the server wrote a status: each of its own has a reason of its domain.
@@ -109,6 +156,7 @@ pub(super) fn is_own(status: &Status) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::{BodyExt as _, Full};
     use tonic_types::ErrorDetails;
 
     use super::*;
@@ -131,6 +179,20 @@ mod tests {
             refusal("caseload"),
         ] {
             assert!(own_or_error(response).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn only_trailers_that_can_be_read_are_let_through() {
+        for (details, is_readable) in [(Some("CAM"), true), (None, true), (Some("%"), false)] {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", "14".parse().unwrap());
+            trailers.extend(details.map(|details| (DETAILS, details.parse().unwrap())));
+            let body = Full::new(Bytes::from("a")).with_trailers(async { Some(Ok(trailers)) });
+            let mut body = OwnBody(Body::new(body));
+            assert!(body.frame().await.unwrap().unwrap().is_data());
+            assert_eq!(body.frame().await.unwrap().is_ok(), is_readable, "{details:?}");
+            assert!(body.frame().await.is_none());
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -50,7 +50,7 @@ pub(super) struct Servers {
 pub(super) struct Server {
     uri: Uri,
     tasks: TaskServiceClient<OwnAnswers>,
-    health: HealthClient<Channel>,
+    health: HealthClient<OwnAnswers>,
     is_up: AtomicBool,
 }
 
@@ -105,9 +105,12 @@ impl Server {
             .keep_alive_timeout(Duration::from_secs(5))
             .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
             .connect_lazy();
+        let channel = OwnAnswers(channel);
         Self {
             uri: uri.clone(),
-            tasks: TaskServiceClient::new(OwnAnswers(channel.clone())),
+            tasks: TaskServiceClient::new(channel.clone()),
+            // Statuses of health's own have no reason and count as foreign, but each means that it
+            // doesn't serve, whoever wrote it.
             health: HealthClient::new(channel),
             is_up: AtomicBool::new(true),
         }

@@ -15,8 +15,9 @@ use proto::{
 };
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
+use tonic_health::pb::{HealthCheckResponse, health_check_response::ServingStatus};
 
-use super::{Program, start};
+use super::{NOWHERE, Program, get, start};
 
 /// Status, code and reason.
 type Told = (u16, &'static str, &'static str);
@@ -24,6 +25,9 @@ type Told = (u16, &'static str, &'static str);
 const OUTCOME_UNKNOWN: Told = (500, "UNKNOWN", "OUTCOME_UNKNOWN");
 const UPSTREAM_UNAVAILABLE: Told = (503, "UNAVAILABLE", "UPSTREAM_UNAVAILABLE");
 const RATE_LIMITED: Told = (429, "RESOURCE_EXHAUSTED", "RATE_LIMITED");
+
+/// The head of an answer, with the trailers that follow it where it goes on.
+type Answer = Response<Option<HeaderMap>>;
 
 /// A word that proxies write, and callers must not read.
 const INSIDE: &str = "inside.example";
@@ -34,7 +38,7 @@ struct Proxy(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    answers: VecDeque<Response<()>>,
+    answers: VecDeque<Answer>,
     calls: usize,
 }
 
@@ -54,7 +58,7 @@ impl Proxy {
 
     async fn serve(self, stream: TcpStream) {
         let mut connection = h2::server::handshake(stream).await.unwrap();
-        while let Some(Ok((_request, call))) = connection.accept().await {
+        while let Some(Ok((request, call))) = connection.accept().await {
             let answer = {
                 let mut state = self.0.lock().unwrap();
                 state.calls += 1;
@@ -62,13 +66,13 @@ impl Proxy {
             };
             match answer {
                 Some(answer) => send(call, answer),
-                None => pass_on(call),
+                None => pass_on(call, request.uri().path()),
             }
         }
     }
 
     /// Has the next calls answered so, and forgets earlier ones.
-    fn answer(&self, answers: impl IntoIterator<Item = Response<()>>) {
+    fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         *self.0.lock().unwrap() = State { answers: answers.into_iter().collect(), calls: 0 };
     }
 
@@ -78,45 +82,60 @@ impl Proxy {
     }
 }
 
-fn send(mut call: SendResponse<Bytes>, answer: Response<()>) {
+fn send(mut call: SendResponse<Bytes>, answer: Answer) {
     let has_text = answer.headers().get("content-type").is_some_and(|value| value == "text/html");
-    let mut body = call.send_response(answer, !has_text).unwrap();
+    let (head, trailers) = answer.into_parts();
+    let is_whole = !has_text && trailers.is_none();
+    let mut body = call.send_response(Response::from_parts(head, ()), is_whole).unwrap();
     if has_text {
         body.send_data(format!("<html>{INSIDE}</html>").into(), true).unwrap();
+    } else if let Some(trailers) = trailers {
+        body.send_trailers(trailers).unwrap();
     }
 }
 
-/// As if the server had answered: it has created task 7.
-fn pass_on(mut call: SendResponse<Bytes>) {
+/// As if the server had answered: it serves, and has created task 7.
+fn pass_on(mut call: SendResponse<Bytes>, path: &str) {
     let created = BatchCreateTasksResponse { tasks: vec![Task { id: 7, ..Task::default() }] };
-    let message = created.encode_to_vec();
+    let message = if path.starts_with("/grpc.health.v1.Health/") {
+        HealthCheckResponse { status: ServingStatus::Serving.into() }.encode_to_vec()
+    } else {
+        created.encode_to_vec()
+    };
     let size = u32::try_from(message.len()).unwrap().to_be_bytes();
-    let mut body = call.send_response(grpc(&[]), false).unwrap();
+    let mut body = call.send_response(grpc(&[]).map(|_| ()), false).unwrap();
     body.send_data([&[0], &size[..], &message].concat().into(), false).unwrap();
     let trailers = [("grpc-status", "0")];
     body.send_trailers(headers(&trailers)).unwrap();
 }
 
 /// Plain HTTP.
-fn http(status: u16, more: &[(&'static str, &'static str)]) -> Response<()> {
-    let mut response = Response::builder().status(status).body(()).unwrap();
+fn http(status: u16, more: &[(&'static str, &'static str)]) -> Answer {
+    let mut response = Response::builder().status(status).body(None).unwrap();
     *response.headers_mut() = headers(&[&[("content-type", "text/html")], more].concat());
     response
 }
 
 /// A gRPC response's head, or all of it where it has a status.
-fn grpc(more: &[(&'static str, &'static str)]) -> Response<()> {
+fn grpc(more: &[(&'static str, &'static str)]) -> Answer {
     let mut response = http(200, more);
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     response
 }
 
 /// A gRPC status with a message, as Envoy writes them.
-fn envoy(code: &'static str, more: &[(&'static str, &'static str)]) -> Response<()> {
+fn envoy(code: &'static str, more: &[(&'static str, &'static str)]) -> Answer {
     let message = "upstream connect error or disconnect/reset before headers. reset reason: \
                    connection termination, inside.example";
     let status = [("server", "envoy"), ("grpc-status", code), ("grpc-message", message)];
     grpc(&[&status, more].concat())
+}
+
+/// A gRPC response that says in its trailers what another says in its head.
+fn in_trailers(answer: Answer) -> Answer {
+    let mut trailers = answer.into_parts().0.headers;
+    trailers.remove("content-type");
+    grpc(&[]).map(|_| Some(trailers))
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -180,6 +199,9 @@ impl Setting {
     }
 }
 
+/// Details of a status that nobody can read.
+const NOT_BASE64: [(&str, &str); 1] = [("grpc-status-details-bin", "%")];
+
 const CREATED: Told = (201, "", "");
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,13 +263,29 @@ async fn what_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_ke
         // The answer began and ended there, or has details that nobody can read.
         grpc(&[]),
         grpc(&[("grpc-status", "0")]),
-        envoy("14", &[("grpc-status-details-bin", "%")]),
+        envoy("14", &NOT_BASE64),
+        in_trailers(envoy("14", &[])),
+        in_trailers(envoy("14", &NOT_BASE64)),
+        in_trailers(envoy("0", &NOT_BASE64)),
     ] {
         setting.proxy.answer([answer.clone()]);
         setting.assert_told(None, OUTCOME_UNKNOWN, 1).await;
         setting.proxy.answer([answer]);
         setting.assert_told(Some("key"), CREATED, 2).await;
     }
+}
+
+/// Over health, too: a server is looked at again whatever was answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_that_nobody_can_read_is_no_health_and_is_asked_for_again() {
+    let (proxy, addr) = Proxy::start().await;
+    proxy.answer([envoy("14", &NOT_BASE64), in_trailers(envoy("14", &NOT_BASE64)), http(200, &[])]);
+    // Only where there are several are they watched.
+    let (program, gateway) = start(&format!("http://{addr},{NOWHERE}"), &[]);
+    let told = program.logged("an upstream serves");
+    assert_eq!(told["upstream"], format!("http://{addr}/"));
+    assert!(proxy.calls() > 3);
+    assert_eq!(get(gateway, "/readyz").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
