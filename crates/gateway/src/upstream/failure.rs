@@ -5,6 +5,7 @@ use std::error::Error;
 use h2::Reason;
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tonic_types::StatusExt as _;
 
 use super::foreign::{self, ForeignAnswer};
 
@@ -113,7 +114,10 @@ fn judge(answer: &ForeignAnswer) -> Failure {
         (Some(Code::PermissionDenied), _) | (None, StatusCode::FORBIDDEN) => {
             Failure::Refused(Refusal::Forbidden)
         }
-        (Some(Code::ResourceExhausted), _) | (None, StatusCode::TOO_MANY_REQUESTS) => {
+        (None, StatusCode::TOO_MANY_REQUESTS) => {
+            Failure::Refused(Refusal::RateLimited(retry_after()))
+        }
+        (Some(Code::ResourceExhausted), _) if is_of_a_rate_limit(answer) => {
             Failure::Refused(Refusal::RateLimited(retry_after()))
         }
         (None, StatusCode::PAYLOAD_TOO_LARGE) => Failure::Refused(Refusal::BodyTooLarge),
@@ -137,6 +141,16 @@ fn judge(answer: &ForeignAnswer) -> Failure {
     }
 }
 
+/// Whether RESOURCE_EXHAUSTED is a rate limit's word. gRPC libraries make it up as well, where an
+/// answer is larger than they take: a proxy's does so when the server has done the call.
+fn is_of_a_rate_limit(answer: &ForeignAnswer) -> bool {
+    answer.status == StatusCode::TOO_MANY_REQUESTS
+        || answer.headers.contains_key(RETRY_AFTER)
+        || answer.headers.contains_key("grpc-retry-pushback-ms")
+        || foreign::status(&answer.headers)
+            .is_some_and(|status| status.get_details_retry_info().is_some())
+}
+
 /// Whether an error is certain proof that the server has not begun with the call.
 fn was_not_taken(error: &(dyn Error + 'static)) -> bool {
     // The connection ended before the call was put on it. hyper says so of no other call.
@@ -153,7 +167,7 @@ fn was_not_taken(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, io};
+    use std::{future::poll_fn, io, time::Duration};
 
     use bytes::Bytes;
     use h2::server::{Connection, SendResponse};
@@ -164,6 +178,7 @@ mod tests {
         net::{TcpListener, TcpStream},
     };
     use tonic::transport::Endpoint;
+    use tonic_types::ErrorDetails;
 
     use super::*;
 
@@ -197,7 +212,11 @@ mod tests {
         let headers = headers.iter().map(|name| (HeaderName::from_static(name), value.clone()));
         let status = StatusCode::from_u16(status).unwrap();
         let answer = ForeignAnswer { status, code, headers: headers.collect() };
-        match judge(&answer) {
+        told(judge(&answer))
+    }
+
+    fn told(failure: Failure) -> String {
+        match failure {
             Failure::Refused(refusal) => format!("{refusal:?}"),
             failure => format!("{failure:?}"),
         }
@@ -226,13 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn of_statuses_that_are_not_the_servers_only_four_are_proof() {
+    fn of_statuses_that_are_not_the_servers_only_three_are_proof() {
         for number in 0..=17 {
             let code = Code::from_i32(number);
             let failure = match code {
                 Code::PermissionDenied => "Forbidden",
                 Code::Unauthenticated => "Unauthenticated",
-                Code::ResourceExhausted => "RateLimited(None)",
                 Code::Unimplemented => "Unreached",
                 _ => "Lost",
             };
@@ -242,6 +260,28 @@ mod tests {
             }
         }
         assert_eq!(judged(Some(Code::Unavailable), 200, &["retry-after"]), "Lost");
+    }
+
+    /// Without a mark it may be a library's word for an answer that it would not take.
+    #[test]
+    fn resource_exhausted_is_proof_where_it_bears_the_mark_of_a_rate_limit() {
+        let code = Some(Code::ResourceExhausted);
+        assert_eq!(judged(code, 200, &[]), "Lost");
+        assert_eq!(judged(code, 200, &["grpc-message"]), "Lost");
+        assert_eq!(judged(code, 429, &[]), "RateLimited(None)");
+        assert_eq!(judged(code, 200, &["retry-after"]), r#"RateLimited(Some("7"))"#);
+        assert_eq!(judged(code, 200, &["grpc-retry-pushback-ms"]), "RateLimited(None)");
+        assert_eq!(judged(code, 200, &["x-envoy-ratelimited"]), "RateLimited(None)");
+
+        for (details, failure) in [
+            (ErrorDetails::with_retry_info(Some(Duration::from_secs(1))), "RateLimited(None)"),
+            (ErrorDetails::with_debug_info(vec![], "received message larger than max"), "Lost"),
+        ] {
+            let status = Status::with_error_details(Code::ResourceExhausted, "", details);
+            let headers = status.into_http::<()>().into_parts().0.headers;
+            let answer = ForeignAnswer { status: StatusCode::OK, code, headers };
+            assert_eq!(told(judge(&answer)), failure);
+        }
     }
 
     #[test]

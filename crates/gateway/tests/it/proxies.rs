@@ -220,6 +220,8 @@ async fn a_refusal_is_passed_on_and_not_tried_again() {
         (http(429, &[]), RATE_LIMITED),
         (http(429, &retry_after), RATE_LIMITED),
         (envoy("8", &retry_after), RATE_LIMITED),
+        (envoy("8", &[("grpc-retry-pushback-ms", "7000")]), RATE_LIMITED),
+        (envoy("8", &[("x-envoy-ratelimited", "true")]), RATE_LIMITED),
         (envoy("14", &[("x-envoy-ratelimited", "true")]), RATE_LIMITED),
         (envoy("14", &[("x-envoy-overloaded", "true")]), UPSTREAM_UNAVAILABLE),
         (http(503, &retry_after), UPSTREAM_UNAVAILABLE),
@@ -259,6 +261,8 @@ async fn what_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_ke
         envoy("1", &[]),
         envoy("2", &[]),
         envoy("4", &[]),
+        // An answer that was larger than a library takes.
+        envoy("8", &[]),
         envoy("13", &[]),
         // The answer began and ended there, or has details that nobody can read.
         grpc(&[]),
