@@ -52,10 +52,13 @@ impl Guardian {
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeSet<u32>) -> bool) {
-        let (input, running) = &mut *self.running.lock().unwrap();
+        // Also after a panic: programs are dropped while it unwinds, and one more would abort.
+        let mut state = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (input, running) = &mut *state;
         change(running);
         let list: Vec<_> = running.iter().map(u32::to_string).collect();
-        writeln!(input, "{}", list.join(" ")).unwrap();
+        // Where it is gone there is nobody to tell.
+        let _ = writeln!(input, "{}", list.join(" "));
     }
 }
 
