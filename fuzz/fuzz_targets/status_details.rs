@@ -1,4 +1,4 @@
-//! Details of statuses that come back from the server, or from who is before it.
+//! Details of statuses that come back from the server.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway::fuzzing::status_details(bytes));

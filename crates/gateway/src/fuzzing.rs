@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tonic::{Code, Status};
 
 use crate::{
     body, convert,
     dto::{CreateTasks, Object},
     headers::Terms,
+    upstream::{self, Failure},
 };
 
 /// A body, to be read as JSON and turned into a message. One that is refused is refused with a
@@ -29,12 +30,23 @@ pub fn json_body(bytes: &[u8]) {
     }
 }
 
-/// The details of a status that somebody on the way answered. Whatever they are, there is a problem
-/// to tell the caller of.
+/// The details of a status that was taken for the server's. Whatever they are, there is a problem to
+/// tell the caller of.
 pub fn status_details(bytes: &[u8]) {
     let details = Bytes::copy_from_slice(bytes);
-    let status = Status::with_details(Code::Unavailable, "a message", details);
-    assert!(!convert::to_problem(status.into()).into_items().is_empty());
+    let status = Status::with_details(Code::InvalidArgument, "a message", details);
+    assert!(!convert::to_problem(Failure::Answered(status)).into_items().is_empty());
+}
+
+/// The header that a status's details travel in, from whoever is on the way. Whatever it is, it is
+/// judged, and there is a problem to tell the caller of.
+pub fn details_header(bytes: &[u8]) {
+    let Ok(details) = HeaderValue::from_bytes(bytes) else { return };
+    let mut answer = Response::new(tonic::body::Body::empty());
+    answer.headers_mut().insert("grpc-status", HeaderValue::from(Code::ResourceExhausted as i32));
+    answer.headers_mut().insert("grpc-status-details-bin", details);
+    let problem = upstream::failure_of(answer).map(convert::to_problem);
+    assert!(problem.is_some_and(|problem| !problem.into_items().is_empty()));
 }
 
 /// The value of an `Idempotency-Key`. One that is taken is taken as it is.

@@ -105,6 +105,16 @@ impl Client {
     }
 }
 
+/// What a call has come to that is answered so, if it is answered with a status.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn failure_of(answer: http::Response<tonic::body::Body>) -> Option<Failure> {
+    match foreign::own_or_error(answer) {
+        // What tonic does with it then.
+        Ok(answer) => tonic::Status::from_header_map(answer.headers()).map(Failure::from),
+        Err(foreign) => Some(tonic::Status::from_error(foreign).into()),
+    }
+}
+
 /// The headers that tell a caller what is left of its rate, as the server wrote them.
 pub(crate) fn rates(metadata: &MetadataMap) -> HeaderMap {
     let written = metadata.as_ref();
