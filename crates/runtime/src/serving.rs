@@ -130,7 +130,7 @@ fn places(wanted: u32) -> usize {
     let Some(limit) = open_files::limit() else { return wanted };
     let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES).max(1);
     if room < wanted {
-        tracing::warn!(limit, wanted, room, "fewer connections are taken, since each is a file");
+        tracing::info!(limit, wanted, room, "fewer connections are taken, since each is a file");
     }
     wanted.min(room)
 }
