@@ -43,6 +43,8 @@ fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
         (&["serve", "--database-url", &good, "--writers", "many"], "--writers"),
         (&["serve", "--database-url", &good, "--queue-length", "1.5"], "--queue-length"),
         (&["serve", "--database-url", &good, "--drain-timeout", "soon"], "--drain-timeout"),
+        (&["serve", "--database-url", &good, "--checkout-timeout", "0s"], "more than 0s"),
+        (&["serve", "--database-url", &good, "--max-connection-age", "0s"], "more than 0s"),
         (&["serve", "--database-url", &good, "--log-level", "a=b=c"], "--log-level"),
         (&["serve", "--database-url", &good, "--log-format", "xml"], "--log-format"),
         (&["serve", "--database-url", &good, "--no-such-option"], "--no-such-option"),
