@@ -1,7 +1,7 @@
 //! The write path: from checked batches to committed rows.
 //!
-//! [`TaskWriter`] puts a batch into the [`queue`]; a [`writer`] thread takes what waits there and
-//! runs it as one [`statement`]. What that says of each batch, and what was known of it before
+//! [`TaskWriter`] puts a batch into the [`queue`]; a [`thread`] takes what waits there and runs it
+//! as one [`statement`]. What that says of each batch, and what was known of it before
 //! ([`request`]), makes its [`outcome`]. [`plain`] is what benches compare all that with.
 
 mod creation;
@@ -10,6 +10,7 @@ mod plain;
 mod queue;
 mod request;
 mod statement;
+mod thread;
 mod writer;
 
 pub use writer::{TaskWriter, WriterSettings};
