@@ -4,11 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use gateway::GatewayOptions;
-use runtime::{
-    logs::LogOptions, process::ProcessOptions, serving::ConnectionOptions, shutdown::DrainOptions,
-};
+use runtime::{process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
+use serving::ConnectionOptions;
 use store::DatabaseUrl;
+use telemetry::logs::LogOptions;
 
 use crate::admin::AdminCommand;
 

@@ -11,7 +11,8 @@ mod serve;
 use std::{error::Error, process::ExitCode};
 
 use cli::{Cli, Command};
-use runtime::{command_line, logs, process};
+use runtime::{command_line, process};
+use telemetry::logs;
 
 /// Why a command failed. Each command tells it in one line and ends with exit code 1.
 type Failure = Box<dyn Error + Send + Sync>;

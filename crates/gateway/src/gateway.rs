@@ -2,11 +2,8 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use runtime::{
-    CancellationToken,
-    serving::{self, ConnectionOptions, Protocol},
-    shutdown::DrainOptions,
-};
+use runtime::{CancellationToken, shutdown::DrainOptions};
+use serving::{ConnectionOptions, Protocol};
 use tokio::net::TcpListener;
 
 use crate::{GatewayOptions, Upstream, budget::Budget, routes, upstream::Client};

@@ -6,11 +6,11 @@ use caseload_gateway::{Gateway, GatewayOptions, Upstream, check};
 use clap::{Parser, Subcommand};
 use runtime::{
     CancellationToken, command_line,
-    logs::{self, LogOptions},
     process::{self, ProcessOptions},
-    serving::ConnectionOptions,
     shutdown::{self, DrainOptions},
 };
+use serving::ConnectionOptions;
+use telemetry::logs::{self, LogOptions};
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
 ///

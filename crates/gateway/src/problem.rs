@@ -10,8 +10,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use runtime::request_id;
 use serde::Serialize;
+use telemetry::request_id;
 use tonic::Code;
 
 use crate::codes;

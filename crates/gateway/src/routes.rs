@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use runtime::{CancellationToken, request_id, request_log};
+use runtime::CancellationToken;
 use serde_json::json;
+use telemetry::{request_id, request_log};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use tower::ServiceBuilder;

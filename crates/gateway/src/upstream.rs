@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
-use runtime::request_id;
+use telemetry::request_id;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, metadata::MetadataMap};
 

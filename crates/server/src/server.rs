@@ -3,12 +3,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::tasks::v1::task_service_server::TaskServiceServer;
-use runtime::{
-    CancellationToken, request_id, request_log,
-    serving::{self, ConnectionOptions, Protocol},
-    shutdown::DrainOptions,
-};
+use runtime::{CancellationToken, shutdown::DrainOptions};
+use serving::{ConnectionOptions, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
+use telemetry::{request_id, request_log};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tower::ServiceBuilder;

@@ -11,10 +11,10 @@ use gateway::{Gateway, Upstream};
 use runtime::{
     CancellationToken,
     address::reachable,
-    serving::ConnectionOptions,
     shutdown::{self, DrainOptions},
 };
 use server::{Server, StartError};
+use serving::ConnectionOptions;
 use store::DatabaseUrl;
 use tokio::{task::JoinError, time::sleep};
 

@@ -11,17 +11,29 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// The arrows of the design: a crate, and the crates that it may know.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("caseload-domain", &[]),
-    ("caseload-gateway", &["caseload-proto", "caseload-runtime"]),
+    (
+        "caseload-gateway",
+        &["caseload-proto", "caseload-runtime", "caseload-serving", "caseload-telemetry"],
+    ),
     ("caseload-localdb", &[]),
     ("caseload-proto", &[]),
     ("caseload-runtime", &[]),
     (
         "caseload-server",
-        &["caseload-domain", "caseload-proto", "caseload-runtime", "caseload-store"],
+        &[
+            "caseload-domain",
+            "caseload-proto",
+            "caseload-runtime",
+            "caseload-serving",
+            "caseload-store",
+            "caseload-telemetry",
+        ],
     ),
+    ("caseload-serving", &["caseload-runtime", "caseload-telemetry"]),
     ("caseload-store", &["caseload-domain"]),
+    ("caseload-telemetry", &["caseload-proto"]),
 ];
 
 /// The program, which may know all of them.

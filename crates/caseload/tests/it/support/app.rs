@@ -7,9 +7,10 @@ use domain::{ApiKey, Email, Scope, TenantId};
 use gateway::{Gateway, GatewayOptions};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
-use runtime::{CancellationToken, serving::ConnectionOptions, shutdown::DrainOptions};
+use runtime::{CancellationToken, shutdown::DrainOptions};
 use serde_json::Value;
 use server::{Server, ServerOptions};
+use serving::ConnectionOptions;
 use store::{Database, DatabaseUrl, NewKey, NewUser};
 use tonic::transport::{Channel, Endpoint};
 

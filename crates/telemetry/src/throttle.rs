@@ -7,7 +7,7 @@ use std::{
 
 /// Lets one event of many be logged.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     interval: Duration,
     /// When one was logged, and how many were not since.
     last: Mutex<(Option<Instant>, u64)>,
@@ -15,12 +15,13 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// One at the most in this time.
-    pub(crate) const fn new(interval: Duration) -> Self {
+    #[must_use]
+    pub const fn new(interval: Duration) -> Self {
         Self { interval, last: Mutex::new((None, 0)) }
     }
 
     /// Notes an event. Where it is to be logged, tells how many others weren't.
-    pub(crate) fn note(&self, now: Instant) -> Option<u64> {
+    pub fn note(&self, now: Instant) -> Option<u64> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (logged, others) = *last;
         if logged.is_some_and(|logged| now.duration_since(logged) < self.interval) {

@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Limits, lifetime::after, opening::Opening};
+use crate::{Limits, lifetime::after, opening::Opening};
 
 /// What happens on a connection.
 ///
@@ -24,7 +24,7 @@ use super::{Limits, lifetime::after, opening::Opening};
 /// A connection over HTTP/1.1 owes a request from its beginning. One over HTTP/2 owes its opening,
 /// and rests from then on: clients open connections ahead of their requests.
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<State>);
+pub(crate) struct Activity(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -44,7 +44,7 @@ struct State {
 
 /// A connection has been waited for long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expired {
+pub(crate) enum Expired {
     /// A request began, or was owed, and did not come.
     Slow,
     /// None came.
@@ -53,13 +53,13 @@ pub(super) enum Expired {
 
 /// A request that runs until this goes, or is paused.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     activity: Arc<Activity>,
     is_paused: bool,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let since = Instant::now();
         Self(Mutex::new(State {
             running: 0,
@@ -72,7 +72,7 @@ impl Activity {
     }
 
     /// A request's head was read.
-    pub(super) fn begin(activity: &Arc<Self>, version: Version) -> Running {
+    pub(crate) fn begin(activity: &Arc<Self>, version: Version) -> Running {
         let mut state = activity.state();
         state.running += 1;
         state.unanswered += 1;
@@ -86,7 +86,7 @@ impl Activity {
     ///
     /// # Errors
     /// The time that is over.
-    pub(super) fn look(&self, limits: &Limits) -> Result<Instant, Expired> {
+    pub(crate) fn look(&self, limits: &Limits) -> Result<Instant, Expired> {
         let state = self.state();
         // What begins over HTTP/2 after its opening is a rest, and nothing else.
         let next = after(match state.is_http2 {
@@ -130,7 +130,7 @@ impl Activity {
         }
     }
 
-    pub(super) fn is_http2(&self) -> bool {
+    pub(crate) fn is_http2(&self) -> bool {
         self.state().is_http2
     }
 
@@ -141,7 +141,7 @@ impl Activity {
 
 impl Running {
     /// The service has done its part for now.
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         if !self.is_paused {
             self.is_paused = true;
             let mut state = self.activity.state();
@@ -151,7 +151,7 @@ impl Running {
     }
 
     /// The service is waited for again.
-    pub(super) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         if self.is_paused {
             self.is_paused = false;
             self.activity.state().running += 1;
@@ -168,13 +168,13 @@ impl Drop for Running {
 
 /// A stream whose bytes are noted.
 #[derive(Debug)]
-pub(super) struct Observed<S> {
+pub(crate) struct Observed<S> {
     stream: S,
     activity: Arc<Activity>,
 }
 
 impl<S> Observed<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity }
     }
 
@@ -236,7 +236,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MaxAge;
+    use crate::MaxAge;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;

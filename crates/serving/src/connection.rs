@@ -15,7 +15,7 @@ use tokio::{net::TcpStream, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
-use super::{
+use crate::{
     Limits,
     activity::{Activity, Observed},
     answer::Answer,
@@ -23,15 +23,15 @@ use super::{
 };
 
 /// What all connections of a door have in common.
-pub(super) struct Door<S> {
-    pub(super) builder: Builder<TokioExecutor>,
-    pub(super) service: S,
-    pub(super) limits: Limits,
+pub(crate) struct Door<S> {
+    pub(crate) builder: Builder<TokioExecutor>,
+    pub(crate) service: S,
+    pub(crate) limits: Limits,
 }
 
 impl<S> Door<S> {
     /// Serves a connection to its end.
-    pub(super) async fn serve<B>(
+    pub(crate) async fn serve<B>(
         &self,
         stream: TcpStream,
         peer: SocketAddr,

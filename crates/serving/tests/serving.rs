@@ -3,13 +3,11 @@
 
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-use caseload_runtime::{
-    CancellationToken,
-    serving::{ConnectionOptions, Protocol, serve},
-};
+use caseload_serving::{ConnectionOptions, Protocol, serve};
 use clap::Parser;
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Incoming};
+use runtime::CancellationToken;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

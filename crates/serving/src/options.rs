@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::{Limits, MaxAge};
-use crate::command_line::above_zero;
+use crate::{Limits, MaxAge};
+use runtime::command_line::above_zero;
 
 /// What callers may take of a door by connecting to it.
 #[derive(Args, Clone, Copy, Debug)]

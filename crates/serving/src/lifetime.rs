@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     Limits,
     activity::{Activity, Expired},
 };
@@ -25,7 +25,7 @@ pub struct MaxAge {
 
 /// When something is to be done about a connection, and what.
 #[derive(Debug)]
-pub(super) struct Lifetime<'a> {
+pub(crate) struct Lifetime<'a> {
     limits: &'a Limits,
     looks_at: Instant,
     ages_at: Option<Instant>,
@@ -35,7 +35,7 @@ pub(super) struct Lifetime<'a> {
 
 /// What is to be done about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Nothing yet.
     Wait,
     /// The client is to be told that no more requests are taken; what runs is finished.
@@ -46,7 +46,7 @@ pub(super) enum Step {
 
 /// Why something is to be done about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     /// It has reached its age.
     Aged,
     /// It rests.
@@ -57,7 +57,7 @@ pub(super) enum Why {
 
 impl<'a> Lifetime<'a> {
     /// That of a connection which begins now.
-    pub(super) fn new(limits: &'a Limits) -> Self {
+    pub(crate) fn new(limits: &'a Limits) -> Self {
         Self {
             limits,
             looks_at: after(limits.shortest()),
@@ -68,12 +68,12 @@ impl<'a> Lifetime<'a> {
     }
 
     /// When to ask for the next step.
-    pub(super) fn next(&self) -> Instant {
+    pub(crate) fn next(&self) -> Instant {
         let others = [self.ages_at, self.cut_at].into_iter().flatten();
         others.fold(self.looks_at, Instant::min)
     }
 
-    pub(super) fn step(&mut self, activity: &Activity) -> Step {
+    pub(crate) fn step(&mut self, activity: &Activity) -> Step {
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.cut_at) {
@@ -108,7 +108,7 @@ impl<'a> Lifetime<'a> {
 }
 
 /// The moment after so much time from now; in a year at the latest, since the clock ends somewhere.
-pub(super) fn after(time: Duration) -> Instant {
+pub(crate) fn after(time: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     Instant::now() + time.min(YEAR)
 }

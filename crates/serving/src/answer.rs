@@ -7,20 +7,20 @@ use std::{
 
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::activity::Running;
+use crate::activity::Running;
 
 /// A body that counts as running while the service is waited for, and not while it is the client
 /// that takes nothing: a stream of news keeps its connection, a client that shuts its window
 /// doesn't. hyper has one piece at the most in its hand that there is no room for.
 #[derive(Debug)]
-pub(super) struct Answer<B> {
+pub(crate) struct Answer<B> {
     body: B,
     running: Running,
 }
 
 impl<B> Answer<B> {
     /// The answer to a request that ran until now.
-    pub(super) fn new(body: B, mut running: Running) -> Self {
+    pub(crate) fn new(body: B, mut running: Running) -> Self {
         running.pause();
         Self { body, running }
     }

@@ -31,8 +31,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::{open_files, throttle::Throttle};
-use connection::Door;
+use runtime::open_files;
+use telemetry::Throttle;
+
+use crate::connection::Door;
 pub use lifetime::MaxAge;
 pub use options::ConnectionOptions;
 

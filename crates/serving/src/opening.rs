@@ -9,7 +9,7 @@ const SETTINGS: u8 = 4;
 
 /// Follows the first bytes of a connection.
 #[derive(Debug, Default)]
-pub(super) enum Opening {
+pub(crate) enum Opening {
     /// None came.
     #[default]
     Awaited,
@@ -26,7 +26,7 @@ pub(super) enum Opening {
 
 impl Opening {
     /// Takes what came. Tells once, when it does, that the opening came to its end.
-    pub(super) fn note(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn note(&mut self, bytes: &[u8]) -> bool {
         const HEAD: usize = PREFACE.len() + FRAME_HEAD;
         let (mut seen, mut length) = match *self {
             Self::Awaited => (0, 0),
