@@ -47,7 +47,7 @@ pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
     };
     for (email, first_name, last_name) in USERS {
         let user = NewUser {
-            email: Email::parse(email.to_owned()).map_err(|reason| reason.as_str())?,
+            email: Email::parse(email.to_owned()).map_err(|reason| reason.description)?,
             first_name: first_name.to_owned(),
             last_name: last_name.to_owned(),
         };

@@ -1,4 +1,4 @@
-//! API keys: what proves who calls.
+//! API keys: the secrets by which callers authenticate.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ const DIGIT_COUNT: usize = 43;
 
 /// An API key: `cl_` and 32 random bytes in base62 (43 digits, most significant first).
 ///
-/// The key is a secret. It is never stored, and neither `Debug` nor any error shows it.
+/// It is a secret: it is never stored, and neither `Debug` nor any error shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The key of 32 bytes from a cryptographic source of randomness.
+    /// Encodes 32 bytes from a cryptographically secure random number generator as a key.
     #[must_use]
     pub fn from_random_bytes(mut bytes: [u8; 32]) -> Self {
         let mut digits = [0; DIGIT_COUNT];
@@ -26,10 +26,10 @@ impl ApiKey {
         Self(PREFIX.chars().chain(digits.iter().map(|&digit| char::from(digit))).collect())
     }
 
-    /// Reads a key as a caller sends it.
+    /// Parses a key as a caller sends it.
     ///
     /// # Errors
-    /// [`MalformedKey`] where it can't be one, so that no look-up is needed.
+    /// [`MalformedKey`] if the text has another form, so that no look-up is needed.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
         let digits = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
         if digits.len() != DIGIT_COUNT || !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -38,17 +38,17 @@ impl ApiKey {
         Ok(Self(text.to_owned()))
     }
 
-    /// What is stored in the key's place, and looked up by.
+    /// Returns the hash by which the key is stored and looked up.
     ///
-    /// A plain hash is enough: 256 random bits can't be guessed, so there is nothing that a salt
-    /// or a slow hash would protect. Looking up by the hash also spares a comparison whose time
-    /// tells of the secret.
+    /// A plain hash is enough: 256 random bits can't be guessed, so there is nothing that a salt or
+    /// a slow hash would protect. A look-up by the hash also needs no comparison of secrets, whose
+    /// time could reveal something of them.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
         KeyDigest(Sha256::digest(self.0.as_bytes()).into())
     }
 
-    /// The key itself, to be shown once or sent along.
+    /// Returns the key itself, to be shown once or sent.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -66,7 +66,7 @@ impl fmt::Debug for ApiKey {
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
-    /// The bytes, as they are stored.
+    /// Returns the bytes, as they are stored.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -79,7 +79,8 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// A text that can't be a key. It isn't repeated here: it may be a secret of another kind.
+/// A text that is not of the form of a key. The error does not contain it: it may be a secret of
+/// another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is cl_ and 43 letters and digits")]
 pub struct MalformedKey;
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_none() {
+    fn rejects_other_texts() {
         let digits = "a".repeat(43);
         for text in ["", "cl_", "cl_a", &digits, &format!("CL_{digits}"), &format!("cl_{digits}a")]
         {
@@ -127,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_read_as_it_was_written_and_keeps_every_bit(a: [u8; 32], b: [u8; 32]) {
+        fn parses_what_it_formats_and_keeps_every_bit(a: [u8; 32], b: [u8; 32]) {
             let (key, other) = (ApiKey::from_random_bytes(a), ApiKey::from_random_bytes(b));
             prop_assert_eq!(ApiKey::parse(key.expose()), Ok(key.clone()));
             prop_assert_eq!(a == b, key == other);

@@ -1,10 +1,13 @@
-//! A batch of tasks to be created: the input, checked.
+//! A batch of tasks to create: the input, checked.
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{CaseId, Description, Email, Fault, Faults, Fingerprint, Place, Reason, RequestId};
+use crate::{
+    CaseId, Description, Email, FieldPath, Fingerprint, IdempotencyKey, Reason, Rule, Violation,
+    Violations,
+};
 
-/// A task to be created, as it came in.
+/// A task to create, as the caller sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskDraft {
     /// What is to be done.
@@ -13,29 +16,30 @@ pub struct TaskDraft {
     pub assignee_emails: Vec<String>,
 }
 
-/// A legal batch: a case, 1 to 25 tasks for it, and perhaps an id that makes it safe to repeat.
+/// A valid batch: a case, 1 to 25 tasks to create in it, and possibly an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskBatch {
     case: CaseId,
     tasks: Vec<NewTask>,
-    request_id: Option<RequestId>,
+    idempotency_key: Option<IdempotencyKey>,
 }
 
-/// A legal task to be created.
+/// A valid task to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTask {
     /// What is to be done.
     pub description: Description,
-    /// Who is to do it: at most 50, each email once, in the order of their first places.
+    /// The users to assign: at most 50, each email once, in the order of the request.
     pub assignments: Vec<Assignment>,
 }
 
-/// An email of a user to assign, and its place.
+/// The email of a user to assign, and its index in the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// The user's email.
     pub email: Email,
-    /// The email's index in the request; a later fault is placed by it.
+    /// The index of the email among those that the request has for the task. Where an email was
+    /// given twice, that of the first. The path of a later violation needs it.
     pub index: usize,
 }
 
@@ -45,73 +49,85 @@ impl TaskBatch {
     /// The most emails of a task, duplicates included.
     pub const MAX_EMAILS: usize = 50;
 
-    /// Checks an input. Texts are moved, not copied, where they need no change. An empty request
-    /// id is none.
+    /// Broken by an empty list of tasks.
+    pub const TASKS_REQUIRED: Rule =
+        Rule { reason: Reason::Required, description: "1 to 25 tasks are required" };
+    /// Broken past [`Self::MAX_TASKS`].
+    pub const TOO_MANY_TASKS: Rule =
+        Rule { reason: Reason::TooMany, description: "at most 25 tasks can be created at once" };
+    /// Broken past [`Self::MAX_EMAILS`].
+    pub const TOO_MANY_EMAILS: Rule =
+        Rule { reason: Reason::TooMany, description: "a task has at most 50 assignees" };
+
+    /// Checks a request. An empty idempotency key counts as none.
     ///
     /// # Errors
-    /// Every fault of form, in the order of the request. Of a list that is too long, the items
-    /// within its limit are looked at.
+    /// Every violation, in the order of the request. Of a list that is too long, only the items
+    /// within its limit are checked.
     pub fn parse(
         case_id: i64,
         tasks: impl ExactSizeIterator<Item = TaskDraft>,
-        request_id: String,
-    ) -> Result<Self, Faults> {
-        let mut faults = Vec::new();
+        idempotency_key: String,
+    ) -> Result<Self, Violations> {
+        let mut violations = Vec::new();
+        let mut report = |path, rule| violations.push(Violation { path, rule });
         let case = CaseId::new(case_id);
         if case.is_none() {
-            faults.push(Fault { place: Place::CaseId, reason: Reason::NotPositive });
+            report(FieldPath::new("case_id"), &CaseId::NOT_POSITIVE);
         }
         match tasks.len() {
-            0 => faults.push(Fault { place: Place::Tasks, reason: Reason::Required }),
+            0 => report(FieldPath::new("tasks"), &Self::TASKS_REQUIRED),
             1..=Self::MAX_TASKS => {}
-            _ => faults.push(Fault { place: Place::Tasks, reason: Reason::TooMany }),
+            _ => report(FieldPath::new("tasks"), &Self::TOO_MANY_TASKS),
         }
         let tasks = tasks
             .take(Self::MAX_TASKS)
             .enumerate()
-            .filter_map(|(index, draft)| NewTask::parse(index, draft, &mut faults))
+            .filter_map(|(index, draft)| NewTask::parse(index, draft, &mut report))
             .collect();
-        let request_id = (!request_id.is_empty()).then(|| RequestId::parse(request_id));
-        let request_id = request_id.transpose().unwrap_or_else(|reason| {
-            faults.push(Fault { place: Place::RequestId, reason });
-            None
-        });
-        match case.filter(|_| faults.is_empty()) {
-            Some(case) => Ok(Self { case, tasks, request_id }),
-            None => Err(Faults(faults)),
+        let idempotency_key = match idempotency_key.is_empty() {
+            true => None,
+            false => IdempotencyKey::parse(idempotency_key)
+                .map_err(|rule| report(FieldPath::new("request_id"), rule))
+                .ok(),
+        };
+        match case.filter(|_| violations.is_empty()) {
+            Some(case) => Ok(Self { case, tasks, idempotency_key }),
+            None => Err(Violations(violations)),
         }
     }
 
-    /// The case.
+    /// Returns the case.
     #[must_use]
     pub fn case(&self) -> CaseId {
         self.case
     }
 
-    /// The tasks, 1 to 25.
+    /// Returns the tasks, 1 to 25.
     #[must_use]
     pub fn tasks(&self) -> &[NewTask] {
         &self.tasks
     }
 
-    /// The tasks, owned.
+    /// Returns the tasks, owned.
     #[must_use]
     pub fn into_tasks(self) -> Vec<NewTask> {
         self.tasks
     }
 
-    /// The id under which a repeat of it is known, where the caller gave one.
+    /// Returns the idempotency key, if the caller gave one.
     #[must_use]
-    pub fn request_id(&self) -> Option<&RequestId> {
-        self.request_id.as_ref()
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
     }
 
-    /// What tells this batch from others that bear the same id. Inputs that differ only in what
-    /// parsing evens out, such as white space around a text, have the same.
+    /// Returns the hash that tells a repeat of this batch from another batch with the same
+    /// idempotency key. It covers the parsed values, so that white space around a text, for
+    /// instance, makes no difference.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
-        // Each list and text is led by its length, so that no two batches are written alike.
+        // Each list and text follows its length, so that no two batches are written alike.
         let number = |hash: &mut Sha256, number: usize| {
             hash.update(u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes());
         };
@@ -132,31 +148,47 @@ impl TaskBatch {
 }
 
 impl NewTask {
-    /// Checks the task at `index`. Where it has faults, adds them and returns nothing.
-    fn parse(index: usize, draft: TaskDraft, faults: &mut Vec<Fault>) -> Option<Self> {
-        let faults_before = faults.len();
-        let mut note = |place, reason| faults.push(Fault { place, reason });
-
+    /// Checks the task at `index`. Reports every violation; returns `None` if there is one.
+    fn parse(
+        index: usize,
+        draft: TaskDraft,
+        report: &mut impl FnMut(FieldPath, &'static Rule),
+    ) -> Option<Self> {
+        let mut is_valid = true;
+        let mut report = |path, rule| {
+            is_valid = false;
+            report(path, rule);
+        };
         let description = Description::parse(draft.description)
-            .map_err(|reason| note(Place::Description { task: index }, reason))
+            .map_err(|rule| report(FieldPath::at("tasks[*].description", index), rule))
             .ok();
         if draft.assignee_emails.len() > TaskBatch::MAX_EMAILS {
-            note(Place::AssigneeEmails { task: index }, Reason::TooMany);
+            let path = FieldPath::at("tasks[*].assignee_emails", index);
+            report(path, &TaskBatch::TOO_MANY_EMAILS);
         }
         let mut assignments: Vec<Assignment> =
             Vec::with_capacity(draft.assignee_emails.len().min(TaskBatch::MAX_EMAILS));
-        for (place, email) in
+        for (position, email) in
             draft.assignee_emails.into_iter().take(TaskBatch::MAX_EMAILS).enumerate()
         {
             match Email::parse(email) {
-                // At most 50: comparing them all is quicker than hashing them.
+                // With at most 50 emails, comparing them all is quicker than hashing them.
                 Ok(email) if assignments.iter().any(|earlier| earlier.email == email) => {}
-                Ok(email) => assignments.push(Assignment { email, index: place }),
-                Err(reason) => note(Place::AssigneeEmail { task: index, email: place }, reason),
+                Ok(email) => assignments.push(Assignment { email, index: position }),
+                Err(rule) => report(Assignment::path(index, position), rule),
             }
         }
         let description = description?;
-        (faults.len() == faults_before).then_some(Self { description, assignments })
+        is_valid.then_some(Self { description, assignments })
+    }
+}
+
+impl Assignment {
+    /// Returns the path of an email in the request: that of the task at index `task`, at index
+    /// `email` among its emails.
+    #[must_use]
+    pub fn path(task: usize, email: usize) -> FieldPath {
+        FieldPath::at2("tasks[*].assignee_emails[*]", task, email)
     }
 }
 
@@ -173,20 +205,20 @@ mod tests {
         }
     }
 
-    fn faults(case_id: i64, tasks: Vec<TaskDraft>) -> Vec<String> {
+    fn violations(case_id: i64, tasks: Vec<TaskDraft>) -> Vec<String> {
         TaskBatch::parse(case_id, tasks.into_iter(), String::new())
             .unwrap_err()
             .as_slice()
             .iter()
-            .map(|fault| format!("{} {}", fault.place, fault.reason.as_str()))
+            .map(|violation| format!("{} {:?}", violation.path, violation.rule.reason))
             .collect()
     }
 
     #[test]
     fn takes_1_to_25_tasks() {
-        assert_eq!(faults(1, vec![]), ["tasks REQUIRED"]);
+        assert_eq!(violations(1, vec![]), ["tasks Required"]);
         assert!(TaskBatch::parse(1, vec![draft("a", &[]); 25].into_iter(), String::new()).is_ok());
-        assert_eq!(faults(1, vec![draft("a", &[]); 26]), ["tasks TOO_MANY"]);
+        assert_eq!(violations(1, vec![draft("a", &[]); 26]), ["tasks TooMany"]);
     }
 
     #[test]
@@ -195,11 +227,11 @@ mod tests {
         let task = |n| TaskDraft { description: "a".to_owned(), assignee_emails: emails(n) };
         let batch = TaskBatch::parse(1, vec![task(50)].into_iter(), String::new()).unwrap();
         assert_eq!(batch.tasks()[0].assignments.len(), 1);
-        assert_eq!(faults(1, vec![task(51)]), ["tasks[0].assignee_emails TOO_MANY"]);
+        assert_eq!(violations(1, vec![task(51)]), ["tasks[0].assignee_emails TooMany"]);
     }
 
     #[test]
-    fn keeps_the_first_place_of_an_email() {
+    fn keeps_the_first_index_of_an_email() {
         let tasks = vec![draft("a", &["b@x", "A@X", "a@x", "B@x", "c@x"])];
         let batch = TaskBatch::parse(1, tasks.into_iter(), String::new()).unwrap();
         let kept: Vec<_> =
@@ -208,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn names_every_fault_in_the_order_of_the_request() {
+    fn reports_every_violation_in_the_order_of_the_request() {
         let long = format!("{}@x", "a".repeat(300));
         let tasks = vec![
             draft(" ", &["a@x"]),
@@ -217,27 +249,27 @@ mod tests {
             draft(&"x".repeat(10_001), &[]),
         ];
         assert_eq!(
-            faults(0, tasks),
+            violations(0, tasks),
             [
-                "case_id NOT_POSITIVE",
-                "tasks[0].description REQUIRED",
-                "tasks[1].description CONTAINS_NUL",
-                "tasks[1].assignee_emails[0] INVALID_EMAIL",
-                "tasks[1].assignee_emails[2] TOO_LONG",
-                "tasks[3].description TOO_LONG",
+                "case_id NotPositive",
+                "tasks[0].description Required",
+                "tasks[1].description ContainsNul",
+                "tasks[1].assignee_emails[0] InvalidEmail",
+                "tasks[1].assignee_emails[2] TooLong",
+                "tasks[3].description TooLong",
             ]
         );
     }
 
     #[test]
-    fn a_request_id_is_checked_with_all_else() {
+    fn an_idempotency_key_is_checked_with_the_rest() {
         let parse =
             |id: &str, text| TaskBatch::parse(1, vec![draft(text, &[])].into_iter(), id.to_owned());
-        assert_eq!(parse("", "a").unwrap().request_id(), None);
-        assert_eq!(parse("x-1", "a").unwrap().request_id().unwrap().as_str(), "x-1");
-        let faults = parse("a b", "").unwrap_err();
-        let places: Vec<_> = faults.as_slice().iter().map(|f| f.place.to_string()).collect();
-        assert_eq!(places, ["tasks[0].description", "request_id"]);
+        assert_eq!(parse("", "a").unwrap().idempotency_key(), None);
+        assert_eq!(parse("x-1", "a").unwrap().idempotency_key().unwrap().as_str(), "x-1");
+        let violations = parse("a b", "").unwrap_err();
+        let paths: Vec<_> = violations.as_slice().iter().map(|v| v.path.to_string()).collect();
+        assert_eq!(paths, ["tasks[0].description", "request_id"]);
     }
 
     #[test]
@@ -300,34 +332,39 @@ mod tests {
                         }
                     }
                 }
-                Err(faults) => {
-                    let places: Vec<_> =
-                        faults.as_slice().iter().map(|fault| fault.place).collect();
-                    prop_assert!(!places.is_empty());
-                    let distinct: std::collections::HashSet<_> = places.iter().collect();
-                    prop_assert_eq!(distinct.len(), places.len());
-                    for place in places {
-                        match place {
-                            Place::CaseId => prop_assert!(case_id < 1),
-                            Place::RequestId => prop_assert!(false, "none was given"),
-                            Place::Tasks => prop_assert!(given.is_empty() || given.len() > 25),
-                            Place::Description { task } => {
-                                prop_assert!(Description::parse(
-                                    given[task].description.clone()
-                                ).is_err());
-                            }
-                            Place::AssigneeEmails { task } => {
-                                prop_assert!(given[task].assignee_emails.len() > 50);
-                            }
-                            Place::AssigneeEmail { task, email } => {
-                                prop_assert!(Email::parse(
-                                    given[task].assignee_emails[email].clone()
-                                ).is_err());
-                            }
-                        }
+                Err(violations) => {
+                    let paths: Vec<_> =
+                        violations.as_slice().iter().map(|violation| violation.path).collect();
+                    prop_assert!(!paths.is_empty());
+                    let distinct: std::collections::HashSet<_> = paths.iter().collect();
+                    prop_assert_eq!(distinct.len(), paths.len());
+                    for path in paths {
+                        prop_assert!(is_violated(path, case_id, &given), "{}", path);
                     }
                 }
             }
         }
+    }
+
+    /// Whether the field at the path breaks a rule, found out in another way than the parser's.
+    fn is_violated(path: FieldPath, case_id: i64, given: &[TaskDraft]) -> bool {
+        if path == FieldPath::new("case_id") {
+            return case_id < 1;
+        }
+        if path == FieldPath::new("tasks") {
+            return given.is_empty() || given.len() > 25;
+        }
+        given.iter().enumerate().any(|(task, draft)| {
+            let is_of = |pattern| path == FieldPath::at(pattern, task);
+            if is_of("tasks[*].description") {
+                return Description::parse(draft.description.clone()).is_err();
+            }
+            if is_of("tasks[*].assignee_emails") {
+                return draft.assignee_emails.len() > 50;
+            }
+            draft.assignee_emails.iter().enumerate().any(|(email, text)| {
+                path == Assignment::path(task, email) && Email::parse(text.clone()).is_err()
+            })
+        })
     }
 }

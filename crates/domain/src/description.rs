@@ -1,32 +1,43 @@
-//! What a task says is to be done.
+//! The description of a task.
 
-use crate::Reason;
+use crate::{Reason, Rule};
 
-/// A task's description: 1 to 10,000 characters, none of them NUL, without white space around.
+/// A task's description: 1 to 10,000 characters, none of them NUL, without leading or trailing
+/// white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
-    /// The most characters (Unicode scalar values, as Postgres counts them too).
+    /// The most characters: Unicode scalar values, which is what Postgres counts too.
     pub const MAX_CHARS: usize = 10_000;
 
-    /// Trims white space (Unicode's) off both ends and checks what remains.
+    /// Broken by a text that is empty or has white space only.
+    pub const REQUIRED: Rule =
+        Rule { reason: Reason::Required, description: "a description is required" };
+    /// Broken past [`Self::MAX_CHARS`].
+    pub const TOO_LONG: Rule = Rule {
+        reason: Reason::TooLong,
+        description: "a description has at most 10,000 characters",
+    };
+    /// Broken by a NUL character: Postgres' type `text` has none.
+    pub const CONTAINS_NUL: Rule =
+        Rule { reason: Reason::ContainsNul, description: "a NUL character can't be stored" };
+
+    /// Removes leading and trailing white space (as Unicode defines it) and checks the rest.
     ///
     /// # Errors
-    /// [`Reason::Required`] where nothing remains, [`Reason::TooLong`] past
-    /// [`Self::MAX_CHARS`], [`Reason::ContainsNul`] where there is a NUL, which Postgres' text
-    /// can't hold.
-    pub fn parse(mut text: String) -> Result<Self, Reason> {
+    /// The rule that the text breaks.
+    pub fn parse(mut text: String) -> Result<Self, &'static Rule> {
         let trimmed = text.trim();
         if trimmed.is_empty() {
-            return Err(Reason::Required);
+            return Err(&Self::REQUIRED);
         }
-        // The bytes are a quick bound: only a text that could be too long is counted.
+        // Counting bytes is quick, and a text has at least as many bytes as characters.
         if trimmed.len() > Self::MAX_CHARS && trimmed.chars().count() > Self::MAX_CHARS {
-            return Err(Reason::TooLong);
+            return Err(&Self::TOO_LONG);
         }
         if trimmed.contains('\0') {
-            return Err(Reason::ContainsNul);
+            return Err(&Self::CONTAINS_NUL);
         }
         if trimmed.len() < text.len() {
             text = trimmed.to_owned();
@@ -34,13 +45,13 @@ impl Description {
         Ok(Self(text))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text as an owned string.
+    /// Returns the text as an owned string.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -52,7 +63,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, Reason> {
-        Description::parse(text.to_owned()).map(Description::into_string)
+        let parsed = Description::parse(text.to_owned());
+        parsed.map(Description::into_string).map_err(|rule| rule.reason)
     }
 
     #[test]
@@ -71,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_no_nul() {
+    fn contains_no_nul() {
         assert_eq!(parse("a\0b"), Err(Reason::ContainsNul));
         assert_eq!(parse("\0"), Err(Reason::ContainsNul));
     }

@@ -1,14 +1,14 @@
-//! Email addresses, as names of users.
+//! Email addresses, by which users are named.
 
 use std::fmt;
 
-use crate::Reason;
+use crate::{Reason, Rule};
 
-/// An email address in lower case, which is how addresses are compared, stored and answered.
+/// An email address in lower case, which is how addresses are compared, stored and returned.
 ///
-/// The shape is checked only as far as tells a slip from an address: something on each side of
-/// an `@`, no white space, no control characters. Whether anybody has the address is for the
-/// database to say.
+/// The check finds slips of the keyboard, no more: there must be something on each side of an `@`,
+/// no white space and no control characters. Whether a user has the address is known to the
+/// database only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(String);
 
@@ -17,13 +17,23 @@ impl Email {
     /// brackets.
     pub const MAX_BYTES: usize = 254;
 
-    /// Parses an address and folds it to lower case.
+    /// Broken past [`Self::MAX_BYTES`].
+    pub const TOO_LONG: Rule =
+        Rule { reason: Reason::TooLong, description: "an email has at most 254 bytes" };
+    /// Broken by a text that is not an address.
+    pub const INVALID: Rule =
+        Rule { reason: Reason::InvalidEmail, description: "this is not an email address" };
+    /// Broken by an address that no user of the tenant has.
+    pub const UNKNOWN_USER: Rule =
+        Rule { reason: Reason::UnknownUser, description: "no user has this email" };
+
+    /// Parses an address and converts it to lower case.
     ///
     /// # Errors
-    /// [`Reason::TooLong`] past [`Self::MAX_BYTES`], [`Reason::InvalidEmail`] where it is none.
-    pub fn parse(mut address: String) -> Result<Self, Reason> {
+    /// [`Self::TOO_LONG`] or [`Self::INVALID`].
+    pub fn parse(mut address: String) -> Result<Self, &'static Rule> {
         if address.len() > Self::MAX_BYTES {
-            return Err(Reason::TooLong);
+            return Err(&Self::TOO_LONG);
         }
         if address.is_ascii() {
             address.make_ascii_lowercase();
@@ -34,20 +44,20 @@ impl Email {
             .rsplit_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
         let has_blanks = address.chars().any(|c| c.is_whitespace() || c.is_control());
-        // Folding can lengthen a letter ('İ' becomes two), so the length is looked at twice.
+        // Lower case can be longer ('İ' becomes two characters), so the length is checked again.
         if !has_two_sides || has_blanks || address.len() > Self::MAX_BYTES {
-            return Err(Reason::InvalidEmail);
+            return Err(&Self::INVALID);
         }
         Ok(Self(address))
     }
 
-    /// The address, in lower case.
+    /// Returns the address, in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address as an owned string, in lower case.
+    /// Returns the address as an owned string, in lower case.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -65,7 +75,7 @@ mod tests {
     use super::*;
 
     fn parse(address: &str) -> Result<String, Reason> {
-        Email::parse(address.to_owned()).map(Email::into_string)
+        Email::parse(address.to_owned()).map(Email::into_string).map_err(|rule| rule.reason)
     }
 
     #[test]

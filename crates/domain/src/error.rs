@@ -1,85 +1,115 @@
-//! Why a call was refused or failed.
+//! Why a call failed.
 
 use std::{fmt, time::Duration};
 
-use crate::{CaseId, Faults, Scope};
+use crate::{CaseId, Scope, Violations};
 
-/// Why a call was refused or failed, without a word about how the caller is told.
+/// Why a call failed. It knows neither gRPC nor HTTP, and fits every call.
+///
+/// `Display` writes the sentence for the caller. The sources are for logs alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller is nobody we know.
+    /// The caller could not be authenticated.
     #[error(transparent)]
-    Unauthenticated(#[from] AuthFault),
-    /// The caller's key lacks the scope.
+    Unauthenticated(#[from] AuthError),
+    /// The caller's key lacks the scope that the call needs.
     #[error("the key lacks the scope {0}")]
     MissingScope(Scope),
-    /// The input is at fault.
-    #[error("{0}; no task was created")]
-    Invalid(Faults),
-    /// The tenant has made another request under this id.
-    #[error("another request was made under this id; no task was created")]
-    RequestIdReused,
-    /// What the call names doesn't exist, or is another tenant's.
+    /// Fields of the request are invalid.
+    #[error("{0}; nothing was changed")]
+    Invalid(Violations),
+    /// The tenant has used the idempotency key for another request.
+    #[error("the idempotency key was used for another request; nothing was changed")]
+    IdempotencyKeyReused,
+    /// What the request names does not exist, or belongs to another tenant.
     #[error("{0} does not exist")]
     NotFound(Resource),
-    /// The service has as much waiting work as it takes. Nothing was done.
-    #[error("the service is busy; nothing was created")]
+    /// The service has as many waiting calls as it takes.
+    #[error("the service is overloaded; nothing was changed")]
     Overloaded,
-    /// The tenant has as much waiting work as it may have. Nothing was done.
-    #[error("the tenant has too many requests waiting; nothing was created")]
-    OverShare,
-    /// One of the caller's shares of the service is used up for now. Nothing was done.
-    #[error("the rate of this {share} is used up; nothing was created")]
+    /// The tenant has as many waiting calls as one tenant may have.
+    #[error("the tenant has too many calls waiting; nothing was changed")]
+    TenantOverloaded,
+    /// A rate limit was reached.
+    #[error("the rate limit of the {quota} was reached; nothing was changed")]
     RateLimited {
-        /// Whose.
-        share: Share,
-        /// When there is room for one more.
-        wait: Duration,
+        /// The quota that is used up.
+        quota: Quota,
+        /// How long it takes until the quota allows one more call.
+        retry_after: Duration,
     },
-    /// The time that the caller gave was over before the answer was there.
-    #[error("the deadline passed before the answer was there")]
+    /// The caller's deadline passed before the result was known.
+    #[error("the deadline passed before the result was known")]
     DeadlineExceeded,
-    /// The database is away. Nothing was done.
-    #[error("the database is not available; nothing was created")]
+    /// The database is not available.
+    #[error("the database is not available; nothing was changed")]
     Unavailable(#[source] Cause),
-    /// The database was lost while it may have been committing.
-    #[error("the database was lost while it committed; the tasks may or may not have been created")]
+    /// The connection to the database was lost while a change may have been committed.
+    #[error("the database connection was lost; the change may or may not have been made")]
     OutcomeUnknown(#[source] Cause),
-    /// Something broke that should not. The cause is for the log alone.
+    /// An unexpected failure.
     #[error("an internal error occurred")]
     Internal(#[source] Cause),
 }
 
-/// What an error came from. For logs; no caller sees it.
+/// The error that caused another one. It is for logs: no caller sees it.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a caller is nobody we know.
+/// What a failed call may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// Everything that it asked for, or nothing: which of the two is unknown.
+    Unknown,
+}
+
+impl Error {
+    /// Returns what the failed call may have changed, if it is a call that changes something.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        match self {
+            Self::Unauthenticated(_)
+            | Self::MissingScope(_)
+            | Self::Invalid(_)
+            | Self::IdempotencyKeyReused
+            | Self::NotFound(_)
+            | Self::Overloaded
+            | Self::TenantOverloaded
+            | Self::RateLimited { .. }
+            | Self::Unavailable(_) => Effect::None,
+            Self::DeadlineExceeded | Self::OutcomeUnknown(_) | Self::Internal(_) => Effect::Unknown,
+        }
+    }
+}
+
+/// Why a caller could not be authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthFault {
+pub enum AuthError {
     /// No key was given.
     #[error("an API key is required, as `authorization: Bearer KEY`")]
     Missing,
     /// More than one key was given.
     #[error("exactly one API key is required; more were given")]
     Repeated,
-    /// What was given is not of the form `Bearer KEY`.
+    /// The value is not of the form `Bearer KEY`.
     #[error("the authorization is not of the form `Bearer KEY`")]
     Malformed,
-    /// The key is unknown, revoked or expired: which one is not told.
+    /// The key is unknown, revoked or expired. Callers are not told which.
     #[error("the API key is not valid")]
     InvalidKey,
 }
 
-/// What has a share of the service.
+/// Whose rate is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// An API key.
+pub enum Quota {
+    /// That of an API key.
     Key,
-    /// A tenant, with all of its keys.
+    /// That of a tenant, with all of its keys.
     Tenant,
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Key => "key",
@@ -88,7 +118,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// A thing that a call names.
+/// A resource that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// A case.

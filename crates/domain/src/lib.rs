@@ -1,28 +1,34 @@
-//! What Caseload knows about tasks, cases, users and keys, without any I/O.
+//! The rules of tasks, cases, users and keys, without any I/O.
 //!
 //! Input is parsed, not validated: a [`TaskBatch`], an [`Email`] or a [`CaseId`] that exists is
-//! legal, so nothing behind this crate checks again. What is wrong with an input is a list of
-//! [`Fault`]s, each with its place; why a call was refused is an [`Error`], which knows neither
-//! gRPC nor HTTP.
+//! valid, so no other crate checks it again. Invalid input is reported as a list of
+//! [`Violation`]s, each with the path of its field. Why a call failed is an [`Error`], which knows
+//! neither gRPC nor HTTP.
 
 mod api_key;
 mod batch;
+mod case;
 mod description;
 mod email;
 mod error;
-mod fault;
-mod id;
+mod idempotency;
+mod ids;
 mod principal;
-mod request_id;
 mod task;
+mod tenant;
+mod user;
+mod violation;
 
 pub use api_key::{ApiKey, KeyDigest, MalformedKey};
 pub use batch::{Assignment, NewTask, TaskBatch, TaskDraft};
+pub use case::Case;
 pub use description::Description;
 pub use email::Email;
-pub use error::{AuthFault, Cause, Error, Resource, Share};
-pub use fault::{Fault, Faults, Place, Reason};
-pub use id::{CaseId, KeyId, TaskId, TenantId, UserId};
+pub use error::{AuthError, Cause, Effect, Error, Quota, Resource};
+pub use idempotency::{Fingerprint, IdempotencyKey};
+pub use ids::{CaseId, KeyId, TaskId, TenantId, UserId};
 pub use principal::{Principal, Scope, Scopes, UnknownScope};
-pub use request_id::{Fingerprint, RequestId};
-pub use task::{Created, Task, User};
+pub use task::{CreatedTasks, Task};
+pub use tenant::Tenant;
+pub use user::User;
+pub use violation::{FieldPath, Reason, Rule, Violation, Violations};

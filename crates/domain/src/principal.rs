@@ -1,17 +1,17 @@
-//! Who calls, and what they may do.
+//! The caller of a call, and what it is allowed to do.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Error, KeyId, TenantId};
 
-/// What a key may do.
+/// A permission of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Read tasks.
     TasksRead,
     /// Create and change tasks.
     TasksWrite,
-    /// Administer the tenant. It does not include the others.
+    /// Administer the tenant. Does not include the other scopes.
     Admin,
 }
 
@@ -19,7 +19,7 @@ impl Scope {
     /// Every scope.
     pub const ALL: [Self; 3] = [Self::TasksRead, Self::TasksWrite, Self::Admin];
 
-    /// The scope's name, as it is stored and written.
+    /// Returns the scope's name, as it is stored and written.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A word that names no scope.
+/// A text that is not the name of a scope.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no scope {0:?}; the scopes are tasks:read, tasks:write and admin")]
 pub struct UnknownScope(String);
@@ -61,13 +61,13 @@ impl FromStr for Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Whether the scope is in the set.
+    /// Returns whether the scope is in the set.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// The scopes in the set, in a fixed order.
+    /// Returns the scopes in the set, in a fixed order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
@@ -79,22 +79,22 @@ impl FromIterator<Scope> for Scopes {
     }
 }
 
-/// Who a call is made as: a key, its tenant and its scopes.
+/// The authenticated caller: a key, its tenant and its scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The tenant that the key belongs to; the call acts within it.
     pub tenant: TenantId,
     /// The key.
     pub key: KeyId,
-    /// What the key may do.
+    /// The scopes of the key.
     pub scopes: Scopes,
 }
 
 impl Principal {
-    /// Lets pass who has the scope.
+    /// Checks that the caller has the scope.
     ///
     /// # Errors
-    /// [`Error::MissingScope`] for who has it not.
+    /// [`Error::MissingScope`] if it does not.
     pub fn require(&self, scope: Scope) -> Result<(), Error> {
         if self.scopes.contains(scope) { Ok(()) } else { Err(Error::MissingScope(scope)) }
     }

@@ -1,44 +1,31 @@
-//! Tasks and users, as the database has them.
+//! Tasks, as they are stored.
 
 use std::time::SystemTime;
 
-use crate::{Description, Email, TaskId, UserId};
+use crate::{Description, TaskId, User};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
     /// What is to be done.
     pub description: Description,
     /// Whether it is done.
     pub completed: bool,
-    /// Who is to do it, in the order in which they were named.
+    /// The users who are to do it, in the order in which the request named them.
     pub assignees: Vec<User>,
     /// When it was created, by the database's clock.
     pub created_at: SystemTime,
-    /// When it was last changed.
+    /// When it was last changed, by the database's clock.
     pub updated_at: SystemTime,
 }
 
-/// What a batch was answered with.
+/// The result of creating a batch of tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
-    /// Its tasks, in the order of the request.
+pub struct CreatedTasks {
+    /// The tasks, in the order of the request.
     pub tasks: Vec<Task>,
-    /// Whether they were created by an earlier request, which this one repeats.
+    /// Whether an earlier request with the same idempotency key created them.
     pub is_replay: bool,
-}
-
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Their id.
-    pub id: UserId,
-    /// Their email, unique in the tenant.
-    pub email: Email,
-    /// Their first name; may be empty.
-    pub first_name: String,
-    /// Their last name; may be empty.
-    pub last_name: String,
 }

@@ -154,7 +154,7 @@ pub(crate) fn fault<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error
         details: reason.to_owned(),
         pointer: Some(shorten(&pointer)),
     };
-    Problem::with_items(Code::InvalidArgument, "1 fault; no task was created", vec![item])
+    Problem::with_items(Code::InvalidArgument, "1 field violation; nothing was changed", vec![item])
 }
 
 /// serde's message in the words of JSON, without the value that it quotes: that may be private.

@@ -67,7 +67,7 @@ impl From<Exhausted> for Problem {
         Self::new(
             Code::Unavailable,
             "OVERLOADED",
-            "too much is being worked on already; no task was created",
+            "too much is being worked on already; nothing was changed",
         )
         .with_header(RETRY_AFTER, "1".to_owned())
     }

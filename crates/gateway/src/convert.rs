@@ -83,12 +83,12 @@ pub(crate) fn to_problem(failure: Failure) -> Problem {
         Failure::Unreached => Problem::new(
             Code::Unavailable,
             "UPSTREAM_UNAVAILABLE",
-            "the service is not available; no task was created",
+            "the service is not available; nothing was changed",
         ),
         Failure::Lost => Problem::new(
             Code::Unknown,
             "OUTCOME_UNKNOWN",
-            "the service's answer was lost; the tasks may or may not have been created",
+            "the service's answer was lost; the change may or may not have been made",
         ),
         Failure::Refused(refusal) => from_refusal(refusal),
     }
@@ -106,30 +106,30 @@ fn from_refusal(refusal: Refusal) -> Problem {
         Refusal::Forbidden => Problem::new(
             Code::PermissionDenied,
             "UPSTREAM_REFUSED",
-            "the call was not let through to the service; no task was created",
+            "the call was not let through to the service; nothing was changed",
         ),
         Refusal::BodyTooLarge => Problem::new(
             Code::OutOfRange,
             "BODY_TOO_LARGE",
-            "the body is too large to be passed on to the service; no task was created",
+            "the body is too large to be passed on to the service; nothing was changed",
         )
         .with_status(StatusCode::PAYLOAD_TOO_LARGE),
         Refusal::HeadersTooLarge => Problem::new(
             Code::OutOfRange,
             "HEADERS_TOO_LARGE",
-            "the headers are too large to be passed on to the service; no task was created",
+            "the headers are too large to be passed on to the service; nothing was changed",
         )
         .with_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
         Refusal::RateLimited(retry_after) => Problem::new(
             Code::ResourceExhausted,
             "RATE_LIMITED",
-            "there are too many calls on the way to the service; no task was created",
+            "there are too many calls on the way to the service; nothing was changed",
         )
         .with_headers(come_back(retry_after)),
         Refusal::Unavailable(retry_after) => Problem::new(
             Code::Unavailable,
             "UPSTREAM_UNAVAILABLE",
-            "the service is not available; no task was created",
+            "the service is not available; nothing was changed",
         )
         .with_headers(come_back(retry_after)),
     }

@@ -1,4 +1,7 @@
-//! Caseload's gRPC contract: the types and services generated from `proto/`, and nothing else.
+//! Caseload's gRPC contract: the types and services generated from `proto/`, and [`wire`], what
+//! both sides must agree on beyond them.
+
+pub mod wire;
 
 /// `caseload.tasks.v1`: creating and tracking the tasks of cases.
 pub mod tasks {
@@ -8,10 +11,10 @@ pub mod tasks {
     }
 }
 
-/// What all messages can do: be written as bytes, and read.
+/// Encodes and decodes messages.
 pub use prost::Message;
 
-/// A point in time, as the messages carry it. `Display` writes it as RFC 3339.
+/// A point in time, as messages have it. `Display` writes it as RFC 3339 does.
 pub use prost_types::Timestamp;
 
 /// The encoded `FileDescriptorSet` of the whole contract, imports and comments included, for

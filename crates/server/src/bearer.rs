@@ -1,25 +1,25 @@
 //! The key that a call carries.
 
-use domain::{ApiKey, AuthFault};
+use domain::{ApiKey, AuthError};
 use tonic::metadata::MetadataMap;
 
 /// Reads `authorization: Bearer KEY` (RFC 6750, 2.1), strictly: given once, one space, nothing
 /// around it. The scheme's case doesn't matter (RFC 9110, 11.1).
-pub(crate) fn key(metadata: &MetadataMap) -> Result<ApiKey, AuthFault> {
+pub(crate) fn key(metadata: &MetadataMap) -> Result<ApiKey, AuthError> {
     let mut values = metadata.get_all("authorization").iter();
     let value = match (values.next(), values.next()) {
-        (None, _) => return Err(AuthFault::Missing),
-        (Some(value), None) => value.to_str().map_err(|_| AuthFault::Malformed)?,
-        (Some(_), Some(_)) => return Err(AuthFault::Repeated),
+        (None, _) => return Err(AuthError::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| AuthError::Malformed)?,
+        (Some(_), Some(_)) => return Err(AuthError::Repeated),
     };
-    let (scheme, credentials) = value.split_once(' ').ok_or(AuthFault::Malformed)?;
+    let (scheme, credentials) = value.split_once(' ').ok_or(AuthError::Malformed)?;
     if !scheme.eq_ignore_ascii_case("bearer")
         || credentials.is_empty()
         || credentials.contains(|c: char| !c.is_ascii_graphic() || c == ',')
     {
-        return Err(AuthFault::Malformed);
+        return Err(AuthError::Malformed);
     }
-    ApiKey::parse(credentials).map_err(|_| AuthFault::InvalidKey)
+    ApiKey::parse(credentials).map_err(|_| AuthError::InvalidKey)
 }
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod tests {
 
     use super::*;
 
-    fn read(values: &[&str]) -> Result<ApiKey, AuthFault> {
+    fn read(values: &[&str]) -> Result<ApiKey, AuthError> {
         let mut metadata = MetadataMap::new();
         for value in values {
             metadata.append("authorization", MetadataValue::try_from(*value).unwrap());
@@ -43,10 +43,10 @@ mod tests {
             assert_eq!(read(&[&format!("{scheme} {}", good.expose())]), Ok(good.clone()));
         }
         let key = good.expose();
-        assert_eq!(read(&[]), Err(AuthFault::Missing));
+        assert_eq!(read(&[]), Err(AuthError::Missing));
         assert_eq!(
             read(&[&format!("Bearer {key}"), &format!("Bearer {key}")]),
-            Err(AuthFault::Repeated)
+            Err(AuthError::Repeated)
         );
         for text in [
             "",
@@ -61,9 +61,9 @@ mod tests {
             &format!("Bearer {key}, Bearer {key}"),
             &format!("Bearer {key},"),
         ] {
-            assert_eq!(read(&[text]), Err(AuthFault::Malformed), "{text:?}");
+            assert_eq!(read(&[text]), Err(AuthError::Malformed), "{text:?}");
         }
-        assert_eq!(read(&["Bearer hunter2"]), Err(AuthFault::InvalidKey));
-        assert_eq!(read(&[&format!("Bearer {key}x")]), Err(AuthFault::InvalidKey));
+        assert_eq!(read(&["Bearer hunter2"]), Err(AuthError::InvalidKey));
+        assert_eq!(read(&[&format!("Bearer {key}x")]), Err(AuthError::InvalidKey));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use domain::{AuthFault, Error, KeyDigest, Principal};
+use domain::{AuthError, Error, KeyDigest, Principal};
 use moka::future::Cache;
 use store::{Database, Key};
 use tonic::metadata::MetadataMap;
@@ -38,11 +38,11 @@ impl Keys {
     /// can't be.
     pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Principal, Error> {
         let digest = bearer::key(metadata)?.digest();
-        let key = self.find(digest).await?.ok_or(AuthFault::InvalidKey)?;
+        let key = self.find(digest).await?.ok_or(AuthError::InvalidKey)?;
         if key.is_valid(SystemTime::now()) {
             Ok(key.principal)
         } else {
-            Err(AuthFault::InvalidKey.into())
+            Err(AuthError::InvalidKey.into())
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::{fmt, hash::Hash, num::NonZeroU32, str::FromStr, time::Duration};
 
-use domain::{Error, KeyId, Principal, Share, TenantId};
+use domain::{Error, KeyId, Principal, Quota, TenantId};
 use governor::{
-    NotUntil, Quota, RateLimiter,
+    NotUntil, RateLimiter,
     clock::{Clock as _, DefaultClock},
     middleware::StateInformationMiddleware,
     state::keyed::DashMapStateStore,
@@ -51,7 +51,7 @@ pub(crate) struct Rates {
 
 #[derive(Debug)]
 struct Limiter<K: Clone + Eq + Hash> {
-    share: Share,
+    quota: Quota,
     rate: Rate,
     limiter: RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>,
 }
@@ -66,8 +66,8 @@ pub(crate) struct Allowance {
 impl Rates {
     pub(crate) fn new(options: &LimitOptions) -> Self {
         Self {
-            key: options.key_rate.map(|rate| Limiter::new(Share::Key, rate)),
-            tenant: options.tenant_rate.map(|rate| Limiter::new(Share::Tenant, rate)),
+            key: options.key_rate.map(|rate| Limiter::new(Quota::Key, rate)),
+            tenant: options.tenant_rate.map(|rate| Limiter::new(Quota::Tenant, rate)),
         }
     }
 
@@ -87,26 +87,26 @@ impl Rates {
 }
 
 impl<K: Clone + Eq + Hash> Limiter<K> {
-    fn new(share: Share, rate: Rate) -> Self {
-        let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        let limiter = RateLimiter::dashmap(quota).with_middleware();
-        Self { share, rate, limiter }
+    fn new(quota: Quota, rate: Rate) -> Self {
+        let rate_quota = governor::Quota::per_second(rate.per_second).allow_burst(rate.burst);
+        let limiter = RateLimiter::dashmap(rate_quota).with_middleware();
+        Self { quota, rate, limiter }
     }
 
     fn take(&self, key: &K, allowance: &mut Allowance) -> Result<(), Error> {
-        let share = self.share;
+        let quota = self.quota;
         let Rate { per_second, burst } = self.rate;
         let window = burst.get().div_ceil(per_second.get());
-        allowance.policy.push(format!("\"{share}\";q={burst};w={window}"));
+        allowance.policy.push(format!("\"{quota}\";q={burst};w={window}"));
         match self.limiter.check_key(key) {
             Ok(state) => {
-                allowance.left.push(format!("\"{share}\";r={}", state.remaining_burst_capacity()));
+                allowance.left.push(format!("\"{quota}\";r={}", state.remaining_burst_capacity()));
                 Ok(())
             }
             Err(refusal) => {
                 let wait = wait(&refusal);
-                allowance.left.push(format!("\"{share}\";r=0;t={}", whole_seconds(wait)));
-                Err(Error::RateLimited { share, wait })
+                allowance.left.push(format!("\"{quota}\";r=0;t={}", whole_seconds(wait)));
+                Err(Error::RateLimited { quota, retry_after: wait })
             }
         }
     }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_told_and_each_has_a_share_of_its_own() {
-        let limiter = Limiter::new(Share::Tenant, "1:2".parse().unwrap());
+        let limiter = Limiter::new(Quota::Tenant, "1:2".parse().unwrap());
         let left = |key| {
             let mut allowance = Allowance::default();
             let is_granted = limiter.take(&key, &mut allowance).is_ok();

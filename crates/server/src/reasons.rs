@@ -4,7 +4,7 @@ use http::Response;
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::status::DOMAIN;
+use proto::wire::ERROR_DOMAIN as DOMAIN;
 
 /// Gives tonic's own refusals a reason, and one of them another code: a message that can't be read
 /// is the caller's fault, and INTERNAL would wake somebody.

@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use domain::{AuthFault, Error, Faults, Resource, Scope};
-use tonic::{Code, Status};
+use domain::{AuthError, Error, Reason, Resource, Scope, Violations};
+use proto::wire;
+use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
-
-/// The domain of the reasons, in google.rpc.ErrorInfo.
-pub(crate) const DOMAIN: &str = "caseload";
 
 /// When callers who were refused for overload may try again, at the earliest and at the latest.
 const RETRY_DELAY_MS: (u32, u32) = (500, 1000);
@@ -18,15 +16,16 @@ const RETRY_DELAY_MS: (u32, u32) = (500, 1000);
 /// The status for an error. It tells what the caller can act on: the cause of a failure is left
 /// to the log.
 pub(crate) fn from_error(error: &Error) -> Status {
-    let mut details = ErrorDetails::with_error_info(reason(error), DOMAIN, metadata(error));
-    if let Error::Invalid(faults) = error {
-        details.set_bad_request(violations(faults));
+    let mut details =
+        ErrorDetails::with_error_info(reason(error).as_str(), wire::ERROR_DOMAIN, metadata(error));
+    if let Error::Invalid(violations) = error {
+        details.set_bad_request(to_field_violations(violations));
     }
     let retry_delay = retry_delay(error);
     if retry_delay.is_some() {
         details.set_retry_info(retry_delay);
     }
-    let mut status = Status::with_error_details(code(error), error.to_string(), details);
+    let mut status = Status::with_error_details(reason(error).code(), error.to_string(), details);
     if let Some(delay) = retry_delay {
         // For clients that follow gRPC's retry design (A6): it outweighs their own backoff.
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -38,12 +37,12 @@ pub(crate) fn from_error(error: &Error) -> Status {
 /// When the call may be made again; nothing where it should not be, as it is.
 fn retry_delay(error: &Error) -> Option<Duration> {
     match error {
-        Error::Overloaded | Error::OverShare | Error::Unavailable(_) => Some(spread_delay()),
-        Error::RateLimited { wait, .. } => Some(*wait),
+        Error::Overloaded | Error::TenantOverloaded | Error::Unavailable(_) => Some(spread_delay()),
+        Error::RateLimited { retry_after, .. } => Some(*retry_after),
         Error::Unauthenticated(_)
         | Error::MissingScope(_)
         | Error::Invalid(_)
-        | Error::RequestIdReused
+        | Error::IdempotencyKeyReused
         | Error::NotFound(_)
         | Error::DeadlineExceeded
         | Error::OutcomeUnknown(_)
@@ -62,39 +61,38 @@ fn spread_delay() -> Duration {
     Duration::from_millis(millis)
 }
 
-fn code(error: &Error) -> Code {
+/// The reason on the wire for each error of the domain.
+const fn reason(error: &Error) -> wire::Reason {
     match error {
-        Error::Unauthenticated(_) => Code::Unauthenticated,
-        Error::MissingScope(_) => Code::PermissionDenied,
-        Error::Invalid(_) | Error::RequestIdReused => Code::InvalidArgument,
-        Error::NotFound(_) => Code::NotFound,
-        Error::Overloaded | Error::Unavailable(_) => Code::Unavailable,
-        Error::OverShare | Error::RateLimited { .. } => Code::ResourceExhausted,
-        Error::DeadlineExceeded => Code::DeadlineExceeded,
-        // Not UNAVAILABLE: proxies send that again, and the tasks might be created twice.
-        Error::OutcomeUnknown(_) => Code::Unknown,
-        Error::Internal(_) => Code::Internal,
+        Error::Unauthenticated(AuthError::Missing) => wire::Reason::KeyRequired,
+        Error::Unauthenticated(AuthError::Repeated) => wire::Reason::KeyRepeated,
+        Error::Unauthenticated(AuthError::Malformed) => wire::Reason::AuthorizationMalformed,
+        Error::Unauthenticated(AuthError::InvalidKey) => wire::Reason::KeyInvalid,
+        Error::MissingScope(_) => wire::Reason::ScopeRequired,
+        Error::Invalid(_) => wire::Reason::InvalidRequest,
+        Error::IdempotencyKeyReused => wire::Reason::IdempotencyKeyReused,
+        Error::NotFound(Resource::Case(_)) => wire::Reason::CaseNotFound,
+        Error::Overloaded => wire::Reason::Overloaded,
+        Error::TenantOverloaded => wire::Reason::TenantOverloaded,
+        Error::RateLimited { .. } => wire::Reason::RateLimited,
+        Error::DeadlineExceeded => wire::Reason::DeadlineExceeded,
+        Error::Unavailable(_) => wire::Reason::DatabaseUnavailable,
+        Error::OutcomeUnknown(_) => wire::Reason::OutcomeUnknown,
+        Error::Internal(_) => wire::Reason::Internal,
     }
 }
 
-/// The stable word for the error. Clients may branch on it.
-fn reason(error: &Error) -> &'static str {
-    match error {
-        Error::Unauthenticated(AuthFault::Missing) => "KEY_REQUIRED",
-        Error::Unauthenticated(AuthFault::Repeated) => "KEY_REPEATED",
-        Error::Unauthenticated(AuthFault::Malformed) => "AUTHORIZATION_MALFORMED",
-        Error::Unauthenticated(AuthFault::InvalidKey) => "KEY_INVALID",
-        Error::MissingScope(_) => "SCOPE_REQUIRED",
-        Error::Invalid(_) => "INVALID_BATCH",
-        Error::RequestIdReused => "REQUEST_ID_REUSED",
-        Error::NotFound(Resource::Case(_)) => "CASE_NOT_FOUND",
-        Error::Overloaded => "OVERLOADED",
-        Error::OverShare => "TENANT_OVER_SHARE",
-        Error::RateLimited { .. } => "RATE_LIMITED",
-        Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Error::Unavailable(_) => "DATABASE_UNAVAILABLE",
-        Error::OutcomeUnknown(_) => "OUTCOME_UNKNOWN",
-        Error::Internal(_) => "INTERNAL",
+/// The reason on the wire for each reason of a field violation.
+const fn field_reason(reason: Reason) -> wire::FieldReason {
+    match reason {
+        Reason::Required => wire::FieldReason::Required,
+        Reason::NotPositive => wire::FieldReason::NotPositive,
+        Reason::TooMany => wire::FieldReason::TooMany,
+        Reason::TooLong => wire::FieldReason::TooLong,
+        Reason::ContainsNul => wire::FieldReason::ContainsNul,
+        Reason::InvalidEmail => wire::FieldReason::InvalidEmail,
+        Reason::InvalidCharacter => wire::FieldReason::InvalidCharacter,
+        Reason::UnknownUser => wire::FieldReason::UnknownUser,
     }
 }
 
@@ -109,14 +107,14 @@ fn metadata(error: &Error) -> impl Into<std::collections::HashMap<String, String
         .collect::<std::collections::HashMap<_, _>>()
 }
 
-fn violations(faults: &Faults) -> Vec<FieldViolation> {
-    faults
+fn to_field_violations(violations: &Violations) -> Vec<FieldViolation> {
+    violations
         .as_slice()
         .iter()
-        .map(|fault| FieldViolation {
-            field: fault.place.to_string(),
-            description: fault.message().to_owned(),
-            reason: fault.reason.as_str().to_owned(),
+        .map(|violation| FieldViolation {
+            field: violation.path.to_string(),
+            description: violation.rule.description.to_owned(),
+            reason: field_reason(violation.rule.reason).as_str().to_owned(),
             localized_message: None,
         })
         .collect()

@@ -130,7 +130,7 @@ pub(crate) fn told_by(status: &Status) -> String {
     if violations.is_empty() {
         join(&code, [info.reason.as_str()].into_iter())
     } else {
-        assert_eq!(info.reason, "INVALID_BATCH");
+        assert_eq!(info.reason, "INVALID_REQUEST");
         join(&code, violations.iter().map(|violation| violation.reason.as_str()))
     }
 }

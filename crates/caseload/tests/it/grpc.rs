@@ -66,8 +66,8 @@ async fn faults_of_form_are_violations_at_their_paths() {
     let status = refused(&app, -1, tasks).await;
 
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(status.message(), "7 faults; no task was created");
-    assert_eq!(reason(&status), "INVALID_BATCH");
+    assert_eq!(status.message(), "7 field violations; nothing was changed");
+    assert_eq!(reason(&status), "INVALID_REQUEST");
     assert_eq!(
         violations(&status),
         [
@@ -107,7 +107,7 @@ async fn unknown_emails_are_violations_and_an_unknown_case_is_not_found() {
 
     let status = refused(&app, app.case_id, vec![new_task("a", &[]), new_task("b", &nobody)]).await;
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(reason(&status), "INVALID_BATCH");
+    assert_eq!(reason(&status), "INVALID_REQUEST");
     assert_eq!(
         violations(&status),
         [

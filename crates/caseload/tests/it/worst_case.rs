@@ -44,7 +44,7 @@ async fn unknown_emails_1_250_of_them_come_in_one_answer_of_rest() {
     let reply = app.create(to_json(&nobody_at_all())).await;
 
     assert_eq!(reply.status, 400);
-    assert_eq!(reply.problem()["detail"], "1250 faults; no task was created");
+    assert_eq!(reply.problem()["detail"], "1250 field violations; nothing was changed");
     let expected = (0..25).flat_map(|task| {
         (0..50).map(move |n| format!("UNKNOWN_USER /tasks/{task}/assignee_emails/{n}"))
     });
@@ -59,7 +59,7 @@ async fn unknown_emails_1_250_of_them_come_in_one_answer_of_grpc() {
     let status = refused_over_grpc(&app, nobody_at_all()).await;
 
     assert_eq!(status.code(), Code::InvalidArgument, "{status:.300?}");
-    assert_eq!(status.message(), "1250 faults; no task was created");
+    assert_eq!(status.message(), "1250 field violations; nothing was changed");
     let violations = status.get_details_bad_request().unwrap().field_violations;
     let fields = violations.iter().map(|v| format!("{} {}", v.reason, v.field));
     let expected = (0..25).flat_map(|task| {
@@ -84,7 +84,7 @@ async fn every_fault_of_form_that_a_batch_can_have_comes_in_one_answer() {
 
     let reply = app.create(to_json(&nothing_right())).await;
     assert_eq!(reply.status, 400);
-    assert_eq!(reply.problem()["detail"], "1301 faults; no task was created");
+    assert_eq!(reply.problem()["detail"], "1301 field violations; nothing was changed");
     assert_eq!(reply.faults(), expected);
 
     let status = refused_over_grpc(&app, nothing_right()).await;

@@ -101,7 +101,7 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
     assert_eq!(descriptions(&before), ["before"]);
     assert!(
         matches!(&unknown_user, Err(Error::Invalid(faults))
-            if faults.as_slice().len() == 1 && faults.as_slice()[0].reason == Reason::UnknownUser),
+            if faults.as_slice().len() == 1 && faults.as_slice()[0].rule.reason == Reason::UnknownUser),
         "{unknown_user:?}"
     );
     assert!(matches!(unknown_case, Err(Error::NotFound(_))), "{unknown_case:?}");
@@ -235,7 +235,7 @@ async fn who_floods_the_queue_is_refused_beyond_its_share_and_others_wait_behind
     assert_eq!(taken.len(), 3);
     for refusal in refused {
         let refusal = refusal.err().unwrap();
-        assert!(matches!(refusal, Err(Error::OverShare)), "{refusal:?}");
+        assert!(matches!(refusal, Err(Error::TenantOverloaded)), "{refusal:?}");
     }
     let first = id_of(&first.await);
     // One writer, one batch a statement, ids from one sequence: ids tell who was served when.
@@ -299,7 +299,7 @@ async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>
     while !is_over.load(Ordering::Relaxed) {
         match writer.create(tenant.id, batch(tenant, &["flood"])).await {
             Ok(_) => {}
-            Err(Error::OverShare) => {
+            Err(Error::TenantOverloaded) => {
                 refused += 1;
                 tokio::task::yield_now().await;
             }

@@ -1,7 +1,7 @@
 //! How a batch ends.
 
 use diesel::{PgConnection, QueryResult};
-use domain::{Created, Error, TaskBatch, TenantId};
+use domain::{CreatedTasks, Error, TaskBatch, TenantId};
 
 use super::{
     creation::Creation,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What the caller is told.
-pub(super) type Outcome = Result<Created, Error>;
+pub(super) type Outcome = Result<CreatedTasks, Error>;
 
 /// Turns what the statement says of a batch into its outcome. One that was not created may be the
 /// repeat of one that was: it is answered as that was then, whatever has become of its case and
@@ -30,13 +30,13 @@ pub(super) fn settle(
         // Unless it is found below: forgotten between the statement and the look-up.
         Verdict::Taken => Error::Unavailable("the request id was given up just now".into()),
     };
-    let made = match batch.request_id() {
+    let made = match batch.idempotency_key() {
         Some(id) => request::find(connection, tenant, id)?,
         None => None,
     };
     Ok(match made {
         Some(made) if made.is_of(&batch.fingerprint()) => created(batch, made.creation, true),
-        Some(_) => Err(Error::RequestIdReused),
+        Some(_) => Err(Error::IdempotencyKeyReused),
         None => Err(refusal),
     })
 }
@@ -44,5 +44,5 @@ pub(super) fn settle(
 fn created(batch: TaskBatch, creation: Creation, is_replay: bool) -> Outcome {
     let case = batch.case();
     let tasks = creation.tasks(batch).ok_or_else(|| misfit(case))?;
-    Ok(Created { tasks, is_replay })
+    Ok(CreatedTasks { tasks, is_replay })
 }

@@ -7,7 +7,7 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool, Double},
 };
-use domain::{Fingerprint, RequestId, TenantId};
+use domain::{Fingerprint, IdempotencyKey, TenantId};
 
 use super::creation::Creation;
 use crate::{Database, Error, schema::task_batch_requests, time::from_postgres};
@@ -31,7 +31,7 @@ type Row = (Vec<u8>, PgTimestamp, Vec<i64>, Vec<i64>, Vec<String>, Vec<String>);
 pub(super) fn find(
     connection: &mut PgConnection,
     tenant: TenantId,
-    id: &RequestId,
+    id: &IdempotencyKey,
 ) -> QueryResult<Option<Made>> {
     let row: Option<Row> = task_batch_requests::table
         .find((tenant.get(), id.as_str()))

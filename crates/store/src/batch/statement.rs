@@ -10,8 +10,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{
-    Assignment, CaseId, Error, Fault, Faults, Fingerprint, NewTask, Place, Reason, Resource,
-    TaskBatch, TenantId,
+    Assignment, CaseId, Email, Error, Fingerprint, NewTask, Resource, TaskBatch, TenantId,
+    Violation, Violations,
 };
 
 use super::creation::Creation;
@@ -75,7 +75,7 @@ impl<'a> Statement<'a> {
         self.batch_tenants.push(tenant.get());
         self.batch_cases.push(batch.case().get());
         let batch_no = number(&self.batch_tenants);
-        if let Some(id) = batch.request_id() {
+        if let Some(id) = batch.idempotency_key() {
             self.request_batches.push(batch_no);
             self.request_ids.push(id.as_str());
             self.request_fingerprints.push(batch.fingerprint());
@@ -223,14 +223,14 @@ impl Answer {
         // Both are read to their ends also where they have gaps: the next batch's part begins there.
         let task_ids: Vec<Option<i64>> = self.task_ids.by_ref().take(batch.tasks().len()).collect();
         let mut users = Vec::new();
-        let mut faults = Vec::new();
+        let mut violations = Vec::new();
         for (task, NewTask { assignments, .. }) in batch.tasks().iter().enumerate() {
             for Assignment { index, .. } in assignments {
                 match self.next_user() {
                     Some(user) => users.push(user),
-                    None => faults.push(Fault {
-                        place: Place::AssigneeEmail { task, email: *index },
-                        reason: Reason::UnknownUser,
+                    None => violations.push(Violation {
+                        path: Assignment::path(task, *index),
+                        rule: &Email::UNKNOWN_USER,
                     }),
                 }
             }
@@ -238,14 +238,14 @@ impl Answer {
         if case_exists == Some(false) {
             return Verdict::Refused(Error::NotFound(Resource::Case(batch.case())));
         }
-        if let Some(faults) = Faults::new(faults) {
-            return Verdict::Refused(Error::Invalid(faults));
+        if let Some(violations) = Violations::new(violations) {
+            return Verdict::Refused(Error::Invalid(violations));
         }
         match task_ids.into_iter().collect() {
             Some(task_ids) => {
                 Verdict::Created(Creation { created_at: self.created_at, task_ids, users })
             }
-            None if batch.request_id().is_some() => Verdict::Taken,
+            None if batch.idempotency_key().is_some() => Verdict::Taken,
             None => Verdict::Refused(misfit(batch.case())),
         }
     }

@@ -217,8 +217,9 @@ impl Thread {
         verdict: Verdict,
     ) -> bool {
         // A copy is kept only of what has to be looked up: that may fail.
-        let again = (!matches!(verdict, Verdict::Created(_)) && job.batch.request_id().is_some())
-            .then(|| job.batch.clone());
+        let again = (!matches!(verdict, Verdict::Created(_))
+            && job.batch.idempotency_key().is_some())
+        .then(|| job.batch.clone());
         let Job { batch, answer, in_doubt_since } = job;
         match settle(connection, tenant, batch, verdict) {
             Ok(outcome) => {
@@ -247,7 +248,7 @@ impl Thread {
                 job.answer(Err(share(error)));
                 continue;
             };
-            if job.batch.request_id().is_some() && since.elapsed() < DOUBT_LIMIT {
+            if job.batch.idempotency_key().is_some() && since.elapsed() < DOUBT_LIMIT {
                 tracing::warn!(%error, "a batch may have been created; finding out");
                 self.queue.put_back(tenant, job);
             } else {

@@ -81,8 +81,8 @@ impl TaskWriter {
     ///
     /// # Errors
     /// What of the batch doesn't exist ([`Error::NotFound`], then [`Error::Invalid`]); that another
-    /// batch bore its request id ([`Error::RequestIdReused`]); or why it was not run
-    /// ([`Error::Overloaded`], [`Error::OverShare`], [`Error::Unavailable`]), or that nobody knows
+    /// batch bore its request id ([`Error::IdempotencyKeyReused`]); or why it was not run
+    /// ([`Error::Overloaded`], [`Error::TenantOverloaded`], [`Error::Unavailable`]), or that nobody knows
     /// ([`Error::OutcomeUnknown`]).
     pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
         if let Some(database) = &self.plain {
@@ -91,7 +91,7 @@ impl TaskWriter {
         let (answer, outcome) = oneshot::channel();
         self.queue.push(tenant, Job::new(batch, answer)).map_err(|refusal| match refusal {
             Refusal::Full => Error::Overloaded,
-            Refusal::TenantFull => Error::OverShare,
+            Refusal::TenantFull => Error::TenantOverloaded,
             Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
         })?;
         outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))

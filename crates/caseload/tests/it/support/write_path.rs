@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Created, Error, TaskBatch, TaskDraft, TenantId};
+use domain::{CreatedTasks, Error, TaskBatch, TaskDraft, TenantId};
 use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use super::{Session, TestDatabase, populate};
@@ -25,7 +25,7 @@ pub(crate) struct Tenant {
     pub(crate) case_id: i64,
 }
 
-pub(crate) type Outcome = Result<Created, Error>;
+pub(crate) type Outcome = Result<CreatedTasks, Error>;
 
 /// A batch in the queue; awaited, its outcome. Dropped, its caller has gone.
 pub(crate) type Call<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;

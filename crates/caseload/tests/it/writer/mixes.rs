@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use domain::{Created, Error, TaskBatch};
+use domain::{CreatedTasks, Error, TaskBatch};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -128,7 +128,7 @@ async fn run(path: &mut WritePath, writer: &TaskWriter, mix: &[Sketch]) -> Resul
         rows.extend(rows_of(&outcome, sketch, path));
         told.push(match &outcome {
             // A twin that waits with it may be taken first, and leave it the id or not.
-            Err(Error::NotFound(_) | Error::Invalid(_) | Error::RequestIdReused)
+            Err(Error::NotFound(_) | Error::Invalid(_) | Error::IdempotencyKeyReused)
                 if sketch.request_id.is_some() =>
             {
                 "refused".to_owned()
@@ -167,7 +167,7 @@ impl Sketch {
 /// All that a caller can tell of an outcome, but for the ids of tasks and the times.
 fn tell(outcome: &Outcome) -> String {
     match outcome {
-        Ok(Created { tasks, is_replay }) => {
+        Ok(CreatedTasks { tasks, is_replay }) => {
             assert!(tasks.is_sorted_by(|one, next| one.id < next.id), "{tasks:?}");
             let times = tasks.iter().flat_map(|task| [task.created_at, task.updated_at]);
             assert!(times.into_iter().all(|time| time == tasks[0].created_at), "{tasks:?}");
@@ -189,7 +189,7 @@ fn tell(outcome: &Outcome) -> String {
 /// The rows that the caller was told of: id, tenant, case, description, and users in order.
 fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath) -> Vec<String> {
     // Those of a repeat are told of where they were created.
-    let Ok(Created { tasks, is_replay: false }) = outcome else { return Vec::new() };
+    let Ok(CreatedTasks { tasks, is_replay: false }) = outcome else { return Vec::new() };
     let tenant = path.tenants[sketch.tenant];
     let row = |task: &domain::Task| {
         let users: Vec<_> = task.assignees.iter().map(|user| user.id.to_string()).collect();

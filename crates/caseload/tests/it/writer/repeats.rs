@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Created, Error};
+use domain::{CreatedTasks, Error};
 use store::WriterSettings;
 
 use crate::support::{
@@ -10,13 +10,13 @@ use crate::support::{
     write_path::{ONE_WRITER, Outcome, Tenant, WritePath, batch, batch_with_id, submit},
 };
 
-fn created(outcome: Outcome) -> Created {
+fn created(outcome: Outcome) -> CreatedTasks {
     let created = outcome.unwrap();
     assert!(!created.is_replay);
     created
 }
 
-fn replayed(outcome: Outcome) -> Created {
+fn replayed(outcome: Outcome) -> CreatedTasks {
     let created = outcome.unwrap();
     assert!(created.is_replay);
     created
@@ -45,7 +45,7 @@ async fn a_repeat_gets_the_first_answer_whatever_has_become_of_what_it_names() {
     assert_eq!(count(&mut path, "tasks"), 0);
 
     let other = writer.create(a.id, batch_with_id(a, &["x"], "k")).await;
-    assert!(matches!(other, Err(Error::RequestIdReused)), "{other:?}");
+    assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn of_twins_in_one_statement_one_is_created() {
     let [one, of_b, twin, other, plain, of_l] = super::all(calls).await;
     let one = created(one);
     assert_eq!(replayed(twin).tasks, one.tasks);
-    assert!(matches!(other, Err(Error::RequestIdReused)), "{other:?}");
+    assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
     for outcome in [of_b, plain, of_l] {
         assert_ne!(created(outcome).tasks, one.tasks);
     }
@@ -135,7 +135,7 @@ async fn simultaneous_repeats_through_many_writers_make_one_batch() {
     let mut firsts = vec![0; IDS];
     let mut answers: Vec<Option<Vec<domain::Task>>> = vec![None; IDS];
     for (call, outcome) in calls.into_iter().enumerate() {
-        let Created { tasks, is_replay } = outcome.await.unwrap();
+        let CreatedTasks { tasks, is_replay } = outcome.await.unwrap();
         firsts[id(call)] += usize::from(!is_replay);
         assert_eq!(*answers[id(call)].get_or_insert_with(|| tasks.clone()), tasks);
     }

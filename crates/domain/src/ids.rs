@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Reason, Rule};
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -9,13 +11,20 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// The id, where `id` is positive; ids that are not name nothing.
+            /// Broken by a number that is not positive.
+            pub const NOT_POSITIVE: Rule = Rule {
+                reason: Reason::NotPositive,
+                description: "an id is a positive integer",
+            };
+
+            /// Returns the id, or `None` if the number is not positive: the database assigns
+            /// positive ids only.
             #[must_use]
             pub const fn new(id: i64) -> Option<Self> {
                 if id > 0 { Some(Self(id)) } else { None }
             }
 
-            /// The id as it is stored and sent.
+            /// Returns the number, as it is stored and sent.
             #[must_use]
             pub const fn get(self) -> i64 {
                 self.0
@@ -31,22 +40,22 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a tenant: whose data it is.
+    /// Identifies a tenant.
     TenantId
 }
 id! {
-    /// Names a case of a tenant.
+    /// Identifies a case of a tenant.
     CaseId
 }
 id! {
-    /// Names a task of a tenant.
+    /// Identifies a task of a tenant.
     TaskId
 }
 id! {
-    /// Names a user of a tenant.
+    /// Identifies a user of a tenant.
     UserId
 }
 id! {
-    /// Names an API key of a tenant. Not a secret, unlike the key itself.
+    /// Identifies an API key of a tenant. Unlike the key itself, it is not a secret.
     KeyId
 }

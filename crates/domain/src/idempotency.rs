@@ -1,0 +1,87 @@
+//! The keys by which callers make their requests safe to repeat.
+
+use std::fmt;
+
+use crate::{Reason, Rule};
+
+/// An idempotency key: a caller repeats a request with the same key, and the repeat returns the
+/// result of the first request instead of a second effect.
+///
+/// In the gRPC contract it is the field `request_id` (AIP-155), in the REST API the header
+/// `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The longest key, in bytes.
+    pub const MAX_BYTES: usize = 255;
+
+    /// Broken by an empty text.
+    pub const REQUIRED: Rule =
+        Rule { reason: Reason::Required, description: "an idempotency key is required" };
+    /// Broken past [`Self::MAX_BYTES`].
+    pub const TOO_LONG: Rule = Rule {
+        reason: Reason::TooLong,
+        description: "an idempotency key has at most 255 characters",
+    };
+    /// Broken by anything but visible ASCII characters.
+    pub const INVALID_CHARACTER: Rule = Rule {
+        reason: Reason::InvalidCharacter,
+        description: "an idempotency key has visible ASCII characters only",
+    };
+
+    /// Checks a key: 1 to 255 visible ASCII characters.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn parse(text: String) -> Result<Self, &'static Rule> {
+        if text.is_empty() {
+            Err(&Self::REQUIRED)
+        } else if text.len() > Self::MAX_BYTES {
+            Err(&Self::TOO_LONG)
+        } else if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err(&Self::INVALID_CHARACTER)
+        }
+    }
+
+    /// Returns the key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The SHA-256 of what a request asks for. Two requests with the same idempotency key are repeats
+/// of each other only if their fingerprints are equal.
+pub type Fingerprint = [u8; 32];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_1_to_255_visible_ascii_characters() {
+        for text in ["a", "!~", "0af7651916cd43dd8448eb211c80319c", &"x".repeat(255)] {
+            assert_eq!(IdempotencyKey::parse(text.to_owned()).unwrap().as_str(), text);
+        }
+        for (text, reason) in [
+            ("", Reason::Required),
+            (&*"x".repeat(256), Reason::TooLong),
+            ("a b", Reason::InvalidCharacter),
+            ("a\u{7f}", Reason::InvalidCharacter),
+            ("é", Reason::InvalidCharacter),
+            ("a\0", Reason::InvalidCharacter),
+        ] {
+            let rule = IdempotencyKey::parse(text.to_owned()).unwrap_err();
+            assert_eq!(rule.reason, reason, "{text:?}");
+        }
+    }
+}

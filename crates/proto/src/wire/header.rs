@@ -1,0 +1,56 @@
+//! The names of headers. Over gRPC they are metadata.
+
+use http::HeaderName;
+
+/// The id of a request in logs, in requests and responses: 1 to 128 visible ASCII characters.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The trace that a request is part of (W3C Trace Context).
+pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What tracing systems add to [`TRACEPARENT`] (W3C Trace Context).
+pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The API key, as the documented REST API also takes it: without `Bearer`.
+pub static USER_TOKEN: HeaderName = HeaderName::from_static("x-user-token");
+
+/// The key that makes a REST request safe to repeat (draft-ietf-httpapi-idempotency-key-header).
+/// Over gRPC it is the field `request_id` of the message.
+pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// `true` in a response that repeats the result of an earlier request with the same key.
+pub static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The time that a REST caller grants, in seconds with at most three decimals.
+pub static REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
+
+/// The rate limits that apply to the caller (draft-ietf-httpapi-ratelimit-headers).
+pub static RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What is left of the caller's rate limits (draft-ietf-httpapi-ratelimit-headers).
+pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// The most bytes of metadata that the caller takes with a status, as a decimal number. Without it
+/// a status stays below [`super::limits::STATUS_BYTES`].
+pub static MAX_STATUS_BYTES: HeaderName = HeaderName::from_static("caseload-max-status-bytes");
+
+/// The time that a gRPC caller grants (gRPC over HTTP/2).
+pub static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// The code of a gRPC status (gRPC over HTTP/2).
+pub static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// The message of a gRPC status (gRPC over HTTP/2).
+pub static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The details of a gRPC status: a `google.rpc.Status` in base64 (gRPC over HTTP/2).
+pub static GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
+/// How many milliseconds a gRPC client waits before it retries (gRPC proposal A6).
+pub static GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// Present where Envoy refused a call because of a rate limit.
+pub static ENVOY_RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+
+/// Present where Envoy dropped a call because it was overloaded.
+pub static ENVOY_OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");

@@ -1,0 +1,25 @@
+//! Limits that both sides of the wire state or rely on.
+
+/// The longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// The largest request body that the gateway reads, in bytes.
+pub const BODY_BYTES: usize = 1024 * 1024;
+
+/// The largest message that the server reads, in bytes. A batch that reaches every limit has 1.3 MiB.
+pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The largest head of a request that the gateway reads, in bytes.
+pub const GATEWAY_HEAD_BYTES: u32 = 16 * 1024;
+
+/// The largest head of a request that the server reads, in bytes: twice that of the gateway, which
+/// adds headers and lengthens names.
+pub const SERVER_HEAD_BYTES: u32 = 2 * GATEWAY_HEAD_BYTES;
+
+/// The most metadata of a status, in bytes as HTTP/2 counts them (name, value and 32 for each
+/// header), for callers that don't ask for more: what gRPC's libraries take by default.
+pub const STATUS_BYTES: usize = 8 * 1024;
+
+/// The most metadata of a status that a caller may ask for, in bytes. It fits 1,250 violations: 25
+/// tasks with 50 invalid emails each.
+pub const MAX_STATUS_BYTES: usize = 1024 * 1024;

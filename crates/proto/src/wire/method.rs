@@ -1,0 +1,55 @@
+//! What each method does to the data.
+
+/// What a method does to the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It changes nothing, so it may be repeated freely.
+    Read,
+    /// It may change something.
+    Write,
+}
+
+/// Every method of the contract: the path of its requests, and what it does.
+pub const METHODS: &[(&str, Access)] =
+    &[("/caseload.tasks.v1.TaskService/BatchCreateTasks", Access::Write)];
+
+/// Returns what the method with this path does; `None` for a method that is not in the contract,
+/// as those of health and reflection.
+#[must_use]
+pub fn access(path: &str) -> Option<Access> {
+    METHODS.iter().find(|(method, _)| *method == path).map(|(_, access)| *access)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_method_of_the_contract_is_listed_and_no_other() {
+        let set = FileDescriptorSet::decode(crate::DESCRIPTOR_SET).unwrap();
+        let mut contract = BTreeSet::new();
+        for file in &set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let (package, service) = (file.package(), service.name());
+                    contract.insert(format!("/{package}.{service}/{}", method.name()));
+                }
+            }
+        }
+        let listed: BTreeSet<String> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(listed, contract);
+        assert_eq!(listed.len(), METHODS.len());
+    }
+
+    #[test]
+    fn other_methods_have_no_access() {
+        assert_eq!(access(METHODS[0].0), Some(Access::Write));
+        assert_eq!(access("/grpc.health.v1.Health/Check"), None);
+        assert_eq!(access("/caseload.tasks.v1.TaskService/Nothing"), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! Why a call fails, in the words of the wire. Clients may branch on them, so they never change.
+
+use tonic::Code;
+
+/// Why a call fails: `google.rpc.ErrorInfo.reason`, and `details` of a problem document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No API key was given.
+    KeyRequired,
+    /// More than one API key was given.
+    KeyRepeated,
+    /// The authorization is not of the form `Bearer KEY`.
+    AuthorizationMalformed,
+    /// The API key is unknown, revoked or expired.
+    KeyInvalid,
+    /// The API key lacks the scope that the call needs.
+    ScopeRequired,
+    /// Fields of the request are invalid. Each has a violation with a reason of its own.
+    InvalidRequest,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// The case does not exist, or belongs to another tenant.
+    CaseNotFound,
+    /// The service has as many calls as it takes.
+    Overloaded,
+    /// The tenant has as many waiting calls as one tenant may have.
+    TenantOverloaded,
+    /// A rate limit was reached.
+    RateLimited,
+    /// The caller's deadline passed before the result was known.
+    DeadlineExceeded,
+    /// The server has no connection to the database.
+    DatabaseUnavailable,
+    /// A change may or may not have been made.
+    OutcomeUnknown,
+    /// The server failed in an unexpected way.
+    Internal,
+    /// The message can't be decoded.
+    MessageMalformed,
+    /// The message is larger than [`super::limits::MESSAGE_BYTES`].
+    MessageTooLarge,
+    /// The method, or the compression of the message, is not supported.
+    NotSupported,
+    /// The header `Idempotency-Key` is invalid.
+    IdempotencyKeyInvalid,
+    /// The header `Request-Timeout` is invalid.
+    RequestTimeoutInvalid,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is larger than [`super::limits::BODY_BYTES`].
+    BodyTooLarge,
+    /// The headers are larger than a proxy between gateway and server takes.
+    HeadersTooLarge,
+    /// The body ended early.
+    BodyIncomplete,
+    /// The body is not JSON.
+    InvalidJson,
+    /// The path does not exist.
+    RouteNotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// The gateway has no server that serves, or is about to end.
+    NotReady,
+    /// The gateway could not reach a server.
+    UpstreamUnavailable,
+    /// A proxy between gateway and server wants other credentials.
+    UpstreamUnauthenticated,
+    /// A proxy between gateway and server does not allow the call.
+    UpstreamForbidden,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 31] = [
+        Self::KeyRequired,
+        Self::KeyRepeated,
+        Self::AuthorizationMalformed,
+        Self::KeyInvalid,
+        Self::ScopeRequired,
+        Self::InvalidRequest,
+        Self::IdempotencyKeyReused,
+        Self::CaseNotFound,
+        Self::Overloaded,
+        Self::TenantOverloaded,
+        Self::RateLimited,
+        Self::DeadlineExceeded,
+        Self::DatabaseUnavailable,
+        Self::OutcomeUnknown,
+        Self::Internal,
+        Self::MessageMalformed,
+        Self::MessageTooLarge,
+        Self::NotSupported,
+        Self::IdempotencyKeyInvalid,
+        Self::RequestTimeoutInvalid,
+        Self::UnsupportedMediaType,
+        Self::BodyTooLarge,
+        Self::HeadersTooLarge,
+        Self::BodyIncomplete,
+        Self::InvalidJson,
+        Self::RouteNotFound,
+        Self::MethodNotAllowed,
+        Self::NotReady,
+        Self::UpstreamUnavailable,
+        Self::UpstreamUnauthenticated,
+        Self::UpstreamForbidden,
+    ];
+
+    /// The one table: the word on the wire, the gRPC code, the HTTP status.
+    const fn row(self) -> (&'static str, Code, u16) {
+        match self {
+            Self::KeyRequired => ("KEY_REQUIRED", Code::Unauthenticated, 401),
+            Self::KeyRepeated => ("KEY_REPEATED", Code::Unauthenticated, 401),
+            Self::AuthorizationMalformed => ("AUTHORIZATION_MALFORMED", Code::Unauthenticated, 401),
+            Self::KeyInvalid => ("KEY_INVALID", Code::Unauthenticated, 401),
+            Self::ScopeRequired => ("SCOPE_REQUIRED", Code::PermissionDenied, 403),
+            Self::InvalidRequest => ("INVALID_REQUEST", Code::InvalidArgument, 400),
+            Self::IdempotencyKeyReused => ("REQUEST_ID_REUSED", Code::InvalidArgument, 422),
+            Self::CaseNotFound => ("CASE_NOT_FOUND", Code::NotFound, 404),
+            Self::Overloaded => ("OVERLOADED", Code::Unavailable, 503),
+            Self::TenantOverloaded => ("TENANT_OVER_SHARE", Code::ResourceExhausted, 429),
+            Self::RateLimited => ("RATE_LIMITED", Code::ResourceExhausted, 429),
+            Self::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, 504),
+            Self::DatabaseUnavailable => ("DATABASE_UNAVAILABLE", Code::Unavailable, 503),
+            // Not UNAVAILABLE: proxies repeat such a call, and the change could be made twice.
+            Self::OutcomeUnknown => ("OUTCOME_UNKNOWN", Code::Unknown, 500),
+            Self::Internal => ("INTERNAL", Code::Internal, 500),
+            Self::MessageMalformed => ("MESSAGE_MALFORMED", Code::InvalidArgument, 400),
+            Self::MessageTooLarge => ("MESSAGE_TOO_LARGE", Code::OutOfRange, 400),
+            Self::NotSupported => ("NOT_SUPPORTED", Code::Unimplemented, 501),
+            Self::IdempotencyKeyInvalid => ("IDEMPOTENCY_KEY_INVALID", Code::InvalidArgument, 400),
+            Self::RequestTimeoutInvalid => ("REQUEST_TIMEOUT_INVALID", Code::InvalidArgument, 400),
+            Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", Code::InvalidArgument, 415),
+            Self::BodyTooLarge => ("BODY_TOO_LARGE", Code::OutOfRange, 413),
+            Self::HeadersTooLarge => ("HEADERS_TOO_LARGE", Code::OutOfRange, 431),
+            Self::BodyIncomplete => ("BODY_INCOMPLETE", Code::InvalidArgument, 400),
+            Self::InvalidJson => ("INVALID_JSON", Code::InvalidArgument, 400),
+            Self::RouteNotFound => ("ROUTE_NOT_FOUND", Code::NotFound, 404),
+            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", Code::Unimplemented, 405),
+            Self::NotReady => ("NOT_READY", Code::Unavailable, 503),
+            Self::UpstreamUnavailable => ("UPSTREAM_UNAVAILABLE", Code::Unavailable, 503),
+            // One word for both: a caller can act on neither.
+            Self::UpstreamUnauthenticated => ("UPSTREAM_REFUSED", Code::Unauthenticated, 401),
+            Self::UpstreamForbidden => ("UPSTREAM_REFUSED", Code::PermissionDenied, 403),
+        }
+    }
+
+    /// Returns the word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Returns the gRPC code.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        self.row().1
+    }
+
+    /// Returns the HTTP status.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        self.row().2
+    }
+
+    /// Returns the reason with this word on the wire; `None` if it is of a newer server.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// Why a field is invalid: `google.rpc.BadRequest.FieldViolation.reason`, and `details` of a
+/// problem document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldReason {
+    /// A field that must have a value has none.
+    Required,
+    /// A number that must be positive is not.
+    NotPositive,
+    /// A list has more items than allowed.
+    TooMany,
+    /// A text is longer than allowed.
+    TooLong,
+    /// A text contains a NUL character.
+    ContainsNul,
+    /// A text is not an email address.
+    InvalidEmail,
+    /// A text contains a character that is not allowed.
+    InvalidCharacter,
+    /// No user of the tenant has this email.
+    UnknownUser,
+    /// A JSON object has a member that the API does not document.
+    UnknownMember,
+    /// A JSON object has a member twice.
+    DuplicateMember,
+    /// A JSON value is not of the documented type.
+    WrongType,
+}
+
+impl FieldReason {
+    /// Returns the word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "REQUIRED",
+            Self::NotPositive => "NOT_POSITIVE",
+            Self::TooMany => "TOO_MANY",
+            Self::TooLong => "TOO_LONG",
+            Self::ContainsNul => "CONTAINS_NUL",
+            Self::InvalidEmail => "INVALID_EMAIL",
+            Self::InvalidCharacter => "INVALID_CHARACTER",
+            Self::UnknownUser => "UNKNOWN_USER",
+            Self::UnknownMember => "UNKNOWN_MEMBER",
+            Self::DuplicateMember => "DUPLICATE_MEMBER",
+            Self::WrongType => "WRONG_TYPE",
+        }
+    }
+}
+
+/// Returns the HTTP status of a gRPC code, as google/rpc/code.proto has it. It is for statuses
+/// whose reason is unknown; a [`Reason`] has its own.
+#[must_use]
+pub const fn http_status(code: Code) -> u16 {
+    match code {
+        Code::Ok => 200,
+        Code::Cancelled => 499,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => 400,
+        Code::DeadlineExceeded => 504,
+        Code::NotFound => 404,
+        Code::AlreadyExists | Code::Aborted => 409,
+        Code::PermissionDenied => 403,
+        Code::ResourceExhausted => 429,
+        Code::Unimplemented => 501,
+        Code::Unknown | Code::Internal | Code::DataLoss => 500,
+        Code::Unavailable => 503,
+        Code::Unauthenticated => 401,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_once_and_parsed_as_it_is_written() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            let parsed = Reason::parse(reason.as_str()).unwrap();
+            assert_eq!(parsed.as_str(), reason.as_str());
+        }
+        let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(words.len(), Reason::ALL.len() - 1, "UPSTREAM_REFUSED has two codes");
+        assert_eq!(Reason::parse("SOMETHING_NEW"), None);
+    }
+
+    #[test]
+    fn the_http_status_is_that_of_the_code_but_where_http_has_a_better_one() {
+        let special: Vec<_> = Reason::ALL
+            .into_iter()
+            .filter(|reason| reason.http_status() != http_status(reason.code()))
+            .map(|reason| (reason.as_str(), reason.http_status()))
+            .collect();
+        assert_eq!(
+            special,
+            [
+                ("REQUEST_ID_REUSED", 422),
+                ("UNSUPPORTED_MEDIA_TYPE", 415),
+                ("BODY_TOO_LARGE", 413),
+                ("HEADERS_TOO_LARGE", 431),
+                ("METHOD_NOT_ALLOWED", 405),
+            ]
+        );
+    }
+}
