@@ -1,45 +1,44 @@
-//! What `fuzz/` feeds: each takes any bytes, and panics where something is wrong.
+//! The targets of `fuzz/`: each accepts any bytes, and panics if an invariant is broken.
 
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proto::wire::{header, limits};
 use proto::{Message as _, tasks::v1::BatchCreateTasksRequest};
-use tonic::metadata::MetadataMap;
 
-use crate::{bearer, convert, deadline, status};
+use crate::{auth, layers, status, tasks};
 
-/// The value of an `authorization`. A key that is taken stands in it, and no refusal repeats any
-/// of it.
+/// Parses the value of `authorization`. An accepted key ends it.
 pub fn bearer(bytes: &[u8]) {
-    let Some(headers) = headers("authorization", bytes) else { return };
-    match bearer::key(&MetadataMap::from_headers(headers)) {
+    let Some(headers) = headers(http::header::AUTHORIZATION, bytes) else { return };
+    match auth::api_key(&headers) {
         Ok(key) => assert!(bytes.ends_with(key.expose().as_bytes())),
-        Err(fault) => {
-            let status = status::from_error(&fault.into());
+        Err(error) => {
+            let status = status::of_layer(&error.into());
             assert_eq!(status.code(), tonic::Code::Unauthenticated);
         }
     }
 }
 
-/// The value of a `grpc-timeout`: at most eight digits of hours.
+/// Parses the value of `grpc-timeout`: at most eight digits of hours.
 pub fn grpc_timeout(bytes: &[u8]) {
-    let Some(headers) = headers("grpc-timeout", bytes) else { return };
-    if let Some(timeout) = deadline::grpc_timeout(&headers) {
+    let Some(headers) = headers(header::GRPC_TIMEOUT.clone(), bytes) else { return };
+    if let Some(timeout) = layers::grpc_timeout(&headers) {
         assert!(timeout <= Duration::from_secs(99_999_999 * 3600));
     }
 }
 
-/// A message, to be read, and judged where it can be read. Faults are told in bounds.
+/// Decodes and checks a message. The status of an invalid one stays within the limit.
 pub fn protobuf(bytes: &[u8]) {
     let Ok(message) = BatchCreateTasksRequest::decode(bytes) else { return };
-    if let Err(error) = convert::to_batch(message) {
-        let status = status::from_error(&error);
+    if let Err(error) = tasks::to_batch(message) {
+        let status = status::from_error(&error, limits::STATUS_BYTES);
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
-        assert!(status.details().len() < 512 * 1024);
+        assert!(status.details().len() < limits::STATUS_BYTES);
     }
 }
 
-fn headers(name: &'static str, value: &[u8]) -> Option<HeaderMap> {
+fn headers(name: HeaderName, value: &[u8]) -> Option<HeaderMap> {
     let value = HeaderValue::from_bytes(value).ok()?;
-    Some(HeaderMap::from_iter([(HeaderName::from_static(name), value)]))
+    Some(HeaderMap::from_iter([(name, value)]))
 }

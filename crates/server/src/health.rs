@@ -1,4 +1,4 @@
-//! Asks a server whether it serves, for containers that have no gRPC client of their own.
+//! A health check for containers, which have no gRPC client.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -8,16 +8,16 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether the server at this address, which may be the unspecified one, can be reached within two
-/// seconds and says that it serves.
+/// Returns whether the server at this address reports within two seconds that it is serving. For an
+/// unspecified address (`0.0.0.0`, `[::]`) it asks on loopback.
 pub async fn is_serving(addr: SocketAddr) -> bool {
     let Ok(endpoint) = Endpoint::try_from(format!("http://{}", reachable(addr))) else {
         return false;
     };
-    let endpoint = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE);
+    let endpoint = endpoint.connect_timeout(TIMEOUT).timeout(TIMEOUT);
     let mut health = HealthClient::new(endpoint.connect_lazy());
-    let answer = health.check(HealthCheckRequest::default()).await;
-    answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
+    let response = health.check(HealthCheckRequest::default()).await;
+    response.is_ok_and(|response| response.get_ref().status() == ServingStatus::Serving)
 }

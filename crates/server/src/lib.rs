@@ -1,25 +1,25 @@
-//! Caseload's gRPC service: who calls, may they, is it well-formed, write it, answer.
+//! Caseload's gRPC service.
+//!
+//! A request passes the [`layers`], then tonic, then the frame that every call has in common
+//! ([`call`]), then the logic of its call ([`tasks`]).
 
-mod bearer;
-mod convert;
-mod deadline;
+mod auth;
+mod call;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
-mod in_flight;
-mod keys;
+mod layers;
 mod options;
-mod rates;
+mod rate_limit;
 mod readiness;
-mod reasons;
 mod server;
-mod service;
 mod status;
 mod sweep;
+mod tasks;
 
 pub use health::is_serving;
 pub use options::{
-    KeyOptions, LimitOptions, PoolOptions, RequestOptions, ServerOptions, WriterOptions,
+    AuthOptions, IdempotencyOptions, LimitOptions, PoolOptions, ServerOptions, WriterOptions,
 };
-pub use rates::{MalformedRate, Rate};
+pub use rate_limit::{MalformedRate, Rate};
 pub use server::{Server, StartError};

@@ -1,4 +1,4 @@
-//! How the server is configured. Each value has a flag, an environment variable and a default.
+//! The options of the server. Each has a flag, an environment variable and a default.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,10 +9,10 @@ use store::{PoolSettings, WriterSettings};
 
 use crate::Rate;
 
-/// How the server is configured.
+/// The options of the server.
 #[derive(Args, Clone, Debug)]
 pub struct ServerOptions {
-    /// Where gRPC is served
+    /// The address to serve gRPC on
     #[arg(
         long,
         env = "CASELOAD_GRPC_ADDR",
@@ -31,11 +31,11 @@ pub struct ServerOptions {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub keys: KeyOptions,
+    pub auth: AuthOptions,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
-    pub requests: RequestOptions,
+    pub idempotency: IdempotencyOptions,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
@@ -46,11 +46,11 @@ pub struct ServerOptions {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Write path")]
 pub struct WriterOptions {
-    /// Threads that write, with a connection to the database each
+    /// Threads that write, each with its own database connection
     #[arg(long, env = "CASELOAD_WRITERS", default_value_t = 2, value_parser = at_least_one, value_name = "COUNT")]
     pub writers: usize,
 
-    /// The most batches that share a statement and its transaction; 1 turns sharing off
+    /// The most batches in one statement and its transaction; 1 turns sharing off
     #[arg(long, env = "CASELOAD_BATCHES_PER_STATEMENT", default_value_t = 32, value_parser = at_least_one, value_name = "COUNT")]
     pub batches_per_statement: usize,
 
@@ -58,11 +58,12 @@ pub struct WriterOptions {
     #[arg(long, env = "CASELOAD_ONE_TENANT_PER_STATEMENT")]
     pub one_tenant_per_statement: bool,
 
-    /// The most batches that wait to be written; one more is refused as UNAVAILABLE
+    /// The most batches in the write queue; further ones are rejected with UNAVAILABLE
     #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
     pub queue_length: usize,
 
-    /// The most batches of one tenant that wait; one more is refused as RESOURCE_EXHAUSTED
+    /// The most batches of one tenant in the write queue; further ones are rejected with
+    /// RESOURCE_EXHAUSTED
     #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = at_least_one, value_name = "COUNT")]
     pub tenant_queue_length: usize,
 
@@ -76,57 +77,57 @@ pub struct WriterOptions {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct PoolOptions {
-    /// Connections for all but the writers
+    /// Database connections for everything but writing
     #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = at_least_one, value_name = "COUNT")]
     pub readers: usize,
 
-    /// How long to wait for a free connection
+    /// How long a query waits for a free connection
     #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = above_zero, value_name = "DURATION")]
     pub checkout_timeout: Duration,
 }
 
-/// The memory of keys.
+/// The caches of API keys.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "API keys")]
-pub struct KeyOptions {
-    /// How long a key that was looked up is remembered: the longest that a revoked key works on
+pub struct AuthOptions {
+    /// How long a key is cached, and so how long a revoked key goes on working at most
     #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub key_ttl: Duration,
 
-    /// How long a key that doesn't exist is remembered
+    /// How long it is cached that a key doesn't exist
     #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
     pub unknown_key_ttl: Duration,
 }
 
-/// The memory of requests that are safe to repeat.
+/// The records of idempotency keys.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Safe repeats")]
-pub struct RequestOptions {
-    /// How long a request id is known, at the least: for so long a repeat is answered as the first
-    /// request was
-    #[arg(long, env = "CASELOAD_REQUEST_TTL", default_value = "24h", value_parser = above_zero, value_name = "DURATION")]
-    pub request_ttl: Duration,
+#[command(next_help_heading = "Idempotency keys")]
+pub struct IdempotencyOptions {
+    /// How long an idempotency key is kept at least: within this time a repeated request returns
+    /// the result of the first one
+    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = above_zero, value_name = "DURATION")]
+    pub idempotency_ttl: Duration,
 }
 
-/// What is too much.
+/// Rate limits and overload.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Fair use and overload")]
+#[command(next_help_heading = "Rate limits and overload")]
 pub struct LimitOptions {
-    /// The batches a second that an API key may ask for, with an optional burst, as in 100:500;
-    /// counted by each server for itself [default: no limit]
+    /// The calls a second that an API key may make, with an optional burst, as in 100:500; each
+    /// server counts for itself [default: no limit]
     #[arg(long, env = "CASELOAD_KEY_RATE", value_name = "RATE[:BURST]")]
     pub key_rate: Option<Rate>,
 
-    /// The same for a tenant, with all of its keys [default: no limit]
+    /// The calls a second that a tenant may make, with all of its keys [default: no limit]
     #[arg(long, env = "CASELOAD_TENANT_RATE", value_name = "RATE[:BURST]")]
     pub tenant_rate: Option<Rate>,
 
-    /// The most calls that are worked on at once; one more is refused as UNAVAILABLE before it is
-    /// read
+    /// The most calls in flight at once; further ones are rejected with UNAVAILABLE before their
+    /// messages are read
     #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = at_least_one, value_name = "COUNT")]
     pub max_in_flight: usize,
 
-    /// The longest that a call may take whose caller grants more, or says nothing
+    /// The longest deadline of a call, also for callers that give a longer one or none
     #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = above_zero, value_name = "DURATION")]
     pub call_timeout: Duration,
 }

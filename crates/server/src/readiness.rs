@@ -1,4 +1,4 @@
-//! Tells callers, through `grpc.health.v1`, whether it makes sense to call.
+//! Reports readiness through `grpc.health.v1`.
 
 use std::time::Duration;
 
@@ -9,30 +9,37 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::service::Tasks;
+use crate::tasks::Tasks;
 
-/// How often the database is asked whether it is there.
+/// How often the database is checked.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a check may take.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reports the service and the server as a whole as serving while the database answers and has
-/// the schema that this program needs; until the token is cancelled, then as not serving.
-pub(crate) async fn report(database: Database, health: HealthReporter, ending: CancellationToken) {
+/// Reports the service, and the server as a whole, as serving while the database responds and has
+/// the schema that this program needs. Once the token is cancelled, reports both as not serving and
+/// returns.
+pub(crate) async fn report(
+    database: Database,
+    health: HealthReporter,
+    shutdown: CancellationToken,
+) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut was_ready = None;
     loop {
         let is_ready = tokio::select! {
-            () = ending.cancelled() => break,
+            () = shutdown.cancelled() => break,
             is_ready = async { ticks.tick().await; is_ready(&database).await } => is_ready,
         };
         if was_ready != Some(is_ready) {
             if is_ready {
                 tracing::info!("serving");
             } else {
-                tracing::warn!("not serving: the database is away or its schema is not up to date");
+                tracing::warn!(
+                    "not serving: the database is not available or its schema is not up to date"
+                );
             }
             set(&health, is_ready).await;
             was_ready = Some(is_ready);
@@ -41,18 +48,19 @@ pub(crate) async fn report(database: Database, health: HealthReporter, ending: C
     set(&health, false).await;
 }
 
-/// Ends the streams of those who watch, once they were told: they would hold up the end of the
-/// server for as long as they live.
-pub(crate) async fn dismiss_watchers(mut health: HealthReporter) {
+/// Ends the streams of `Health.Watch` after their last message. Otherwise the server would wait for
+/// them when it shuts down.
+pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
     health.clear_service_status("").await;
     health.clear_service_status(TaskServiceServer::<Tasks>::NAME).await;
 }
 
 async fn is_ready(database: &Database) -> bool {
-    matches!(timeout(PATIENCE, database.has_current_schema()).await, Ok(Ok(true)))
+    matches!(timeout(TIMEOUT, database.has_current_schema()).await, Ok(Ok(true)))
 }
 
-/// The server as a whole serves only while its service does, so it comes last and goes first.
+/// The server as a whole serves only while the service does: it is reported last as serving and
+/// first as not serving.
 async fn set(health: &HealthReporter, is_ready: bool) {
     if is_ready {
         health.set_serving::<TaskServiceServer<Tasks>>().await;

@@ -1,8 +1,8 @@
-//! The server: bound first, then run until it is told to end.
+//! The server: binds its address, then serves until it is told to shut down.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use proto::tasks::v1::task_service_server::TaskServiceServer;
+use proto::{tasks::v1::task_service_server::TaskServiceServer, wire::limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
@@ -13,35 +13,35 @@ use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
 use crate::{
-    ServerOptions, deadline::DeadlineLayer, in_flight::InFlightLayer, keys::Keys, rates::Rates,
-    readiness, reasons, service::Tasks, sweep,
+    auth::Authenticator,
+    call::CallRunner,
+    layers::{AdmissionLayer, DeadlineLayer, attach_error_info, read_call_headers},
+    options::{AuthOptions, LimitOptions, ServerOptions},
+    rate_limit::RateLimits,
+    readiness, sweep,
+    tasks::Tasks,
 };
 
-/// The largest message that is read, in bytes. A full batch with every limit reached has 1.3 MiB.
-const MAX_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
-
-/// What the server speaks: gRPC, with gateways and services that have one connection for all of
-/// their calls.
+/// gRPC, with gateways and services that make all of their calls on one connection.
 const PROTOCOL: Protocol = Protocol {
     is_http2_only: true,
-    // Twice what the gateway takes.
-    max_head_bytes: 32 * 1024,
-    // The queue's length is the real bound.
+    max_head_bytes: limits::SERVER_HEAD_BYTES,
+    // Admission limits the calls in flight.
     max_streams: 4096,
-    // A gateway withdraws many at once when it gives them up.
+    // A gateway resets many streams at once when their callers' time is over.
     max_early_resets: 1024,
-    // A gateway's connection bears the calls of all its callers. It has an age, and what each call
-    // may cost is bounded by others.
+    // A gateway's connection carries the calls of all its callers, so it is not closed for what
+    // some of them do. Other limits bound what each call can cost.
     max_ended_streams: None,
     ping_interval: Duration::from_secs(30),
     ping_timeout: Duration::from_secs(10),
 };
 
-/// How long a connection rests unless told otherwise: longer than gRPC's libraries keep one that
-/// they don't use (half an hour), so that it is they who decide.
+/// How long a connection may be idle by default: longer than gRPC's libraries keep an idle connection
+/// (half an hour), so that the client closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// A server that has its socket.
+/// A server that has bound its address.
 #[derive(Debug)]
 pub struct Server {
     options: ServerOptions,
@@ -51,27 +51,28 @@ pub struct Server {
     writer: TaskWriter,
 }
 
-/// Why a server could not start, or had to stop.
+/// Why a server failed to start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address can't be served.
-    #[error("gRPC can't be served on {addr}")]
+    /// The address can't be bound.
+    #[error("failed to serve gRPC on {addr}")]
     Bind {
         /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The threads that write, and those that watch the database, can't be started.
-    #[error("the threads that write can't be started")]
+    /// The threads that write, or those that watch the database, can't be started.
+    #[error("failed to start the writer threads")]
     Threads(#[source] io::Error),
-    /// The reflection service refuses the contract.
-    #[error("the contract can't be served by reflection")]
+    /// The reflection service does not accept the contract.
+    #[error("failed to set up gRPC reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
 impl Server {
-    /// Binds the address and starts the ways to the database, which need not be there yet.
+    /// Binds the address and starts the database connections. The database may become available
+    /// later.
     ///
     /// # Errors
     /// [`StartError::Bind`] and [`StartError::Threads`].
@@ -90,14 +91,14 @@ impl Server {
         Ok(Self { options, listener, local_addr, database, writer })
     }
 
-    /// Where it is bound: the port is the real one, also where 0 was asked for.
+    /// Returns the bound address. Its port is the real one if port 0 was requested.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Serves until the token is cancelled: reports itself as not serving, accepts for a while
-    /// longer, then lets what runs finish, up to the limit.
+    /// Serves until the token is cancelled. Then reports that it is not serving, accepts calls for
+    /// the drain delay, and waits for calls in flight up to the drain timeout.
     ///
     /// # Errors
     /// [`StartError::Reflection`].
@@ -105,35 +106,42 @@ impl Server {
         self,
         connections: ConnectionOptions,
         drain: DrainOptions,
-        ending: CancellationToken,
+        shutdown: CancellationToken,
     ) -> Result<(), StartError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         health.set_not_serving::<TaskServiceServer<Tasks>>().await;
-        let reporter =
-            tokio::spawn(readiness::report(self.database.clone(), health.clone(), ending.clone()));
+        let reporter = tokio::spawn(readiness::report(
+            self.database.clone(),
+            health.clone(),
+            shutdown.clone(),
+        ));
         tokio::spawn(sweep::run(
             self.database.clone(),
-            self.options.requests.request_ttl,
-            ending.clone(),
+            self.options.idempotency.idempotency_ttl,
+            shutdown.clone(),
         ));
         let accepting = {
-            let ending = ending.clone();
+            let shutdown = shutdown.clone();
             async move {
-                drain.accepting(ending).await;
+                drain.accepting(shutdown).await;
                 if let Err(error) = reporter.await {
-                    tracing::error!(%error, "readiness was no longer reported");
+                    tracing::error!(%error, "readiness reporter panicked");
                 }
-                readiness::dismiss_watchers(health).await;
+                readiness::end_watch_streams(health).await;
             }
         };
 
-        let limits = connections.limits(IDLE_TIMEOUT, self.options.limits.call_timeout);
-        let listener = self.listener;
+        let LimitOptions { key_rate, tenant_rate, max_in_flight, call_timeout } =
+            self.options.limits;
+        let AuthOptions { key_ttl, unknown_key_ttl } = self.options.auth;
+        let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
         let tasks = Tasks {
-            keys: Keys::new(self.database, &self.options.keys),
-            rates: Rates::new(&self.options.limits),
+            runner: CallRunner {
+                authenticator: Authenticator::new(self.database, key_ttl, unknown_key_ttl),
+                rate_limits: RateLimits::new(key_rate, tenant_rate),
+            },
             writer: Arc::clone(&writer),
         };
         let routes = routes(tasks)?.add_service(health_service).prepare();
@@ -149,24 +157,25 @@ impl Server {
                     .on_failure(()),
             )
             .layer(request_id::PropagateRequestIdLayer::x_request_id())
-            .layer(InFlightLayer::new(self.options.limits.max_in_flight, writer))
-            .layer(DeadlineLayer::new(self.options.limits.call_timeout))
-            .map_response(reasons::give)
+            .layer(AdmissionLayer::new(max_in_flight, writer))
+            .layer(DeadlineLayer::new(call_timeout))
+            .map_request(read_call_headers)
+            .map_response(attach_error_info)
             .service(routes);
-        let serving = serving::serve(listener, service, PROTOCOL, limits, accepting);
-        drain.capped(ending, serving).await;
+        let serving = serving::serve(self.listener, service, PROTOCOL, limits, accepting);
+        drain.capped(shutdown, serving).await;
         Ok(())
     }
 }
 
-/// The service, and what describes it.
+/// Returns the service, and the reflection services that describe it.
 fn routes(tasks: Tasks) -> Result<Routes, StartError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(limits::MESSAGE_BYTES);
     Ok(Routes::new(tasks)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

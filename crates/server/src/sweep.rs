@@ -1,4 +1,4 @@
-//! Forgets requests whose time is over.
+//! Deletes expired idempotency keys.
 
 use std::time::Duration;
 
@@ -6,38 +6,39 @@ use runtime::CancellationToken;
 use store::Database;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// How often it is looked for some.
+/// How often expired keys are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many are forgotten in one transaction, and how long others are let pass after it.
-const STEP: u32 = 1000;
+/// The most keys that one transaction deletes, and the pause after it, so that writers are not slowed
+/// down.
+const BATCH_SIZE: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Forgets requests that are older than `age`, in small steps, until the token is cancelled. Of
-/// several servers one does it at a time.
-pub(crate) async fn run(database: Database, age: Duration, ending: CancellationToken) {
-    let mut ticks = interval(INTERVAL.min(age));
+/// Deletes idempotency keys that are older than `ttl`, in small batches, until the token is
+/// cancelled. Several servers take turns.
+pub(crate) async fn run(database: Database, ttl: Duration, shutdown: CancellationToken) {
+    let mut ticks = interval(INTERVAL.min(ttl));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let sweeping = async {
         loop {
             ticks.tick().await;
-            sweep(&database, age).await;
+            sweep(&database, ttl).await;
         }
     };
     tokio::select! {
-        () = ending.cancelled() => {}
+        () = shutdown.cancelled() => {}
         () = sweeping => {}
     }
 }
 
-async fn sweep(database: &Database, age: Duration) {
+async fn sweep(database: &Database, ttl: Duration) {
     loop {
-        match database.forget_requests(age, STEP).await {
-            Ok(forgotten) if forgotten < STEP as usize => return,
+        match database.forget_requests(ttl, BATCH_SIZE).await {
+            Ok(deleted) if deleted < BATCH_SIZE as usize => return,
             Ok(_) => sleep(PAUSE).await,
             Err(error) => {
-                // Readiness tells of a database that is away; the rest is for the log.
-                tracing::debug!(%error, "old requests could not be forgotten");
+                // Readiness reports a database that is not available.
+                tracing::debug!(%error, "failed to delete expired idempotency keys");
                 return;
             }
         }

@@ -12,6 +12,7 @@ mod admin;
 mod architecture;
 mod batch_create;
 mod bodies;
+mod call_headers;
 mod deadline;
 mod dev;
 mod doors;

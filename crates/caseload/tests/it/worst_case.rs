@@ -29,11 +29,12 @@ async fn refused_over_grpc(app: &App, tasks: Vec<(String, Vec<String>)>) -> Stat
         .into_iter()
         .map(|(description, assignee_emails)| NewTask { description, assignee_emails })
         .collect();
-    // A status travels in a header; clients take 16 KiB of those, unless told otherwise.
+    // A status travels in a header. This client takes a large one, and says so.
     let endpoint = Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap();
     let channel = endpoint.http2_max_header_list_size(1024 * 1024).connect().await.unwrap();
-    let request =
+    let mut request =
         app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
+    request.metadata_mut().insert("caseload-max-status-bytes", "1048576".parse().unwrap());
     TaskServiceClient::new(channel).batch_create_tasks(request).await.unwrap_err()
 }
 

@@ -1,12 +1,15 @@
-//! Between the contract's messages and the domain's types.
+//! Converts between the messages of the contract and the types of the domain.
 
-use domain::{Error, Task, TaskBatch, TaskDraft, User};
-use proto::tasks::v1;
+use domain::{Error, IdempotencyKey, Task, TaskBatch, TaskDraft, User};
+use proto::{tasks::v1, wire::limits};
 
-/// The batch that a request asks for.
+// The gateway checks this limit, too.
+const _: () = assert!(IdempotencyKey::MAX_BYTES == limits::IDEMPOTENCY_KEY_BYTES);
+
+/// Parses a request to create a batch.
 ///
 /// # Errors
-/// [`Error::Invalid`] with every fault of form.
+/// [`Error::Invalid`] with every field violation.
 pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch, Error> {
     let drafts = request.tasks.into_iter().map(|task| TaskDraft {
         description: task.description,
@@ -15,23 +18,19 @@ pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch
     TaskBatch::parse(request.case_id, drafts, request.request_id).map_err(Error::Invalid)
 }
 
-/// The response that hands the created tasks over.
-pub(crate) fn to_response(tasks: Vec<Task>) -> v1::BatchCreateTasksResponse {
-    v1::BatchCreateTasksResponse { tasks: tasks.into_iter().map(to_task).collect() }
-}
-
-fn to_task(task: Task) -> v1::Task {
+/// Converts a task for a response.
+pub(super) fn from_task(task: Task) -> v1::Task {
     v1::Task {
         id: task.id.get(),
         description: task.description.into_string(),
         completed: task.completed,
-        assignees: task.assignees.into_iter().map(to_assignee).collect(),
+        assignees: task.assignees.into_iter().map(from_user).collect(),
         created_at: Some(task.created_at.into()),
         updated_at: Some(task.updated_at.into()),
     }
 }
 
-fn to_assignee(user: User) -> v1::Assignee {
+fn from_user(user: User) -> v1::Assignee {
     v1::Assignee {
         id: user.id.to_string(),
         email: user.email.into_string(),

@@ -1,12 +1,16 @@
-//! The key that a call carries.
+//! Reads the API key of a call.
 
 use domain::{ApiKey, AuthError};
-use tonic::metadata::MetadataMap;
+use http::{HeaderMap, header::AUTHORIZATION};
 
-/// Reads `authorization: Bearer KEY` (RFC 6750, 2.1), strictly: given once, one space, nothing
-/// around it. The scheme's case doesn't matter (RFC 9110, 11.1).
-pub(crate) fn key(metadata: &MetadataMap) -> Result<ApiKey, AuthError> {
-    let mut values = metadata.get_all("authorization").iter();
+/// Returns the key of `authorization: Bearer KEY` (RFC 6750, 2.1). The header must come once, with
+/// one space and nothing around it. The scheme's case doesn't matter (RFC 9110, 11.1).
+///
+/// # Errors
+/// Every [`AuthError`]. [`AuthError::InvalidKey`] means that the text can't be a key, so that no
+/// look-up is needed.
+pub(crate) fn api_key(headers: &HeaderMap) -> Result<ApiKey, AuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(AuthError::Missing),
         (Some(value), None) => value.to_str().map_err(|_| AuthError::Malformed)?,
@@ -24,20 +28,18 @@ pub(crate) fn key(metadata: &MetadataMap) -> Result<ApiKey, AuthError> {
 
 #[cfg(test)]
 mod tests {
-    use tonic::metadata::MetadataValue;
-
     use super::*;
 
     fn read(values: &[&str]) -> Result<ApiKey, AuthError> {
-        let mut metadata = MetadataMap::new();
+        let mut headers = HeaderMap::new();
         for value in values {
-            metadata.append("authorization", MetadataValue::try_from(*value).unwrap());
+            headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        key(&metadata)
+        api_key(&headers)
     }
 
     #[test]
-    fn takes_a_key_in_its_one_form() {
+    fn accepts_a_key_in_one_form_only() {
         let good = ApiKey::from_random_bytes([3; 32]);
         for scheme in ["Bearer", "bearer", "BEARER"] {
             assert_eq!(read(&[&format!("{scheme} {}", good.expose())]), Ok(good.clone()));

@@ -1,4 +1,4 @@
-//! The time that a caller gives.
+//! Enforces the deadline of each call.
 
 use std::{
     convert::Infallible,
@@ -10,42 +10,44 @@ use std::{
 
 use domain::Error;
 use http::{HeaderMap, Request, Response};
+use proto::wire::header;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::status;
 
-/// Answers a call whose `grpc-timeout` is over as DEADLINE_EXCEEDED, and drops what it waits for.
+/// Responds with DEADLINE_EXCEEDED once the `grpc-timeout` of a call is over, and drops the call.
 ///
-/// tonic's own server has such a limit too, but answers CANCELLED, which proxies take for the
-/// caller's own wish, and some send the call again.
+/// tonic's own server enforces it too, but with CANCELLED: proxies take that for the caller's wish,
+/// and some repeat the call.
 ///
-/// Calls whose caller grants more time than the longest, or says nothing, have the longest: a call
-/// whose message never comes would hold its place forever.
+/// `max_timeout` applies where the caller grants more, or says nothing: a call whose message never
+/// arrives would hold its permit forever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadlineLayer {
-    longest: Duration,
+    max_timeout: Duration,
 }
 
 impl DeadlineLayer {
-    pub(crate) const fn new(longest: Duration) -> Self {
-        Self { longest }
+    /// Creates a layer that ends every call after `max_timeout` at the latest.
+    pub(crate) const fn new(max_timeout: Duration) -> Self {
+        Self { max_timeout }
     }
 }
 
-/// See [`DeadlineLayer`].
+/// The service of [`DeadlineLayer`].
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline<S> {
     inner: S,
-    longest: Duration,
+    max_timeout: Duration,
 }
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, longest: self.longest }
+        Deadline { inner, max_timeout: self.max_timeout }
     }
 }
 
@@ -63,31 +65,32 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let limit = grpc_timeout(request.headers()).map_or(self.longest, |it| it.min(self.longest));
-        // A time that the clock can't tell is as good as none.
-        let deadline = Instant::now().checked_add(limit);
+        let max = self.max_timeout;
+        let timeout = grpc_timeout(request.headers()).map_or(max, |timeout| timeout.min(max));
+        // A deadline beyond the range of the clock is never reached.
+        let deadline = Instant::now().checked_add(timeout);
         let call = self.inner.call(request);
         match deadline {
-            Some(deadline) => Box::pin(within(deadline, call)),
+            Some(deadline) => Box::pin(run_until(deadline, call)),
             None => Box::pin(call),
         }
     }
 }
 
-async fn within(
+async fn run_until(
     deadline: Instant,
     call: impl Future<Output = Result<Response<Body>, Infallible>>,
 ) -> Result<Response<Body>, Infallible> {
     match timeout_at(deadline, call).await {
-        Ok(answer) => answer,
-        Err(_) => Ok(status::from_error(&Error::DeadlineExceeded).into_http()),
+        Ok(response) => response,
+        Err(_) => Ok(status::of_layer(&Error::DeadlineExceeded).into_http()),
     }
 }
 
-/// The time-out of the gRPC protocol: at most eight digits and a unit. One that is malformed
-/// counts as none, as it does for tonic.
+/// Returns the timeout of a call, as the gRPC protocol writes it: at most eight digits and a unit. A
+/// malformed one is ignored, as tonic does.
 pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(&header::GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
@@ -110,12 +113,12 @@ mod tests {
 
     fn read(value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", value.parse().unwrap());
+        headers.insert(header::GRPC_TIMEOUT.clone(), value.parse().unwrap());
         grpc_timeout(&headers)
     }
 
     #[test]
-    fn reads_each_unit_and_nothing_else() {
+    fn every_unit_is_read_and_malformed_values_are_ignored() {
         assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
         assert_eq!(read("3M"), Some(Duration::from_secs(180)));
         assert_eq!(read("99999999S"), Some(Duration::from_secs(99_999_999)));

@@ -1,44 +1,48 @@
-//! Who calls: keys looked up in the database, and remembered for a while.
+//! Looks up API keys in the database, and caches what it finds.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use domain::{AuthError, Error, KeyDigest, Principal};
+use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
 use moka::future::Cache;
 use store::{Database, Key};
-use tonic::metadata::MetadataMap;
 
-use crate::{KeyOptions, bearer};
+/// The most keys of each cache. Each takes some hundred bytes.
+const CACHED_KEYS: u64 = 10_000;
 
-/// How many keys of each kind are remembered. Each takes some hundred bytes.
-const REMEMBERED: u64 = 10_000;
-
-/// Tells who calls.
+/// Authenticates callers by their API keys.
 ///
-/// Keys that exist and keys that don't are remembered apart: whoever sends made-up keys pushes
-/// only other made-up keys out of memory.
+/// Keys that exist and keys that don't are cached apart, so that made-up keys displace made-up keys
+/// only.
 #[derive(Clone, Debug)]
-pub(crate) struct Keys {
+pub(crate) struct Authenticator {
     database: Database,
     known: Cache<KeyDigest, Arc<Key>>,
     unknown: Cache<KeyDigest, ()>,
 }
 
-impl Keys {
-    pub(crate) fn new(database: Database, options: &KeyOptions) -> Self {
-        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(options.key_ttl).build();
+impl Authenticator {
+    /// Creates an authenticator that caches known keys for `key_ttl` and unknown ones for
+    /// `unknown_key_ttl`.
+    pub(crate) fn new(database: Database, key_ttl: Duration, unknown_key_ttl: Duration) -> Self {
+        let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
-            Cache::builder().max_capacity(REMEMBERED).time_to_live(options.unknown_key_ttl).build();
+            Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
         Self { database, known, unknown }
     }
 
-    /// Who makes the call with this metadata.
+    /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`]; [`Error::Unavailable`] where the key must be looked up and
-    /// can't be.
-    pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Principal, Error> {
-        let digest = bearer::key(metadata)?.digest();
-        let key = self.find(digest).await?.ok_or(AuthError::InvalidKey)?;
+    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::Unavailable`] if
+    /// the key is not cached and the database is not available.
+    pub(crate) async fn authenticate(
+        &self,
+        credentials: Result<ApiKey, AuthError>,
+    ) -> Result<Principal, Error> {
+        let key = self.find(credentials?.digest()).await?.ok_or(AuthError::InvalidKey)?;
         if key.is_valid(SystemTime::now()) {
             Ok(key.principal)
         } else {
@@ -76,11 +80,11 @@ impl Keys {
     }
 }
 
-/// Why a look-up found nothing.
+/// Why a look-up returned no key.
 #[derive(Debug, thiserror::Error)]
 enum Miss {
-    #[error("there is no such key")]
+    #[error("the API key does not exist")]
     Unknown,
-    #[error("a key could not be looked up")]
+    #[error("failed to look up an API key")]
     Failed(#[from] store::Error),
 }

@@ -1,0 +1,7 @@
+//! Authentication: which API key a call has, and whom it belongs to.
+
+mod authenticator;
+mod credentials;
+
+pub(crate) use authenticator::Authenticator;
+pub(crate) use credentials::api_key;

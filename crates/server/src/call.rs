@@ -1,0 +1,118 @@
+//! The frame of every call: authenticate, check the scope, count, run, report.
+
+use domain::{Error, Principal, Scope};
+use proto::wire::header;
+use tonic::{
+    Request, Response, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
+
+use crate::{
+    auth::Authenticator,
+    layers::CallHeaders,
+    rate_limit::{RateLimitReport, RateLimits},
+    status,
+};
+
+/// The logic of one call, apart from what all calls have in common.
+pub(crate) trait Call: Send {
+    /// The message that the caller sends.
+    type Request: Send;
+    /// The message that the caller receives.
+    type Response;
+
+    /// The scope that the caller's key needs.
+    const SCOPE: Scope;
+
+    /// Runs the call for an authenticated caller who has the scope.
+    fn run(
+        self,
+        caller: Principal,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Reply<Self::Response>, Error>> + Send;
+}
+
+/// What a call returns.
+#[derive(Debug)]
+pub(crate) struct Reply<T> {
+    /// The message for the caller.
+    pub(crate) message: T,
+    /// Whether it repeats the result of an earlier request with the same idempotency key.
+    pub(crate) is_replay: bool,
+}
+
+/// Runs calls.
+#[derive(Debug)]
+pub(crate) struct CallRunner {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) rate_limits: RateLimits,
+}
+
+impl CallRunner {
+    /// Runs a call and turns its result into a gRPC response.
+    ///
+    /// The checks come in a fixed order: authenticated, has the scope, within the rate limits; then
+    /// the call's own.
+    ///
+    /// # Errors
+    /// The status for the error of the check or of the call. Its cause, which the caller does not
+    /// see, is logged.
+    pub(crate) async fn run<C: Call>(
+        &self,
+        call: C,
+        request: Request<C::Request>,
+    ) -> Result<Response<C::Response>, Status> {
+        let (_, mut extensions, message) = request.into_parts();
+        let headers = extensions.remove::<CallHeaders>().unwrap_or_default();
+        let max_status_bytes = headers.max_status_bytes;
+        let mut report = RateLimitReport::default();
+        match self.try_run(call, headers, message, &mut report).await {
+            Ok(Reply { message, is_replay }) => {
+                let mut response = Response::new(message);
+                if is_replay {
+                    mark_as_replay(response.metadata_mut());
+                }
+                report.write_to(response.metadata_mut());
+                Ok(response)
+            }
+            Err(error) => {
+                log_causes(&error);
+                let mut status = status::from_error(&error, max_status_bytes);
+                report.write_to(status.metadata_mut());
+                Err(status)
+            }
+        }
+    }
+
+    async fn try_run<C: Call>(
+        &self,
+        call: C,
+        headers: CallHeaders,
+        message: C::Request,
+        report: &mut RateLimitReport,
+    ) -> Result<Reply<C::Response>, Error> {
+        let caller = self.authenticator.authenticate(headers.credentials).await?;
+        caller.require(C::SCOPE)?;
+        self.rate_limits.check(&caller, report)?;
+        call.run(caller, message).await
+    }
+}
+
+fn mark_as_replay(metadata: &mut MetadataMap) {
+    metadata.insert(header::IDEMPOTENCY_REPLAYED.as_str(), MetadataValue::from_static("true"));
+}
+
+/// Logs the causes of a failure, which the caller does not see.
+fn log_causes(error: &Error) {
+    use std::error::Error as _;
+
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    if !causes.is_empty() {
+        tracing::error!(%error, causes = causes.join(": "), "call failed");
+    }
+}

@@ -1,0 +1,93 @@
+//! Limits how many calls are in flight at once, over all connections.
+
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use domain::Error;
+use http::{Request, Response};
+use proto::wire::{self, Access};
+use store::TaskWriter;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::status;
+
+/// Admits calls up to a limit. Rejects the others before anything of their messages is read.
+///
+/// While the write queue is full it also rejects every call that writes: the queue would reject it
+/// after all the work on it. Calls that read are admitted.
+///
+/// Behind a proxy all calls come on one connection, so a limit for each connection would not do.
+#[derive(Clone, Debug)]
+pub(crate) struct AdmissionLayer {
+    permits: Arc<Semaphore>,
+    writer: Arc<TaskWriter>,
+}
+
+impl AdmissionLayer {
+    /// Creates a layer that admits `max_in_flight` calls at once.
+    pub(crate) fn new(max_in_flight: usize, writer: Arc<TaskWriter>) -> Self {
+        let permits = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
+        Self { permits, writer }
+    }
+
+    /// Returns the permit of an admitted call.
+    fn admit(&self, access: Access) -> Option<OwnedSemaphorePermit> {
+        if access == Access::Write && self.writer.is_full() {
+            return None;
+        }
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+}
+
+impl<S> Layer<S> for AdmissionLayer {
+    type Service = Admission<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Admission { inner, layer: self.clone() }
+    }
+}
+
+/// The service of [`AdmissionLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Admission<S> {
+    inner: S,
+    layer: AdmissionLayer,
+}
+
+impl<S, B> Service<Request<B>> for Admission<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // Health and reflection are not in the contract. They work under overload, too: they help
+        // to find out about it.
+        let Some(access) = wire::access(request.uri().path()) else {
+            return Box::pin(self.inner.call(request));
+        };
+        let Some(permit) = self.layer.admit(access) else {
+            let status = status::of_layer(&Error::Overloaded);
+            return Box::pin(ready(Ok(status.into_http())));
+        };
+        let call = self.inner.call(request);
+        Box::pin(async move {
+            let _permit = permit;
+            call.await
+        })
+    }
+}
