@@ -13,6 +13,7 @@ mod architecture;
 mod batch_create;
 mod bodies;
 mod call_headers;
+mod configuration;
 mod deadline;
 mod dev;
 mod doors;

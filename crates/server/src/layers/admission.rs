@@ -91,3 +91,47 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use store::{Database, PoolSettings, TaskWriter, WriterSettings};
+
+    use super::*;
+
+    /// A layer with this many permits, and a write queue of this length that nothing is written
+    /// from, as there is no database.
+    fn layer(max_in_flight: usize, queue_length: usize) -> AdmissionLayer {
+        let url = "postgresql://127.0.0.1:1/none".parse().unwrap();
+        let checkout_timeout = Duration::from_secs(1);
+        let pool = PoolSettings { writers: 1, readers: 1, checkout_timeout };
+        let settings = WriterSettings {
+            threads: 1,
+            batches_per_statement: 1,
+            one_tenant_per_statement: false,
+            queue_length,
+            queue_length_per_tenant: queue_length,
+            plain: false,
+        };
+        let writer = TaskWriter::start(&Database::open(&url, &pool), settings).unwrap();
+        AdmissionLayer::new(max_in_flight, Arc::new(writer))
+    }
+
+    #[test]
+    fn a_full_write_queue_rejects_calls_that_write_and_admits_calls_that_read() {
+        let layer = layer(2, 0);
+        assert!(layer.admit(Access::Write).is_none());
+        assert!(layer.admit(Access::Read).is_some());
+    }
+
+    #[test]
+    fn a_permit_is_returned_when_its_call_ends() {
+        let layer = layer(1, 1);
+        let permit = layer.admit(Access::Write);
+        assert!(permit.is_some());
+        assert!(layer.admit(Access::Read).is_none());
+        drop(permit);
+        assert!(layer.admit(Access::Read).is_some());
+    }
+}
