@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::{ledger::Entry, tally::Tally, world::Psql};
+use crate::{deployment::Psql, history::Entry, report::Tally};
 
 /// A line for each task, a batch's together: the key, what the description says (the task's number,
 /// how many tasks the batch has, how many assignees the task), what is there, and whether the

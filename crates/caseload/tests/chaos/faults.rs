@@ -10,10 +10,10 @@ use std::{
 use localdb::Cluster;
 
 use crate::{
-    link::{Link, Way},
     program::Program,
+    proxy::{Link, Way},
     random::Random,
-    tally::Tally,
+    report::Tally,
 };
 
 /// A hand's own randomness, and until when it goes on.

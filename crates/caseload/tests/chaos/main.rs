@@ -3,23 +3,23 @@
 //! `make chaos` runs it for minutes; docs/CHAOS.md tells what it does.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-mod answer;
 mod audit;
 mod batch;
-mod doors;
+mod deployment;
+mod endpoints;
 mod faults;
 #[path = "../guardian/mod.rs"]
 mod guardian;
-mod ledger;
+mod history;
 mod libtest;
-mod link;
 #[path = "../it/support/port.rs"]
 mod port;
 mod program;
+mod proxy;
 mod random;
-mod tally;
+mod report;
+mod response;
 mod worker;
-mod world;
 
 use std::{
     collections::VecDeque,
@@ -34,14 +34,14 @@ use clap::{Parser, ValueEnum};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use audit::Verdict;
-use doors::Doors;
+use deployment::World;
+use endpoints::Doors;
 use faults::Hand;
-use ledger::Ledger;
+use history::Ledger;
 use libtest::Libtest;
 use random::Random;
-use tally::Tally;
+use report::Tally;
 use worker::{ACKNOWLEDGED, Healed, Worker};
-use world::World;
 
 const WORKERS: usize = 24;
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{guardian::Guardian, tally::Tally};
+use crate::{guardian::Guardian, report::Tally};
 
 /// How long an orderly end may take: longer than `--drain-timeout`.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -9,12 +9,12 @@ use std::{
 use tokio::time::sleep;
 
 use crate::{
-    answer::Answer,
     batch::{Batch, TENANTS},
-    doors::{Doors, Reply},
-    ledger::{Entry, Ledger},
+    endpoints::{Doors, Reply},
+    history::{Entry, Ledger},
     random::Random,
-    tally::Tally,
+    report::Tally,
+    response::Answer,
 };
 
 pub(crate) const ACKNOWLEDGED: &str = "batches acknowledged";

@@ -15,7 +15,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::tally::Tally;
+use crate::report::Tally;
 
 /// Stands before one or more places, and takes all that connect there.
 pub(crate) struct Link {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Mutex};
 
 #[derive(Debug)]
 pub(crate) enum Entry {
-    /// The tasks that it was answered with, as [`crate::answer::Answer::line`] writes them.
+    /// The tasks that it was answered with, as [`crate::response::Answer::line`] writes them.
     Acknowledged(Box<str>),
     /// Not sent again before it was acknowledged. It may be there.
     GivenUp,

@@ -24,10 +24,10 @@ use store::{Database, DatabaseUrl, NewKey, PoolSettings};
 use crate::{
     batch::{CASES, TENANTS, USERS},
     guardian::Guardian,
-    link::{Link, Place},
     port::ReservedPort,
     program::Program,
-    tally::Tally,
+    proxy::{Link, Place},
+    report::Tally,
 };
 
 const DATABASE: &str = "chaos";

@@ -13,7 +13,7 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::{answer::Answer, batch::Batch, world::Addresses};
+use crate::{batch::Batch, deployment::Addresses, response::Answer};
 
 /// How long a try may take.
 const TRY: Duration = Duration::from_secs(2);
