@@ -1,4 +1,4 @@
-//! The clients' ledger against the database.
+//! Compares what the clients know with the rows of the database.
 
 use std::{
     collections::HashMap,
@@ -7,11 +7,11 @@ use std::{
     process::Stdio,
 };
 
-use crate::{deployment::Psql, history::Entry, report::Tally};
+use crate::{deployment::Psql, history::Entry, report::Report};
 
-/// A line for each task, a batch's together: the key, what the description says (the task's number,
-/// how many tasks the batch has, how many assignees the task), what is there, and whether the
-/// batch is remembered with this very task.
+/// Returns a line for each task, ordered by batch: what the description states (the batch's name,
+/// the task's number, the batch's count of tasks, the task's count of assignees), then what is
+/// stored (tenant, case, task, assignees).
 const TASKS: &str = "COPY (
     SELECT
         split_part(t.description, ' ', 1), split_part(t.description, ' ', 2),
@@ -26,14 +26,14 @@ const TASKS: &str = "COPY (
     ORDER BY split_part(t.description, ' ', 1), t.tenant_id, t.id
 ) TO STDOUT WITH (FORMAT csv, DELIMITER '|')";
 
-/// How many requests are remembered some of whose tasks are not there.
-const HOLLOW_REQUESTS: &str = "SELECT count(*) FROM task_batch_requests AS r
+/// Returns how many idempotency records name tasks that do not exist.
+const INCOMPLETE_RECORDS: &str = "SELECT count(*) FROM task_batch_requests AS r
     WHERE cardinality(r.task_ids) <> (
         SELECT count(*) FROM tasks AS t
         WHERE t.tenant_id = r.tenant_id AND t.id = ANY (r.task_ids)
     )";
 
-/// What a run is judged by.
+/// The result of a run: how many batches violate each guarantee.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) lost: u64,
@@ -42,81 +42,105 @@ pub(crate) struct Verdict {
     pub(crate) stuck: u64,
 }
 
-/// The tasks with the same key.
+/// The stored tasks whose descriptions name the same batch.
 #[derive(Default)]
-struct Group {
-    key: String,
-    /// As the ledger has it.
-    line: String,
+struct StoredBatch {
+    name: String,
+    /// In the form of `Entry::Acknowledged`.
+    rows: String,
     ids: Vec<String>,
-    tasks: usize,
-    is_whole: bool,
+    /// How many tasks the batch should have.
+    expected_count: usize,
+    /// Whether each task so far has its number and its count of assignees.
+    is_consistent: bool,
 }
 
 impl Verdict {
-    /// Nothing may be writing any more.
-    pub(crate) fn of(mut ledger: HashMap<Box<str>, Entry>, database: &Psql, tally: &Tally) -> Self {
+    /// Compares each batch's entry with its rows. No program may be writing any more.
+    pub(crate) fn new(
+        mut history: HashMap<Box<str>, Entry>,
+        database: &Psql,
+        report: &Report,
+    ) -> Self {
         let mut verdict = Self::default();
         let mut psql = database.command(TASKS).stdout(Stdio::piped()).spawn().unwrap();
-        let mut group = Group::default();
+        let mut stored = StoredBatch::default();
         for line in BufReader::new(psql.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let fields: Vec<&str> = line.split('|').map(|field| field.trim_matches('"')).collect();
-            if fields[0] != group.key {
-                verdict.judge(&group, &mut ledger, tally);
-                group = Group::of(&fields);
+            if fields[0] != stored.name {
+                verdict.judge(&stored, &mut history, report);
+                stored = StoredBatch::new(&fields);
             }
-            group.add(&fields);
+            stored.add(&fields);
         }
         assert!(psql.wait().unwrap().success(), "the audit's query failed");
-        verdict.judge(&group, &mut ledger, tally);
-        for (key, entry) in ledger {
+        verdict.judge(&stored, &mut history, report);
+        for (name, entry) in history {
             match entry {
-                Entry::Acknowledged(_) => verdict.found(&key, "is lost", tally, |v| &mut v.lost),
+                Entry::Acknowledged(_) => {
+                    verdict.found(&name, "was acknowledged and does not exist", report, |v| {
+                        &mut v.lost
+                    });
+                }
                 Entry::Stuck => verdict.stuck += 1,
                 Entry::GivenUp | Entry::Refused => {}
             }
         }
-        let hollow: u64 = database.run(HOLLOW_REQUESTS).parse().unwrap();
-        verdict.partial += hollow;
+        let incomplete: u64 = database.run(INCOMPLETE_RECORDS).parse().unwrap();
+        verdict.partial += incomplete;
         verdict
     }
 
-    fn judge(&mut self, group: &Group, ledger: &mut HashMap<Box<str>, Entry>, tally: &Tally) {
-        let key = &group.key;
-        if group.ids.is_empty() {
+    fn judge(
+        &mut self,
+        stored: &StoredBatch,
+        history: &mut HashMap<Box<str>, Entry>,
+        report: &Report,
+    ) {
+        let name = &stored.name;
+        if stored.ids.is_empty() {
             return;
         }
-        let entry = ledger.remove(key.as_str());
-        if group.ids.len() > group.tasks {
-            self.found(key, "was created more than once", tally, |v| &mut v.doubled);
-        } else if !group.is_complete() {
-            self.found(key, "is there in part", tally, |v| &mut v.partial);
+        let entry = history.remove(name.as_str());
+        if stored.ids.len() > stored.expected_count {
+            self.found(name, "was created more than once", report, |v| &mut v.doubled);
+        } else if !stored.is_complete() {
+            self.found(name, "was created in part", report, |v| &mut v.partial);
         }
         match entry {
-            Some(Entry::Acknowledged(told)) if *told != *group.line => {
-                let missing = told
+            Some(Entry::Acknowledged(rows)) if *rows != *stored.rows => {
+                let missing = rows
                     .split(' ')
                     .skip(2)
-                    .filter(|task| !group.ids.iter().any(|id| task.split(':').next() == Some(id)));
+                    .filter(|task| !stored.ids.iter().any(|id| task.split(':').next() == Some(id)));
                 if missing.count() > 0 {
-                    self.found(key, "is not there as it was told", tally, |v| &mut v.lost);
-                } else if group.ids.len() == group.tasks {
-                    self.found(key, "has other assignees than told", tally, |v| &mut v.partial);
+                    self.found(name, "lacks tasks that were acknowledged", report, |v| &mut v.lost);
+                } else if stored.ids.len() == stored.expected_count {
+                    self.found(name, "has other assignees than acknowledged", report, |v| {
+                        &mut v.partial
+                    });
                 }
             }
             Some(Entry::Acknowledged(_) | Entry::GivenUp) => {}
             Some(Entry::Refused) => {
-                tally.wrong(format!("{key}: was created; the answer said that it was not"));
+                report.unexpected(format!("{name} was created although it was refused"));
             }
             Some(Entry::Stuck) => self.stuck += 1,
-            None => self.found(key, "was never to be created", tally, |v| &mut v.doubled),
+            None => self
+                .found(name, "was created and never should have been", report, |v| &mut v.doubled),
         }
     }
 
-    fn found(&mut self, key: &str, what: &str, tally: &Tally, count: fn(&mut Self) -> &mut u64) {
+    fn found(
+        &mut self,
+        batch: &str,
+        what: &str,
+        report: &Report,
+        count: fn(&mut Self) -> &mut u64,
+    ) {
         *count(self) += 1;
-        tally.finding(format!("{key} {what}"));
+        report.finding(format!("{batch} {what}"));
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -124,13 +148,13 @@ impl Verdict {
     }
 }
 
-impl Group {
-    fn of(fields: &[&str]) -> Self {
+impl StoredBatch {
+    fn new(fields: &[&str]) -> Self {
         Self {
-            key: fields[0].to_owned(),
-            line: format!("{} {}", fields[4], fields[5]),
-            tasks: fields[2].parse().unwrap(),
-            is_whole: true,
+            name: fields[0].to_owned(),
+            rows: format!("{} {}", fields[4], fields[5]),
+            expected_count: fields[2].parse().unwrap(),
+            is_consistent: true,
             ids: Vec::new(),
         }
     }
@@ -139,12 +163,13 @@ impl Group {
         let [_, number, _, assignees, _, _, id, users] = fields else { panic!("{fields:?}") };
         self.ids.push((*id).to_owned());
         let count = users.split(',').filter(|user| !user.is_empty()).count();
-        self.is_whole &= *number == self.ids.len().to_string() && *assignees == count.to_string();
-        write!(self.line, " {id}:{users}").unwrap();
+        self.is_consistent &=
+            *number == self.ids.len().to_string() && *assignees == count.to_string();
+        write!(self.rows, " {id}:{users}").unwrap();
     }
 
     fn is_complete(&self) -> bool {
-        self.is_whole && self.ids.len() == self.tasks
+        self.is_consistent && self.ids.len() == self.expected_count
     }
 }
 

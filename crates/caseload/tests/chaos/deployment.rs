@@ -1,12 +1,12 @@
-//! What is broken runs here: Postgres, two servers, two gateways, and a link before each.
+//! The deployment under test: Postgres, two servers, two gateways, and proxies between them.
 //!
 //! ```text
-//! clients ─┬─ link ─► server 1, 2 ── link ──► Postgres
-//!          └─ link ─► gateway 1, 2 ─ link ─► either server
+//! clients ─┬─ proxy ─► server 1, 2 ── proxy ──► Postgres
+//!          └─ proxy ─► gateway 1, 2 ─ proxy ─► either server
 //! ```
 //!
-//! A link takes a connection also where what is behind it is down. Some ways go around the links, so
-//! that it's met too that nobody listens.
+//! A proxy accepts connections even while its upstream is down. Some clients, and one of gateway 1's
+//! two connections, bypass the proxies, so that refused connections occur as well.
 
 use std::{
     fs,
@@ -26,24 +26,28 @@ use crate::{
     guardian::Guardian,
     port::ReservedPort,
     program::Program,
-    proxy::{Link, Place},
-    report::Tally,
+    proxy::{Proxy, Upstream},
+    report::Report,
 };
 
 const DATABASE: &str = "chaos";
 const SOCKET: &str = ".s.PGSQL.5432";
 
-pub(crate) struct World {
+pub(crate) struct Deployment {
     pub(crate) programs: Vec<Program>,
     pub(crate) cluster: Cluster,
-    pub(crate) links: Vec<Arc<Link>>,
-    /// Where clients reach servers and gateways through links, and without.
-    pub(crate) linked: Addresses,
+    pub(crate) proxies: Vec<Arc<Proxy>>,
+    /// Where clients reach servers and gateways through proxies.
+    pub(crate) proxied: Addresses,
+    /// Where clients reach servers and gateways without proxies.
     pub(crate) direct: Addresses,
-    pub(crate) keys: Vec<ApiKey>,
+    /// One for each tenant.
+    pub(crate) api_keys: Vec<ApiKey>,
     pub(crate) database: Psql,
-    _ports: Vec<ReservedPort>,
-    _guardian: Arc<Guardian>,
+    directory: PathBuf,
+    report: Arc<Report>,
+    ports: Vec<ReservedPort>,
+    guardian: Arc<Guardian>,
 }
 
 #[derive(Default)]
@@ -52,93 +56,94 @@ pub(crate) struct Addresses {
     pub(crate) rest: Vec<SocketAddr>,
 }
 
-/// The way to the database beside the links.
+/// Runs psql against the database, without a proxy.
 pub(crate) struct Psql {
     program: PathBuf,
     url: String,
 }
 
-impl World {
-    /// Starts it all. Logs and sockets go to the directory.
-    pub(crate) async fn start(directory: &Path, is_durable: bool, tally: &Arc<Tally>) -> Self {
+impl Deployment {
+    /// Starts everything. Logs and sockets are created in the directory.
+    pub(crate) async fn start(directory: &Path, is_durable: bool, report: &Arc<Report>) -> Self {
         let mut builder = Cluster::temporary().durable(true);
         if !is_durable {
-            // Nothing but a full buffer makes the log be written soon.
+            // Commits are acknowledged at once, and the log is written only every ten seconds or
+            // when its buffer is full.
             builder =
                 builder.setting("synchronous_commit", "off").setting("wal_writer_delay", "10s");
         }
         let cluster = builder.start().unwrap();
         cluster.create_database(DATABASE, None).unwrap();
         let url = cluster.url(DATABASE);
-        let database = Psql { program: cluster.bin_dir().join("psql"), url: url.clone() };
-        let keys = load(&database).await;
-
-        let guardian = Arc::new(Guardian::of(directory));
-        let start = |name: String, program: &str, args: &[&str]| {
-            Program::start(name, program, args, directory, &guardian, tally)
-        };
-        let sockets = sockets_of(&url);
-        let mut world = Self {
+        let database = Psql { program: cluster.bin_dir().join("psql"), url };
+        let api_keys = load(&database).await;
+        let mut deployment = Self {
             programs: Vec::new(),
             cluster,
-            links: Vec::new(),
-            linked: Addresses::default(),
+            proxies: Vec::new(),
+            proxied: Addresses::default(),
             direct: Addresses::default(),
-            keys,
+            api_keys,
             database,
-            _ports: Vec::new(),
-            _guardian: Arc::clone(&guardian),
+            directory: directory.to_owned(),
+            report: Arc::clone(report),
+            ports: Vec::new(),
+            guardian: Arc::new(Guardian::of(directory)),
         };
-        let mut servers = Vec::new();
-        for number in ["1", "2"] {
-            let place = directory.join(number);
-            fs::create_dir(&place).unwrap();
-            let (here, there) = (place.join(SOCKET), sockets.join(SOCKET));
-            world.links.push(Link::unix("server to Postgres", &here, there, tally));
-            let url = url.replace(&escape(&sockets), &escape(&place));
-            let addr = world.reserve();
-            let args = ["serve", "--database-url", &url, "--grpc-addr", &addr.to_string()];
-            world.programs.push(start(format!("server {number}"), "caseload", &args));
-            let front = world.link("client to server", &[addr], tally).await;
-            world.linked.grpc.push(front);
-            world.direct.grpc.push(addr);
-            servers.push(addr);
+        for number in [1, 2] {
+            deployment.start_server(number).await;
         }
-        for number in ["1", "2"] {
-            let upstream = if number == "1" {
-                let first = world.link("gateway to server", &servers[..1], tally).await;
-                format!("http://{first},http://{}", servers[1])
-            } else {
-                format!("http://{}", world.link("gateway to server", &servers, tally).await)
-            };
-            let addr = world.reserve();
-            let args = ["--http-addr", &addr.to_string(), "--upstream", &upstream];
-            world.programs.push(start(format!("gateway {number}"), "caseload-gateway", &args));
-            let front = world.link("client to gateway", &[addr], tally).await;
-            world.linked.rest.push(front);
-            world.direct.rest.push(addr);
-        }
-        world
+        let servers = deployment.direct.grpc.clone();
+        let proxy = deployment.proxy("gateway to server", &servers[..1]).await;
+        deployment.start_gateway(1, &format!("http://{proxy},http://{}", servers[1])).await;
+        let proxy = deployment.proxy("gateway to server", &servers).await;
+        deployment.start_gateway(2, &format!("http://{proxy}")).await;
+        deployment
     }
 
-    /// Puts a link before one or more places. Returns where it listens.
-    async fn link(
-        &mut self,
-        name: &'static str,
-        places: &[SocketAddr],
-        tally: &Arc<Tally>,
-    ) -> SocketAddr {
-        let places = places.iter().copied().map(Place::Tcp).collect();
-        let (link, front) = Link::tcp(name, places, tally).await;
-        self.links.push(link);
-        front
+    async fn start_server(&mut self, number: usize) {
+        let directory = self.directory.join(number.to_string());
+        fs::create_dir(&directory).unwrap();
+        let sockets = socket_directory(&self.database.url);
+        let (listened, upstream) = (directory.join(SOCKET), sockets.join(SOCKET));
+        self.proxies.push(Proxy::unix("server to Postgres", &listened, upstream, &self.report));
+        let url = self.database.url.replace(&escape(&sockets), &escape(&directory));
+        let addr = self.reserve();
+        let args = ["serve", "--database-url", &url, "--grpc-addr", &addr.to_string()];
+        self.start_program(format!("server {number}"), "caseload", &args);
+        let proxy = self.proxy("client to server", &[addr]).await;
+        self.proxied.grpc.push(proxy);
+        self.direct.grpc.push(addr);
     }
 
-    /// An address that stays a program's own while it is down.
+    async fn start_gateway(&mut self, number: usize, upstream: &str) {
+        let addr = self.reserve();
+        let args = ["--http-addr", &addr.to_string(), "--upstream", upstream];
+        self.start_program(format!("gateway {number}"), "caseload-gateway", &args);
+        let proxy = self.proxy("client to gateway", &[addr]).await;
+        self.proxied.rest.push(proxy);
+        self.direct.rest.push(addr);
+    }
+
+    fn start_program(&mut self, name: String, program: &str, args: &[&str]) {
+        let program =
+            Program::start(name, program, args, &self.directory, &self.guardian, &self.report);
+        self.programs.push(program);
+    }
+
+    /// Adds a proxy before one or more addresses, and returns its own address.
+    async fn proxy(&mut self, name: &'static str, upstreams: &[SocketAddr]) -> SocketAddr {
+        let upstreams = upstreams.iter().copied().map(Upstream::Tcp).collect();
+        let (proxy, addr) = Proxy::tcp(name, upstreams, &self.report).await;
+        self.proxies.push(proxy);
+        addr
+    }
+
+    /// Returns an address that stays reserved for a program, also while the program is down.
     fn reserve(&mut self) -> SocketAddr {
         let port = ReservedPort::reserve();
         let addr = port.addr();
-        self._ports.push(port);
+        self.ports.push(port);
         addr
     }
 }
@@ -157,7 +162,7 @@ impl Psql {
     }
 }
 
-/// Migrates, and loads the tenants with their users, cases and a key each.
+/// Migrates the database, and creates the tenants with users and cases. Returns an API key for each.
 async fn load(psql: &Psql) -> Vec<ApiKey> {
     let checkout_timeout = Duration::from_secs(10);
     let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout };
@@ -190,8 +195,8 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
     keys
 }
 
-/// The directory of Postgres' socket, as its URL names it.
-fn sockets_of(url: &str) -> PathBuf {
+/// Returns the directory of Postgres' socket, which the URL names.
+fn socket_directory(url: &str) -> PathBuf {
     let (_, host) = url.split_once("?host=").unwrap();
     PathBuf::from(host.replace("%2F", "/"))
 }

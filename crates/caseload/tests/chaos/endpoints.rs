@@ -1,4 +1,4 @@
-//! The ways to send a batch: two servers, two gateways.
+//! The endpoints that a batch can be sent to: two servers over gRPC, two gateways over REST.
 
 use std::{error::Error as _, fmt, net::SocketAddr, time::Duration};
 
@@ -13,47 +13,48 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::{batch::Batch, deployment::Addresses, response::Answer};
+use crate::{batch::Batch, deployment::Addresses, response::Response};
 
-/// How long a try may take.
-const TRY: Duration = Duration::from_secs(2);
+/// The time limit of one attempt.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The doors, numbered: gRPC at each server, then REST at each gateway.
+/// Clients of all endpoints. The endpoints are numbered from 0: first each server, then each gateway.
 #[derive(Clone)]
-pub(crate) struct Doors {
+pub(crate) struct Endpoints {
     grpc: Vec<TaskServiceClient<Channel>>,
     rest: Vec<SocketAddr>,
     http: reqwest::Client,
-    /// A key for each tenant.
-    keys: Vec<ApiKey>,
+    /// One for each tenant.
+    api_keys: Vec<ApiKey>,
 }
 
-/// What came back.
+/// The outcome of an attempt, as far as the client can know it.
 #[derive(Debug)]
-pub(crate) enum Reply {
-    Created(Answer),
-    /// The id belongs to another batch.
-    Reused,
-    /// Nothing was done, it says.
+pub(crate) enum Outcome {
+    Created(Response),
+    /// The idempotency key was used for another batch.
+    KeyReused,
+    /// Nothing was created, according to the response.
     Refused(String),
-    /// It may have been done.
+    /// The batch may have been created.
     Unknown(String),
-    /// What no fault explains.
-    Wrong(String),
+    /// A response that no fault explains.
+    Unexpected(String),
 }
 
-impl Doors {
-    /// With connections of their own.
-    pub(crate) fn new(addresses: &Addresses, keys: &[ApiKey]) -> Self {
+impl Endpoints {
+    /// Creates clients with connections that no other `Endpoints` uses.
+    pub(crate) fn new(addresses: &Addresses, api_keys: &[ApiKey]) -> Self {
         let client = |addr: &SocketAddr| {
             let endpoint = Endpoint::from_shared(format!("http://{addr}")).unwrap();
-            TaskServiceClient::new(endpoint.connect_timeout(TRY / 2).connect_lazy())
+            TaskServiceClient::new(endpoint.connect_timeout(ATTEMPT_TIMEOUT / 2).connect_lazy())
         };
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(ATTEMPT_TIMEOUT / 2);
         Self {
             grpc: addresses.grpc.iter().map(client).collect(),
             rest: addresses.rest.clone(),
-            http: reqwest::Client::builder().no_proxy().connect_timeout(TRY / 2).build().unwrap(),
-            keys: keys.to_vec(),
+            http: http.build().unwrap(),
+            api_keys: api_keys.to_vec(),
         }
     }
 
@@ -61,30 +62,31 @@ impl Doors {
         self.grpc.len() + self.rest.len()
     }
 
-    /// Sends a batch once. The deadline may be kept from the service: then it doesn't know when
-    /// nobody waits any more.
+    /// Sends a batch once. If `sends_deadline` is not set, the service does not know when the client
+    /// stops waiting.
     pub(crate) async fn send(
         &self,
-        door: usize,
+        endpoint: usize,
         batch: &Batch,
-        id: &str,
-        tells_deadline: bool,
-    ) -> Reply {
-        let (name, reply) = match self.grpc.get(door) {
+        idempotency_key: &str,
+        sends_deadline: bool,
+    ) -> Outcome {
+        let (protocol, outcome) = match self.grpc.get(endpoint) {
             Some(client) => {
-                let call = self.call(client.clone(), batch, id, tells_deadline);
-                ("gRPC", timeout(TRY, call).await)
+                let call = self.call(client.clone(), batch, idempotency_key, sends_deadline);
+                ("gRPC", timeout(ATTEMPT_TIMEOUT, call).await)
             }
             None => {
-                let addr = self.rest[door - self.grpc.len()];
-                ("REST", timeout(TRY, self.post(addr, batch, id, tells_deadline)).await)
+                let addr = self.rest[endpoint - self.grpc.len()];
+                let post = self.post(addr, batch, idempotency_key, sends_deadline);
+                ("REST", timeout(ATTEMPT_TIMEOUT, post).await)
             }
         };
-        match reply.unwrap_or_else(|_| Reply::Unknown("no answer in time".to_owned())) {
-            Reply::Refused(kind) => Reply::Refused(format!("{name}: refused, {kind}")),
-            Reply::Unknown(kind) => Reply::Unknown(format!("{name}: unknown, {kind}")),
-            Reply::Wrong(kind) => Reply::Wrong(format!("{name}: {kind}")),
-            reply @ (Reply::Created(_) | Reply::Reused) => reply,
+        match outcome.unwrap_or_else(|_| Outcome::Unknown("no response in time".to_owned())) {
+            Outcome::Refused(kind) => Outcome::Refused(format!("{protocol}: refused, {kind}")),
+            Outcome::Unknown(kind) => Outcome::Unknown(format!("{protocol}: unknown, {kind}")),
+            Outcome::Unexpected(kind) => Outcome::Unexpected(format!("{protocol}: {kind}")),
+            outcome @ (Outcome::Created(_) | Outcome::KeyReused) => outcome,
         }
     }
 
@@ -92,87 +94,96 @@ impl Doors {
         &self,
         mut client: TaskServiceClient<Channel>,
         batch: &Batch,
-        id: &str,
-        tells_deadline: bool,
-    ) -> Reply {
-        let mut request = Request::new(batch.message(id.to_owned()));
-        let bearer = format!("Bearer {}", self.keys[batch.tenant].expose());
+        idempotency_key: &str,
+        sends_deadline: bool,
+    ) -> Outcome {
+        let mut request = Request::new(batch.message(idempotency_key.to_owned()));
+        let bearer = format!("Bearer {}", self.api_keys[batch.tenant].expose());
         request.metadata_mut().insert("authorization", bearer.parse().unwrap());
-        if tells_deadline {
-            request.set_timeout(TRY);
+        if sends_deadline {
+            request.set_timeout(ATTEMPT_TIMEOUT);
         }
         match client.batch_create_tasks(request).await {
             Ok(response) => {
                 let is_replay = response.metadata().contains_key("idempotency-replayed");
-                Reply::Created(Answer::of_grpc(response.into_inner(), is_replay))
+                Outcome::Created(Response::from_grpc(response.into_inner(), is_replay))
             }
-            Err(status) => of_status(&status),
+            Err(status) => status_outcome(&status),
         }
     }
 
-    async fn post(&self, addr: SocketAddr, batch: &Batch, id: &str, tells_deadline: bool) -> Reply {
+    async fn post(
+        &self,
+        addr: SocketAddr,
+        batch: &Batch,
+        idempotency_key: &str,
+        sends_deadline: bool,
+    ) -> Outcome {
         let url = format!("http://{addr}/api/v2/cases/{}/tasks/batch", batch.case_id);
         let mut request = self
             .http
             .post(url)
-            .bearer_auth(self.keys[batch.tenant].expose())
+            .bearer_auth(self.api_keys[batch.tenant].expose())
             .header("content-type", "application/json")
-            .header("idempotency-key", id)
+            .header("idempotency-key", idempotency_key)
             .body(batch.json());
-        if tells_deadline {
-            request = request.header("request-timeout", TRY.as_secs().to_string());
+        if sends_deadline {
+            request = request.header("request-timeout", ATTEMPT_TIMEOUT.as_secs().to_string());
         }
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
-                return Reply::Refused("not reached".to_owned());
+                return Outcome::Refused("no connection".to_owned());
             }
-            Err(_) => return Reply::Unknown("connection lost".to_owned()),
+            Err(_) => return Outcome::Unknown("connection lost".to_owned()),
         };
         let status = response.status();
         let is_replay = response.headers().contains_key("idempotency-replayed");
         let Ok(body) = response.bytes().await else {
-            return Reply::Unknown("connection lost in the answer".to_owned());
+            return Outcome::Unknown("connection lost within the response".to_owned());
         };
         if status == StatusCode::CREATED {
-            return match Answer::of_rest(&body, is_replay) {
-                Ok(answer) => Reply::Created(answer),
-                Err(error) => Reply::Wrong(format!("an answer that can't be read: {error}")),
+            return match Response::from_rest(&body, is_replay) {
+                Ok(response) => Outcome::Created(response),
+                Err(error) => Outcome::Unexpected(format!("an invalid response: {error}")),
             };
         }
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let reason = problem["errors"][0]["details"].as_str().unwrap_or("no reason");
-        of_reason(status == StatusCode::UNPROCESSABLE_ENTITY, reason, status)
+        reason_outcome(status == StatusCode::UNPROCESSABLE_ENTITY, reason, status)
     }
 }
 
-/// Tells what the service said from what the client made up on this side.
-fn of_status(status: &Status) -> Reply {
+/// Returns the outcome of a call that failed. A status with a source was made by the client library,
+/// one without it came from the service.
+fn status_outcome(status: &Status) -> Outcome {
     let mut source = status.source();
     if source.is_none() {
         let info = status.get_details_error_info();
         let reason = info.map_or("no reason".to_owned(), |info| info.reason);
-        return of_reason(status.code() == Code::InvalidArgument, &reason, status.code());
+        return reason_outcome(status.code() == Code::InvalidArgument, &reason, status.code());
     }
     while let Some(error) = source {
         if error.is::<TimeoutExpired>() {
-            return Reply::Unknown("no answer in time".to_owned());
+            return Outcome::Unknown("no response in time".to_owned());
         }
         if error.is::<ConnectError>() {
-            return Reply::Refused("not reached".to_owned());
+            return Outcome::Refused("no connection".to_owned());
         }
         source = error.source();
     }
-    Reply::Unknown("connection lost".to_owned())
+    Outcome::Unknown("connection lost".to_owned())
 }
 
-fn of_reason(is_at_fault: bool, reason: &str, status: impl fmt::Display) -> Reply {
+/// Returns the outcome that a reason means. `is_reuse_status` is whether the status is the one that
+/// belongs to a reused key.
+fn reason_outcome(is_reuse_status: bool, reason: &str, status: impl fmt::Display) -> Outcome {
     match reason {
-        "REQUEST_ID_REUSED" if is_at_fault => Reply::Reused,
+        "REQUEST_ID_REUSED" if is_reuse_status => Outcome::KeyReused,
         "DATABASE_UNAVAILABLE" | "UPSTREAM_UNAVAILABLE" | "OVERLOADED" | "TENANT_OVER_SHARE" => {
-            Reply::Refused(reason.to_owned())
+            Outcome::Refused(reason.to_owned())
         }
-        "OUTCOME_UNKNOWN" | "DEADLINE_EXCEEDED" => Reply::Unknown(reason.to_owned()),
-        _ => Reply::Wrong(format!("{status} {reason}")),
+        "OUTCOME_UNKNOWN" | "DEADLINE_EXCEEDED" => Outcome::Unknown(reason.to_owned()),
+        _ => Outcome::Unexpected(format!("{status} {reason}")),
     }
 }

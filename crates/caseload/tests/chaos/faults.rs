@@ -1,5 +1,5 @@
-//! The hands that break things and mend them again. Each draws from the seed alone, so what it does
-//! and in which order is the same in each run; they run side by side.
+//! The actors that inject faults and repair them. They run side by side. Each draws from a stream of
+//! the seed that is its own, so its faults and their order are the same in each run with that seed.
 
 use std::{
     sync::Arc,
@@ -11,121 +11,127 @@ use localdb::Cluster;
 
 use crate::{
     program::Program,
-    proxy::{Link, Way},
+    proxy::{Direction, Proxy},
     random::Random,
-    report::Tally,
+    report::Report,
 };
 
-/// A hand's own randomness, and until when it goes on.
-pub(crate) struct Hand {
+/// What an actor needs, whatever its targets are.
+pub(crate) struct Actor {
     pub(crate) random: Random,
+    /// When the actor stops injecting faults.
     pub(crate) end: Instant,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) report: Arc<Report>,
 }
 
+/// What is done to a process.
 #[derive(Clone, Copy, Debug)]
-enum Blow {
+enum Fault {
+    /// SIGKILL; repaired by a start.
     Kill,
+    /// An orderly stop; repaired by a start.
     Stop,
+    /// SIGSTOP; repaired by SIGCONT.
     Freeze,
 }
 
-const BLOWS: [Blow; 3] = [Blow::Kill, Blow::Stop, Blow::Freeze];
+const FAULTS: [Fault; 3] = [Fault::Kill, Fault::Stop, Fault::Freeze];
 
-impl Hand {
-    /// Waits for the next fault. Tells whether there is to be one.
-    fn waits(&mut self, least: u64, most: u64) -> bool {
-        let until = Instant::now() + self.random.millis(least, most);
+impl Actor {
+    /// Blocks until the next fault is due. Returns false if the run ends before.
+    fn wait_for_next(&mut self, min_millis: u64, max_millis: u64) -> bool {
+        let until = Instant::now() + self.random.millis(min_millis, max_millis);
         thread::sleep(until.min(self.end).saturating_duration_since(Instant::now()));
         until < self.end
     }
 
-    fn fault(&self, whom: &str, blow: Blow) {
-        let how = match blow {
-            Blow::Kill => "killed",
-            Blow::Stop => "stopped",
-            Blow::Freeze => "frozen",
+    fn report(&self, target: &str, fault: Fault) {
+        let fault = match fault {
+            Fault::Kill => "killed",
+            Fault::Stop => "stopped",
+            Fault::Freeze => "frozen",
         };
-        self.tally.fault(format!("{whom} {how}"));
+        self.report.fault(format!("{target} {fault}"));
     }
 
-    fn downtime(&mut self, most: u64) -> Duration {
-        if self.random.one_in(3) { Duration::ZERO } else { self.random.millis(50, most) }
+    fn downtime(&mut self, max_millis: u64) -> Duration {
+        if self.random.one_in(3) { Duration::ZERO } else { self.random.millis(50, max_millis) }
     }
 
-    /// Strikes at Postgres; where told so, with the one blow that loses what isn't durable.
-    pub(crate) fn at_postgres(mut self, mut cluster: Cluster, only_kills: bool) -> Cluster {
-        while self.waits(1000, 3000) {
-            let blow = if only_kills { Blow::Kill } else { self.random.pick(&BLOWS) };
-            let downtime = match blow {
-                // So long that the servers try for others, of which there are none.
-                Blow::Freeze if self.random.one_in(4) => self.random.millis(4000, 6000),
-                Blow::Kill | Blow::Stop | Blow::Freeze => self.downtime(1500),
+    /// Injects faults into Postgres; if `only_kills` is set, only the one that loses commits that
+    /// are not durable.
+    pub(crate) fn disrupt_postgres(mut self, mut cluster: Cluster, only_kills: bool) -> Cluster {
+        while self.wait_for_next(1000, 3000) {
+            let fault = if only_kills { Fault::Kill } else { self.random.pick(&FAULTS) };
+            let downtime = match fault {
+                // Long enough for the servers to replace their connections, which fails too.
+                Fault::Freeze if self.random.one_in(4) => self.random.millis(4000, 6000),
+                Fault::Kill | Fault::Stop | Fault::Freeze => self.downtime(1500),
             };
-            self.fault("Postgres", blow);
-            match blow {
-                Blow::Kill => cluster.kill().unwrap(),
-                Blow::Stop => cluster.stop().unwrap(),
-                Blow::Freeze => cluster.pause().unwrap(),
+            self.report("Postgres", fault);
+            match fault {
+                Fault::Kill => cluster.kill().unwrap(),
+                Fault::Stop => cluster.stop().unwrap(),
+                Fault::Freeze => cluster.pause().unwrap(),
             }
             thread::sleep(downtime);
-            match blow {
-                Blow::Kill | Blow::Stop => cluster.start().unwrap(),
-                Blow::Freeze => cluster.resume().unwrap(),
+            match fault {
+                Fault::Kill | Fault::Stop => cluster.start().unwrap(),
+                Fault::Freeze => cluster.resume().unwrap(),
             }
         }
         cluster
     }
 
-    /// Strikes at servers and gateways, one or two at a time.
-    pub(crate) fn at_programs(mut self, mut programs: Vec<Program>) -> Vec<Program> {
-        while self.waits(300, 1500) {
+    /// Injects faults into servers and gateways, one or two at a time.
+    pub(crate) fn disrupt_programs(mut self, mut programs: Vec<Program>) -> Vec<Program> {
+        while self.wait_for_next(300, 1500) {
             let first = self.random.below(programs.len());
             let second = (first + 1 + self.random.below(programs.len() - 1)) % programs.len();
-            let blow = self.random.pick(&BLOWS);
-            let struck = if self.random.one_in(4) { vec![first, second] } else { vec![first] };
+            let fault = self.random.pick(&FAULTS);
+            let targets = if self.random.one_in(4) { vec![first, second] } else { vec![first] };
             let downtime = self.downtime(3000);
-            for &index in &struck {
+            for &index in &targets {
                 let program = &mut programs[index];
-                self.fault(&program.name, blow);
-                match blow {
-                    Blow::Kill => program.kill(),
-                    Blow::Stop => program.stop(),
-                    Blow::Freeze => program.freeze(),
+                self.report(&program.name, fault);
+                match fault {
+                    Fault::Kill => program.kill(),
+                    Fault::Stop => program.stop(),
+                    Fault::Freeze => program.freeze(),
                 }
             }
             thread::sleep(downtime);
-            for index in struck {
-                match blow {
-                    Blow::Kill | Blow::Stop => programs[index].restart(),
-                    Blow::Freeze => programs[index].resume(),
+            for index in targets {
+                match fault {
+                    Fault::Kill | Fault::Stop => programs[index].restart(),
+                    Fault::Freeze => programs[index].resume(),
                 }
             }
         }
         programs
     }
 
-    /// Cuts and stalls connections.
-    pub(crate) fn at_links(mut self, links: &[Arc<Link>]) {
-        while self.waits(50, 300) {
-            let link = &links[self.random.below(links.len())];
-            let way = self.random.pick(&[Way::There, Way::Back]);
+    /// Cuts and stalls the connections that pass through proxies.
+    pub(crate) fn disrupt_connections(mut self, proxies: &[Arc<Proxy>]) {
+        while self.wait_for_next(50, 300) {
+            let proxy = &proxies[self.random.below(proxies.len())];
+            let direction = self.random.pick(&[Direction::Upstream, Direction::Downstream]);
             let bytes = self.random.below(1500);
             let pause = self.random.millis(100, 2500);
             match self.random.below(10) {
-                0..=6 => link.cut_after(way, bytes),
+                0..=6 => proxy.cut_one_after(direction, bytes),
                 7 | 8 => {
-                    self.tally.fault(format!("{} cut", link.name));
-                    link.cut();
+                    self.report.fault(format!("{}: all connections cut", proxy.name));
+                    proxy.cut_all();
                 }
                 _ => {
-                    self.tally.fault(format!("{} stalled", link.name));
-                    link.stall();
+                    self.report.fault(format!("{}: all connections stalled", proxy.name));
+                    proxy.stall();
                     thread::sleep(pause);
-                    link.flow();
+                    proxy.resume();
                 }
             }
         }
-        links.iter().for_each(|link| link.heal());
+        proxies.iter().for_each(|proxy| proxy.repair());
     }
 }

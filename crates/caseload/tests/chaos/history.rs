@@ -1,30 +1,33 @@
-//! What the clients know of each batch, in the end.
+//! What the clients know about each batch at the end of a run.
 
 use std::{collections::HashMap, sync::Mutex};
 
+/// What became of a batch, as far as its client knows.
 #[derive(Debug)]
 pub(crate) enum Entry {
-    /// The tasks that it was answered with, as [`crate::response::Answer::line`] writes them.
+    /// Acknowledged. The database must hold these rows, as
+    /// [`crate::response::Response::expected_rows`] writes them.
     Acknowledged(Box<str>),
-    /// Not sent again before it was acknowledged. It may be there.
+    /// Given up after one attempt with an unknown outcome. The batch may exist or not.
     GivenUp,
-    /// Not sent again after the one try was refused, with the word that nothing was done.
+    /// Given up after one attempt that was refused. The batch must not exist.
     Refused,
-    /// Sent again and again, in vain.
+    /// Never acknowledged, although it was repeated until the time limit.
     Stuck,
 }
 
-/// By the batch's key.
+/// The final entry of each batch, by the batch's name.
 #[derive(Default)]
-pub(crate) struct Ledger(Mutex<HashMap<Box<str>, Entry>>);
+pub(crate) struct History(Mutex<HashMap<Box<str>, Entry>>);
 
-impl Ledger {
-    pub(crate) fn enter(&self, key: &str, entry: Entry) {
-        let before = self.0.lock().unwrap().insert(key.into(), entry);
-        assert!(before.is_none(), "two batches have the key {key}");
+impl History {
+    pub(crate) fn record(&self, batch: &str, entry: Entry) {
+        let before = self.0.lock().unwrap().insert(batch.into(), entry);
+        assert!(before.is_none(), "two batches have the name {batch}");
     }
 
-    pub(crate) fn close(&self) -> HashMap<Box<str>, Entry> {
+    /// Returns all entries, and leaves none.
+    pub(crate) fn take(&self) -> HashMap<Box<str>, Entry> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

@@ -1,15 +1,15 @@
-//! What `cargo test` passes to every test program, this one included.
+//! The options that `cargo test` passes to every test program, this one included.
 
 use clap::{ArgAction, Args};
 
 const NAME: &str = "chaos";
 
-/// Options that say nothing to this program, with a value and without.
+/// Options that this program accepts and ignores, without and with a value.
 const FLAGS: [&str; 7] =
     ["nocapture", "no-capture", "show-output", "include-ignored", "test", "bench", "shuffle"];
 const VALUES: [&str; 4] = ["format", "color", "logfile", "shuffle-seed"];
 
-/// libtest's options, as far as they choose tests; the others are taken and left alone.
+/// libtest's options. Those that select tests have their effect; the others are ignored.
 #[derive(Args)]
 pub(crate) struct Libtest {
     #[arg(hide = true)]
@@ -35,8 +35,8 @@ pub(crate) struct Libtest {
 }
 
 impl Libtest {
-    /// Whether the run is asked for. Where a list is, it is printed instead.
-    pub(crate) fn asks_for_it(&self) -> bool {
+    /// Returns whether this test is to run. If a list of tests is requested instead, prints it.
+    pub(crate) fn selects_this_test(&self) -> bool {
         let is_named =
             |text: &String| if self.exact { text == NAME } else { NAME.contains(&**text) };
         let is_chosen = !self.ignored

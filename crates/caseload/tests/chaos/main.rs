@@ -1,7 +1,8 @@
-//! Breaks everything at random, mends it, and looks whether each batch was created exactly once.
+//! Injects faults into a whole deployment at random, repairs them, and checks that each batch was
+//! created exactly once.
 //!
-//! `make chaos` runs it for minutes; docs/CHAOS.md tells what it does.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+//! `make chaos` runs it for some minutes; docs/CHAOS.md describes the faults and the checks.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first failure")]
 
 mod audit;
 mod batch;
@@ -34,42 +35,42 @@ use clap::{Parser, ValueEnum};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use audit::Verdict;
-use deployment::World;
-use endpoints::Doors;
-use faults::Hand;
-use history::Ledger;
+use deployment::Deployment;
+use endpoints::Endpoints;
+use faults::Actor;
+use history::History;
 use libtest::Libtest;
 use random::Random;
-use report::Tally;
-use worker::{ACKNOWLEDGED, Healed, Worker};
+use report::Report;
+use worker::{ACKNOWLEDGED, RepairedAt, Worker};
 
 const WORKERS: usize = 24;
 
-/// The workers share so many connections to each door.
+/// The number of connections to each endpoint, which the workers share.
 const CONNECTIONS: usize = 6;
 
-/// The most batches of a run, which bounds the ledger.
-const MOST_BATCHES: u32 = 200_000;
+/// The most batches of a run, which bounds the memory of the history.
+const MAX_BATCHES: u32 = 200_000;
 
-/// The most that a run may take beside the time in which things are broken.
-const MOST_BESIDES: Duration = Duration::from_secs(180);
+/// The most time that a run may take in addition to the time of fault injection.
+const MAX_ADDITIONAL_TIME: Duration = Duration::from_secs(180);
 
-/// Breaks Postgres, servers, gateways and connections, and looks for what was lost or doubled
+/// Injects faults into Postgres, servers, gateways and connections, and counts lost and doubled batches
 #[derive(Parser)]
 struct Options {
-    /// What the faults and the batches are drawn from
+    /// The seed of the random faults and batches
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// For how long things are broken
+    /// How long faults are injected
     #[arg(long, default_value_t = 0.2)]
     minutes: f64,
 
-    /// A fault of the test's own making, which must be found
+    /// A deliberate defect, which the test must detect
     #[arg(long)]
     sabotage: Option<Sabotage>,
 
-    /// Tell each fault when it is injected
+    /// Print each fault when it is injected
     #[arg(long)]
     verbose: bool,
 
@@ -81,13 +82,13 @@ struct Options {
 enum Sabotage {
     /// Postgres acknowledges a commit before it is durable, and is killed
     EarlyAcknowledgement,
-    /// Clients send a batch again under another id
+    /// Clients repeat a batch with another idempotency key
     NewIds,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if !options.libtest.asks_for_it() {
+    if !options.libtest.selects_this_test() {
         return ExitCode::SUCCESS;
     }
     println!(
@@ -96,25 +97,25 @@ fn main() -> ExitCode {
         options.minutes,
         options.sabotage.map_or(String::new(), |sabotage| format!(" sabotaged: {sabotage:?}"))
     );
-    end_after(Duration::from_secs_f64(options.minutes * 60.0) + MOST_BESIDES);
+    end_after(Duration::from_secs_f64(options.minutes * 60.0) + MAX_ADDITIONAL_TIME);
     let directory = tempfile::tempdir().unwrap();
-    let tally = Arc::new(Tally::new(options.verbose));
+    let report = Arc::new(Report::new(options.verbose));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let verdict = runtime.block_on(run(&options, directory.path(), &tally));
-    println!("{tally}");
+    let verdict = runtime.block_on(run(&options, directory.path(), &report));
+    println!("{report}");
     let is_good = verdict.is_clean()
-        && tally.wrongs() == 0
-        && tally.counted(ACKNOWLEDGED) > 0
-        && tally.faults() > 0;
+        && report.unexpected_count() == 0
+        && report.counted(ACKNOWLEDGED) > 0
+        && report.fault_count() > 0;
     if !is_good {
-        println!("the programs' logs: {}", directory.keep().display());
+        println!("logs of the programs: {}", directory.keep().display());
     }
     println!("{verdict}");
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Ends a run that hangs. What it started is ended by its guardians.
+/// Ends a run that hangs. The guardians then end the processes that it started.
 fn end_after(limit: Duration) {
     thread::spawn(move || {
         thread::sleep(limit);
@@ -123,54 +124,57 @@ fn end_after(limit: Duration) {
     });
 }
 
-async fn run(options: &Options, directory: &Path, tally: &Arc<Tally>) -> Verdict {
+async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdict {
     let is_durable = options.sabotage != Some(Sabotage::EarlyAcknowledgement);
-    let mut world = World::start(directory, is_durable, tally).await;
+    let mut deployment = Deployment::start(directory, is_durable, report).await;
     let duration = Duration::from_secs_f64(options.minutes * 60.0);
     let end = Instant::now() + duration;
-    let ledger = Arc::new(Ledger::default());
-    let healed = Healed::default();
+    let history = Arc::new(History::default());
+    let repaired_at = RepairedAt::default();
 
     let mut workers = JoinSet::new();
-    let addresses = [&world.linked, &world.linked, &world.direct];
+    let addresses = [&deployment.proxied, &deployment.proxied, &deployment.direct];
     let connections: Vec<_> = (0..CONNECTIONS)
-        .map(|number| Doors::new(addresses[number % addresses.len()], &world.keys))
+        .map(|number| Endpoints::new(addresses[number % addresses.len()], &deployment.api_keys))
         .collect();
     for number in 0..WORKERS {
         let worker = Worker {
             number,
-            doors: connections[number % CONNECTIONS].clone(),
-            ledger: Arc::clone(&ledger),
-            tally: Arc::clone(tally),
-            healed: Arc::clone(&healed),
+            endpoints: connections[number % CONNECTIONS].clone(),
+            history: Arc::clone(&history),
+            report: Arc::clone(report),
+            repaired_at: Arc::clone(&repaired_at),
             random: Random::new(options.seed, 10 + u64::try_from(number).unwrap()),
-            pause: duration * u32::try_from(WORKERS).unwrap() / MOST_BATCHES,
+            pause: duration * u32::try_from(WORKERS).unwrap() / MAX_BATCHES,
             new_ids: options.sabotage == Some(Sabotage::NewIds),
-            told: VecDeque::new(),
+            acknowledged: VecDeque::new(),
         };
         workers.spawn(worker.run());
     }
 
-    let hand =
-        |stream| Hand { random: Random::new(options.seed, stream), end, tally: Arc::clone(tally) };
-    let (at_postgres, at_programs, at_links) = (hand(0), hand(1), hand(2));
-    let (cluster, programs, links) = (world.cluster, world.programs, world.links.clone());
-    let postgres = spawn_blocking(move || at_postgres.at_postgres(cluster, !is_durable));
-    let programs = spawn_blocking(move || at_programs.at_programs(programs));
-    spawn_blocking(move || at_links.at_links(&links)).await.unwrap();
-    world.programs = programs.await.unwrap();
-    world.cluster = postgres.await.unwrap();
+    let actor = |stream| {
+        let random = Random::new(options.seed, stream);
+        Actor { random, end, report: Arc::clone(report) }
+    };
+    let [postgres, programs, connections] = [actor(0), actor(1), actor(2)];
+    let (cluster, targets) = (deployment.cluster, deployment.programs);
+    let proxies = deployment.proxies.clone();
+    let postgres = spawn_blocking(move || postgres.disrupt_postgres(cluster, !is_durable));
+    let programs = spawn_blocking(move || programs.disrupt_programs(targets));
+    spawn_blocking(move || connections.disrupt_connections(&proxies)).await.unwrap();
+    deployment.programs = programs.await.unwrap();
+    deployment.cluster = postgres.await.unwrap();
 
-    healed.set(Instant::now()).unwrap();
+    repaired_at.set(Instant::now()).unwrap();
     workers.join_all().await;
-    // What clients gave up may still be written. After this, nothing is.
-    let tally = Arc::clone(tally);
+    let report = Arc::clone(report);
     let audit = move || {
-        for program in &mut world.programs {
+        // Batches that clients gave up may still be written, until the programs have stopped.
+        for program in &mut deployment.programs {
             program.stop();
             program.check_log();
         }
-        Verdict::of(ledger.close(), &world.database, &tally)
+        Verdict::new(history.take(), &deployment.database, &report)
     };
     spawn_blocking(audit).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! A program of Caseload's, run as it is installed, and what may befall it.
+//! A program of this workspace, run as it is installed, and the faults that a process can have.
 
 use std::{
     env,
@@ -10,33 +10,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{guardian::Guardian, report::Tally};
+use crate::{guardian::Guardian, report::Report};
 
-/// How long an orderly end may take: longer than `--drain-timeout`.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit of an orderly stop, longer than the programs' `--drain-timeout`.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) struct Program {
-    /// `server 1`, for people.
+    /// As in `server 1`, for the report.
     pub(crate) name: String,
     command: Command,
     child: Option<Child>,
     log: PathBuf,
     guardian: Arc<Guardian>,
-    tally: Arc<Tally>,
+    report: Arc<Report>,
 }
 
 impl Program {
-    /// Starts a program of this workspace: all of them are in one directory.
+    /// Starts a program of this workspace. All of them must be in the same directory as `caseload`.
     pub(crate) fn start(
         name: String,
         program: &str,
         args: &[&str],
         directory: &Path,
         guardian: &Arc<Guardian>,
-        tally: &Arc<Tally>,
+        report: &Arc<Report>,
     ) -> Self {
         let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name(program);
-        assert!(path.exists(), "{} is not there: build it first", path.display());
+        assert!(path.exists(), "{} does not exist: build it first", path.display());
         let log = directory.join(format!("{}.log", name.replace(' ', "-")));
         let mut command = Command::new(path);
         for (variable, _) in env::vars().filter(|(name, _)| name.starts_with("CASELOAD_")) {
@@ -48,22 +48,22 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
-        let (guardian, tally) = (Arc::clone(guardian), Arc::clone(tally));
-        let mut program = Self { name, command, child: None, log, guardian, tally };
+        let (guardian, report) = (Arc::clone(guardian), Arc::clone(report));
+        let mut program = Self { name, command, child: None, log, guardian, report };
         program.restart();
         program
     }
 
     pub(crate) fn restart(&mut self) {
-        assert!(self.child.is_none(), "{} runs", self.name);
+        assert!(self.child.is_none(), "{} is already running", self.name);
         let child = self.command.spawn().unwrap();
         self.guardian.started(child.id());
         self.child = Some(child);
     }
 
-    /// Ends it as a power cut would.
+    /// Ends the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        self.check_runs();
+        self.check_is_running();
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -71,16 +71,16 @@ impl Program {
         }
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM, and blocks until the process has ended.
     pub(crate) fn stop(&mut self) {
-        self.check_runs();
+        self.check_is_running();
         self.send("TERM");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let Some(child) = &mut self.child else { return };
         while Instant::now() < deadline {
             if let Some(status) = child.try_wait().unwrap() {
                 if !status.success() {
-                    self.tally.wrong(format!("{} was asked to end: {status}", self.name));
+                    self.report.unexpected(format!("{} failed to stop: {status}", self.name));
                 }
                 self.guardian.ended(child.id());
                 self.child = None;
@@ -88,12 +88,12 @@ impl Program {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        self.tally.wrong(format!("{} did not end when it was asked to", self.name));
+        self.report.unexpected(format!("{} did not stop within {STOP_TIMEOUT:?}", self.name));
         self.kill();
     }
 
     pub(crate) fn freeze(&mut self) {
-        self.check_runs();
+        self.check_is_running();
         self.send("STOP");
     }
 
@@ -101,25 +101,25 @@ impl Program {
         self.send("CONT");
     }
 
-    /// Whether it wrote of a panic, ever.
+    /// Reports a panic, if the program's log has one.
     pub(crate) fn check_log(&self) {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
-            self.tally.wrong(format!("{}: {line}", self.name));
+            self.report.unexpected(format!("{}: {line}", self.name));
         }
     }
 
-    /// Nothing but this run may end it.
-    pub(crate) fn check_runs(&mut self) {
+    /// Reports a process that has ended by itself.
+    pub(crate) fn check_is_running(&mut self) {
         let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
         if let Some(status) = ended {
-            self.tally.wrong(format!("{} ended by itself: {status}", self.name));
+            self.report.unexpected(format!("{} ended by itself: {status}", self.name));
         }
     }
 
     fn send(&self, signal: &str) {
         if let Some(child) = &self.child {
-            // It may have ended by itself, which is told elsewhere.
+            // This fails if the process has ended by itself, which `check_is_running` reports.
             let _ = Command::new("kill")
                 .args(["-s", signal, &child.id().to_string()])
                 .status()
@@ -131,7 +131,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Both fail where it has ended already.
+            // Both fail if the process has already ended.
             let _ = child.kill();
             let _ = child.wait();
             self.guardian.ended(child.id());

@@ -1,4 +1,5 @@
-//! A connection's way through this process, where it can be cut, in the middle of a message too.
+//! A proxy on a network path, which can cut and stall the connections that pass through it, also in
+//! the middle of a message.
 
 use std::{
     net::SocketAddr,
@@ -15,144 +16,146 @@ use tokio::{
     sync::watch,
 };
 
-use crate::report::Tally;
+use crate::report::Report;
 
-/// Stands before one or more places, and takes all that connect there.
-pub(crate) struct Link {
+/// Accepts connections, and forwards each to one of its upstreams. It accepts them also while no
+/// upstream is up.
+pub(crate) struct Proxy {
+    /// Its two sides, as in `client to server`, for the report.
     pub(crate) name: &'static str,
-    places: Vec<Place>,
-    /// Which place is next, as a balancer would have it.
+    upstreams: Vec<Upstream>,
+    /// The upstream of the next connection: they take turns, as behind a load balancer.
     next: AtomicUsize,
     /// Each change cuts all connections.
     cuts: watch::Sender<u64>,
     is_stalled: watch::Sender<bool>,
-    /// The next message this way is cut after so many bytes.
-    armed: Mutex<Option<(Way, usize)>>,
-    tally: Arc<Tally>,
+    /// The next connection that sends so many bytes in this direction is cut there.
+    pending_cut: Mutex<Option<(Direction, usize)>>,
+    report: Arc<Report>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Upstream {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// From the caller.
-    There,
-    /// To the caller.
-    Back,
+pub(crate) enum Direction {
+    /// From the client.
+    Upstream,
+    /// To the client.
+    Downstream,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-impl Link {
-    /// A link that listens at a port of its own.
+impl Proxy {
+    /// Starts a proxy at a free TCP port, and returns its address.
     pub(crate) async fn tcp(
         name: &'static str,
-        places: Vec<Place>,
-        tally: &Arc<Tally>,
+        upstreams: Vec<Upstream>,
+        report: &Arc<Report>,
     ) -> (Arc<Self>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let link = Self::new(name, places, tally);
-        let serving = Arc::clone(&link);
+        let proxy = Self::new(name, upstreams, report);
+        let serving = Arc::clone(&proxy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(Arc::clone(&serving).carry(stream));
+                tokio::spawn(Arc::clone(&serving).forward(stream));
             }
         });
-        (link, addr)
+        (proxy, addr)
     }
 
-    /// A link that listens at a socket with this name.
+    /// Starts a proxy at a new Unix socket with this path.
     pub(crate) fn unix(
         name: &'static str,
         path: &Path,
-        place: PathBuf,
-        tally: &Arc<Tally>,
+        upstream: PathBuf,
+        report: &Arc<Report>,
     ) -> Arc<Self> {
         let listener = UnixListener::bind(path).unwrap();
-        let link = Self::new(name, vec![Place::Unix(place)], tally);
-        let serving = Arc::clone(&link);
+        let proxy = Self::new(name, vec![Upstream::Unix(upstream)], report);
+        let serving = Arc::clone(&proxy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(Arc::clone(&serving).carry(stream));
+                tokio::spawn(Arc::clone(&serving).forward(stream));
             }
         });
-        link
+        proxy
     }
 
-    fn new(name: &'static str, places: Vec<Place>, tally: &Arc<Tally>) -> Arc<Self> {
+    fn new(name: &'static str, upstreams: Vec<Upstream>, report: &Arc<Report>) -> Arc<Self> {
         Arc::new(Self {
             name,
-            places,
+            upstreams,
             next: AtomicUsize::new(0),
             cuts: watch::Sender::new(0),
             is_stalled: watch::Sender::new(false),
-            armed: Mutex::new(None),
-            tally: Arc::clone(tally),
+            pending_cut: Mutex::new(None),
+            report: Arc::clone(report),
         })
     }
 
-    /// Cuts all connections that there are.
-    pub(crate) fn cut(&self) {
+    /// Cuts all open connections.
+    pub(crate) fn cut_all(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Cuts one connection once so many more bytes have passed.
-    pub(crate) fn cut_after(&self, way: Way, bytes: usize) {
-        *self.armed.lock().unwrap() = Some((way, bytes));
+    /// Cuts one connection after so many more bytes in this direction, counted over all connections.
+    pub(crate) fn cut_one_after(&self, direction: Direction, bytes: usize) {
+        *self.pending_cut.lock().unwrap() = Some((direction, bytes));
     }
 
-    /// Holds back all that is sent, both ways.
+    /// Holds back everything that is sent, in both directions, until [`Self::resume`].
     pub(crate) fn stall(&self) {
         self.is_stalled.send_replace(true);
     }
 
-    pub(crate) fn flow(&self) {
+    pub(crate) fn resume(&self) {
         self.is_stalled.send_replace(false);
     }
 
-    /// Lets all pass from now on.
-    pub(crate) fn heal(&self) {
-        *self.armed.lock().unwrap() = None;
-        self.flow();
+    /// Ends all faults: from now on everything passes.
+    pub(crate) fn repair(&self) {
+        *self.pending_cut.lock().unwrap() = None;
+        self.resume();
     }
 
-    async fn carry(self: Arc<Self>, caller: impl Stream) {
+    async fn forward(self: Arc<Self>, client: impl Stream) {
         let mut cuts = self.cuts.subscribe();
-        let carried = async {
-            let Some(place) = self.connect().await else { return };
-            let (from_caller, to_caller) = split(caller);
-            let (from_place, to_place) = split(place);
+        let forwarded = async {
+            let Some(upstream) = self.connect().await else { return };
+            let (from_client, to_client) = split(client);
+            let (from_upstream, to_upstream) = split(upstream);
             tokio::select! {
-                () = self.pump(Way::There, from_caller, to_place) => {}
-                () = self.pump(Way::Back, from_place, to_caller) => {}
+                () = self.copy(Direction::Upstream, from_client, to_upstream) => {}
+                () = self.copy(Direction::Downstream, from_upstream, to_client) => {}
             }
         };
         tokio::select! {
-            () = carried => {}
+            () = forwarded => {}
             _ = cuts.changed() => {}
         }
     }
 
-    /// A connection to the next place that takes one.
+    /// Connects to the next upstream that accepts a connection.
     async fn connect(&self) -> Option<Box<dyn Stream>> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        for index in 0..self.places.len() {
-            match &self.places[(first + index) % self.places.len()] {
-                Place::Tcp(addr) => {
+        for index in 0..self.upstreams.len() {
+            match &self.upstreams[(first + index) % self.upstreams.len()] {
+                Upstream::Tcp(addr) => {
                     if let Ok(stream) = TcpStream::connect(addr).await {
                         let _ = stream.set_nodelay(true);
                         return Some(Box::new(stream));
                     }
                 }
-                Place::Unix(path) => {
+                Upstream::Unix(path) => {
                     if let Ok(stream) = UnixStream::connect(path).await {
                         return Some(Box::new(stream));
                     }
@@ -162,9 +165,9 @@ impl Link {
         None
     }
 
-    async fn pump(
+    async fn copy(
         &self,
-        way: Way,
+        direction: Direction,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
     ) {
@@ -174,24 +177,24 @@ impl Link {
             if self.is_stalled.subscribe().wait_for(|stalled| !stalled).await.is_err() {
                 return;
             }
-            let passing = self.passing(way, count);
-            if to.write_all(&buffer[..passing]).await.is_err() || passing < count {
+            let allowed = self.allowed(direction, count);
+            if to.write_all(&buffer[..allowed]).await.is_err() || allowed < count {
                 return;
             }
         }
     }
 
-    /// How many of these bytes may pass. Behind less than all of them, the connection is cut.
-    fn passing(&self, way: Way, count: usize) -> usize {
-        let mut armed = self.armed.lock().unwrap();
-        match &mut *armed {
-            Some((at, bytes)) if *at == way && *bytes < count => {
-                let passing = *bytes;
-                *armed = None;
-                self.tally.fault(format!("{} cut in a message", self.name));
-                passing
+    /// Returns how many of these bytes may pass. If it is not all of them, the connection is cut.
+    fn allowed(&self, direction: Direction, count: usize) -> usize {
+        let mut pending_cut = self.pending_cut.lock().unwrap();
+        match &mut *pending_cut {
+            Some((cut, bytes)) if *cut == direction && *bytes < count => {
+                let allowed = *bytes;
+                *pending_cut = None;
+                self.report.fault(format!("{}: a connection cut within a message", self.name));
+                allowed
             }
-            Some((at, bytes)) if *at == way => {
+            Some((cut, bytes)) if *cut == direction => {
                 *bytes -= count;
                 count
             }

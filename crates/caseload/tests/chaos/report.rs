@@ -1,26 +1,26 @@
-//! What happened in a run, counted by kind.
+//! What happened in a run, counted by kind, as it is printed at the end.
 
 use std::{collections::BTreeMap, fmt, sync::Mutex};
 
-/// How many of the things that went wrong are told in words.
-const TOLD: usize = 20;
+/// The most findings that are printed.
+const MAX_FINDINGS: usize = 20;
 
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct Report {
     is_verbose: bool,
     faults: Mutex<BTreeMap<String, u64>>,
-    replies: Mutex<BTreeMap<String, u64>>,
+    failures: Mutex<BTreeMap<String, u64>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
-    wrongs: Mutex<u64>,
+    unexpected: Mutex<u64>,
     findings: Mutex<Vec<String>>,
 }
 
-impl Tally {
+impl Report {
     pub(crate) fn new(is_verbose: bool) -> Self {
         Self { is_verbose, ..Self::default() }
     }
 
-    /// A fault was injected.
+    /// Counts an injected fault.
     pub(crate) fn fault(&self, kind: String) {
         if self.is_verbose {
             println!("{kind}");
@@ -28,30 +28,30 @@ impl Tally {
         *self.faults.lock().unwrap().entry(kind).or_default() += 1;
     }
 
-    /// A try came back with less than an answer.
-    pub(crate) fn reply(&self, kind: String) {
-        *self.replies.lock().unwrap().entry(kind).or_default() += 1;
+    /// Counts an attempt that failed in a way that the faults explain.
+    pub(crate) fn failed_attempt(&self, kind: String) {
+        *self.failures.lock().unwrap().entry(kind).or_default() += 1;
     }
 
     pub(crate) fn count(&self, what: &'static str) {
         *self.counts.lock().unwrap().entry(what).or_default() += 1;
     }
 
-    /// Something happened that must not.
-    pub(crate) fn wrong(&self, what: String) {
+    /// Counts something that must not happen, whatever faults are injected. The run fails.
+    pub(crate) fn unexpected(&self, what: String) {
         self.finding(what);
-        *self.wrongs.lock().unwrap() += 1;
+        *self.unexpected.lock().unwrap() += 1;
     }
 
-    /// What is wrong, in words; it is counted elsewhere.
+    /// Adds a sentence for the reader about a failure that is counted elsewhere.
     pub(crate) fn finding(&self, what: String) {
         let mut findings = self.findings.lock().unwrap();
-        if findings.len() < TOLD {
+        if findings.len() < MAX_FINDINGS {
             findings.push(what);
         }
     }
 
-    pub(crate) fn faults(&self) -> u64 {
+    pub(crate) fn fault_count(&self) -> u64 {
         self.faults.lock().unwrap().values().sum()
     }
 
@@ -59,27 +59,27 @@ impl Tally {
         self.counts.lock().unwrap().get(what).copied().unwrap_or_default()
     }
 
-    pub(crate) fn wrongs(&self) -> u64 {
-        *self.wrongs.lock().unwrap()
+    pub(crate) fn unexpected_count(&self) -> u64 {
+        *self.unexpected.lock().unwrap()
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "faults injected: {}", self.faults())?;
+        writeln!(f, "faults injected: {}", self.fault_count())?;
         for (kind, count) in &*self.faults.lock().unwrap() {
             writeln!(f, "{count:>8}  {kind}")?;
         }
-        let replies = self.replies.lock().unwrap();
-        writeln!(f, "tries without an answer: {}", replies.values().sum::<u64>())?;
-        for (kind, count) in &*replies {
+        let failures = self.failures.lock().unwrap();
+        writeln!(f, "failed attempts: {}", failures.values().sum::<u64>())?;
+        for (kind, count) in &*failures {
             writeln!(f, "{count:>8}  {kind}")?;
         }
-        writeln!(f, "batches and answers:")?;
+        writeln!(f, "batches and responses:")?;
         for (what, count) in &*self.counts.lock().unwrap() {
             writeln!(f, "{count:>8}  {what}")?;
         }
-        write!(f, "other things that must not happen: {}", self.wrongs())?;
+        write!(f, "unexpected events: {}", self.unexpected_count())?;
         let findings = self.findings.lock().unwrap();
         findings.iter().try_for_each(|what| write!(f, "\n          {what}"))
     }

@@ -1,4 +1,4 @@
-//! An answer, the same whichever door it came through.
+//! A successful response, in the same form over gRPC and REST.
 
 use std::fmt::Write as _;
 
@@ -8,26 +8,27 @@ use proto::{
 };
 use serde::Deserialize;
 
-/// The tasks that were created. REST tells times in whole seconds, so they are cut to these.
+/// The tasks that were created. Over REST, times have whole seconds only, so all times are truncated
+/// to seconds.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) tasks: Vec<Task>,
     pub(crate) is_replay: bool,
 }
 
-impl Answer {
-    pub(crate) fn of_grpc(response: BatchCreateTasksResponse, is_replay: bool) -> Self {
-        let cut = |time: Option<Timestamp>| time.map(|time| Timestamp { nanos: 0, ..time });
+impl Response {
+    pub(crate) fn from_grpc(response: BatchCreateTasksResponse, is_replay: bool) -> Self {
+        let truncate = |time: Option<Timestamp>| time.map(|time| Timestamp { nanos: 0, ..time });
         let task = |task: Task| Task {
-            created_at: cut(task.created_at),
-            updated_at: cut(task.updated_at),
+            created_at: truncate(task.created_at),
+            updated_at: truncate(task.updated_at),
             ..task
         };
         let tasks = response.tasks.into_iter().map(task).collect();
         Self { tasks, is_replay }
     }
 
-    pub(crate) fn of_rest(body: &[u8], is_replay: bool) -> Result<Self, serde_json::Error> {
+    pub(crate) fn from_rest(body: &[u8], is_replay: bool) -> Result<Self, serde_json::Error> {
         let body: Body = serde_json::from_slice(body)?;
         let task = |task: BodyTask| Task {
             id: task.id,
@@ -41,14 +42,15 @@ impl Answer {
         Ok(Self { tasks, is_replay })
     }
 
-    /// What the database must hold: in the words of the audit's query.
-    pub(crate) fn line(&self, tenant: usize, case_id: i64) -> String {
-        let mut line = format!("{} {case_id}", tenant + 1);
+    /// Returns the rows that the response promises, in the form in which the audit writes the rows
+    /// of the database: tenant and case, then the id of each task with the ids of its assignees.
+    pub(crate) fn expected_rows(&self, tenant: usize, case_id: i64) -> String {
+        let mut rows = format!("{} {case_id}", tenant + 1);
         for task in &self.tasks {
             let users: Vec<_> = task.assignees.iter().map(|a| a.id.as_str()).collect();
-            write!(line, " {}:{}", task.id, users.join(",")).unwrap();
+            write!(rows, " {}:{}", task.id, users.join(",")).unwrap();
         }
-        line
+        rows
     }
 }
 

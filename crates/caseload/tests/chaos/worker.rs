@@ -1,4 +1,4 @@
-//! A client: it sends a batch until it is acknowledged, then the next.
+//! A client that sends a batch until it is acknowledged, then the next.
 
 use std::{
     collections::VecDeque,
@@ -10,148 +10,148 @@ use tokio::time::sleep;
 
 use crate::{
     batch::{Batch, TENANTS},
-    endpoints::{Doors, Reply},
-    history::{Entry, Ledger},
+    endpoints::{Endpoints, Outcome},
+    history::{Entry, History},
     random::Random,
-    report::Tally,
-    response::Answer,
+    report::Report,
+    response::Response,
 };
 
 pub(crate) const ACKNOWLEDGED: &str = "batches acknowledged";
-const REPLAYS: &str = "answers that were replays";
-const RESOLVED: &str = "unknown outcomes that were resolved later";
-const LEFT_UNKNOWN: &str = "batches given up, the outcome of their one try unknown";
-const LEFT_REFUSED: &str = "batches given up, their one try refused";
+const REPLAYS: &str = "responses that were replays";
+const RESOLVED: &str = "unknown outcomes resolved by a later attempt";
+const GIVEN_UP_UNKNOWN: &str = "batches given up after one attempt with an unknown outcome";
+const GIVEN_UP_REFUSED: &str = "batches given up after one refused attempt";
+const REUSES_REFUSED: &str = "different batches refused for a reused idempotency key";
 
-/// How long a batch may take to be acknowledged once everything is healed.
-const HEALED_LIMIT: Duration = Duration::from_secs(30);
+/// The longest time until a batch is acknowledged once everything is repaired.
+const REPAIRED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many acknowledged batches a client remembers, to ask for them again.
-const REMEMBERED: usize = 8;
+/// How many acknowledged batches a client keeps, to repeat them later.
+const KEPT: usize = 8;
 
-/// Set once everything is healed: no more batches are begun.
-pub(crate) type Healed = Arc<OnceLock<Instant>>;
+/// Set once everything is repaired. From then on no more batches are begun.
+pub(crate) type RepairedAt = Arc<OnceLock<Instant>>;
 
 pub(crate) struct Worker {
     pub(crate) number: usize,
-    pub(crate) doors: Doors,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) healed: Healed,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) history: Arc<History>,
+    pub(crate) report: Arc<Report>,
+    pub(crate) repaired_at: RepairedAt,
     pub(crate) random: Random,
     /// The pause between two batches.
     pub(crate) pause: Duration,
-    /// Whether a batch is sent again under another id: the sabotage.
+    /// Whether each repeat has another idempotency key: a sabotage, which creates batches twice.
     pub(crate) new_ids: bool,
-    pub(crate) told: VecDeque<(Batch, Answer)>,
+    pub(crate) acknowledged: VecDeque<(Batch, Response)>,
 }
 
-/// The replies to a try: one, or several where it was sent several times at once.
+/// The combined outcome of an attempt: of one request, or of several that were sent at once.
 #[derive(Default)]
-struct Heard {
-    answer: Option<Answer>,
-    /// How many of them leave open whether it was done.
+struct Attempt {
+    response: Option<Response>,
+    /// How many of the requests have an unknown outcome.
     unknown: u32,
 }
 
 impl Worker {
     pub(crate) async fn run(mut self) {
         let mut next = 0_u64;
-        while self.healed.get().is_none() {
+        while self.repaired_at.get().is_none() {
             next += 1;
-            let key = format!("chaos-{}-{next}", self.number);
-            let batch = Batch::draw(key, self.number % TENANTS, &mut self.random);
-            if let Some(answer) = self.bring(&batch).await {
+            let name = format!("chaos-{}-{next}", self.number);
+            let batch = Batch::random(name, self.number % TENANTS, &mut self.random);
+            if let Some(response) = self.create(&batch).await {
                 if self.random.one_in(20) {
-                    self.try_other(&batch).await;
+                    self.reuse_key(&batch).await;
                 }
-                self.told.push_back((batch, answer));
+                self.acknowledged.push_back((batch, response));
             }
-            if self.told.len() > REMEMBERED {
-                self.told.pop_front();
+            if self.acknowledged.len() > KEPT {
+                self.acknowledged.pop_front();
             }
             if self.random.one_in(10) {
-                self.ask_again().await;
+                self.repeat_acknowledged().await;
             }
             sleep(self.pause).await;
         }
     }
 
-    /// Sends a batch until it is acknowledged. A few are given up after one try: more of those that
-    /// were refused, since nothing may be there of these.
-    async fn bring(&mut self, batch: &Batch) -> Option<Answer> {
+    /// Sends a batch until it is acknowledged. Gives a few up after one attempt, refused ones more
+    /// often: the audit checks that these were not created.
+    async fn create(&mut self, batch: &Batch) -> Option<Response> {
         let gives_up = self.random.one_in(16);
-        let gives_up_refused = self.random.one_in(2);
+        let gives_up_if_refused = self.random.one_in(2);
         let at_once = if !self.new_ids && self.random.one_in(16) { 3 } else { 1 };
         let mut unknown = 0;
-        for tries in 0.. {
-            let id = match tries {
-                1.. if self.new_ids => format!("{}.{tries}", batch.key),
-                _ => batch.key.clone(),
+        for attempts in 0.. {
+            let key = match attempts {
+                1.. if self.new_ids => format!("{}.{attempts}", batch.name),
+                _ => batch.name.clone(),
             };
-            let replies = self.send(batch, &id, at_once).await;
-            let heard = self.hear(batch, replies);
-            unknown += heard.unknown;
-            if let Some(answer) = heard.answer {
-                let line = answer.line(batch.tenant, batch.case_id);
-                self.ledger.enter(&batch.key, Entry::Acknowledged(line.into()));
-                self.tally.count(ACKNOWLEDGED);
-                (0..unknown).for_each(|_| self.tally.count(RESOLVED));
-                return Some(answer);
+            let outcomes = self.send(batch, &key, at_once).await;
+            let attempt = self.combine(batch, outcomes);
+            unknown += attempt.unknown;
+            if let Some(response) = attempt.response {
+                let rows = response.expected_rows(batch.tenant, batch.case_id);
+                self.history.record(&batch.name, Entry::Acknowledged(rows.into()));
+                self.report.count(ACKNOWLEDGED);
+                (0..unknown).for_each(|_| self.report.count(RESOLVED));
+                return Some(response);
             }
-            if tries == 0 && heard.unknown == 0 && (gives_up || gives_up_refused) {
-                self.ledger.enter(&batch.key, Entry::Refused);
-                self.tally.count(LEFT_REFUSED);
+            if attempts == 0 && attempt.unknown == 0 && (gives_up || gives_up_if_refused) {
+                self.history.record(&batch.name, Entry::Refused);
+                self.report.count(GIVEN_UP_REFUSED);
                 return None;
             }
-            if tries == 0 && gives_up {
-                self.ledger.enter(&batch.key, Entry::GivenUp);
-                self.tally.count(LEFT_UNKNOWN);
+            if attempts == 0 && gives_up {
+                self.history.record(&batch.name, Entry::GivenUp);
+                self.report.count(GIVEN_UP_UNKNOWN);
                 return None;
             }
-            if self.healed.get().is_some_and(|since| since.elapsed() > HEALED_LIMIT) {
+            if self.repaired_at.get().is_some_and(|since| since.elapsed() > REPAIRED_TIMEOUT) {
                 break;
             }
-            self.back_off(tries).await;
+            self.back_off(attempts).await;
         }
-        self.ledger.enter(&batch.key, Entry::Stuck);
+        self.history.record(&batch.name, Entry::Stuck);
         None
     }
 
-    /// What the replies to a try come to.
-    fn hear(&self, batch: &Batch, replies: Vec<Reply>) -> Heard {
-        let mut heard = Heard::default();
-        for reply in replies {
-            match reply {
-                Reply::Created(answer) => {
-                    self.check(batch, heard.answer.as_ref(), &answer);
-                    heard.answer = Some(answer);
+    fn combine(&self, batch: &Batch, outcomes: Vec<Outcome>) -> Attempt {
+        let mut attempt = Attempt::default();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Created(response) => {
+                    self.check(batch, attempt.response.as_ref(), &response);
+                    attempt.response = Some(response);
                 }
-                Reply::Refused(kind) => self.tally.reply(kind),
-                Reply::Unknown(kind) => {
-                    self.tally.reply(kind);
-                    heard.unknown += 1;
+                Outcome::Refused(kind) => self.report.failed_attempt(kind),
+                Outcome::Unknown(kind) => {
+                    self.report.failed_attempt(kind);
+                    attempt.unknown += 1;
                 }
-                Reply::Reused => {
-                    self.wrong(batch, "its own id was taken");
-                    heard.unknown += 1;
+                Outcome::KeyReused => {
+                    self.unexpected(batch, "a new idempotency key was refused as reused");
+                    attempt.unknown += 1;
                 }
-                Reply::Wrong(kind) => {
-                    self.wrong(batch, &kind);
-                    heard.unknown += 1;
+                Outcome::Unexpected(kind) => {
+                    self.unexpected(batch, &kind);
+                    attempt.unknown += 1;
                 }
             }
         }
-        heard
+        attempt
     }
 
-    /// Sends a batch under an id, through as many doors at once.
-    async fn send(&mut self, batch: &Batch, id: &str, at_once: usize) -> Vec<Reply> {
-        let first = self.random.below(self.doors.count());
-        let tells_deadline = !self.random.one_in(4);
-        let doors = &self.doors;
-        let door = |index| (first + index) % doors.count();
-        let send = |index| doors.send(door(index), batch, id, tells_deadline);
+    /// Sends a batch to one endpoint, or to three at once.
+    async fn send(&mut self, batch: &Batch, key: &str, at_once: usize) -> Vec<Outcome> {
+        let first = self.random.below(self.endpoints.count());
+        let sends_deadline = !self.random.one_in(4);
+        let endpoints = &self.endpoints;
+        let endpoint = |index| (first + index) % endpoints.count();
+        let send = |index| endpoints.send(endpoint(index), batch, key, sends_deadline);
         if at_once == 1 {
             return vec![send(0).await];
         }
@@ -159,70 +159,79 @@ impl Worker {
         vec![one, two, three]
     }
 
-    /// Compares an answer with what was asked for, and with an earlier one.
-    fn check(&self, batch: &Batch, earlier: Option<&Answer>, answer: &Answer) {
-        if answer.is_replay {
-            self.tally.count(REPLAYS);
+    /// Compares a response with the batch, and with an earlier response to the same batch.
+    fn check(&self, batch: &Batch, earlier: Option<&Response>, response: &Response) {
+        if response.is_replay {
+            self.report.count(REPLAYS);
         }
-        if !batch.is_answered_by(&answer.tasks) {
-            self.wrong(batch, "it was answered with other tasks");
+        if !batch.matches(&response.tasks) {
+            self.unexpected(batch, "the response has other tasks than the request");
         }
         if let Some(earlier) = earlier {
-            if earlier.tasks != answer.tasks {
-                self.wrong(batch, "two answers differ");
+            if earlier.tasks != response.tasks {
+                self.unexpected(batch, "two responses differ");
             }
-            if !earlier.is_replay && !answer.is_replay {
-                self.wrong(batch, "two answers say that it was created just now");
+            if !earlier.is_replay && !response.is_replay {
+                self.unexpected(batch, "two responses, neither of which is marked as a replay");
             }
         }
     }
 
-    /// Sends a batch again that was acknowledged. The answer must be the same.
-    async fn ask_again(&mut self) {
-        if self.new_ids || self.told.is_empty() {
+    /// Repeats an acknowledged batch. The response must be the same again.
+    async fn repeat_acknowledged(&mut self) {
+        if self.new_ids || self.acknowledged.is_empty() {
             return;
         }
-        let (batch, earlier) = self.told.remove(self.random.below(self.told.len())).unwrap();
-        let id = batch.key.clone();
+        let index = self.random.below(self.acknowledged.len());
+        let (batch, earlier) = self.acknowledged.remove(index).unwrap();
+        let key = batch.name.clone();
         let at_once = if self.random.one_in(4) { 3 } else { 1 };
-        for reply in self.send(&batch, &id, at_once).await {
-            match reply {
-                Reply::Created(answer) => {
-                    self.check(&batch, Some(&earlier), &answer);
-                    if !answer.is_replay {
-                        self.wrong(&batch, "a repeat was not answered as one");
+        for outcome in self.send(&batch, &key, at_once).await {
+            match outcome {
+                Outcome::Created(response) => {
+                    self.check(&batch, Some(&earlier), &response);
+                    if !response.is_replay {
+                        self.unexpected(&batch, "the response to a repeat is not a replay");
                     }
                 }
-                Reply::Refused(kind) | Reply::Unknown(kind) => self.tally.reply(kind),
-                Reply::Reused => self.wrong(&batch, "a repeat was taken for another request"),
-                Reply::Wrong(kind) => self.wrong(&batch, &kind),
+                Outcome::Refused(kind) | Outcome::Unknown(kind) => {
+                    self.report.failed_attempt(kind);
+                }
+                Outcome::KeyReused => {
+                    self.unexpected(&batch, "a repeat was refused as a different request");
+                }
+                Outcome::Unexpected(kind) => self.unexpected(&batch, &kind),
             }
         }
     }
 
-    /// Sends another batch under the id of one that was acknowledged. It must be refused.
-    async fn try_other(&mut self, batch: &Batch) {
+    /// Sends a different batch with the idempotency key of an acknowledged one. It must be refused.
+    async fn reuse_key(&mut self, batch: &Batch) {
         if self.new_ids {
             return;
         }
-        let other = batch.other();
-        for reply in self.send(&other, &batch.key, 1).await {
-            match reply {
-                Reply::Reused => self.tally.count("other batches refused under a used id"),
-                Reply::Created(_) => self.wrong(&other, "it was created under a used id"),
-                Reply::Refused(kind) | Reply::Unknown(kind) => self.tally.reply(kind),
-                Reply::Wrong(kind) => self.wrong(&other, &kind),
+        let different = batch.different();
+        for outcome in self.send(&different, &batch.name, 1).await {
+            match outcome {
+                Outcome::KeyReused => self.report.count(REUSES_REFUSED),
+                Outcome::Created(_) => {
+                    self.unexpected(&different, "it was created with a used idempotency key");
+                }
+                Outcome::Refused(kind) | Outcome::Unknown(kind) => {
+                    self.report.failed_attempt(kind);
+                }
+                Outcome::Unexpected(kind) => self.unexpected(&different, &kind),
             }
         }
     }
 
-    async fn back_off(&mut self, tries: u32) {
-        let most = (20 << tries.min(5)).min(500);
-        let pause = self.random.millis(most / 2, most);
+    async fn back_off(&mut self, attempts: u32) {
+        let max_millis = (20 << attempts.min(5)).min(500);
+        let pause = self.random.millis(max_millis / 2, max_millis);
         sleep(pause).await;
     }
 
-    fn wrong(&self, batch: &Batch, what: &str) {
-        self.tally.wrong(format!("{}: {what}", batch.key));
+    fn unexpected(&self, batch: &Batch, what: &str) {
+        self.report.unexpected(format!("{}: {what}", batch.name));
     }
 }
