@@ -29,7 +29,7 @@ pub(crate) struct Proxy {
     /// Each change cuts all connections.
     cuts: watch::Sender<u64>,
     is_stalled: watch::Sender<bool>,
-    /// The next connection that sends so many bytes in this direction is cut there.
+    /// After so many more bytes in this direction, over all connections, one connection is cut.
     pending_cut: Mutex<Option<(Direction, usize)>>,
     report: Arc<Report>,
 }
