@@ -1,4 +1,4 @@
-//! Values of both headers that give a time: gRPC's and REST's.
+//! The value of a timeout header: `grpc-timeout` and `Request-Timeout`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
