@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Handles one connection from its first byte to its last.
 
 use std::{convert::Infallible, error::Error, net::SocketAddr, pin::pin, sync::Arc};
 
@@ -11,32 +11,34 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use tokio::{net::TcpStream, time::sleep_until};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::sleep_until,
+};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
 use crate::{
-    Limits,
-    activity::{Activity, Observed},
-    answer::Answer,
+    activity::Activity,
+    body::ResponseBody,
     lifetime::{Lifetime, Step},
+    limits::Limits,
+    stream::ObservedStream,
 };
 
-/// What all connections of a door have in common.
-pub(crate) struct Door<S> {
+/// Serves the connections of one endpoint.
+pub(crate) struct ConnectionHandler<S> {
     pub(crate) builder: Builder<TokioExecutor>,
     pub(crate) service: S,
     pub(crate) limits: Limits,
 }
 
-impl<S> Door<S> {
-    /// Serves a connection to its end.
-    pub(crate) async fn serve<B>(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        draining: CancellationToken,
-    ) where
+impl<S> ConnectionHandler<S> {
+    /// Serves a connection until it is closed. Once `shutdown` is cancelled, it accepts no more
+    /// requests, and the connection is closed after the running ones.
+    pub(crate) async fn serve<I, B>(&self, stream: I, peer: SocketAddr, shutdown: CancellationToken)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send,
@@ -44,36 +46,36 @@ impl<S> Door<S> {
     {
         let activity = Arc::new(Activity::new());
         let service = service_fn(|request: Request<Incoming>| {
-            let running = Activity::begin(&activity, request.version());
-            let answer = self.service.clone().oneshot(request);
-            async move { answer.await.map(|it| it.map(|body| Answer::new(body, running))) }
+            let running = Activity::start_request(&activity, request.version());
+            let response = self.service.clone().oneshot(request);
+            async move { response.await.map(|it| it.map(|body| ResponseBody::new(body, running))) }
         });
-        let io = TokioIo::new(Observed::new(stream, Arc::clone(&activity)));
+        let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut lifetime = Lifetime::new(&self.limits);
-        let mut is_draining = false;
+        let mut is_shutting_down = false;
         loop {
             tokio::select! {
-                // What has come is read first, before it is found too late.
+                // Bytes that have arrived are read before a timeout is found to have passed.
                 biased;
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%peer, %error, "a connection broke");
+                closed = connection.as_mut() => {
+                    if let Err(error) = closed {
+                        tracing::debug!(%peer, %error, "connection failed");
                     }
                     return;
                 }
-                () = draining.cancelled(), if !is_draining => {
-                    is_draining = true;
+                () = shutdown.cancelled(), if !is_shutting_down => {
+                    is_shutting_down = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = sleep_until(lifetime.next()) => match lifetime.step(&activity) {
+                () = sleep_until(lifetime.next_step_at()) => match lifetime.step(&activity) {
                     Step::Wait => {}
-                    Step::Tell(why) => {
-                        tracing::debug!(%peer, ?why, "a connection is told to end");
+                    Step::ShutDown(limit) => {
+                        tracing::debug!(%peer, ?limit, "shutting connection down");
                         connection.as_mut().graceful_shutdown();
                     }
-                    Step::Cut(why) => {
-                        tracing::debug!(%peer, ?why, "a connection is cut");
+                    Step::Close(limit) => {
+                        tracing::debug!(%peer, ?limit, "closing connection");
                         return;
                     }
                 }

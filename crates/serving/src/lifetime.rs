@@ -1,4 +1,4 @@
-//! How long a connection lives.
+//! Decides when a connection is shut down or closed.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -8,121 +8,99 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    Limits,
-    activity::{Activity, Expired},
+    activity::{Activity, ReachedLimit},
+    deadline::after,
+    limits::Limits,
 };
 
-/// The age at which a connection makes way for a new one, so that clients spread over servers that
-/// were added.
-#[derive(Clone, Copy, Debug)]
-pub struct MaxAge {
-    /// When its client is told to open another one; give or take a tenth, so that connections that
-    /// were opened together don't all come back together (gRPC proposal A9).
-    pub age: Duration,
-    /// How long, from then on, what runs on it may take.
-    pub grace: Duration,
-}
-
-/// When something is to be done about a connection, and what.
+/// Applies the limits to one connection.
 #[derive(Debug)]
 pub(crate) struct Lifetime<'a> {
     limits: &'a Limits,
-    looks_at: Instant,
-    ages_at: Option<Instant>,
-    cut_at: Option<Instant>,
+    /// When to check the activity.
+    check_at: Instant,
+    /// When the maximum age is reached; `None` once it was.
+    max_age_at: Option<Instant>,
+    /// When the connection is closed because its requests outlasted the grace.
+    close_at: Option<Instant>,
+    /// Whether the client was asked to close the connection because it was idle.
     was_idle: bool,
 }
 
-/// What is to be done about a connection.
+/// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Nothing yet.
     Wait,
-    /// The client is to be told that no more requests are taken; what runs is finished.
-    Tell(Why),
-    /// It is to be closed.
-    Cut(Why),
-}
-
-/// Why something is to be done about a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It has reached its age.
-    Aged,
-    /// It rests.
-    Idle,
-    /// It owes a request, or the opening of HTTP/2.
-    Slow,
+    /// Accept no more requests, tell the client so, and complete the running ones.
+    ShutDown(ReachedLimit),
+    /// Close it, and abort running requests.
+    Close(ReachedLimit),
 }
 
 impl<'a> Lifetime<'a> {
-    /// That of a connection which begins now.
+    /// Returns the lifetime of a connection that was opened now.
     pub(crate) fn new(limits: &'a Limits) -> Self {
         Self {
             limits,
-            looks_at: after(limits.shortest()),
-            ages_at: Some(after(jittered(limits.max_age.age, random()))),
-            cut_at: None,
+            check_at: after(limits.shortest_timeout()),
+            max_age_at: Some(after(jittered(limits.max_age.age, random()))),
+            close_at: None,
             was_idle: false,
         }
     }
 
-    /// When to ask for the next step.
-    pub(crate) fn next(&self) -> Instant {
-        let others = [self.ages_at, self.cut_at].into_iter().flatten();
-        others.fold(self.looks_at, Instant::min)
+    /// Returns when to call [`step`](Self::step).
+    pub(crate) fn next_step_at(&self) -> Instant {
+        let others = [self.max_age_at, self.close_at].into_iter().flatten();
+        others.fold(self.check_at, Instant::min)
     }
 
+    /// Returns what to do now.
     pub(crate) fn step(&mut self, activity: &Activity) -> Step {
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if is_due(self.cut_at) {
-            return Step::Cut(Why::Aged);
+        if is_due(self.close_at) {
+            return Step::Close(ReachedLimit::MaxAge);
         }
-        if is_due(self.ages_at) {
-            self.ages_at = None;
+        if is_due(self.max_age_at) {
+            self.max_age_at = None;
             // Over HTTP/1.1 there is no word for it that a request could not cross.
             if activity.is_http2() {
-                self.cut_at = Some(after(self.limits.max_age.grace));
-                return Step::Tell(Why::Aged);
+                self.close_at = Some(after(self.limits.max_age.grace));
+                return Step::ShutDown(ReachedLimit::MaxAge);
             }
         }
-        if now < self.looks_at {
+        if now < self.check_at {
             return Step::Wait;
         }
-        match activity.look(self.limits) {
+        match activity.check(self.limits) {
             Ok(next) => {
-                self.looks_at = next;
+                self.check_at = next;
                 Step::Wait
             }
-            Err(Expired::Slow) => Step::Cut(Why::Slow),
-            Err(Expired::Idle) if self.was_idle => Step::Cut(Why::Idle),
-            Err(Expired::Idle) => {
-                // It is told first, so that it sends no request that nobody would read.
+            Err(ReachedLimit::IdleTimeout) if !self.was_idle => {
+                // The client learns of it first, so that it doesn't send a request that nobody
+                // reads.
                 self.was_idle = true;
-                self.looks_at = after(self.limits.header_timeout);
-                Step::Tell(Why::Idle)
+                self.check_at = after(self.limits.header_timeout);
+                Step::ShutDown(ReachedLimit::IdleTimeout)
             }
+            Err(limit) => Step::Close(limit),
         }
     }
 }
 
-/// The moment after so much time from now; in a year at the latest, since the clock ends somewhere.
-pub(crate) fn after(time: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    Instant::now() + time.min(YEAR)
-}
-
-/// An age, give or take a tenth: the least for 0, the most for 1.
+/// Returns an age that differs from `age` by at most a tenth: the least for 0, the most for 1.
 fn jittered(age: Duration, fraction: f64) -> Duration {
     let tenth = age / 10;
     (age - tenth).saturating_add(tenth.mul_f64(2.0 * fraction))
 }
 
-/// Anything from 0 to 1. The keys of a hasher are random, and new each time.
+/// Returns a random number from 0 to 1. The keys of each hasher are random.
 fn random() -> f64 {
     let bits = RandomState::new().hash_one(()) >> 32;
-    #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
+    #[expect(clippy::cast_precision_loss, reason = "an f64 holds 32 bits exactly")]
     let fraction = bits as f64 / f64::from(u32::MAX);
     fraction
 }
@@ -132,6 +110,8 @@ mod tests {
     use std::sync::Arc;
 
     use http::Version;
+
+    use crate::limits::MaxAge;
 
     use super::*;
 
@@ -146,11 +126,11 @@ mod tests {
         max_age: MaxAge { age: secs(1000), grace: secs(30) },
     };
 
-    /// Waits until there is something to do, and returns what, and after how long.
+    /// Waits until there is something to do. Returns it, and after how long.
     async fn next_step(lifetime: &mut Lifetime<'_>, activity: &Activity) -> (Step, Duration) {
         let start = Instant::now();
         loop {
-            tokio::time::sleep_until(lifetime.next()).await;
+            tokio::time::sleep_until(lifetime.next_step_at()).await;
             match lifetime.step(activity) {
                 Step::Wait => {}
                 step => return (step, start.elapsed()),
@@ -159,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_differ_by_a_tenth_at_the_most() {
+    fn maximum_ages_differ_by_a_tenth_at_most() {
         let ages: Vec<Duration> = (0..1000).map(|_| jittered(secs(100), random())).collect();
         assert!(ages.iter().all(|age| (secs(90)..=secs(110)).contains(age)));
         let (least, most) = (ages.iter().min().unwrap(), ages.iter().max().unwrap());
@@ -169,15 +149,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_aged_connection_is_told_and_what_never_ends_is_cut_after_the_grace() {
+    async fn an_http_2_connection_is_shut_down_at_the_max_age_and_closed_after_the_grace() {
         let activity = Arc::new(Activity::new());
         let mut lifetime = Lifetime::new(&LIMITS);
-        let _running = Activity::begin(&activity, Version::HTTP_2);
+        let _request = Activity::start_request(&activity, Version::HTTP_2);
         let (step, age) = next_step(&mut lifetime, &activity).await;
-        assert_eq!(step, Step::Tell(Why::Aged));
+        assert_eq!(step, Step::ShutDown(ReachedLimit::MaxAge));
         assert!((secs(900)..=secs(1101)).contains(&age), "{age:?}");
         let (step, grace) = next_step(&mut lifetime, &activity).await;
-        assert_eq!(step, Step::Cut(Why::Aged));
+        assert_eq!(step, Step::Close(ReachedLimit::MaxAge));
         assert!((secs(30)..secs(31)).contains(&grace), "{grace:?}");
     }
 
@@ -185,34 +165,34 @@ mod tests {
     async fn a_connection_over_http_1_has_no_age() {
         let activity = Arc::new(Activity::new());
         let mut lifetime = Lifetime::new(&LIMITS);
-        let running = Activity::begin(&activity, Version::HTTP_11);
+        let request = Activity::start_request(&activity, Version::HTTP_11);
         let waited = tokio::time::timeout(secs(2000), next_step(&mut lifetime, &activity)).await;
         assert!(waited.is_err(), "{waited:?}");
-        drop(running);
+        drop(request);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_told_and_then_cut_unless_something_came_all_the_same() {
+    async fn an_idle_connection_is_shut_down_and_then_closed_unless_a_request_arrives() {
         let activity = Arc::new(Activity::new());
-        drop(Activity::begin(&activity, Version::HTTP_2));
+        drop(Activity::start_request(&activity, Version::HTTP_2));
         let mut lifetime = Lifetime::new(&LIMITS);
-        let (step, rest) = next_step(&mut lifetime, &activity).await;
-        assert_eq!((step, rest.as_secs()), (Step::Tell(Why::Idle), 60));
-        // A request that crossed the message has its time, beyond the time to go.
-        let running = Activity::begin(&activity, Version::HTTP_2);
+        let (step, idle) = next_step(&mut lifetime, &activity).await;
+        assert_eq!((step, idle.as_secs()), (Step::ShutDown(ReachedLimit::IdleTimeout), 60));
+        // A request that crossed the GOAWAY frame is completed, even after the header timeout.
+        let request = Activity::start_request(&activity, Version::HTTP_2);
         let waited = tokio::time::timeout(secs(50), next_step(&mut lifetime, &activity)).await;
         assert!(waited.is_err(), "{waited:?}");
-        drop(running);
-        let (step, rest) = next_step(&mut lifetime, &activity).await;
-        assert_eq!((step, rest.as_secs()), (Step::Cut(Why::Idle), 60));
+        drop(request);
+        let (step, idle) = next_step(&mut lifetime, &activity).await;
+        assert_eq!((step, idle.as_secs()), (Step::Close(ReachedLimit::IdleTimeout), 60));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_beyond_what_the_clock_tells_is_none() {
+    async fn a_limit_that_the_clock_cannot_represent_is_never_reached() {
         let max_age = MaxAge { age: Duration::MAX, grace: Duration::MAX };
         let limits = Limits { idle_timeout: Duration::MAX, max_age, ..LIMITS };
         let activity = Arc::new(Activity::new());
-        drop(Activity::begin(&activity, Version::HTTP_2));
+        drop(Activity::start_request(&activity, Version::HTTP_2));
         let mut lifetime = Lifetime::new(&limits);
         tokio::time::advance(secs(24 * 3600)).await;
         assert_eq!(lifetime.step(&activity), Step::Wait);

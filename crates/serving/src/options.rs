@@ -1,43 +1,44 @@
-//! How the doors are configured.
+//! Command-line options for connections.
 
 use std::time::Duration;
 
 use clap::{Args, value_parser};
-
-use crate::{Limits, MaxAge};
 use runtime::command_line::above_zero;
 
-/// What callers may take of a door by connecting to it.
+use crate::limits::{Limits, MaxAge};
+
+/// Limits on the connections from clients.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
-    /// The most connections from callers; one more is closed at once
+    /// The maximum number of connections from clients; further ones are closed at once
     #[arg(long, env = "CASELOAD_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..), value_name = "COUNT")]
     pub max_connections: u32,
 
-    /// How long a connection may take to open HTTP/2, or to bring the head of a request over
-    /// HTTP/1.1, from its first byte, or from the connection's opening
+    /// How long a client may take to send the HTTP/2 preface after it has connected, or over
+    /// HTTP/1.1 the head of a request: the first one after it has connected, further ones after
+    /// their first byte
     #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = above_zero, value_name = "DURATION")]
     pub header_timeout: Duration,
 
-    /// How long a connection may rest between requests; more than a balancer keeps one [default:
-    /// 75s over REST, 1h over gRPC]
+    /// How long a connection may be idle between requests; must be longer than a load balancer
+    /// keeps idle connections [default: 75s for REST, 1h for gRPC]
     #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = above_zero, value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
-    /// How old a connection over HTTP/2 may be before its client is asked to open another one, so
-    /// that clients spread over replicas that were added; a tenth more or less. Requests that run
-    /// on it are finished
+    /// The age, give or take a tenth, at which a connection over HTTP/2 is closed, so that clients
+    /// reconnect and spread over replicas that were added. Running requests are completed
     #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
     pub max_connection_age: Duration,
 }
 
-/// How much longer than a request may take an aged connection is kept: the way of the last answer.
+/// How much longer than the longest request the grace after the maximum age lasts: time to send
+/// the last response.
 const AGE_SLACK: Duration = Duration::from_secs(1);
 
 impl ConnectionOptions {
-    /// The limits of a door at which a connection rests for so long unless told otherwise, and a
-    /// request takes so long at the most.
+    /// Returns the limits of an endpoint whose default idle timeout is `idle_timeout`, and whose
+    /// requests take `longest_request` at most.
     #[must_use]
     pub fn limits(&self, idle_timeout: Duration, longest_request: Duration) -> Limits {
         let grace = longest_request.saturating_add(AGE_SLACK);

@@ -29,7 +29,7 @@ pub fn log_response<B>(response: &Response<B>, latency: Duration, _span: &Span) 
     let grpc_status = grpc_status(response.headers());
     let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     if is_told_to_come_back(response.headers()) {
-        if let Some(others) = TOLD_TO_COME_BACK.note(Instant::now()) {
+        if let Some(others) = TOLD_TO_COME_BACK.allow(Instant::now()) {
             tracing::warn!(status, grpc_status, micros, others, "told to come back later");
         }
         return;

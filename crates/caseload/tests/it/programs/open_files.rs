@@ -35,11 +35,11 @@ async fn a_program_takes_as_many_as_it_may() {
 fn fewer_connections_are_taken_where_fewer_files_may_be_open_and_it_is_told_once() {
     let program = start("-n 400");
     program.address("serving REST");
-    const TOLD: &str = "fewer connections are taken, since each is a file";
-    let told = program.logged(TOLD);
-    assert_eq!((&told["limit"], &told["wanted"]), (&400.into(), &20_000.into()));
-    assert_eq!(told["room"], 144);
+    const MESSAGE: &str = "the limit of open files allows fewer connections than configured";
+    let event = program.logged(MESSAGE);
+    assert_eq!(event["open_file_limit"], 400);
+    assert_eq!((&event["max_connections"], &event["capacity"]), (&20_000.into(), &144.into()));
     program.terminate();
     let log = program.ended().log();
-    assert_eq!(log.iter().filter(|event| event["message"] == TOLD).count(), 1, "{log:#?}");
+    assert_eq!(log.iter().filter(|event| event["message"] == MESSAGE).count(), 1, "{log:#?}");
 }

@@ -1,0 +1,35 @@
+//! Limits on the connections of one endpoint.
+
+use std::time::Duration;
+
+/// Limits the number of connections, and how long each may last.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The maximum number of connections. Further ones are closed as soon as they are accepted.
+    pub max_connections: u32,
+    /// How long a client may take to send the head of a request over HTTP/1.1, or its connection
+    /// preface and first SETTINGS frame over HTTP/2.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle: no request on it is being processed.
+    pub idle_timeout: Duration,
+    /// When a connection is closed although it is in use.
+    pub max_age: MaxAge,
+}
+
+/// The age at which a connection is closed, so that clients reconnect and spread over servers that
+/// were added.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxAge {
+    /// The age, give or take a tenth: connections that were opened at the same time are not all
+    /// closed at the same time (gRPC proposal A9).
+    pub age: Duration,
+    /// How long requests may still run once the client has been asked to reconnect.
+    pub grace: Duration,
+}
+
+impl Limits {
+    /// Returns the shorter of the header timeout and the idle timeout.
+    pub(crate) fn shortest_timeout(&self) -> Duration {
+        self.header_timeout.min(self.idle_timeout)
+    }
+}

@@ -1,0 +1,77 @@
+//! Accepts TCP connections.
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use telemetry::Throttle;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep},
+};
+
+use crate::protocol::Protocol;
+
+/// The pause after a failed accept, for instance because no more files may be opened.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(250);
+
+/// The shortest interval between two log lines about failed accepts.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Accepts TCP connections and sets their socket options.
+pub(crate) struct Listener {
+    listener: TcpListener,
+    protocol: Protocol,
+    failures: Throttle,
+}
+
+impl Listener {
+    pub(crate) fn new(listener: TcpListener, protocol: Protocol) -> Self {
+        Self { listener, protocol, failures: Throttle::new(LOG_INTERVAL) }
+    }
+
+    /// Waits for the next connection. Failures are logged, and accepting goes on.
+    pub(crate) async fn accept(&self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Err(error) = self.set_options(&stream) {
+                        tracing::debug!(%error, %peer, "failed to set socket options");
+                    }
+                    return (stream, peer);
+                }
+                Err(error) if was_closed_by_client(error.kind()) => {}
+                Err(error) => {
+                    if let Some(suppressed) = self.failures.allow(Instant::now().into_std()) {
+                        tracing::error!(%error, suppressed, "failed to accept a connection");
+                    }
+                    sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    fn set_options(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        // Unacknowledged data delays pings, so they can't detect a peer that is gone or no longer
+        // reads.
+        #[cfg(target_os = "linux")]
+        {
+            let Protocol { ping_interval, ping_timeout, .. } = self.protocol;
+            let millis = (ping_interval + ping_timeout).as_millis();
+            let millis = u32::try_from(millis).unwrap_or(u32::MAX);
+            rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether accepting failed because the client closed the connection first.
+fn was_closed_by_client(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,58 @@
+//! The protocols of an endpoint.
+
+use std::time::Duration;
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
+
+/// Selects the HTTP versions of an endpoint, and limits what one connection may use of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol {
+    /// Whether only HTTP/2 is accepted.
+    pub is_http2_only: bool,
+    /// The largest head of a request, in bytes. HTTP/2 counts 32 more for each header (RFC 9113,
+    /// 6.5.2).
+    pub max_head_bytes: u32,
+    /// The maximum number of concurrent requests on one connection (HTTP/2).
+    pub max_streams: u32,
+    /// The maximum number of requests that the client has reset before they were accepted. One
+    /// more closes the connection (CVE-2023-44487, "rapid reset").
+    pub max_early_resets: usize,
+    /// The maximum number of requests, over the life of a connection, that the server has reset,
+    /// because they violated the protocol (CVE-2025-8671, "MadeYouReset") or because their bodies
+    /// went on after the response. One more closes the connection and aborts its requests. `None`
+    /// sets no limit: for clients whose one connection carries the requests of many callers.
+    pub max_ended_streams: Option<usize>,
+    /// How often the server sends a PING frame (HTTP/2).
+    pub ping_interval: Duration,
+    /// How long the client may take to acknowledge a PING frame.
+    pub ping_timeout: Duration,
+}
+
+impl Protocol {
+    /// Returns a builder of connections that obey these limits.
+    pub(crate) fn builder(&self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        if self.is_http2_only {
+            builder = builder.http2_only();
+        }
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            // `Activity` replaces it: hyper's also closes connections that are idle.
+            .header_read_timeout(None)
+            .max_buf_size(self.max_head_bytes as usize);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(self.max_head_bytes)
+            .max_concurrent_streams(self.max_streams)
+            .max_pending_accept_reset_streams(self.max_early_resets)
+            .max_local_error_reset_streams(self.max_ended_streams)
+            .keep_alive_interval(self.ping_interval)
+            .keep_alive_timeout(self.ping_timeout);
+        builder
+    }
+}

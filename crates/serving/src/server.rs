@@ -1,0 +1,82 @@
+//! Serves the connections of a listener.
+
+use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use runtime::open_files;
+use telemetry::Throttle;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::{
+    connection::ConnectionHandler, limits::Limits, listener::Listener, protocol::Protocol,
+};
+
+/// The shortest interval between two log lines about rejected connections.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A generous estimate of the files that a process opens besides its connections from clients.
+const OTHER_FILES: usize = 256;
+
+/// Accepts connections until `accepting` completes, then returns once all running requests are
+/// answered. Dropping the future closes all connections at once.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    protocol: Protocol,
+    limits: Limits,
+    accepting: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+{
+    let capacity = capacity(limits.max_connections);
+    let rejections = Throttle::new(LOG_INTERVAL);
+    let listener = Listener::new(listener, protocol);
+    let handler = Arc::new(ConnectionHandler { builder: protocol.builder(), service, limits });
+    let shutdown = CancellationToken::new();
+    // Dropping the set aborts its tasks, and so closes their connections.
+    let mut connections = JoinSet::new();
+    let mut accepting = pin!(accepting);
+    loop {
+        let (stream, peer) = tokio::select! {
+            Some(_ended) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+            () = &mut accepting => break,
+        };
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= capacity {
+            if let Some(suppressed) = rejections.allow(Instant::now().into_std()) {
+                tracing::warn!(capacity, %peer, suppressed, "connection rejected: too many are open");
+            }
+            continue;
+        }
+        let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
+        connections.spawn(async move { handler.serve(stream, peer, shutdown).await });
+    }
+    drop(listener);
+    shutdown.cancel();
+    while connections.join_next().await.is_some() {}
+}
+
+/// Returns how many connections are accepted: as many as are configured, or fewer if the process
+/// may not open as many files.
+fn capacity(max_connections: u32) -> usize {
+    let max_connections = max_connections as usize;
+    let Some(limit) = open_files::limit() else { return max_connections };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let capacity = limit.saturating_sub(OTHER_FILES).max(1);
+    if capacity < max_connections {
+        tracing::info!(
+            open_file_limit = limit,
+            max_connections,
+            capacity,
+            "the limit of open files allows fewer connections than configured"
+        );
+    }
+    max_connections.min(capacity)
+}
