@@ -34,6 +34,13 @@ struct State {
     is_http2: bool,
     /// When the connection became idle, or `awaits_head` was set.
     since: Instant,
+    /// Whether the connection is closed with its next response, which says so: it uses HTTP/1.1 and
+    /// has reached its maximum age.
+    is_closing: bool,
+    /// Whether that response's head was produced.
+    has_announced_close: bool,
+    /// Since when there has been a request that must end within the grace after the maximum age.
+    grace_since: Option<Instant>,
 }
 
 /// The limit that a connection has reached.
@@ -64,6 +71,9 @@ impl Activity {
             preface: PrefaceParser::default(),
             is_http2: false,
             since: Instant::now(),
+            is_closing: false,
+            has_announced_close: false,
+            grace_since: None,
         }))
     }
 
@@ -74,22 +84,44 @@ impl Activity {
         state.unanswered += 1;
         state.awaits_head = false;
         state.is_http2 = version == Version::HTTP_2;
+        if state.is_closing && state.grace_since.is_none() {
+            state.grace_since = Some(Instant::now());
+        }
         drop(state);
         RunningRequest { activity: Arc::clone(activity), is_paused: false }
     }
 
-    /// Checks the header timeout and the idle timeout. Returns when to check again: no later than
-    /// a timeout that starts right after this check would be over.
+    /// Closes the connection with its next response, unless it turns out to use HTTP/2. While it
+    /// is idle it stays open: over HTTP/1.1 nothing but a response can tell the client that no
+    /// further request is read.
+    pub(crate) fn close_with_next_response(&self) {
+        let mut state = self.state();
+        state.is_closing = true;
+        if state.unanswered > 0 {
+            state.grace_since = Some(Instant::now());
+        }
+    }
+
+    /// Checks the header timeout, the idle timeout, and the grace of a connection that is closed
+    /// with its next response. Returns when to check again: no later than any of them would be
+    /// over if it started right after this check.
     ///
     /// # Errors
-    /// The timeout that is over.
+    /// The limit that is reached.
     pub(crate) fn check(&self, limits: &Limits) -> Result<Instant, ReachedLimit> {
         let state = self.state();
         // After the preface, the header timeout doesn't apply to HTTP/2.
-        let next = after(match state.is_http2 {
+        let mut next = after(match state.is_http2 {
             true => limits.idle_timeout,
             false => limits.shortest_timeout(),
         });
+        if state.is_closing && !state.is_http2 {
+            let elapsed = state.grace_since.map_or(Duration::ZERO, |since| since.elapsed());
+            match limits.max_age.grace.checked_sub(elapsed) {
+                None | Some(Duration::ZERO) => return Err(ReachedLimit::MaxAge),
+                Some(left) => next = next.min(after(left)),
+            }
+        }
         if state.running > 0 {
             return Ok(next);
         }
@@ -138,6 +170,20 @@ impl Activity {
 }
 
 impl RunningRequest {
+    /// Pauses the request: the response's head was produced. Returns whether it must announce that the
+    /// connection is closed with it.
+    #[must_use]
+    pub(crate) fn start_response(&mut self) -> bool {
+        let mut state = self.activity.state();
+        if !self.is_paused {
+            self.is_paused = true;
+            state.running -= 1;
+            state.since = Instant::now();
+        }
+        state.has_announced_close = state.is_closing && !state.is_http2;
+        state.has_announced_close
+    }
+
     /// Stops counting the request as running: the service waits for the client.
     pub(crate) fn pause(&mut self) {
         if !self.is_paused {
@@ -160,7 +206,12 @@ impl RunningRequest {
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.pause();
-        self.activity.state().unanswered -= 1;
+        let mut state = self.activity.state();
+        state.unanswered -= 1;
+        // Only after such a response may the client expect that no further request is read.
+        if !state.has_announced_close {
+            state.grace_since = None;
+        }
     }
 }
 

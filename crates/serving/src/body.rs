@@ -20,8 +20,8 @@ pub(crate) struct ResponseBody<B> {
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn new(body: B, mut request: RunningRequest) -> Self {
-        request.pause();
+    /// Returns the body of the response to `request`, whose head has been produced.
+    pub(crate) fn new(body: B, request: RunningRequest) -> Self {
         Self { body, request }
     }
 }

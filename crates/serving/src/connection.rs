@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, error::Error, net::SocketAddr, pin::pin, sync::Arc};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{
     body::{Body, Incoming},
     service::service_fn,
@@ -46,9 +46,17 @@ impl<S> ConnectionHandler<S> {
     {
         let activity = Arc::new(Activity::new());
         let service = service_fn(|request: Request<Incoming>| {
-            let running = Activity::start_request(&activity, request.version());
+            let mut running = Activity::start_request(&activity, request.version());
             let response = self.service.clone().oneshot(request);
-            async move { response.await.map(|it| it.map(|body| ResponseBody::new(body, running))) }
+            async move {
+                let mut response = response.await?;
+                if running.start_response() {
+                    // hyper closes the connection after a response with this header. A graceful
+                    // shutdown would come too late for responses that are ready at once.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, running)))
+            }
         });
         let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(self.builder.serve_connection(io, service));

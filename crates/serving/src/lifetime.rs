@@ -21,7 +21,7 @@ pub(crate) struct Lifetime<'a> {
     check_at: Instant,
     /// When the maximum age is reached; `None` once it was.
     max_age_at: Option<Instant>,
-    /// When the connection is closed because its requests outlasted the grace.
+    /// When an HTTP/2 connection is closed because its requests outlasted the grace.
     close_at: Option<Instant>,
     /// Whether the client was asked to close the connection because it was idle.
     was_idle: bool,
@@ -65,11 +65,16 @@ impl<'a> Lifetime<'a> {
         }
         if is_due(self.max_age_at) {
             self.max_age_at = None;
-            // Over HTTP/1.1 there is no word for it that a request could not cross.
-            if activity.is_http2() {
-                self.close_at = Some(after(self.limits.max_age.grace));
-                return Step::ShutDown(ReachedLimit::MaxAge);
+            activity.close_with_next_response();
+            if !activity.is_http2() {
+                // The grace starts with a request, and may be over before the next check.
+                self.check_at = self.check_at.min(after(self.limits.max_age.grace));
             }
+        }
+        // Whether it uses HTTP/2 may become known after the maximum age only.
+        if self.max_age_at.is_none() && self.close_at.is_none() && activity.is_http2() {
+            self.close_at = Some(after(self.limits.max_age.grace));
+            return Step::ShutDown(ReachedLimit::MaxAge);
         }
         if now < self.check_at {
             return Step::Wait;
@@ -126,6 +131,9 @@ mod tests {
         max_age: MaxAge { age: secs(1000), grace: secs(30) },
     };
 
+    /// Lets a connection be idle for longer than its maximum age.
+    const LONG_IDLE: Limits = Limits { idle_timeout: secs(5000), ..LIMITS };
+
     /// Waits until there is something to do. Returns it, and after how long.
     async fn next_step(lifetime: &mut Lifetime<'_>, activity: &Activity) -> (Step, Duration) {
         let start = Instant::now();
@@ -161,14 +169,74 @@ mod tests {
         assert!((secs(30)..secs(31)).contains(&grace), "{grace:?}");
     }
 
+    /// Waits until the connection of this lifetime has reached its maximum age, and no longer.
+    async fn reach_max_age(lifetime: &mut Lifetime<'_>, activity: &Activity) {
+        while lifetime.max_age_at.is_some() {
+            tokio::time::sleep_until(lifetime.next_step_at()).await;
+            assert_eq!(lifetime.step(activity), Step::Wait);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_connection_over_http_1_has_no_age() {
+    async fn an_http_1_connection_past_its_max_age_is_closed_with_its_next_response() {
+        let activity = Arc::new(Activity::new());
+        let mut lifetime = Lifetime::new(&LONG_IDLE);
+        let mut request = Activity::start_request(&activity, Version::HTTP_11);
+        assert!(!request.start_response());
+        drop(request);
+        reach_max_age(&mut lifetime, &activity).await;
+        // While it is idle, nothing happens: a request may be on its way.
+        let idle = tokio::time::timeout(secs(1000), next_step(&mut lifetime, &activity)).await;
+        assert!(idle.is_err(), "{idle:?}");
+        let mut request = Activity::start_request(&activity, Version::HTTP_11);
+        assert!(request.start_response());
+        drop(request);
+        // The client reads nothing of it.
+        let (step, grace) = next_step(&mut lifetime, &activity).await;
+        assert_eq!(step, Step::Close(ReachedLimit::MaxAge));
+        assert!((secs(29)..secs(31)).contains(&grace), "{grace:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_runs_at_the_max_age_over_http_1_is_aborted_after_the_grace() {
         let activity = Arc::new(Activity::new());
         let mut lifetime = Lifetime::new(&LIMITS);
-        let request = Activity::start_request(&activity, Version::HTTP_11);
-        let waited = tokio::time::timeout(secs(2000), next_step(&mut lifetime, &activity)).await;
-        assert!(waited.is_err(), "{waited:?}");
+        let _request = Activity::start_request(&activity, Version::HTTP_11);
+        reach_max_age(&mut lifetime, &activity).await;
+        let (step, grace) = next_step(&mut lifetime, &activity).await;
+        assert_eq!(step, Step::Close(ReachedLimit::MaxAge));
+        assert!((secs(29)..secs(31)).contains(&grace), "{grace:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_request_after_the_max_age_over_http_1_has_the_grace_for_itself() {
+        let activity = Arc::new(Activity::new());
+        let mut lifetime = Lifetime::new(&LONG_IDLE);
+        let mut request = Activity::start_request(&activity, Version::HTTP_11);
+        assert!(!request.start_response());
+        reach_max_age(&mut lifetime, &activity).await;
+        // Its head did not announce the end of the connection, so a request may follow.
+        tokio::time::sleep(secs(20)).await;
         drop(request);
+        let _request = Activity::start_request(&activity, Version::HTTP_11);
+        let (step, grace) = next_step(&mut lifetime, &activity).await;
+        assert_eq!(step, Step::Close(ReachedLimit::MaxAge));
+        assert!((secs(29)..secs(31)).contains(&grace), "{grace:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_turns_out_to_use_http_2_after_its_max_age_is_shut_down() {
+        let activity = Arc::new(Activity::new());
+        let limits = Limits { header_timeout: secs(2000), ..LONG_IDLE };
+        let mut lifetime = Lifetime::new(&limits);
+        reach_max_age(&mut lifetime, &activity).await;
+        let mut request = Activity::start_request(&activity, Version::HTTP_2);
+        assert!(!request.start_response());
+        let (step, _) = next_step(&mut lifetime, &activity).await;
+        assert_eq!(step, Step::ShutDown(ReachedLimit::MaxAge));
+        let (step, grace) = next_step(&mut lifetime, &activity).await;
+        assert_eq!(step, Step::Close(ReachedLimit::MaxAge));
+        assert!((secs(30)..secs(31)).contains(&grace), "{grace:?}");
     }
 
     #[tokio::test(start_paused = true)]

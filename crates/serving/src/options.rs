@@ -26,8 +26,9 @@ pub struct ConnectionOptions {
     #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = above_zero, value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
-    /// The age, give or take a tenth, at which a connection over HTTP/2 is closed, so that clients
-    /// reconnect and spread over replicas that were added. Running requests are completed
+    /// The age, give or take a tenth, at which a connection is closed, so that clients reconnect
+    /// and spread over replicas that were added. Running requests are completed; a connection over
+    /// HTTP/1.1 is closed with the next response
     #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
     pub max_connection_age: Duration,
 }

@@ -1,4 +1,4 @@
-//! Connections that are told to make way for new ones when they have reached an age.
+//! Connections that are closed when they have reached their maximum age.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use std::{
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
 use runtime::CancellationToken;
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::timeout,
@@ -22,7 +22,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use crate::support::{
     App, Session,
     patience::{PATIENCE, eventually},
-    start_gateway, start_server,
+    start_gateway, start_gateway_with, start_server,
 };
 
 /// So short that a call on a busy machine may find its connection told to go.
@@ -132,4 +132,48 @@ async fn a_stream_without_end_is_cut_off_once_a_calls_longest_time_is_over() {
     timeout(PATIENCE, end).await.expect("the stream goes on");
     // The age, and what a call that was begun at its end may take.
     assert!(start.elapsed() >= Duration::from_millis(450 + 500), "{:?}", start.elapsed());
+}
+
+/// Creates a batch over HTTP/1.1 on an open connection. Returns the response's head.
+async fn create_on(stream: &mut TcpStream, app: &App) -> String {
+    let (path, key, length) = (app.batch_path(), app.key.expose(), BODY.len());
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{BODY}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).await.unwrap();
+    head
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rest_connection_over_http_1_is_closed_with_a_response_at_its_max_age() {
+    let app = App::start().await;
+    let addr = start_gateway_with(app.grpc_addr, &AGE, &app.ending).await;
+    let mut created = 0;
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let use_until_closed = async {
+            loop {
+                let head = create_on(&mut stream, &app).await;
+                created += 1;
+                if head.lines().any(|line| line == "connection: close") {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, use_until_closed).await.expect("no response says `connection: close`");
+        // The next request needs a new connection.
+        let mut rest = Vec::new();
+        let end = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        assert_eq!(end.expect("the connection is still open").unwrap(), 0, "{rest:?}");
+    }
+    assert_eq!(app.row_counts().0, created);
 }
