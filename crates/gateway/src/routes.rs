@@ -11,11 +11,10 @@ use axum::{
 };
 use runtime::CancellationToken;
 use serde_json::json;
-use telemetry::{request_id, request_log};
+use telemetry::layers::RequestLayers;
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use tower::ServiceBuilder;
-use tower_http::trace::TraceLayer;
 
 use crate::{
     body,
@@ -40,20 +39,8 @@ struct Context {
 
 /// The whole REST API. It is not ready any more once the token is cancelled.
 pub(crate) fn router(client: Client, bodies: Budget, ending: CancellationToken) -> Router {
-    let layers = ServiceBuilder::new()
-        .map_request(request_id::drop_unusable)
-        .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(request_log::span)
-                .on_request(())
-                .on_response(request_log::log_response)
-                .on_body_chunk(())
-                .on_eos(())
-                .on_failure(()),
-        )
-        .layer(request_id::PropagateRequestIdLayer::x_request_id())
-        .layer(middleware::from_fn(problem::render));
+    let layers =
+        ServiceBuilder::new().layer(RequestLayers).layer(middleware::from_fn(problem::render));
     Router::new()
         .route("/api/v2/cases/{case_id}/tasks/batch", post(batch_create_tasks))
         .route("/livez", get(livez))

@@ -7,8 +7,10 @@ mod servers;
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
-use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
-use telemetry::request_id;
+use proto::{
+    tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse},
+    wire::header,
+};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, metadata::MetadataMap};
 
@@ -128,8 +130,8 @@ pub(crate) fn rates(metadata: &MetadataMap) -> HeaderMap {
 /// key, and a good one, is for the server to judge.
 fn metadata(headers: &HeaderMap) -> MetadataMap {
     let mut passed = HeaderMap::new();
-    if let Some(id) = headers.get(request_id::HEADER) {
-        passed.insert(request_id::HEADER, id.clone());
+    if let Some(id) = headers.get(&header::REQUEST_ID) {
+        passed.insert(header::REQUEST_ID.clone(), id.clone());
     }
     for authorization in headers.get_all(AUTHORIZATION) {
         passed.append(AUTHORIZATION, authorization.clone());

@@ -1,9 +1,9 @@
-//! Addresses as servers have them, and as clients need them.
+//! Converts the addresses that servers listen on to addresses that clients connect to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where a server of this machine is reached that listens on this address: one that listens on all
-/// addresses, on loopback.
+/// Returns the address at which a client on the same machine reaches a server that listens on
+/// `addr`: the loopback address for a server that listens on all addresses.
 #[must_use]
 pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unspecified_address_is_reached_on_loopback() {
+    fn a_server_on_the_unspecified_address_is_reached_on_loopback() {
         for (listened, reached) in
             [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
         {

@@ -1,4 +1,4 @@
-//! Command lines that are read or refused before anything is opened.
+//! Parses command lines before the program opens anything.
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -10,15 +10,15 @@ use clap::{
 /// The exit code for a bad command line or configuration: EX_USAGE of BSD's sysexits.
 pub const USAGE: u8 = 64;
 
-/// Reads the command line and the environment.
+/// Parses the command line and the environment.
 ///
 /// # Errors
-/// The exit code to end with, after the help that was asked for (0) or a sentence about what is
-/// wrong ([`USAGE`]) was printed.
+/// The exit code of the process: 0 after the requested help was printed, [`USAGE`] after an error
+/// message was printed.
 pub fn parse<T: Parser>() -> Result<T, ExitCode> {
     T::try_parse().map_err(|mut error| {
         hide_secret(&mut error);
-        // Nobody is left to tell where not even this can be printed.
+        // If not even this can be printed, nothing can be reported.
         let _unprinted = error.print();
         if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
     })
@@ -27,8 +27,8 @@ pub fn parse<T: Parser>() -> Result<T, ExitCode> {
 /// Options whose values may hold a password.
 const SECRET: [&str; 1] = ["--database-url"];
 
-/// clap repeats what it refuses. The value of a secret option is taken out, and so is a URL with a
-/// user wherever it stands.
+/// Removes secrets from an error message: clap quotes what it rejects. The value of a secret option
+/// is removed, and so is a URL with a user anywhere.
 fn hide_secret(error: &mut clap::Error) {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -47,19 +47,19 @@ fn hide_secret(error: &mut clap::Error) {
     }
 }
 
-/// Reads a duration that is more than none.
+/// Parses a duration that must be more than zero, such as `10s`.
 ///
 /// # Errors
-/// What is wrong with it, for clap to print.
-pub fn above_zero(text: &str) -> Result<Duration, String> {
+/// A message for clap to print.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("more than 0s is needed".to_owned()),
+        Ok(Duration::ZERO) => Err("it must be more than 0s".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Tells why a program ends, with all causes in one line, and the exit code to end with.
+/// Prints why a program fails, with all causes in one line. Returns its exit code.
 pub fn fail(error: &dyn Error) -> ExitCode {
     let mut line = error.to_string();
     let mut source = error.source();
@@ -68,7 +68,7 @@ pub fn fail(error: &dyn Error) -> ExitCode {
         line.push_str(&cause.to_string());
         source = cause.source();
     }
-    // libpq's messages have several lines, and end in an empty one.
+    // libpq's messages have several lines, the last of which is empty.
     let words: Vec<&str> = line.split_whitespace().collect();
     eprintln!("error: {}", words.join(" "));
     ExitCode::FAILURE
@@ -86,23 +86,23 @@ mod tests {
         writers: Option<u8>,
     }
 
-    fn refusal(arguments: &[&str]) -> String {
+    fn error_message(arguments: &[&str]) -> String {
         let mut error = Cli::try_parse_from(arguments).unwrap_err();
         hide_secret(&mut error);
         error.to_string()
     }
 
     #[test]
-    fn a_refused_secret_is_not_repeated() {
+    fn an_error_message_does_not_contain_a_rejected_secret() {
         const URL: &str = "postgresql://me:hunter2@db.example/caseload";
         for arguments in [
             &["test", "--database-url", "hunter2"][..],
             &["test", "--writers", URL],
             &["test", URL],
         ] {
-            let refusal = refusal(arguments);
-            assert!(!refusal.contains("hunter2") && refusal.contains('…'), "{refusal}");
+            let message = error_message(arguments);
+            assert!(!message.contains("hunter2") && message.contains('…'), "{message}");
         }
-        assert!(refusal(&["test", "--writers", "many"]).contains("'many'"));
+        assert!(error_message(&["test", "--writers", "many"]).contains("'many'"));
     }
 }

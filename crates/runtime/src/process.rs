@@ -1,4 +1,4 @@
-//! A process's life around its async part.
+//! Runs the async part of a program.
 
 use std::{future::Future, num::NonZeroUsize, process::ExitCode, thread};
 
@@ -7,11 +7,11 @@ use tokio::runtime::Builder;
 
 use crate::open_files;
 
-/// What a process takes of its machine.
+/// How many resources of the machine a process uses.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProcessOptions {
-    /// Threads for the network; those that write are apart [default: half of the processors that
-    /// the process may use, at least 1]
+    /// The number of threads for network I/O, apart from the writer threads [default: half of the
+    /// processors that the process may use, at least 1]
     #[arg(long, env = "CASELOAD_THREADS", value_name = "COUNT", global = true)]
     pub threads: Option<NonZeroUsize>,
 }
@@ -23,16 +23,15 @@ impl ProcessOptions {
     }
 }
 
-/// Runs a program on a runtime of its own, and ends when it does.
+/// Runs a program on a new Tokio runtime and returns its exit code. Raises the limit of open files
+/// before.
 ///
-/// It may open as many files as the system lets it: each connection is one.
-///
-/// It waits for no thread that still blocks: one that asks a database which has stopped answering
-/// may do so for minutes.
+/// Doesn't wait for threads that still block when the program has completed: a query to a database
+/// that has stopped responding may block for minutes.
 pub fn run(options: ProcessOptions, program: impl Future<Output = ExitCode>) -> ExitCode {
     open_files::raise_limit();
     let mut builder = match options.threads() {
-        // Without others to share with, the work needs no waking of threads.
+        // With one thread, this scheduler saves the cost of waking threads.
         1 => Builder::new_current_thread(),
         threads => {
             let mut builder = Builder::new_multi_thread();

@@ -1,4 +1,5 @@
-//! The way a process ends: say so, give callers time to notice, finish what runs, but not forever.
+//! Graceful shutdown: report not ready, give load balancers time to notice, complete running
+//! requests, but not for ever.
 
 use std::{future::Future, io, time::Duration};
 
@@ -9,50 +10,53 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How a process ends once it is told to.
+/// How long a graceful shutdown may take.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DrainOptions {
-    /// How long to go on accepting after readiness was withdrawn, so that load balancers notice
+    /// How long connections are still accepted after readiness was withdrawn, so that load
+    /// balancers notice
     #[arg(long, env = "CASELOAD_DRAIN_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub drain_delay: Duration,
 
-    /// How long requests that run may take to finish before they are cut off
+    /// How long running requests may take to complete before they are aborted
     #[arg(long, env = "CASELOAD_DRAIN_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub drain_timeout: Duration,
 }
 
-/// Cancels the token on the first SIGTERM or SIGINT (Ctrl-C). The second ends the process as it
-/// would have without this.
+/// Cancels the token on the first SIGTERM or SIGINT (Ctrl-C). The second one ends the process at
+/// once, with exit code 130.
 ///
 /// # Errors
-/// Where the system lets no handler be set.
+/// If the system doesn't allow a signal handler.
 pub fn on_signal(token: CancellationToken) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
+            _ = terminate.recv() => tracing::info!("received SIGTERM, shutting down"),
+            _ = interrupt.recv() => tracing::info!("received SIGINT, shutting down"),
         }
         token.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::warn!("a second signal: ending at once");
+        tracing::warn!("received a second signal, exiting at once");
         std::process::exit(130);
     });
     Ok(())
 }
 
 impl DrainOptions {
-    /// Ends when it is time to accept no more: the delay after the token was cancelled.
+    /// Completes when no further connections are to be accepted: the drain delay after the token
+    /// was cancelled.
     pub async fn accepting(self, token: CancellationToken) {
         token.cancelled().await;
         sleep(self.drain_delay).await;
     }
 
-    /// Runs a server to its end, but cuts it off where it has not drained in time.
+    /// Runs a server until it completes, or until the drain timeout has passed: then drops it, which
+    /// aborts its requests.
     pub async fn capped(self, token: CancellationToken, server: impl Future<Output = ()>) {
         let cap = async {
             token.cancelled().await;
@@ -60,7 +64,9 @@ impl DrainOptions {
         };
         tokio::select! {
             () = server => {}
-            () = cap => tracing::warn!(after = ?self.drain_timeout, "requests were cut off"),
+            () = cap => {
+                tracing::warn!(drain_timeout = ?self.drain_timeout, "drain timeout reached, aborting requests");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 use humantime::parse_duration;
-use runtime::command_line::above_zero;
+use runtime::command_line::positive_duration;
 use store::{PoolSettings, WriterSettings};
 
 use crate::Rate;
@@ -82,7 +82,7 @@ pub struct PoolOptions {
     pub readers: usize,
 
     /// How long a query waits for a free connection
-    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = positive_duration, value_name = "DURATION")]
     pub checkout_timeout: Duration,
 }
 
@@ -105,7 +105,7 @@ pub struct AuthOptions {
 pub struct IdempotencyOptions {
     /// How long an idempotency key is kept at least: within this time a repeated request returns
     /// the result of the first one
-    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = positive_duration, value_name = "DURATION")]
     pub idempotency_ttl: Duration,
 }
 
@@ -128,7 +128,7 @@ pub struct LimitOptions {
     pub max_in_flight: usize,
 
     /// The longest deadline of a call, also for callers that give a longer one or none
-    #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = positive_duration, value_name = "DURATION")]
     pub call_timeout: Duration,
 }
 

@@ -6,11 +6,10 @@ use proto::{tasks::v1::task_service_server::TaskServiceServer, wire::limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
-use telemetry::{request_id, request_log};
+use telemetry::layers::RequestLayers;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tower::ServiceBuilder;
-use tower_http::trace::TraceLayer;
 
 use crate::{
     auth::Authenticator,
@@ -146,17 +145,7 @@ impl Server {
         };
         let routes = routes(tasks)?.add_service(health_service).prepare();
         let service = ServiceBuilder::new()
-            .map_request(request_id::drop_unusable)
-            .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
-            .layer(
-                TraceLayer::new_for_grpc()
-                    .make_span_with(request_log::span)
-                    .on_request(())
-                    .on_response(request_log::log_response)
-                    .on_eos(())
-                    .on_failure(()),
-            )
-            .layer(request_id::PropagateRequestIdLayer::x_request_id())
+            .layer(RequestLayers)
             .layer(AdmissionLayer::new(max_in_flight, writer))
             .layer(DeadlineLayer::new(call_timeout))
             .map_request(read_call_headers)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, value_parser};
-use runtime::command_line::above_zero;
+use runtime::command_line::positive_duration;
 
 use crate::limits::{Limits, MaxAge};
 
@@ -18,18 +18,18 @@ pub struct ConnectionOptions {
     /// How long a client may take to send the HTTP/2 preface after it has connected, or over
     /// HTTP/1.1 the head of a request: the first one after it has connected, further ones after
     /// their first byte
-    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = positive_duration, value_name = "DURATION")]
     pub header_timeout: Duration,
 
     /// How long a connection may be idle between requests; must be longer than a load balancer
     /// keeps idle connections [default: 75s for REST, 1h for gRPC]
-    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = positive_duration, value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
     /// The age, give or take a tenth, at which a connection is closed, so that clients reconnect
     /// and spread over replicas that were added. Running requests are completed; a connection over
     /// HTTP/1.1 is closed with the next response
-    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = above_zero, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = positive_duration, value_name = "DURATION")]
     pub max_connection_age: Duration,
 }
 

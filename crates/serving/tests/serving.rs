@@ -1,5 +1,5 @@
 //! Connections over real sockets: peers that are gone or no longer read, and the maximum age.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{
     convert::Infallible,

@@ -1,8 +1,13 @@
-//! How Caseload's processes are observed: logs, request ids, and a span for each request.
+//! How Caseload's processes are observed: logs, request ids, trace ids, and a span for each
+//! request.
 
+pub mod layers;
 pub mod logs;
 pub mod request_id;
-pub mod request_log;
+mod request_log;
+mod request_span;
 mod throttle;
+mod trace_context;
 
+pub use request_span::record_caller;
 pub use throttle::Throttle;

@@ -1,31 +1,38 @@
-//! Logs: one line an event, to standard error.
+//! Logs: one line per event, on standard error.
 
 use std::io::{self, IsTerminal as _};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
 
-/// What is logged, and how it looks.
+/// Selects the events that are logged, and their format.
 #[derive(Args, Clone, Debug)]
 pub struct LogOptions {
-    /// What is logged: error, warn, info, debug or trace; also by module, as in
-    /// `info,caseload_server=debug`
+    /// The least severe level that is logged: error, warn, info, debug or trace; also per module,
+    /// as in `info,caseload_server=debug`
     #[arg(long, env = "CASELOAD_LOG_LEVEL", default_value = "info", value_parser = filter, value_name = "FILTER", global = true)]
     pub log_level: String,
 
-    /// How a line of the log looks
+    /// The format of log lines
     #[arg(long, env = "CASELOAD_LOG_FORMAT", default_value = "auto", global = true)]
     pub log_format: LogFormat,
 }
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere
     Auto,
-    /// For people
+    /// Text for people
     Text,
-    /// For machines: one JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -44,14 +51,82 @@ pub fn start(options: &LogOptions) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let lines = fmt::layer().with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(EnvFilter::new(&options.log_level));
     let started = if as_json {
-        registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
+        registry.with(json(io::stderr)).try_init()
     } else {
-        registry.with(lines.with_ansi(is_terminal).with_target(false)).try_init()
+        let text = fmt::layer().with_writer(io::stderr);
+        registry.with(text.with_ansi(is_terminal).with_target(false)).try_init()
     };
     if started.is_err() {
-        tracing::debug!("logging was started before");
+        tracing::debug!("logging has already been started");
+    }
+}
+
+/// Writes events as JSON objects: the event's fields, and those of the innermost span under `span`.
+fn json<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fmt::layer().with_writer(writer).json().flatten_event(true).with_span_list(false)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use serde_json::Value;
+    use tracing::Level;
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+
+    /// Captures the lines of a JSON log.
+    #[derive(Default)]
+    pub(crate) struct Lines(Mutex<Vec<u8>>);
+
+    impl Lines {
+        /// Returns a subscriber that writes these lines.
+        pub(crate) fn subscriber(lines: &Arc<Self>, level: Level) -> impl Subscriber + use<> {
+            let level = LevelFilter::from_level(level);
+            tracing_subscriber::registry().with(level).with(json(Arc::clone(lines)))
+        }
+
+        /// Returns the lines so far.
+        pub(crate) fn parsed(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap();
+            let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+        }
+    }
+
+    impl Write for &Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_json_line_has_the_fields_of_the_event_and_of_the_innermost_span() {
+        let lines = Arc::new(Lines::default());
+        tracing::subscriber::with_default(Lines::subscriber(&lines, Level::INFO), || {
+            let _outer = tracing::info_span!("outer", a = 1).entered();
+            let _inner = tracing::info_span!("inner", b = 2).entered();
+            tracing::info!(c = 3, "something happened");
+            tracing::debug!("a detail");
+        });
+        let lines = lines.parsed();
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!((&line["message"], &line["c"]), (&"something happened".into(), &3.into()));
+        assert_eq!((&line["span"]["name"], &line["span"]["b"]), (&"inner".into(), &2.into()));
+        assert_eq!((line.get("spans"), line["span"].get("a")), (None, None));
     }
 }

@@ -1,20 +1,51 @@
-//! Request ids: taken from the caller or made, and seen in every answer and every line of log.
+//! Request ids: accepted from the caller or generated, and in every response and log line.
 
-use http::{HeaderName, Request};
-pub use tower_http::request_id::{
-    MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
-};
+use std::task::{Context, Poll};
 
-/// The header, and the gRPC metadata, that carries a request's id.
-pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+use http::{Extensions, Request};
+use proto::wire::header::REQUEST_ID;
+use tower::Service;
+use tower_http::request_id::RequestId;
 
-/// The longest id that is taken over, in bytes.
-pub const MAX_BYTES: usize = 128;
+/// The longest id that is accepted, in bytes.
+const MAX_BYTES: usize = 128;
 
-/// Takes an id away that can't be used, so that one is made in its place: one that is given
-/// twice, is empty, is longer than [`MAX_BYTES`], or has anything but visible ASCII characters.
-pub fn drop_unusable<B>(mut request: Request<B>) -> Request<B> {
-    let mut ids = request.headers().get_all(HEADER).iter();
+/// Returns the id of a request that passed the layers of this crate; an empty string for others.
+#[must_use]
+pub fn of(extensions: &Extensions) -> &str {
+    let id = extensions.get::<RequestId>();
+    id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default()
+}
+
+/// Removes an unusable request id from requests: one that is repeated, is empty, is longer than 128
+/// bytes, or has anything but visible ASCII characters.
+#[derive(Clone, Debug)]
+pub struct DropUnusableId<S> {
+    inner: S,
+}
+
+impl<S> DropUnusableId<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for DropUnusableId<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        self.inner.call(drop_unusable(request))
+    }
+}
+
+fn drop_unusable<B>(mut request: Request<B>) -> Request<B> {
+    let mut ids = request.headers().get_all(&REQUEST_ID).iter();
     let is_usable = match (ids.next(), ids.next()) {
         (Some(id), None) => {
             let id = id.as_bytes();
@@ -24,35 +55,29 @@ pub fn drop_unusable<B>(mut request: Request<B>) -> Request<B> {
         (Some(_), Some(_)) => false,
     };
     if !is_usable {
-        request.headers_mut().remove(HEADER);
+        request.headers_mut().remove(&REQUEST_ID);
     }
     request
-}
-
-/// The id of a request that came through the layers of this module; empty for one that didn't.
-#[must_use]
-pub fn of(extensions: &http::Extensions) -> &str {
-    extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kept(ids: &[&str]) -> bool {
-        let request = ids.iter().fold(Request::builder(), |r, id| r.header(HEADER, *id));
-        drop_unusable(request.body(()).unwrap()).headers().contains_key(HEADER)
+    fn is_kept(ids: &[&str]) -> bool {
+        let request = ids.iter().fold(Request::builder(), |r, id| r.header(&REQUEST_ID, *id));
+        drop_unusable(request.body(()).unwrap()).headers().contains_key(&REQUEST_ID)
     }
 
     #[test]
-    fn keeps_one_usable_id_and_drops_all_else() {
-        assert!(kept(&["a"]));
-        assert!(kept(&["0af7651916cd43dd8448eb211c80319c/7:~"]));
-        assert!(kept(&[&"a".repeat(MAX_BYTES)]));
-        assert!(!kept(&[&"a".repeat(MAX_BYTES + 1)]));
-        assert!(!kept(&[""]));
-        assert!(!kept(&["a b"]));
-        assert!(!kept(&["a\tb"]));
-        assert!(!kept(&["a", "a"]));
+    fn one_usable_id_is_kept_and_all_others_are_dropped() {
+        assert!(is_kept(&["a"]));
+        assert!(is_kept(&["0af7651916cd43dd8448eb211c80319c/7:~"]));
+        assert!(is_kept(&[&"a".repeat(MAX_BYTES)]));
+        assert!(!is_kept(&[&"a".repeat(MAX_BYTES + 1)]));
+        assert!(!is_kept(&[""]));
+        assert!(!is_kept(&["a b"]));
+        assert!(!is_kept(&["a\tb"]));
+        assert!(!is_kept(&["a", "a"]));
     }
 }

@@ -1,72 +1,83 @@
-//! One span and one closing line for each request.
+//! Logs how each request ended.
 //!
-//! What went well is logged at `debug`, since a line for each of thousands of requests a second
-//! would cost more than the requests; what was refused at `info`; what failed at `warn`. Of those
-//! that were told to come back later there is a line a second at the most: a service that has too
-//! much to do must not spend its time on telling so.
+//! A completed request is logged at `debug`, because thousands of lines a second would cost more
+//! than the requests; a rejected one at `info`; a failed one at `warn`. Throttled requests are
+//! logged once a second: a service that is overloaded must not spend its time on logging.
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Request, Response, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode, header::RETRY_AFTER};
+use proto::wire::header::{GRPC_RETRY_PUSHBACK, GRPC_STATUS};
+use tower_http::trace::OnResponse;
 use tracing::Span;
 
-use crate::{request_id, throttle::Throttle};
+use crate::throttle::Throttle;
 
-/// The span of a request: all that is logged within it bears its id.
-pub fn span<B>(request: &Request<B>) -> Span {
-    tracing::info_span!(
-        "request",
-        request_id = request_id::of(request.extensions()),
-        method = %request.method(),
-        path = request.uri().path(),
-    )
-}
+/// Logs how a request ended, once the head of its response is known.
+#[derive(Clone, Copy, Debug)]
+pub struct LogResponse;
 
-/// Logs how a request ended.
-pub fn log_response<B>(response: &Response<B>, latency: Duration, _span: &Span) {
-    let status = response.status().as_u16();
-    // Only a gRPC answer without a message, which is to say an error, has it in its headers.
-    let grpc_status = grpc_status(response.headers());
-    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-    if is_told_to_come_back(response.headers()) {
-        if let Some(others) = TOLD_TO_COME_BACK.allow(Instant::now()) {
-            tracing::warn!(status, grpc_status, micros, others, "told to come back later");
+static THROTTLED: Throttle = Throttle::new(Duration::from_secs(1));
+
+impl<B> OnResponse<B> for LogResponse {
+    fn on_response(self, response: &Response<B>, latency: Duration, _span: &Span) {
+        let status = response.status().as_u16();
+        let headers = response.headers();
+        // A gRPC response has its status here if it has no message: only then it is an error.
+        let grpc_status: Option<i32> =
+            headers.get(&GRPC_STATUS).and_then(|it| it.to_str().ok()?.parse().ok());
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        if is_throttled(headers) {
+            if let Some(suppressed) = THROTTLED.allow(Instant::now()) {
+                let retry_after_ms = retry_after_ms(headers);
+                tracing::warn!(
+                    status,
+                    grpc_status,
+                    micros,
+                    retry_after_ms,
+                    suppressed,
+                    "request throttled"
+                );
+            }
+            return;
         }
-        return;
-    }
-    match severity(response.status(), grpc_status) {
-        Severity::Fine => tracing::debug!(status, micros, "answered"),
-        Severity::Refused => tracing::info!(status, grpc_status, micros, "refused"),
-        Severity::Failed => tracing::warn!(status, grpc_status, micros, "failed"),
+        match outcome(response.status(), grpc_status) {
+            Outcome::Completed => tracing::debug!(status, micros, "request completed"),
+            Outcome::Rejected => tracing::info!(status, grpc_status, micros, "request rejected"),
+            Outcome::Failed => tracing::warn!(status, grpc_status, micros, "request failed"),
+        }
     }
 }
 
-fn is_told_to_come_back(headers: &HeaderMap) -> bool {
-    headers.contains_key(RETRY_AFTER) || headers.contains_key("grpc-retry-pushback-ms")
+/// Whether the response tells the caller to retry later.
+fn is_throttled(headers: &HeaderMap) -> bool {
+    headers.contains_key(RETRY_AFTER) || headers.contains_key(&GRPC_RETRY_PUSHBACK)
 }
 
-static TOLD_TO_COME_BACK: Throttle = Throttle::new(Duration::from_secs(1));
+/// Returns the delay before a retry; `None` if it is a date, or no number.
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let number = |value: &http::HeaderValue| value.to_str().ok()?.parse::<u64>().ok();
+    let millis = headers.get(&GRPC_RETRY_PUSHBACK).and_then(number);
+    let seconds = || headers.get(RETRY_AFTER).and_then(number)?.checked_mul(1000);
+    millis.or_else(seconds)
+}
 
 #[derive(Debug, PartialEq, Eq)]
-enum Severity {
-    Fine,
-    Refused,
+enum Outcome {
+    Completed,
+    Rejected,
     Failed,
 }
 
-fn severity(status: StatusCode, grpc_status: Option<i32>) -> Severity {
+fn outcome(status: StatusCode, grpc_status: Option<i32>) -> Outcome {
     match grpc_status {
         // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS.
-        Some(2 | 4 | 13 | 14 | 15) => Severity::Failed,
-        Some(1..) => Severity::Refused,
-        _ if status.is_server_error() => Severity::Failed,
-        _ if status.is_client_error() => Severity::Refused,
-        _ => Severity::Fine,
+        Some(2 | 4 | 13 | 14 | 15) => Outcome::Failed,
+        Some(1..) => Outcome::Rejected,
+        _ if status.is_server_error() => Outcome::Failed,
+        _ if status.is_client_error() => Outcome::Rejected,
+        _ => Outcome::Completed,
     }
-}
-
-fn grpc_status(headers: &HeaderMap) -> Option<i32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -74,12 +85,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_failures_from_refusals() {
-        assert_eq!(severity(StatusCode::OK, None), Severity::Fine);
-        assert_eq!(severity(StatusCode::OK, Some(0)), Severity::Fine);
-        assert_eq!(severity(StatusCode::OK, Some(3)), Severity::Refused);
-        assert_eq!(severity(StatusCode::OK, Some(13)), Severity::Failed);
-        assert_eq!(severity(StatusCode::NOT_FOUND, None), Severity::Refused);
-        assert_eq!(severity(StatusCode::BAD_GATEWAY, None), Severity::Failed);
+    fn failures_are_told_apart_from_rejections() {
+        assert_eq!(outcome(StatusCode::OK, None), Outcome::Completed);
+        assert_eq!(outcome(StatusCode::OK, Some(0)), Outcome::Completed);
+        assert_eq!(outcome(StatusCode::OK, Some(3)), Outcome::Rejected);
+        assert_eq!(outcome(StatusCode::OK, Some(13)), Outcome::Failed);
+        assert_eq!(outcome(StatusCode::NOT_FOUND, None), Outcome::Rejected);
+        assert_eq!(outcome(StatusCode::BAD_GATEWAY, None), Outcome::Failed);
+    }
+
+    #[test]
+    fn the_delay_before_a_retry_is_in_either_header() {
+        for (name, value, delay) in [
+            ("retry-after", "2", Some(2000)),
+            ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+            ("grpc-retry-pushback-ms", "640", Some(640)),
+            ("grpc-retry-pushback-ms", "-1", None),
+        ] {
+            let name: http::HeaderName = name.parse().unwrap();
+            let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+            assert!(is_throttled(&headers));
+            assert_eq!(retry_after_ms(&headers), delay, "{value}");
+        }
+        assert!(!is_throttled(&HeaderMap::new()));
     }
 }

@@ -198,7 +198,8 @@ async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
 
     ended.assert_keeps(&[PASSWORD, app.key.expose(), other_key]);
     let log = ended.log();
-    let refused: Vec<&Value> = log.iter().filter(|event| event["message"] == "refused").collect();
+    let rejected = log.iter().filter(|event| event["message"] == "request rejected");
+    let refused: Vec<&Value> = rejected.collect();
     let ids: Vec<_> = refused.iter().map(|event| event["span"]["request_id"].as_str()).collect();
     for id in ["the-good-one", "the-unknown-one", "the-malformed-one", "the-one-without-a-key"] {
         assert!(ids.contains(&Some(id)), "{refused:#?}");

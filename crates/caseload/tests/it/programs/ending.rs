@@ -64,7 +64,12 @@ async fn what_hangs_is_cut_off_at_the_cap_and_that_is_no_failure() {
     let ended = program.ended();
     assert!(told.elapsed().as_secs() < 5, "{:?}", told.elapsed());
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert!(ended.log().iter().any(|event| event["message"] == "requests were cut off"));
+    assert!(
+        ended
+            .log()
+            .iter()
+            .any(|event| event["message"] == "drain timeout reached, aborting requests")
+    );
     // Not UNAVAILABLE, which proxies send again: the task may yet be created.
     assert_eq!(running.await.unwrap().unwrap_err().code(), Code::Unknown);
 }
@@ -89,7 +94,7 @@ async fn for_the_delay_callers_are_still_let_in_though_the_health_says_no() {
     app.grpc_addr = program.address("serving gRPC");
 
     program.terminate();
-    program.logged("SIGTERM: ending");
+    program.logged("received SIGTERM, shutting down");
     wait_until("the health's no", || {
         let addr = app.grpc_addr.to_string();
         let health = Program::run(CASELOAD, &["health", "--grpc-addr", &addr]);

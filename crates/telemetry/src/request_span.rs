@@ -1,0 +1,33 @@
+//! The span of a request, whose fields every log line within the request has.
+
+use http::Request;
+use tower_http::trace::MakeSpan;
+use tracing::{Span, field::Empty};
+
+use crate::{request_id, trace_context::trace_id};
+
+/// Opens the span of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct MakeRequestSpan;
+
+impl<B> MakeSpan<B> for MakeRequestSpan {
+    fn make_span(&mut self, request: &Request<B>) -> Span {
+        tracing::info_span!(
+            "request",
+            request_id = request_id::of(request.extensions()),
+            trace_id = trace_id(request.headers()),
+            method = %request.method(),
+            path = request.uri().path(),
+            tenant = Empty,
+            key_id = Empty,
+        )
+    }
+}
+
+/// Records in the current span, which must be that of the request, who has sent the request: the
+/// ids of the tenant and of the API key. The key's id is not a secret.
+pub fn record_caller(tenant: i64, key_id: i64) {
+    // Both at once: a JSON subscriber formats all fields anew each time.
+    let span = Span::current();
+    tracing::record_all!(span, tenant, key_id);
+}
