@@ -92,6 +92,7 @@ impl CallRunner {
         report: &mut RateLimitReport,
     ) -> Result<Reply<C::Response>, Error> {
         let caller = self.authenticator.authenticate(headers.credentials).await?;
+        telemetry::record_caller(caller.tenant.get(), caller.key.get());
         caller.require(C::SCOPE)?;
         self.rate_limits.check(&caller, report)?;
         call.run(caller, message).await

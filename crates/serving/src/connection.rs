@@ -91,3 +91,74 @@ impl<S> ConnectionHandler<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+        time::advance,
+    };
+
+    use crate::{limits::MaxAge, protocol::Protocol};
+
+    use super::*;
+
+    const fn secs(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    const PROTOCOL: Protocol = Protocol {
+        is_http2_only: false,
+        max_head_bytes: 16 * 1024,
+        max_streams: 16,
+        max_early_resets: 16,
+        max_ended_streams: Some(16),
+        ping_interval: secs(20),
+        ping_timeout: secs(10),
+    };
+
+    const LIMITS: Limits = Limits {
+        max_connections: 1,
+        header_timeout: secs(10),
+        idle_timeout: secs(3600),
+        max_age: MaxAge { age: secs(300), grace: secs(30) },
+    };
+
+    /// Serves a stream that is no socket.
+    fn connect() -> DuplexStream {
+        let service = tower::service_fn(async |_: Request<Incoming>| {
+            Ok::<_, Infallible>(Response::new(String::new()))
+        });
+        let handler = ConnectionHandler { builder: PROTOCOL.builder(), service, limits: LIMITS };
+        let (client, stream) = tokio::io::duplex(1024);
+        tokio::spawn(async move {
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            handler.serve(stream, peer, CancellationToken::new()).await;
+        });
+        client
+    }
+
+    async fn request(client: &mut DuplexStream) -> String {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_on_an_idle_connection_past_its_max_age_is_answered_and_ends_it() {
+        let mut client = connect();
+        assert!(!request(&mut client).await.contains("connection: close"));
+        advance(secs(200)).await;
+        assert!(!request(&mut client).await.contains("connection: close"));
+        advance(secs(3000)).await;
+        // Lets the connection's timer fire.
+        tokio::time::sleep(secs(1)).await;
+        assert!(request(&mut client).await.contains("\r\nconnection: close\r\n"));
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+}
