@@ -30,8 +30,8 @@ lint: setup ## Check format, lints, docs and the gRPC contract
 
 # The programs are built first: the bench runs them as they are installed.
 bench: setup ## Measure the write path against pgbench; QUICK=1 takes a minute
-	cargo build --release --locked --bin caseload --bin caseload-gateway
-	@exec cargo bench --locked -p caseload --bench write_path -- $(if $(QUICK),--quick) $(ARGS)
+	cargo build --release --locked --features caseload/plain-writes --bin caseload --bin caseload-gateway
+	@exec cargo bench --locked -p caseload --features plain-writes --bench write_path -- $(if $(QUICK),--quick) $(ARGS)
 
 MINUTES ?= 3
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')

@@ -1,7 +1,7 @@
 //! The data of the documented example.
 
-use domain::{ApiKey, Email, Scope, TenantId};
-use store::{Database, Error, NewKey, NewUser};
+use domain::{ApiKey, CaseId, Email, Scope, TenantId};
+use store::{Database, Error, NewApiKey, NewUser};
 
 use crate::Failure;
 
@@ -33,17 +33,14 @@ pub(crate) const REQUEST: &str = r#"{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demo {
     pub(crate) tenant: TenantId,
-    pub(crate) case_id: i64,
+    pub(crate) case_id: CaseId,
 }
 
 /// Creates what is not there yet: the tenant, its three users, and a case.
 pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
     let tenant = match database.find_tenant(TENANT.to_owned()).await? {
         Some(tenant) => tenant,
-        None => {
-            let id = database.create_tenant(TENANT.to_owned()).await?.id;
-            TenantId::new(id).ok_or("the tenant's id is not positive")?
-        }
+        None => database.create_tenant(TENANT.to_owned()).await?.id,
     };
     for (email, first_name, last_name) in USERS {
         let user = NewUser {
@@ -69,13 +66,13 @@ pub(crate) async fn add_key(
     tenant: TenantId,
     key: &ApiKey,
 ) -> Result<(), Failure> {
-    let new = NewKey {
+    let new = NewApiKey {
         name: "demo".to_owned(),
         digest: key.digest(),
         scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
         expires_at: None,
     };
-    match database.create_key(tenant, new).await {
+    match database.create_api_key(tenant, new).await {
         Ok(_) | Err(Error::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,11 +1,11 @@
 //! The options of the server. Each has a flag, an environment variable and a default.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use humantime::parse_duration;
 use runtime::command_line::positive_duration;
-use store::{PoolSettings, WriterSettings};
+use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use crate::Rate;
 
@@ -69,6 +69,7 @@ pub struct WriterOptions {
 
     /// Write each batch in a transaction of its own on a pooled connection: the plain design, for
     /// comparison in benches
+    #[cfg(feature = "plain-writes")]
     #[arg(long, env = "CASELOAD_PLAIN_WRITES", hide = true)]
     pub plain_writes: bool,
 }
@@ -149,14 +150,21 @@ impl ServerOptions {
         }
     }
 
-    pub(crate) fn writer_settings(&self) -> WriterSettings {
+    pub(crate) fn start_writer(&self, database: &Database) -> io::Result<TaskWriter> {
+        #[cfg(feature = "plain-writes")]
+        if self.writer.plain_writes {
+            return Ok(TaskWriter::plain(database));
+        }
+        TaskWriter::start(database, self.writer_settings())
+    }
+
+    fn writer_settings(&self) -> WriterSettings {
         WriterSettings {
             threads: self.writer.writers,
             batches_per_statement: self.writer.batches_per_statement,
             one_tenant_per_statement: self.writer.one_tenant_per_statement,
             queue_length: self.writer.queue_length,
             queue_length_per_tenant: self.writer.tenant_queue_length,
-            plain: self.writer.plain_writes,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Server {
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let database = Database::open(database_url, &options.pool_settings());
-        let writer = TaskWriter::start(&database, options.writer_settings());
+        let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
         Ok(Self { options, listener, local_addr, database, writer })

@@ -33,7 +33,7 @@ pub(crate) async fn run(database: Database, ttl: Duration, shutdown: Cancellatio
 
 async fn sweep(database: &Database, ttl: Duration) {
     loop {
-        match database.forget_requests(ttl, BATCH_SIZE).await {
+        match database.sweep_idempotency_keys(ttl, BATCH_SIZE).await {
             Ok(deleted) if deleted < BATCH_SIZE as usize => return,
             Ok(_) => sleep(PAUSE).await,
             Err(error) => {

@@ -1,44 +1,24 @@
 //! Cases.
 
-use std::time::SystemTime;
-
 use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::TenantId;
+use domain::{Case, CaseId, TenantId};
 
-use crate::{Database, Error, schema::cases, tenants, time::from_postgres};
-
-/// A case of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
-    /// Its id.
-    pub id: i64,
-    /// Its name: 1 to 200 characters.
-    pub name: String,
-    /// When it was created.
-    pub created_at: SystemTime,
-}
+use crate::{database::Database, error::Error, schema::cases, tenants, time::from_postgres};
 
 type Row = (i64, String, PgTimestamp);
-
-impl From<Row> for Case {
-    fn from((id, name, created_at): Row) -> Self {
-        Self { id, name, created_at: from_postgres(created_at) }
-    }
-}
 
 impl Database {
     /// Creates a case.
     ///
     /// # Errors
-    /// [`Error::Missing`] where the tenant is, [`Error::Invalid`] where the name is too short or
-    /// long.
+    /// [`Error::Missing`] if the tenant does not exist, [`Error::Invalid`] if the name is too short or
+    /// too long.
     pub async fn create_case(&self, tenant: TenantId, name: String) -> Result<Case, Error> {
-        self.run(move |connection| {
-            diesel::insert_into(cases::table)
+        self.write("create_case", move |connection| {
+            let row = diesel::insert_into(cases::table)
                 .values((cases::tenant_id.eq(tenant.get()), cases::name.eq(&name)))
                 .returning((cases::id, cases::name, cases::created_at))
                 .get_result::<Row>(connection)
-                .map(Case::from)
                 .map_err(|error| {
                     Error::on_constraint(error, |constraint| match constraint {
                         "cases_tenant_fkey" => Some(tenants::missing(tenant)),
@@ -47,24 +27,33 @@ impl Database {
                         }
                         _ => None,
                     })
-                })
+                })?;
+            to_case(row)
         })
         .await
     }
 
-    /// A tenant's cases, by id.
+    /// Returns a tenant's cases, in the order of their ids.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn list_cases(&self, tenant: TenantId) -> Result<Vec<Case>, Error> {
-        self.run(move |connection| {
-            let rows = cases::table
+        self.read("list_cases", move |connection| {
+            cases::table
                 .filter(cases::tenant_id.eq(tenant.get()))
                 .order(cases::id)
                 .select((cases::id, cases::name, cases::created_at))
-                .load::<Row>(connection)?;
-            Ok(rows.into_iter().map(Case::from).collect())
+                .load::<Row>(connection)?
+                .into_iter()
+                .map(to_case)
+                .collect()
         })
         .await
     }
+}
+
+fn to_case((id, name, created_at): Row) -> Result<Case, Error> {
+    let invalid = || Error::internal(format!("case {id} is stored with an invalid id"));
+    let created_at = from_postgres(created_at);
+    Ok(Case { id: CaseId::new(id).ok_or_else(invalid)?, name, created_at })
 }

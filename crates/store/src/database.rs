@@ -1,131 +1,95 @@
-//! The database, as everything that isn't the write path sees it.
+//! The database, as every query outside the write path uses it.
 
-use std::{
-    fmt, io, mem,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{io, sync::Arc};
 
 use diesel::PgConnection;
 
 use crate::{
-    DatabaseUrl, Error,
-    connections::{Connection, Connections},
-    watch,
+    connections::{
+        current::CurrentPool,
+        failover,
+        pool::{Connection, PoolSettings},
+        url::DatabaseUrl,
+    },
+    error::Error,
 };
 
-/// How many connections are kept, and for what.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolSettings {
-    /// Connections for the writers, one each.
-    pub writers: usize,
-    /// Connections for everything else.
-    pub readers: usize,
-    /// How long a caller waits for a free connection. Must be far below the callers' deadlines.
-    pub checkout_timeout: Duration,
-}
-
-/// The database, through a set of connections. Cheap to clone.
+/// The database, through a pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<Shared>);
-
-/// What clones share.
-pub(crate) struct Shared {
-    url: DatabaseUrl,
-    settings: PoolSettings,
-    current: RwLock<Arc<Connections>>,
-    renewals: Mutex<Vec<Renewal>>,
-}
-
-/// What is to be done when the connections were replaced.
-type Renewal = Box<dyn Fn(&Database) + Send>;
+pub struct Database(Arc<CurrentPool>);
 
 impl Database {
-    /// Starts a pool. It returns at once and connects in the background, also when the database
-    /// is away or comes back.
+    /// Starts a pool. Returns at once: the pool connects in the background, also when the database
+    /// is not there yet, and reconnects when it comes back.
     #[must_use]
     pub fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let connections = Connections::open(url, settings);
-        Self(Arc::new(Shared {
-            url: url.clone(),
-            settings: *settings,
-            current: RwLock::new(Arc::new(connections)),
-            renewals: Mutex::default(),
-        }))
+        Self(Arc::new(CurrentPool::open(url, settings)))
     }
 
-    /// From now on, replaces the connections where the server stops answering on those that are
-    /// open, and answers on others: where one of several servers hangs, and another took over.
-    /// Queries that wait for an answer on the old ones are let go; batches that do end with their
-    /// callers' deadlines, unless an answer comes all the same. It takes one connection more, and
-    /// ends with the last clone.
+    /// Starts to monitor the connections, until the last clone is dropped. If the server stops
+    /// answering on the open connections, and a server answers on new ones (one of several servers
+    /// hangs, and another took over), the new ones replace the old ones.
+    ///
+    /// Queries that wait for a result on the old connections then fail. Batches that do end with
+    /// their callers' deadlines, unless a result comes after all. The monitor takes one connection
+    /// more than the pool's settings say.
     ///
     /// # Errors
-    /// Where the system has no more threads.
+    /// If the system can't start another thread.
     pub fn watch(&self) -> io::Result<()> {
-        watch::start(&self.0)
+        failover::start(&self.0)
     }
 
-    /// A connection that has just answered. Blocks until then.
+    /// Returns a connection that has just answered. Blocks until there is one.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where there's none within the checkout time-out.
+    /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        self.0.current().connection()
+        self.0.get().connection()
     }
 
-    /// Runs a query off the async threads.
+    /// Runs a query that changes nothing, off the async threads. Whatever the query logs is in a
+    /// span `query` with its name.
     ///
     /// # Errors
-    /// The query's own, [`Error::Unavailable`] where no connection is free in time, and
-    /// [`Error::ConnectionLost`] where it is not answered.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// The query's own, with one exception: a lost connection is [`Error::Unavailable`], since a
+    /// query without effect can be repeated. [`Error::Unavailable`] too if no connection is free in
+    /// time, and if the connections are replaced while the query runs.
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
+        name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.0.current().run(query).await
+        log_failure(name, self.0.get().run(name, query).await.map_err(Error::without_effect))
     }
 
-    /// Has this done each time that the connections were replaced. It must not hold the database.
-    pub(crate) fn on_renewal(&self, renewal: impl Fn(&Self) + Send + 'static) {
-        let mut renewals = self.0.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-        renewals.push(Box::new(renewal));
+    /// Runs a query that may change something, off the async threads. Whatever the query logs is in
+    /// a span `query` with its name.
+    ///
+    /// # Errors
+    /// The query's own. A connection that is lost while the query runs, or replaced, is
+    /// [`Error::ConnectionLost`]: the change may or may not have been made. [`Error::Unavailable`]
+    /// if no connection is free in time: nothing was changed.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        log_failure(name, self.0.get().run(name, query).await)
+    }
+
+    /// Registers a callback that runs after each failover. The callback must not keep a
+    /// [`Database`] alive: the pool would never be dropped.
+    pub(crate) fn on_failover(&self, callback: impl Fn(&Self) + Send + 'static) {
+        self.0.on_failover(move |current| callback(&Self(Arc::clone(current))));
     }
 }
 
-impl Shared {
-    pub(crate) fn current(&self) -> Arc<Connections> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+/// Logs which query failed. The caller decides whether the failure is worth more than a debug line:
+/// while the database is away, every query fails.
+fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+    if let Err(error) = &result {
+        tracing::debug!(query, %error, "query failed");
     }
-
-    /// Connections like those at hand, which they may replace.
-    pub(crate) fn open_others(&self) -> Arc<Connections> {
-        Arc::new(Connections::open(&self.url, &self.settings))
-    }
-
-    /// How long an answer may take on a connection, with the wait for one.
-    pub(crate) fn answer_timeout(&self) -> Duration {
-        self.settings.checkout_timeout.saturating_add(watch::ANSWER_TIMEOUT)
-    }
-
-    /// Replaces the connections.
-    pub(crate) fn renew(self: Arc<Self>, connections: Arc<Connections>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let old = mem::replace(&mut *current, connections);
-        drop(current);
-        old.give_up();
-        let database = Database(self);
-        for renewal in &*database.0.renewals.lock().unwrap_or_else(PoisonError::into_inner) {
-            renewal(&database);
-        }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("url", &self.url)
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
+    result
 }

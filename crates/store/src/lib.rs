@@ -1,31 +1,29 @@
 //! Caseload's data in Postgres. No other crate knows Diesel or SQL.
 //!
-//! Two ways lead to the database, through one pool of connections:
+//! There are two paths to the database, through one pool of connections:
 //!
-//! - [`TaskWriter`], the write path: a bounded queue and a fixed set of threads that run many
-//!   callers' batches in one statement.
+//! - [`TaskWriter`], the write path: a bounded queue, and a fixed number of threads that run the
+//!   batches of many callers in one statement.
 //! - [`Database`], everything else: plain Diesel queries off the async threads.
 
-mod batch;
+mod api_keys;
 mod cases;
 mod connections;
-mod connector;
 mod database;
 mod error;
-mod keys;
 mod migrations;
 mod schema;
 mod tenants;
 mod time;
-mod url;
 mod users;
-mod watch;
+mod write_path;
 
-pub use batch::{TaskWriter, WriterSettings};
-pub use cases::Case;
-pub use database::{Database, PoolSettings};
-pub use error::Error;
-pub use keys::{Key, NewKey};
-pub use tenants::Tenant;
-pub use url::{DatabaseUrl, MalformedUrl};
+pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use connections::{
+    pool::PoolSettings,
+    url::{DatabaseUrl, MalformedUrl},
+};
+pub use database::Database;
+pub use error::{Cause, Error};
 pub use users::NewUser;
+pub use write_path::{TaskWriter, WriterSettings};

@@ -1,4 +1,4 @@
-//! The schema's history, embedded in the program.
+//! The migrations of the schema, embedded in the program.
 
 use diesel::{
     PgConnection, QueryDsl as _, RunQueryDsl as _, dsl::sql, migration::MigrationSource, pg::Pg,
@@ -6,54 +6,55 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use crate::{Database, Error};
+use crate::{database::Database, error::Error};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
 impl Database {
-    /// Brings the schema up to date, and returns the names of the migrations that were run.
+    /// Runs the pending migrations, and returns their names.
     ///
-    /// Several programs may do so at once: they take turns.
+    /// Several programs may do so at once: each waits for the one before.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], and [`Error::Internal`] where a migration fails: it is undone, those
-    /// before it are not.
+    /// [`Error::Unavailable`] and [`Error::ConnectionLost`]; [`Error::Internal`] if a migration fails:
+    /// that one is rolled back, those before it are not.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
-        self.run(|connection| {
-            in_turn(connection, |connection| {
+        self.write("migrate", |connection| {
+            exclusively(connection, |connection| {
                 let pending = missing_migrations(connection)?;
-                connection.run_pending_migrations(MIGRATIONS).map_err(Error::Internal)?;
+                connection.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
                 Ok(pending)
             })
         })
         .await
     }
 
-    /// Whether the schema is there and no migration of this program is missing. It changes
-    /// nothing, and needs no right to.
+    /// Whether the schema exists and all migrations of this program were run. Changes nothing, and
+    /// needs no right to.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        self.run(|connection| Ok(missing_migrations(connection)?.is_empty())).await
+        self.read("has_current_schema", |connection| Ok(missing_migrations(connection)?.is_empty()))
+            .await
     }
 
-    /// The names of the migrations that are yet to be run. It changes nothing.
+    /// Returns the names of the pending migrations. Changes nothing, and needs no right to.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
-        self.run(missing_migrations).await
+        self.read("pending_migrations", missing_migrations).await
     }
 
-    /// Takes the whole schema down, and with it all data.
+    /// Reverts all migrations, which drops all tables and all data.
     ///
     /// # Errors
     /// As [`Self::migrate`].
     pub async fn revert_migrations(&self) -> Result<(), Error> {
-        self.run(|connection| {
-            in_turn(connection, |connection| {
-                connection.revert_all_migrations(MIGRATIONS).map_err(Error::Internal)?;
+        self.write("revert_migrations", |connection| {
+            exclusively(connection, |connection| {
+                connection.revert_all_migrations(MIGRATIONS).map_err(Error::internal)?;
                 Ok(())
             })
         })
@@ -61,7 +62,8 @@ impl Database {
     }
 }
 
-/// Diesel's own look at what is pending would create its table where it is missing.
+/// Returns the names of the pending migrations. Diesel's own function would create its table if that
+/// does not exist yet.
 fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
     let is_set_up = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"))
         .get_result::<bool>(connection)?;
@@ -70,7 +72,7 @@ fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Erro
     } else {
         Vec::new()
     };
-    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::Internal)?;
+    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::internal)?;
     Ok(all
         .iter()
         .map(|migration| migration.name())
@@ -86,12 +88,12 @@ diesel::table! {
     }
 }
 
-/// Runs the work while no other program does such work on this database.
-fn in_turn<T>(
+/// Runs the work while no other program migrates this database.
+fn exclusively<T>(
     connection: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The session's own limit is for requests; building an index may take longer.
+    // The session's limit is for calls; to build an index may take longer.
     sql_query("SET statement_timeout = 0").execute(connection)?;
     sql_query("SELECT pg_advisory_lock(hashtext('caseload migrations'))").execute(connection)?;
     let outcome = work(connection);

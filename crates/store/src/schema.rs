@@ -1,4 +1,4 @@
-//! The tables of `migrations/`, for Diesel.
+//! The tables that `migrations/` creates, for Diesel.
 
 diesel::table! {
     tenants (id) {
@@ -41,9 +41,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    task_batch_requests (tenant_id, request_id) {
+    idempotency_keys (tenant_id, key) {
         tenant_id -> BigInt,
-        request_id -> Text,
+        key -> Text,
+        operation -> Text,
         fingerprint -> Bytea,
         created_at -> Timestamptz,
         task_ids -> Array<BigInt>,

@@ -1,43 +1,24 @@
 //! Tenants.
 
-use std::time::SystemTime;
-
 use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::TenantId;
+use domain::{Tenant, TenantId};
 
-use crate::{Database, Error, schema::tenants, time::from_postgres};
-
-/// A tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tenant {
-    /// Its id.
-    pub id: i64,
-    /// Its name, unique in the installation: 1 to 200 characters.
-    pub name: String,
-    /// When it was created.
-    pub created_at: SystemTime,
-}
+use crate::{database::Database, error::Error, schema::tenants, time::from_postgres};
 
 type Row = (i64, String, PgTimestamp);
-
-impl From<Row> for Tenant {
-    fn from((id, name, created_at): Row) -> Self {
-        Self { id, name, created_at: from_postgres(created_at) }
-    }
-}
 
 impl Database {
     /// Creates a tenant.
     ///
     /// # Errors
-    /// [`Error::Exists`] where the name is taken, [`Error::Invalid`] where it is too short or long.
+    /// [`Error::Exists`] if another tenant has the name, [`Error::Invalid`] if it is too short or too
+    /// long.
     pub async fn create_tenant(&self, name: String) -> Result<Tenant, Error> {
-        self.run(move |connection| {
-            diesel::insert_into(tenants::table)
+        self.write("create_tenant", move |connection| {
+            let row = diesel::insert_into(tenants::table)
                 .values(tenants::name.eq(&name))
                 .returning(tenants::all_columns)
                 .get_result::<Row>(connection)
-                .map(Tenant::from)
                 .map_err(|error| {
                     Error::on_constraint(error, |constraint| match constraint {
                         "tenants_name_key" => Some(Error::Exists(format!("tenant {name:?}"))),
@@ -46,41 +27,51 @@ impl Database {
                         }
                         _ => None,
                     })
-                })
+                })?;
+            to_tenant(row)
         })
         .await
     }
 
-    /// All tenants, by id.
+    /// Returns all tenants, in the order of their ids.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn list_tenants(&self) -> Result<Vec<Tenant>, Error> {
-        self.run(|connection| {
+        self.read("list_tenants", |connection| {
             let rows = tenants::table.order(tenants::id).load::<Row>(connection)?;
-            Ok(rows.into_iter().map(Tenant::from).collect())
+            rows.into_iter().map(to_tenant).collect()
         })
         .await
     }
 
-    /// The tenant of this name, where there is one.
+    /// Returns the id of the tenant with this name; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn find_tenant(&self, name: String) -> Result<Option<TenantId>, Error> {
-        self.run(move |connection| {
-            let id = tenants::table
+        self.read("find_tenant", move |connection| {
+            let id: Option<i64> = tenants::table
                 .filter(tenants::name.eq(name))
                 .select(tenants::id)
                 .first(connection)
                 .optional()?;
-            Ok(id.and_then(TenantId::new))
+            id.map(to_id).transpose()
         })
         .await
     }
 }
 
-/// What a foreign key to the tenants that is broken means.
+fn to_tenant((id, name, created_at): Row) -> Result<Tenant, Error> {
+    Ok(Tenant { id: to_id(id)?, name, created_at: from_postgres(created_at) })
+}
+
+fn to_id(id: i64) -> Result<TenantId, Error> {
+    TenantId::new(id)
+        .ok_or_else(|| Error::internal(format!("tenant {id} is stored with an invalid id")))
+}
+
+/// Returns the error that a violated foreign key to the tenants means.
 pub(crate) fn missing(tenant: TenantId) -> Error {
     Error::Missing(format!("tenant {tenant}"))
 }

@@ -3,16 +3,16 @@
 use diesel::prelude::*;
 use domain::{Email, TenantId, User, UserId};
 
-use crate::{Database, Error, schema::users, tenants};
+use crate::{database::Database, error::Error, schema::users, tenants};
 
 /// A user to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {
-    /// Their email, unique in the tenant.
+    /// The user's email, unique in the tenant.
     pub email: Email,
-    /// Their first name: at most 200 characters.
+    /// The user's first name: at most 200 characters.
     pub first_name: String,
-    /// Their last name: at most 200 characters.
+    /// The user's last name: at most 200 characters.
     pub last_name: String,
 }
 
@@ -22,10 +22,10 @@ impl Database {
     /// Creates a user.
     ///
     /// # Errors
-    /// [`Error::Exists`] where the email is taken, [`Error::Missing`] where the tenant is,
-    /// [`Error::Invalid`] where a name is too long.
+    /// [`Error::Exists`] if another user of the tenant has the email, [`Error::Missing`] if the tenant
+    /// does not exist, [`Error::Invalid`] if a name is too long.
     pub async fn create_user(&self, tenant: TenantId, user: NewUser) -> Result<User, Error> {
-        self.run(move |connection| {
+        self.write("create_user", move |connection| {
             let row = diesel::insert_into(users::table)
                 .values((
                     users::tenant_id.eq(tenant.get()),
@@ -50,12 +50,12 @@ impl Database {
         .await
     }
 
-    /// A tenant's users, by id.
+    /// Returns a tenant's users, in the order of their ids.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn list_users(&self, tenant: TenantId) -> Result<Vec<User>, Error> {
-        self.run(move |connection| {
+        self.read("list_users", move |connection| {
             users::table
                 .filter(users::tenant_id.eq(tenant.get()))
                 .order(users::id)
@@ -70,11 +70,10 @@ impl Database {
 }
 
 fn to_user((id, email, first_name, last_name): Row) -> Result<User, Error> {
-    let broken =
-        || Error::Internal(format!("user {id} is stored with a broken id or email").into());
+    let invalid = || Error::internal(format!("user {id} is stored with an invalid id or email"));
     Ok(User {
-        id: UserId::new(id).ok_or_else(broken)?,
-        email: Email::parse(email).map_err(|_| broken())?,
+        id: UserId::new(id).ok_or_else(invalid)?,
+        email: Email::parse(email).map_err(|_| invalid())?,
         first_name,
         last_name,
     })

@@ -8,7 +8,7 @@ use crate::{
     world::World,
 };
 
-const STATEMENT: &str = include_str!("../../../store/src/batch/create.sql");
+const STATEMENT: &str = include_str!("../../../store/src/write_path/statement/create.sql");
 
 /// Runs pgbench with `clients` connections, each sending a batch as soon as the one before it is
 /// answered.
@@ -99,23 +99,14 @@ fn script(work: Work, spread: Spread) -> String {
         format!("'{{{}}}'", positions.join(",")),
         format!("ARRAY[{}]", emails.join(", ")),
     ];
-    let mut statement = without_request_ids(STATEMENT);
+    let mut statement = without_comments(STATEMENT);
     for (number, parameter) in parameters.iter().enumerate() {
         statement = statement.replace(&format!("${}::", number + 1), &format!("{parameter}::"));
     }
     script + &statement + ";\n"
 }
 
-/// Of the two texts of the file, the one without request ids.
-fn without_request_ids(sql: &str) -> String {
-    let mut is_wanted = true;
-    let mut lines = Vec::new();
-    for line in sql.lines() {
-        if let Some(variant) = line.strip_prefix("--? ") {
-            is_wanted = variant != "with";
-        } else if is_wanted && !line.starts_with("--") {
-            lines.push(line);
-        }
-    }
-    lines.join("\n")
+/// pgbench would take the comments for a part of the statement, parameters included.
+fn without_comments(sql: &str) -> String {
+    sql.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
 }

@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{ApiKey, Scope, TenantId};
+use domain::{ApiKey, Scope};
 use localdb::Cluster;
-use store::{Database, DatabaseUrl, NewKey, PoolSettings};
+use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 use tempfile::TempDir;
 
 use crate::{
@@ -156,7 +156,7 @@ impl World {
     pub(crate) fn check_rows(&self, (tasks, assignments, requests): (u64, u64, u64)) {
         let count =
             |table| self.psql(&format!("SELECT count(*) FROM {table}")).parse::<u64>().unwrap();
-        let found = (count("tasks"), count("task_assignees"), count("task_batch_requests"));
+        let found = (count("tasks"), count("task_assignees"), count("idempotency_keys"));
         let acknowledged = (tasks, assignments, requests);
         assert_eq!(found, acknowledged, "rows don't match the acknowledged batches");
         println!(
@@ -190,17 +190,17 @@ fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
         let mut keys = Vec::new();
         for number in 1..=TENANTS {
             let tenant = database.create_tenant(format!("Tenant {number}")).await.unwrap();
-            assert_eq!(tenant.id, number);
+            assert_eq!(tenant.id.get(), number);
             let mut bytes = [0; 32];
             getrandom::fill(&mut bytes).unwrap();
             let key = ApiKey::from_random_bytes(bytes);
-            let new = NewKey {
+            let new = NewApiKey {
                 name: "bench".to_owned(),
                 digest: key.digest(),
                 scopes: [Scope::TasksWrite].into_iter().collect(),
                 expires_at: None,
             };
-            database.create_key(TenantId::new(number).unwrap(), new).await.unwrap();
+            database.create_api_key(tenant.id, new).await.unwrap();
             keys.push(key);
         }
         keys

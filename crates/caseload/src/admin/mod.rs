@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use domain::{ApiKey, Email, KeyId, Scope, TenantId};
 use humantime::parse_duration;
-use store::{Database, DatabaseUrl, NewKey, NewUser, PoolSettings};
+use store::{Database, DatabaseUrl, NewApiKey, NewUser, PoolSettings};
 
 use crate::{Failure, cli::AdminOptions, demo};
 use output::Output;
@@ -186,16 +186,16 @@ async fn key(db: &Database, output: Output, command: KeyCommand) -> Result<(), F
             };
             let key = new_api_key()?;
             let scopes = scopes.into_iter().collect();
-            let new = NewKey { name, digest: key.digest(), scopes, expires_at };
-            let stored = db.create_key(tenant, new).await?;
+            let new = NewApiKey { name, digest: key.digest(), scopes, expires_at };
+            let stored = db.create_api_key(tenant, new).await?;
             output.key(stored, &key)
         }
         KeyCommand::List(tenant) => {
-            output.all::<KeyRecord>(db.list_keys(tenant.find(db).await?).await?)
+            output.all::<KeyRecord>(db.list_api_keys(tenant.find(db).await?).await?)
         }
         KeyCommand::Revoke { tenant, id } => {
             let id = KeyId::new(id.get()).ok_or("a key's id is positive")?;
-            output.one::<KeyRecord>(db.revoke_key(tenant.find(db).await?, id).await?)
+            output.one::<KeyRecord>(db.revoke_api_key(tenant.find(db).await?, id).await?)
         }
     }
 }

@@ -31,7 +31,7 @@ impl Output {
 
     /// Prints a key that was just created, the secret included: alone on standard output, or as
     /// a member of the object.
-    pub(super) fn key(self, stored: store::Key, key: &ApiKey) -> Result<(), Failure> {
+    pub(super) fn key(self, stored: store::ApiKeyRecord, key: &ApiKey) -> Result<(), Failure> {
         let mut record = KeyRecord::from(stored);
         if self.json {
             record.key = Some(key.expose().to_owned());

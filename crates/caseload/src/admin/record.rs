@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use domain::{Scope, User};
+use domain::{Case, Scope, Tenant, User};
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
-use store::{Case, Key, Tenant};
+use store::ApiKeyRecord;
 
 /// A thing that can be printed as a row of a table, or as a JSON object with the same members.
 pub(super) trait Record: Serialize {
@@ -26,7 +26,7 @@ impl Record for TenantRecord {
 
 impl From<Tenant> for TenantRecord {
     fn from(tenant: Tenant) -> Self {
-        Self { id: tenant.id, name: tenant.name, created_at: rfc3339(tenant.created_at) }
+        Self { id: tenant.id.get(), name: tenant.name, created_at: rfc3339(tenant.created_at) }
     }
 }
 
@@ -66,7 +66,7 @@ impl Record for CaseRecord {
 
 impl From<Case> for CaseRecord {
     fn from(case: Case) -> Self {
-        Self { id: case.id, name: case.name, created_at: rfc3339(case.created_at) }
+        Self { id: case.id.get(), name: case.name, created_at: rfc3339(case.created_at) }
     }
 }
 
@@ -89,8 +89,8 @@ impl Record for KeyRecord {
         &["id", "name", "scopes", "created_at", "expires_at", "revoked_at", "valid"];
 }
 
-impl From<Key> for KeyRecord {
-    fn from(key: Key) -> Self {
+impl From<ApiKeyRecord> for KeyRecord {
+    fn from(key: ApiKeyRecord) -> Self {
         Self {
             id: key.principal.key.get(),
             scopes: key.principal.scopes.iter().map(Scope::as_str).collect(),

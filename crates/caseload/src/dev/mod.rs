@@ -73,7 +73,7 @@ async fn run_on(
             grpc_url: format!("http://{}", reachable(grpc_addr)),
             database_url: url.expose().to_owned(),
             api_key: key.expose().to_owned(),
-            case_id: demo.case_id,
+            case_id: demo.case_id.get(),
         };
         print_welcome(&ready, url);
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));

@@ -27,7 +27,7 @@ const TASKS: &str = "COPY (
 ) TO STDOUT WITH (FORMAT csv, DELIMITER '|')";
 
 /// Returns how many idempotency records name tasks that do not exist.
-const INCOMPLETE_RECORDS: &str = "SELECT count(*) FROM task_batch_requests AS r
+const INCOMPLETE_RECORDS: &str = "SELECT count(*) FROM idempotency_keys AS r
     WHERE cardinality(r.task_ids) <> (
         SELECT count(*) FROM tasks AS t
         WHERE t.tenant_id = r.tenant_id AND t.id = ANY (r.task_ids)

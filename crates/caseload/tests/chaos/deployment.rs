@@ -17,9 +17,9 @@ use std::{
     time::Duration,
 };
 
-use domain::{ApiKey, Scope, TenantId};
+use domain::{ApiKey, Scope};
 use localdb::Cluster;
-use store::{Database, DatabaseUrl, NewKey, PoolSettings};
+use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
 use crate::{
     batch::{CASES, TENANTS, USERS},
@@ -171,17 +171,17 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
     let mut keys = Vec::new();
     for number in 1..=TENANTS {
         let tenant = database.create_tenant(format!("Tenant {number}")).await.unwrap();
-        assert_eq!(usize::try_from(tenant.id).unwrap(), number);
+        assert_eq!(usize::try_from(tenant.id.get()).unwrap(), number);
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).unwrap();
         let key = ApiKey::from_random_bytes(bytes);
-        let new = NewKey {
+        let new = NewApiKey {
             name: "chaos".to_owned(),
             digest: key.digest(),
             scopes: [Scope::TasksWrite].into_iter().collect(),
             expires_at: None,
         };
-        database.create_key(TenantId::new(tenant.id).unwrap(), new).await.unwrap();
+        database.create_api_key(tenant.id, new).await.unwrap();
         keys.push(key);
     }
     psql.run(&format!(

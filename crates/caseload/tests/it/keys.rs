@@ -121,7 +121,7 @@ async fn a_revoked_and_an_expired_key_are_refused_as_one_that_never_was() {
     let app = App::start().await;
     let (revoked, expired, fresh) = (new_key(), new_key(), new_key());
     let id = app.store_key(app.tenant, &revoked, &Scope::ALL, None).await;
-    app.admin.revoke_key(app.tenant, id).await.unwrap();
+    app.admin.revoke_api_key(app.tenant, id).await.unwrap();
     let now = SystemTime::now();
     let (past, future) = (now - Duration::from_secs(1), now + Duration::from_secs(3600));
     app.store_key(app.tenant, &expired, &Scope::ALL, Some(past)).await;
@@ -160,7 +160,7 @@ async fn a_remembered_key_works_on_after_it_was_revoked_for_as_long_as_it_is_rem
     let call = Call::of(&app).key(&key);
     assert_eq!(call.told(&app).await, "OK");
 
-    app.admin.revoke_key(app.tenant, id).await.unwrap();
+    app.admin.revoke_api_key(app.tenant, id).await.unwrap();
 
     assert_eq!(call.told(&app).await, "OK");
 }
@@ -173,7 +173,7 @@ async fn a_revoked_key_stops_once_it_is_forgotten() {
     let call = Call::of(&app).key(&key);
     assert_eq!(call.told(&app).await, "OK");
 
-    app.admin.revoke_key(app.tenant, id).await.unwrap();
+    app.admin.revoke_api_key(app.tenant, id).await.unwrap();
 
     eventually("the key to be refused", async || (call.grpc(&app).await == INVALID).then_some(()))
         .await;
@@ -190,7 +190,7 @@ async fn with_no_time_to_remember_a_key_is_looked_up_each_time() {
     assert_eq!(call.told(&app).await, INVALID);
     let id = app.store_key(app.tenant, &key, &Scope::ALL, None).await;
     assert_eq!(call.told(&app).await, "OK");
-    app.admin.revoke_key(app.tenant, id).await.unwrap();
+    app.admin.revoke_api_key(app.tenant, id).await.unwrap();
     assert_eq!(call.told(&app).await, INVALID);
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::support::{Program, TestDatabase, open, postgres_program};
 
 /// The tables of a tenant's data.
-const TENANT_TABLES: &str = "('users', 'cases', 'tasks', 'task_assignees', 'task_batch_requests')";
+const TENANT_TABLES: &str = "('users', 'cases', 'tasks', 'task_assignees', 'idempotency_keys')";
 
 #[tokio::test]
 async fn up_down_and_up_again_is_as_good_as_up() {

@@ -7,7 +7,7 @@ use std::{
 
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
 use moka::future::Cache;
-use store::{Database, Key};
+use store::{ApiKeyRecord, Database};
 
 /// The most keys of each cache. Each takes some hundred bytes.
 const CACHED_KEYS: u64 = 10_000;
@@ -19,7 +19,7 @@ const CACHED_KEYS: u64 = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticator {
     database: Database,
-    known: Cache<KeyDigest, Arc<Key>>,
+    known: Cache<KeyDigest, Arc<ApiKeyRecord>>,
     unknown: Cache<KeyDigest, ()>,
 }
 
@@ -50,7 +50,7 @@ impl Authenticator {
         }
     }
 
-    async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<Key>>, Error> {
+    async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
         if let Some(key) = self.known.get(&digest).await {
             return Ok(Some(key));
         }
@@ -66,17 +66,13 @@ impl Authenticator {
                     self.unknown.insert(digest, ()).await;
                     Ok(None)
                 }
-                // A look-up has no effect that could be in doubt.
-                Miss::Failed(store::Error::Unavailable(_) | store::Error::ConnectionLost(_)) => {
-                    Err(Error::Unavailable(miss.into()))
-                }
-                Miss::Failed(_) => Err(Error::Internal(miss.into())),
+                Miss::Failed(error) => Err(error.clone().into()),
             },
         }
     }
 
-    async fn look_up(&self, digest: KeyDigest) -> Result<Arc<Key>, Miss> {
-        self.database.find_key(digest).await?.map(Arc::new).ok_or(Miss::Unknown)
+    async fn look_up(&self, digest: KeyDigest) -> Result<Arc<ApiKeyRecord>, Miss> {
+        self.database.find_api_key(digest).await?.map(Arc::new).ok_or(Miss::Unknown)
     }
 }
 

@@ -112,7 +112,6 @@ mod tests {
             one_tenant_per_statement: false,
             queue_length,
             queue_length_per_tenant: queue_length,
-            plain: false,
         };
         let writer = TaskWriter::start(&Database::open(&url, &pool), settings).unwrap();
         AdmissionLayer::new(max_in_flight, Arc::new(writer))

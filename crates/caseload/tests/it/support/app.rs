@@ -11,7 +11,7 @@ use runtime::{CancellationToken, shutdown::DrainOptions};
 use serde_json::Value;
 use server::{Server, ServerOptions};
 use serving::ConnectionOptions;
-use store::{Database, DatabaseUrl, NewKey, NewUser};
+use store::{Database, DatabaseUrl, NewApiKey, NewUser};
 use tonic::transport::{Channel, Endpoint};
 
 use super::TestDatabase;
@@ -137,8 +137,7 @@ pub(crate) fn options<T: Args>(args: &[&str]) -> T {
 
 /// A tenant with the document's users and a case.
 pub(crate) async fn populate(admin: &Database, name: &str) -> (TenantId, i64) {
-    let tenant = admin.create_tenant(name.to_owned()).await.unwrap();
-    let tenant = TenantId::new(tenant.id).unwrap();
+    let tenant = admin.create_tenant(name.to_owned()).await.unwrap().id;
     for (email, first_name, last_name) in [
         ("user1@example.com", "John", "Doe"),
         ("user2@example.com", "Jane", "Smith"),
@@ -152,7 +151,7 @@ pub(crate) async fn populate(admin: &Database, name: &str) -> (TenantId, i64) {
         admin.create_user(tenant, user).await.unwrap();
     }
     let case = admin.create_case(tenant, "A case".to_owned()).await.unwrap();
-    (tenant, case.id)
+    (tenant, case.id.get())
 }
 
 pub(crate) fn new_key() -> ApiKey {
@@ -180,8 +179,8 @@ impl App {
         expires_at: Option<SystemTime>,
     ) -> domain::KeyId {
         let scopes = scopes.iter().copied().collect();
-        let new = NewKey { name: "test".to_owned(), digest: key.digest(), scopes, expires_at };
-        self.admin.create_key(tenant, new).await.unwrap().principal.key
+        let new = NewApiKey { name: "test".to_owned(), digest: key.digest(), scopes, expires_at };
+        self.admin.create_api_key(tenant, new).await.unwrap().principal.key
     }
 
     /// A new key of the app's tenant.

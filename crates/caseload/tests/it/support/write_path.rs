@@ -37,7 +37,6 @@ pub(crate) const ONE_WRITER: WriterSettings = WriterSettings {
     one_tenant_per_statement: false,
     queue_length: 64,
     queue_length_per_tenant: 64,
-    plain: false,
 };
 
 impl WritePath {

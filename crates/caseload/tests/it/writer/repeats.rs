@@ -75,7 +75,7 @@ async fn a_batch_without_an_id_leaves_nothing_behind() {
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
     created(writer.create(a.id, batch(a, &["x"])).await);
-    assert_eq!(count(&mut path, "task_batch_requests"), 0);
+    assert_eq!(count(&mut path, "idempotency_keys"), 0);
 }
 
 #[tokio::test]
@@ -206,18 +206,18 @@ async fn old_requests_are_forgotten_in_steps_by_one_at_a_time() {
         created(writer.create(tenant.id, batch_with_id(tenant, &["x"], id)).await);
     }
     path.session.query(
-        "UPDATE task_batch_requests SET created_at = now() - interval '25 hours' \
-         WHERE request_id <> 'young'",
+        "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' \
+         WHERE key <> 'young'",
     );
     let day = Duration::from_secs(24 * 60 * 60);
 
     let mut other = Session::open(path.database.url());
     other.query("BEGIN; SELECT pg_advisory_xact_lock(x'6361736572657173'::bit(64)::bigint)");
-    assert_eq!(admin.forget_requests(day, 10).await.unwrap(), 0);
+    assert_eq!(admin.sweep_idempotency_keys(day, 10).await.unwrap(), 0);
     other.query("COMMIT");
-    assert_eq!(admin.forget_requests(day, 2).await.unwrap(), 2);
-    assert_eq!(admin.forget_requests(day, 2).await.unwrap(), 1);
-    assert_eq!(admin.forget_requests(day, 2).await.unwrap(), 0);
+    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 2);
+    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 1);
+    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 0);
 
     replayed(writer.create(b.id, batch_with_id(b, &["x"], "young")).await);
     created(writer.create(a.id, batch_with_id(a, &["x"], "1")).await);

@@ -6,42 +6,43 @@ use diesel::{dsl::now, pg::data_types::PgTimestamp, prelude::*};
 use domain::{KeyDigest, KeyId, Principal, Scope, Scopes, TenantId};
 
 use crate::{
-    Database, Error,
+    database::Database,
+    error::Error,
     schema::api_keys,
     tenants,
     time::{from_postgres, to_postgres},
 };
 
-/// A key to be created.
+/// An API key to be stored.
 #[derive(Clone, Debug)]
-pub struct NewKey {
+pub struct NewApiKey {
     /// What it is for: 1 to 200 characters.
     pub name: String,
     /// The key's digest.
     pub digest: KeyDigest,
     /// What it may do: at least one scope.
     pub scopes: Scopes,
-    /// When it stops to be valid.
+    /// When it expires; `None` if it never does.
     pub expires_at: Option<SystemTime>,
 }
 
-/// A key, as far as it is stored.
+/// An API key as it is stored: everything but the key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// Who calls with it, and what they may do.
+pub struct ApiKeyRecord {
+    /// The tenant and the id of the key, and its scopes.
     pub principal: Principal,
     /// What it is for.
     pub name: String,
     /// When it was created.
     pub created_at: SystemTime,
-    /// When it stops to be valid.
+    /// When it expires; `None` if it never does.
     pub expires_at: Option<SystemTime>,
-    /// When it was revoked.
+    /// When it was revoked; `None` if it was not.
     pub revoked_at: Option<SystemTime>,
 }
 
-impl Key {
-    /// Whether the key is good at this time.
+impl ApiKeyRecord {
+    /// Whether the key is neither revoked nor expired at this time.
     #[must_use]
     pub fn is_valid(&self, time: SystemTime) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| time < expiry)
@@ -69,13 +70,17 @@ const COLUMNS: (
 );
 
 impl Database {
-    /// Stores a key.
+    /// Stores an API key.
     ///
     /// # Errors
-    /// [`Error::Exists`] where the very key is stored, [`Error::Missing`] where the tenant is,
-    /// [`Error::Invalid`] where the name is too short or long, or no scope is given.
-    pub async fn create_key(&self, tenant: TenantId, key: NewKey) -> Result<Key, Error> {
-        self.run(move |connection| {
+    /// [`Error::Exists`] if the key is stored already, [`Error::Missing`] if the tenant does not exist,
+    /// [`Error::Invalid`] if the name is too short or too long, or no scope is given.
+    pub async fn create_api_key(
+        &self,
+        tenant: TenantId,
+        key: NewApiKey,
+    ) -> Result<ApiKeyRecord, Error> {
+        self.write("create_api_key", move |connection| {
             let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
             let row = diesel::insert_into(api_keys::table)
                 .values((
@@ -100,52 +105,52 @@ impl Database {
                         _ => None,
                     })
                 })?;
-            to_key(row)
+            to_record(row)
         })
         .await
     }
 
-    /// The key of this digest, valid or not.
+    /// Returns the key with this digest, valid or not; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn find_key(&self, digest: KeyDigest) -> Result<Option<Key>, Error> {
-        self.run(move |connection| {
+    pub async fn find_api_key(&self, digest: KeyDigest) -> Result<Option<ApiKeyRecord>, Error> {
+        self.read("find_api_key", move |connection| {
             api_keys::table
                 .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
                 .select(COLUMNS)
                 .first::<Row>(connection)
                 .optional()?
-                .map(to_key)
+                .map(to_record)
                 .transpose()
         })
         .await
     }
 
-    /// A tenant's keys, by id.
+    /// Returns a tenant's keys, in the order of their ids.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn list_keys(&self, tenant: TenantId) -> Result<Vec<Key>, Error> {
-        self.run(move |connection| {
+    pub async fn list_api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKeyRecord>, Error> {
+        self.read("list_api_keys", move |connection| {
             api_keys::table
                 .filter(api_keys::tenant_id.eq(tenant.get()))
                 .order(api_keys::id)
                 .select(COLUMNS)
                 .load::<Row>(connection)?
                 .into_iter()
-                .map(to_key)
+                .map(to_record)
                 .collect()
         })
         .await
     }
 
-    /// Revokes a key for good. One that is revoked already keeps its time.
+    /// Revokes a key for good. A key that is revoked already keeps the time of its revocation.
     ///
     /// # Errors
-    /// [`Error::Missing`] where the tenant has no such key.
-    pub async fn revoke_key(&self, tenant: TenantId, id: KeyId) -> Result<Key, Error> {
-        self.run(move |connection| {
+    /// [`Error::Missing`] if the tenant has no such key.
+    pub async fn revoke_api_key(&self, tenant: TenantId, id: KeyId) -> Result<ApiKeyRecord, Error> {
+        self.write("revoke_api_key", move |connection| {
             let key = api_keys::table.find((tenant.get(), id.get()));
             diesel::update(key.filter(api_keys::revoked_at.is_null()))
                 .set(api_keys::revoked_at.eq(now))
@@ -154,24 +159,24 @@ impl Database {
                 .first::<Row>(connection)
                 .optional()?
                 .ok_or_else(|| Error::Missing(format!("key {id} of tenant {tenant}")))
-                .and_then(to_key)
+                .and_then(to_record)
         })
         .await
     }
 }
 
-fn to_key(row: Row) -> Result<Key, Error> {
+fn to_record(row: Row) -> Result<ApiKeyRecord, Error> {
     let (tenant, id, name, scopes, created_at, expires_at, revoked_at) = row;
-    let broken = || Error::Internal(format!("key {id} is stored with a broken id").into());
+    let invalid = || Error::internal(format!("API key {id} is stored with an invalid id"));
     let scopes = scopes
         .iter()
         .map(|scope| scope.parse::<Scope>())
         .collect::<Result<Scopes, _>>()
-        .map_err(|unknown| Error::Internal(unknown.into()))?;
-    Ok(Key {
+        .map_err(Error::internal)?;
+    Ok(ApiKeyRecord {
         principal: Principal {
-            tenant: TenantId::new(tenant).ok_or_else(broken)?,
-            key: KeyId::new(id).ok_or_else(broken)?,
+            tenant: TenantId::new(tenant).ok_or_else(invalid)?,
+            key: KeyId::new(id).ok_or_else(invalid)?,
             scopes,
         },
         name,

@@ -1,21 +1,21 @@
-//! The plain design that the write path is measured against: a pooled connection and a
-//! transaction for each request, off the async threads.
+//! The plain design, for comparison in benches: a pooled connection and a transaction for each
+//! batch, off the async threads.
 
 use diesel::Connection as _;
 use domain::{TaskBatch, TenantId};
 
 use super::{
-    outcome::{Outcome, settle},
+    outcome::{Outcome, resolve},
     statement::Statement,
 };
-use crate::Database;
+use crate::database::Database;
 
-/// Creates a batch in a transaction of its own, on a connection that is taken for it.
+/// Creates a batch in a transaction of its own, on a pooled connection.
 pub(super) async fn create(database: &Database, tenant: TenantId, batch: TaskBatch) -> Outcome {
-    let outcome = database.run(move |connection| {
+    let outcome = database.write("batch_create_tasks", move |connection| {
         let statement = Statement::new([(tenant, &batch)].into_iter());
         let verdict = connection.transaction(|connection| statement.run(connection))?.next(&batch);
-        Ok(settle(connection, tenant, batch, verdict)?)
+        Ok(resolve(connection, tenant, batch, verdict)?)
     });
     outcome.await?
 }

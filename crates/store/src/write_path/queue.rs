@@ -1,4 +1,4 @@
-//! The bounded queue between the async callers and the writer threads.
+//! The bounded queue between the async callers and the worker threads.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,16 +7,17 @@ use std::{
 
 use domain::TenantId;
 
-/// A first-in, first-out queue with a bound for all and a bound for each tenant.
+/// A first-in, first-out queue with a limit in total and a limit for each tenant.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
-    /// Rung for each job that comes in, and for all when the queue is closed.
-    bell: Condvar,
+    /// Wakes one worker for each job that is pushed, and all of them when the queue is closed or
+    /// another generation begins.
+    not_empty: Condvar,
     limits: Limits,
 }
 
-/// How much may wait.
+/// How many jobs may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Of all tenants together.
@@ -25,14 +26,14 @@ pub(super) struct Limits {
     pub(super) per_tenant: usize,
 }
 
-/// Why a job was not taken in.
+/// Why a job was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// As much waits as may.
+    /// The queue is full.
     Full,
-    /// As much waits of this tenant as may.
+    /// The tenant has as many jobs in the queue as it may have.
     TenantFull,
-    /// No more is taken in.
+    /// The queue was closed.
     Closed,
 }
 
@@ -41,15 +42,16 @@ struct State<T> {
     jobs: VecDeque<(TenantId, T)>,
     waiting: HashMap<TenantId, usize>,
     is_closed: bool,
-    shift: Shift,
+    generation: Generation,
 }
 
-/// Those who may take jobs. Another shift takes over from all of one.
+/// A generation of workers. Only those of the current one may take jobs; another one replaces all
+/// of them at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Shift(u64);
+pub(super) struct Generation(u64);
 
-impl Shift {
-    /// The one after it.
+impl Generation {
+    /// Returns the generation after this one.
     pub(super) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -61,12 +63,12 @@ impl<T> Queue<T> {
             jobs: VecDeque::new(),
             waiting: HashMap::new(),
             is_closed: false,
-            shift: Shift::default(),
+            generation: Generation::default(),
         };
-        Self { state: Mutex::new(state), bell: Condvar::new(), limits }
+        Self { state: Mutex::new(state), not_empty: Condvar::new(), limits }
     }
 
-    /// Takes a job in, or refuses it at once.
+    /// Appends a job, or refuses it at once.
     pub(super) fn push(&self, tenant: TenantId, job: T) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.is_closed {
@@ -82,37 +84,43 @@ impl<T> Queue<T> {
         *waiting += 1;
         state.jobs.push_back((tenant, job));
         drop(state);
-        self.bell.notify_one();
+        self.not_empty.notify_one();
         Ok(())
     }
 
-    /// Whether as much waits as may.
+    /// Whether the queue is full: it refuses the next job of any tenant.
     pub(super) fn is_full(&self) -> bool {
         self.lock().jobs.len() >= self.limits.total
     }
 
-    /// Puts a job back that was taken, before all others and beyond all bounds.
-    pub(super) fn put_back(&self, tenant: TenantId, job: T) {
+    /// Returns a job that was taken to the front of the queue, whatever the limits are.
+    pub(super) fn requeue(&self, tenant: TenantId, job: T) {
         let mut state = self.lock();
         *state.waiting.entry(tenant).or_default() += 1;
         state.jobs.push_front((tenant, job));
         drop(state);
-        self.bell.notify_one();
+        self.not_empty.notify_one();
     }
 
-    /// Waits for the shift to begin and for a job, and takes it, with up to `most - 1` of those that wait behind it; it never
-    /// waits for those. With `one_tenant`, only those of the first one's tenant.
+    /// Blocks until the generation has begun and a job waits. Returns that job and up to `most - 1`
+    /// of those behind it, for which it does not wait; with `one_tenant`, only jobs of the first
+    /// one's tenant.
     ///
-    /// Returns nothing once the queue is closed and empty, or the shift is over.
-    pub(super) fn take(&self, shift: Shift, most: usize, one_tenant: bool) -> Vec<(TenantId, T)> {
+    /// Returns an empty list once the queue is closed and empty, or the generation was replaced.
+    pub(super) fn take(
+        &self,
+        generation: Generation,
+        most: usize,
+        one_tenant: bool,
+    ) -> Vec<(TenantId, T)> {
         let mut state = self
-            .bell
+            .not_empty
             .wait_while(self.lock(), |state| {
-                let has_none = state.shift == shift && state.jobs.is_empty();
-                !state.is_closed && (state.shift < shift || has_none)
+                let has_none = state.generation == generation && state.jobs.is_empty();
+                !state.is_closed && (state.generation < generation || has_none)
             })
             .unwrap_or_else(PoisonError::into_inner);
-        if state.shift != shift {
+        if state.generation != generation {
             return Vec::new();
         }
         let first = state.jobs.front().map(|(tenant, _)| *tenant);
@@ -124,47 +132,47 @@ impl<T> Queue<T> {
             }
         };
         for (tenant, _) in &taken {
-            state.forget(*tenant);
+            state.count_down(*tenant);
         }
         taken
     }
 
-    /// Takes all that wait, and waits for none. Returns nothing where the shift is over.
-    pub(super) fn take_all(&self, shift: Shift) -> Vec<(TenantId, T)> {
+    /// Returns all jobs that wait, without blocking; none if the generation was replaced.
+    pub(super) fn take_all(&self, generation: Generation) -> Vec<(TenantId, T)> {
         let mut state = self.lock();
-        if state.shift != shift {
+        if state.generation != generation {
             return Vec::new();
         }
         state.waiting.clear();
         state.jobs.drain(..).collect()
     }
 
-    /// Whose turn it is.
-    pub(super) fn shift(&self) -> Shift {
-        self.lock().shift
+    /// Returns the generation of workers that may take jobs.
+    pub(super) fn generation(&self) -> Generation {
+        self.lock().generation
     }
 
-    /// Begins a shift, which ends the one before: those of that one get no more jobs.
-    pub(super) fn begin(&self, shift: Shift) {
-        self.lock().shift = shift;
-        self.bell.notify_all();
+    /// Begins a generation, which replaces the one before: workers of that one get no more jobs.
+    pub(super) fn begin(&self, generation: Generation) {
+        self.lock().generation = generation;
+        self.not_empty.notify_all();
     }
 
-    /// Takes no more in. What waits is still handed out.
+    /// Refuses all further jobs. Those that wait can still be taken.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
-        self.bell.notify_all();
+        self.not_empty.notify_all();
     }
 
-    /// The state, also where a thread panicked while it held it: no update of it can panic
-    /// half-way.
+    /// Returns the state, also if a thread panicked while it had it locked: no update of it can
+    /// panic half-way.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> State<T> {
-    /// Takes up to `most` jobs of a tenant, wherever they stand, and leaves the others in order.
+    /// Removes up to `most` jobs of a tenant from anywhere in the queue. The others keep their order.
     fn take_tenant(&mut self, tenant: TenantId, most: usize) -> Vec<(TenantId, T)> {
         let mut taken = Vec::new();
         let mut left = VecDeque::with_capacity(self.jobs.len());
@@ -179,8 +187,8 @@ impl<T> State<T> {
         taken
     }
 
-    /// Counts one job less of a tenant.
-    fn forget(&mut self, tenant: TenantId) {
+    /// Counts one waiting job less for a tenant.
+    fn count_down(&mut self, tenant: TenantId) {
         if let Some(waiting) = self.waiting.get_mut(&tenant) {
             *waiting -= 1;
             if *waiting == 0 {
@@ -207,77 +215,77 @@ mod tests {
     }
 
     #[test]
-    fn hands_out_in_order_up_to_the_most() {
+    fn jobs_are_taken_in_order_up_to_the_given_number() {
         let queue = queue(10, 10);
         for job in "abc".chars() {
             queue.push(tenant(1), job).unwrap();
         }
-        assert_eq!(jobs(queue.take(Shift::default(), 2, false)), "ab");
-        assert_eq!(jobs(queue.take(Shift::default(), 2, false)), "c");
+        assert_eq!(jobs(queue.take(Generation::default(), 2, false)), "ab");
+        assert_eq!(jobs(queue.take(Generation::default(), 2, false)), "c");
     }
 
     #[test]
-    fn refuses_what_is_beyond_the_bounds_and_takes_it_once_there_is_room() {
+    fn a_job_beyond_a_limit_is_refused_until_another_was_taken() {
         let queue = queue(3, 2);
         queue.push(tenant(1), 'a').unwrap();
         queue.push(tenant(1), 'b').unwrap();
         assert_eq!(queue.push(tenant(1), 'c'), Err(Refusal::TenantFull));
         queue.push(tenant(2), 'd').unwrap();
         assert_eq!(queue.push(tenant(3), 'e'), Err(Refusal::Full));
-        assert_eq!(jobs(queue.take(Shift::default(), 1, false)), "a");
+        assert_eq!(jobs(queue.take(Generation::default(), 1, false)), "a");
         queue.push(tenant(1), 'f').unwrap();
-        assert_eq!(jobs(queue.take_all(Shift::default())), "bdf");
+        assert_eq!(jobs(queue.take_all(Generation::default())), "bdf");
         queue.push(tenant(1), 'g').unwrap();
         queue.push(tenant(1), 'h').unwrap();
         assert_eq!(queue.push(tenant(1), 'i'), Err(Refusal::TenantFull));
     }
 
     #[test]
-    fn keeps_to_one_tenant_and_leaves_the_others_in_order() {
+    fn jobs_of_one_tenant_are_taken_and_the_others_keep_their_order() {
         let queue = queue(10, 10);
         for (id, job) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
             queue.push(tenant(id), job).unwrap();
         }
-        assert_eq!(jobs(queue.take(Shift::default(), 2, true)), "ab");
-        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "x");
-        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "y");
-        assert_eq!(jobs(queue.take(Shift::default(), 5, true)), "c");
+        assert_eq!(jobs(queue.take(Generation::default(), 2, true)), "ab");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "x");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "y");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "c");
     }
 
     #[test]
-    fn is_emptied_before_it_ends() {
+    fn a_closed_queue_is_emptied_and_then_ends() {
         let queue = queue(10, 10);
         queue.push(tenant(1), 'a').unwrap();
         queue.close();
         assert_eq!(queue.push(tenant(1), 'b'), Err(Refusal::Closed));
-        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "a");
-        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "a");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "");
     }
 
     #[test]
-    fn what_is_put_back_comes_first_and_passes_every_bound() {
+    fn a_requeued_job_comes_first_whatever_the_limits_are() {
         let queue = queue(1, 1);
         queue.push(tenant(1), 'a').unwrap();
         queue.close();
-        queue.put_back(tenant(1), 'b');
-        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "ba");
-        assert_eq!(jobs(queue.take(Shift::default(), 5, false)), "");
+        queue.requeue(tenant(1), 'b');
+        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "ba");
+        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "");
     }
 
     #[test]
-    fn wakes_who_waits() {
+    fn a_push_wakes_a_waiting_worker() {
         let queue = queue(10, 10);
         std::thread::scope(|scope| {
-            let taker = scope.spawn(|| jobs(queue.take(Shift::default(), 5, false)));
+            let taker = scope.spawn(|| jobs(queue.take(Generation::default(), 5, false)));
             queue.push(tenant(1), 'a').unwrap();
             assert_eq!(taker.join().unwrap(), "a");
         });
     }
 
     #[test]
-    fn the_next_shift_takes_over() {
+    fn only_the_current_generation_gets_jobs() {
         let queue = queue(10, 10);
-        let first = queue.shift();
+        let first = queue.generation();
         std::thread::scope(|scope| {
             let old = scope.spawn(|| jobs(queue.take(first, 5, false)));
             let new = scope.spawn(|| jobs(queue.take(first.next(), 5, false)));

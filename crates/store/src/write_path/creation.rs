@@ -4,19 +4,19 @@ use std::time::SystemTime;
 
 use domain::{Assignment, Task, TaskBatch, TaskId, User, UserId};
 
-/// What the database adds to a batch when it is created. With the batch itself it makes the
-/// answer: the first time, and each time that the request is repeated.
+/// What the database adds to a batch when it creates it. Together with the batch it makes the
+/// result: that of the first request, and that of each repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Creation {
     pub(super) created_at: SystemTime,
-    /// For each task of the batch.
+    /// The id of each task of the batch.
     pub(super) task_ids: Vec<i64>,
-    /// For each assignment of its tasks: id, first name, last name.
+    /// For each assignment of its tasks, the user's id, first name and last name.
     pub(super) users: Vec<(i64, String, String)>,
 }
 
 impl Creation {
-    /// The tasks of the batch that this was made for; nothing where it was made for another.
+    /// Returns the tasks that were created from the batch; `None` if this belongs to another batch.
     pub(super) fn tasks(self, batch: TaskBatch) -> Option<Vec<Task>> {
         let mut users = self.users.into_iter();
         let mut user = |Assignment { email, .. }| {

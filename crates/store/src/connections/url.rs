@@ -1,9 +1,13 @@
-//! Where the database is.
+//! The URL of the database.
 
 use std::{fmt, str::FromStr};
 
-/// libpq's defaults would wait for minutes on a network that is gone. A URL that names one of
-/// these keeps its own value.
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::redaction::Redaction;
+
+/// Parameters that are added to a URL that does not set them: with libpq's own defaults a
+/// connection would wait for minutes when the network is gone.
 const DEFAULTS: [(&str, &str); 6] = [
     ("application_name", "caseload"),
     ("connect_timeout", "2"),
@@ -13,82 +17,38 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("tcp_user_timeout", "10000"),
 ];
 
-/// The parameters that libpq knows. It repeats what it doesn't know, so that is refused before.
-const PARAMETERS: [&str; 42] = [
-    "application_name",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "dbname",
-    "fallback_application_name",
-    "gssdelegation",
-    "gssencmode",
-    "gsslib",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "load_balance_hosts",
-    "options",
-    "passfile",
-    "password",
-    "port",
-    "replication",
-    "require_auth",
-    "requirepeer",
-    "service",
-    "ssl",
-    "ssl_max_protocol_version",
-    "ssl_min_protocol_version",
-    "sslcert",
-    "sslcertmode",
-    "sslcompression",
-    "sslcrl",
-    "sslcrldir",
-    "sslkey",
-    "sslmode",
-    "sslnegotiation",
-    "sslpassword",
-    "sslrootcert",
-    "sslsni",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
-];
-
 /// A connection URL as libpq takes it: `postgresql://user:password@host:port/database?…`, several
 /// hosts included.
 ///
-/// It holds a password, so `Debug` and `Display` leave it out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
+/// It may contain a password, so `Debug` and `Display` show only the scheme, the hosts and the
+/// database. Parameters that libpq does not know are accepted: libpq reports them when it connects.
+#[derive(Clone)]
+pub struct DatabaseUrl(SecretString);
 
-/// A text that isn't a connection URL. The text isn't repeated: it may hold a password.
+/// Why a text is not a connection URL. The text is not repeated: it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedUrl {
-    /// It is of another kind.
+    /// It has another scheme, or white space.
     #[error("a database URL starts with postgresql:// and has no white space")]
     Kind,
-    /// It can't be decoded.
+    /// A percent sign is not followed by two hexadecimal digits.
     #[error("a % in a database URL is followed by two hexadecimal digits; write %25 for itself")]
     Escape,
-    /// Its hosts make no sense.
+    /// It has no valid list of hosts.
     #[error(
         "a database URL has HOST:PORT, or several with commas between, behind the user; write @ as \
          %40, : as %3A and / as %2F in a password"
     )]
     Hosts,
-    /// A parameter is none of libpq's, or has no value.
-    #[error("a parameter of the database URL is none of libpq's, written as NAME=VALUE")]
+    /// A parameter has no name, or no value.
+    #[error("a parameter of a database URL is written as NAME=VALUE")]
     Parameter,
 }
 
-/// The parts of a URL, found as libpq finds them.
+/// The parts of a URL, split as libpq splits them.
 struct Parts<'a> {
     scheme: &'a str,
+    /// The user, with a colon and the password if there is one.
     credentials: Option<&'a str>,
     hosts: &'a str,
     /// With its slash.
@@ -99,7 +59,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
-        // Credentials end at the first @, where that comes before the first slash.
+        // Credentials end at the first @, if that comes before the first slash.
         let end = rest.find(['@', '/']).filter(|&at| rest[at..].starts_with('@'));
         let (credentials, rest) = match end {
             Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
@@ -113,7 +73,7 @@ impl<'a> Parts<'a> {
         Some(Self { scheme, credentials, hosts, path, parameters })
     }
 
-    /// The name of each parameter and its value, where it has one.
+    /// Returns the name of each parameter, and its value if it has one.
     fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         let pairs = self.parameters.into_iter().flat_map(|parameters| parameters.split('&'));
         pairs.filter(|pair| !pair.is_empty()).map(|pair| match pair.split_once('=') {
@@ -139,13 +99,14 @@ impl FromStr for DatabaseUrl {
         if parts.hosts.contains('@') || !parts.hosts.split(',').all(is_host) {
             return Err(MalformedUrl::Hosts);
         }
-        let is_known = |(name, value): (&str, Option<&str>)| {
-            PARAMETERS.contains(&name) && value.is_some_and(|value| !value.contains('='))
+        // libpq refuses a second = too.
+        let is_pair = |(name, value): (&str, Option<&str>)| {
+            !name.is_empty() && value.is_some_and(|value| !value.contains('='))
         };
-        if !parts.parameters().all(is_known) {
+        if !parts.parameters().all(is_pair) {
             return Err(MalformedUrl::Parameter);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -158,7 +119,7 @@ fn has_good_escapes(text: &str) -> bool {
     })
 }
 
-/// A host, which may be left out, with a port, which may too.
+/// Whether a text is `HOST:PORT`; both may be empty, and the colon missing.
 fn is_host(text: &str) -> bool {
     let port = match text.strip_prefix('[') {
         // An IPv6 address.
@@ -174,25 +135,25 @@ fn is_host(text: &str) -> bool {
 }
 
 impl DatabaseUrl {
-    /// The URL with its password.
+    /// Returns the URL with its password.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
-    /// The value of a parameter, as it is written.
+    /// Returns the value of a parameter, percent-encoded as in the URL.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        Parts::of(&self.0)?.parameters().find(|(set, _)| *set == name)?.1
+        Parts::of(self.expose())?.parameters().find(|(set, _)| *set == name)?.1
     }
 
-    /// The URL for libpq, with the service's time limits where it names none of its own.
-    pub(crate) fn with_defaults(&self) -> String {
-        let parts = Parts::of(&self.0);
+    /// Returns the URL for libpq, with the service's time limits unless the URL sets its own.
+    pub(crate) fn with_defaults(&self) -> SecretString {
+        let parts = Parts::of(self.expose());
         let is_set = |name: &str| {
             parts.as_ref().is_some_and(|parts| parts.parameters().any(|(set, _)| set == name))
         };
         let has_parameters = parts.as_ref().is_some_and(|parts| parts.parameters.is_some());
-        let mut url = self.0.clone();
+        let mut url = self.expose().to_owned();
         let mut separator = if has_parameters { '&' } else { '?' };
         for (name, value) in DEFAULTS.into_iter().filter(|(name, _)| !is_set(name)) {
             url.push(separator);
@@ -201,14 +162,29 @@ impl DatabaseUrl {
             url.push_str(value);
             separator = '&';
         }
-        url
+        url.into()
+    }
+
+    /// Returns what removes the secrets of this URL from messages.
+    pub(crate) fn redaction(&self) -> Redaction {
+        let mut redaction = Redaction::default();
+        let Some(parts) = Parts::of(self.expose()) else {
+            return redaction;
+        };
+        if let Some((_, password)) = parts.credentials.and_then(|text| text.split_once(':')) {
+            redaction.add_secret(password);
+        }
+        for (name, value) in parts.parameters() {
+            redaction.add_parameter(name, value.unwrap_or_default());
+        }
+        redaction
     }
 }
 
-/// The scheme, the hosts and the database; never the user, the password or the parameters.
+/// Writes the scheme, the hosts and the database; never the user, the password or the parameters.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Parts { scheme, credentials, hosts, path, .. }) = Parts::of(&self.0) else {
+        let Some(Parts { scheme, credentials, hosts, path, .. }) = Parts::of(self.expose()) else {
             return f.write_str("…");
         };
         let user = if credentials.is_some() { "…@" } else { "" };
@@ -231,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_secret() {
+    fn a_url_is_shown_without_its_secrets() {
         for text in [
             "postgresql://me:hunter2@db.example:5432/caseload",
             "postgresql://me:hunter2?x@db.example:5432/caseload",
@@ -245,21 +221,24 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_libpq_takes() {
+    fn every_form_that_libpq_accepts_is_accepted() {
         for text in [
             "postgresql://",
             "postgresql://localhost",
             "postgresql://me@a:1,b:2,[::1]:3/x?target_session_attrs=read-write",
             "postgresql:///x?host=%2Ftmp%2Fsocket&port=5433",
             "postgresql://a:/x",
+            // libpq's own message says what is wrong with these, or it knows them by then.
+            "postgresql://a/b?sslnegotiation2=x",
+            "postgresql://a/b?colour=red&oauth_issuer=https://example.com",
         ] {
             assert!(text.parse::<DatabaseUrl>().is_ok(), "{text}");
         }
     }
 
     #[test]
-    fn refuses_other_texts_without_repeating_them() {
-        for (text, fault) in [
+    fn other_texts_are_refused_and_not_repeated() {
+        for (text, expected) in [
             ("", MalformedUrl::Kind),
             ("mysql://a:hunter2@b", MalformedUrl::Kind),
             ("host=a password=hunter2", MalformedUrl::Kind),
@@ -272,22 +251,76 @@ mod tests {
             ("postgresql://me:hunter2@a:port", MalformedUrl::Hosts),
             ("postgresql://me:hunter2@a:0", MalformedUrl::Hosts),
             ("postgresql://me:hunter2@[::1", MalformedUrl::Hosts),
-            ("postgresql://me:hunter2@a/b?colour=red", MalformedUrl::Parameter),
+            ("postgresql://me:hunter2@a/b?=red", MalformedUrl::Parameter),
+            ("postgresql://me:hunter2@a/b?colour=red=blue", MalformedUrl::Parameter),
             ("postgresql://me:hunter2@a/b?sslmode", MalformedUrl::Parameter),
         ] {
             let error = text.parse::<DatabaseUrl>().unwrap_err();
-            assert_eq!(error, fault, "{text}");
+            assert_eq!(error, expected, "{text}");
             assert!(!error.to_string().contains("hunter2"));
         }
     }
 
     #[test]
-    fn adds_time_limits_but_keeps_the_urls_own() {
-        let plain = url("postgresql://a/b").with_defaults();
+    fn time_limits_are_added_unless_the_url_sets_them() {
+        let with_defaults = |text| url(text).with_defaults().expose_secret().to_owned();
+        let plain = with_defaults("postgresql://a/b");
         assert!(plain.starts_with("postgresql://a/b?application_name=caseload&"), "{plain}");
-        let own = url("postgresql://a,c/b?connect_timeout=9&host=x").with_defaults();
+        let own = with_defaults("postgresql://a,c/b?connect_timeout=9&host=x");
         assert!(own.contains("connect_timeout=9&"), "{own}");
         assert!(!own.contains("connect_timeout=2"), "{own}");
         assert!(own.contains("&tcp_user_timeout=10000"), "{own}");
+    }
+
+    #[test]
+    fn no_message_of_libpq_contains_a_secret_of_the_url() {
+        for (url, message, shown) in [
+            (
+                "postgresql://me:hunter2@a/b?colour=red",
+                "invalid URI query parameter: \"colour\"",
+                "invalid URI query parameter: \"…\"",
+            ),
+            // The password was not encoded, so a part of it looks like a parameter.
+            (
+                "postgresql://me:12/x?hunter2=1@a",
+                "invalid URI query parameter: \"hunter2\"",
+                "invalid URI query parameter: \"…\"",
+            ),
+            (
+                "postgresql://me@a/b?password=hunter2",
+                "no password hunter2 for user \"me\"",
+                "no password … for user \"me\"",
+            ),
+            (
+                "postgresql://me:hunter%32@a/b",
+                "hunter%32 and hunter2 are the same",
+                "… and … are the same",
+            ),
+            (
+                "postgresql://a/b?oauth_client_secret=hunter2",
+                "the secret hunter2 was refused",
+                "the secret … was refused",
+            ),
+            // One secret is a part of the other.
+            (
+                "postgresql://me:hunter@a/b?sslpassword=hunter2",
+                "neither hunter2 nor hunter",
+                "neither … nor …",
+            ),
+            (
+                "postgresql://me:hunter2@a:5432/b?connect_timeout=hunter2",
+                "invalid integer value \"hunter2\" for connection option \"connect_timeout\"",
+                "invalid integer value \"…\" for connection option \"…\"",
+            ),
+            (
+                "postgresql://me:hunter2@a:5432/b?keepalives=5&user=me&dbname=b",
+                "connection to \"a\", port 5432 failed: user \"me\" may not use \"b\"",
+                "connection to \"a\", port 5432 failed: user \"me\" may not use \"b\"",
+            ),
+        ] {
+            let url = self::url(url);
+            assert_eq!(url.redaction().apply(message), shown);
+            assert!(!format!("{:?}", url.redaction()).contains("hunter2"));
+        }
     }
 }

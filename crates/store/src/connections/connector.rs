@@ -1,0 +1,86 @@
+//! Opens connections and checks whether they can still be used.
+
+use std::sync::{Arc, Weak};
+
+use diesel::{
+    Connection as _, ConnectionError, PgConnection, RunQueryDsl as _,
+    dsl::sql,
+    r2d2::{Error, ManageConnection, R2D2Connection as _},
+    select,
+    sql_types::Bool,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{redaction::Redaction, url::DatabaseUrl};
+
+/// Opens connections to the server that the URL asks for.
+///
+/// libpq selects the server among the hosts only when it connects. A server may become read-only
+/// while its connections stay open (a full disk, a proxy that changes its target), and no query that
+/// only reads would notice. Therefore a connection is checked again before it is used.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    url: SecretString,
+    redaction: Redaction,
+    /// The condition that the server must meet, in SQL; `None` if any server will do.
+    condition: Option<&'static str>,
+    /// Never cloned, so that weak references show when the connector is dropped.
+    life: Arc<()>,
+}
+
+impl Connector {
+    pub(crate) fn new(url: &DatabaseUrl) -> Self {
+        // The conditions by which libpq itself selects a server.
+        let condition = match url.parameter("target_session_attrs") {
+            Some("read-write") => Some("current_setting('transaction_read_only') = 'off'"),
+            Some("primary") => Some("NOT pg_is_in_recovery()"),
+            _ => None,
+        };
+        let (url, redaction) = (url.with_defaults(), url.redaction());
+        Self { url, redaction, condition, life: Arc::default() }
+    }
+
+    /// Returns a reference that can be upgraded until this connector is dropped.
+    pub(crate) fn life(&self) -> Weak<()> {
+        Arc::downgrade(&self.life)
+    }
+
+    /// Removes secrets from an error: some of libpq's messages quote parts of the URL.
+    fn redact(&self, error: ConnectionError) -> ConnectionError {
+        match error {
+            ConnectionError::BadConnection(message) => {
+                ConnectionError::BadConnection(self.redaction.apply(&message))
+            }
+            ConnectionError::InvalidConnectionUrl(message) => {
+                ConnectionError::InvalidConnectionUrl(self.redaction.apply(&message))
+            }
+            // These come from this program or from queries, which never contain the URL.
+            other => other,
+        }
+    }
+}
+
+impl ManageConnection for Connector {
+    type Connection = PgConnection;
+    type Error = Error;
+
+    fn connect(&self) -> Result<PgConnection, Error> {
+        PgConnection::establish(self.url.expose_secret())
+            .map_err(|error| Error::ConnectionError(self.redact(error)))
+    }
+
+    fn is_valid(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let Some(condition) = self.condition else {
+            return connection.ping().map_err(Error::QueryError);
+        };
+        if select(sql::<Bool>(condition)).get_result(connection)? {
+            return Ok(());
+        }
+        let reason = "the server does not accept writes any more".to_owned();
+        Err(Error::ConnectionError(ConnectionError::BadConnection(reason)))
+    }
+
+    fn has_broken(&self, connection: &mut PgConnection) -> bool {
+        std::thread::panicking() || connection.is_broken()
+    }
+}

@@ -1,0 +1,75 @@
+//! The pool in use, which a failover replaces.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use super::{
+    pool::{Pool, PoolSettings},
+    url::DatabaseUrl,
+};
+
+/// The pool in use, and what it takes to open another one like it.
+pub(crate) struct CurrentPool {
+    url: DatabaseUrl,
+    settings: PoolSettings,
+    pool: RwLock<Arc<Pool>>,
+    callbacks: Mutex<Vec<Callback>>,
+}
+
+type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
+
+impl CurrentPool {
+    /// Starts a pool; see [`Pool::open`].
+    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        Self {
+            url: url.clone(),
+            settings: *settings,
+            pool: RwLock::new(Arc::new(Pool::open(url, settings))),
+            callbacks: Mutex::default(),
+        }
+    }
+
+    /// Returns the pool in use.
+    pub(crate) fn get(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the settings of the pool.
+    pub(crate) fn settings(&self) -> &PoolSettings {
+        &self.settings
+    }
+
+    /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].
+    pub(crate) fn open_another(&self) -> Arc<Pool> {
+        Arc::new(Pool::open(&self.url, &self.settings))
+    }
+
+    /// Replaces the pool in use, abandons the old one, and runs the callbacks.
+    pub(crate) fn replace(self: &Arc<Self>, pool: Arc<Pool>) {
+        let mut current = self.pool.write().unwrap_or_else(PoisonError::into_inner);
+        let old = mem::replace(&mut *current, pool);
+        drop(current);
+        old.abandon();
+        for callback in &*self.callbacks.lock().unwrap_or_else(PoisonError::into_inner) {
+            callback(self);
+        }
+    }
+
+    /// Registers a callback that runs after each failover, on the monitor's thread. The callback
+    /// must not keep this alive: it would never be dropped.
+    pub(crate) fn on_failover(&self, callback: impl Fn(&Arc<Self>) + Send + 'static) {
+        let mut callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+        callbacks.push(Box::new(callback));
+    }
+}
+
+impl fmt::Debug for CurrentPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentPool")
+            .field("url", &self.url)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

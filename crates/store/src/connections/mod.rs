@@ -1,0 +1,10 @@
+//! Connections to the database: where they lead, how they are opened, pooled, and replaced when the
+//! server stops answering.
+
+pub(crate) mod current;
+pub(crate) mod failover;
+pub(crate) mod pool;
+pub(crate) mod url;
+
+mod connector;
+mod redaction;

@@ -1,0 +1,162 @@
+//! A pool of connections, which is used until it is abandoned as a whole.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use diesel::{
+    PgConnection,
+    connection::SimpleConnection as _,
+    r2d2::{self, CustomizeConnection, HandleError, PooledConnection},
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
+
+use super::{connector::Connector, url::DatabaseUrl};
+use crate::error::Error;
+
+pub(crate) type Connection = PooledConnection<Connector>;
+
+/// How many connections are kept, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// Connections for the writer threads, one each.
+    pub writers: usize,
+    /// Connections for all other queries.
+    pub readers: usize,
+    /// How long a caller waits for a free connection. Must be far below the callers' deadlines.
+    pub checkout_timeout: Duration,
+}
+
+/// A pool of connections, and the queries that run on them.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    connections: r2d2::Pool<Connector>,
+    reads: Arc<Semaphore>,
+    checkout_timeout: Duration,
+    is_abandoned: watch::Sender<bool>,
+    life: Weak<()>,
+}
+
+impl Pool {
+    /// Starts a pool. Returns at once: the pool connects in the background, also when the database
+    /// is not there yet, and reconnects when it comes back.
+    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 1);
+        let connector = Connector::new(url);
+        let life = connector.life();
+        let connections = r2d2::Pool::builder()
+            // One more for the probe that asks whether the server answers at all.
+            .max_size(size + 1)
+            .min_idle(Some(size))
+            // r2d2 pauses at most half of this between attempts to reconnect.
+            .connection_timeout(settings.checkout_timeout)
+            .test_on_check_out(true)
+            .connection_customizer(Box::new(Session))
+            .error_handler(Box::new(LogErrors::default()))
+            .build_unchecked(connector);
+        Self {
+            connections,
+            reads: Arc::new(Semaphore::new(settings.readers.max(1))),
+            checkout_timeout: settings.checkout_timeout,
+            is_abandoned: watch::Sender::new(false),
+            life,
+        }
+    }
+
+    /// Returns a connection that has just answered. Blocks until there is one; without a limit if
+    /// it leads to a server that hangs.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
+    pub(crate) fn connection(&self) -> Result<Connection, Error> {
+        self.connections.get().map_err(Error::unavailable)
+    }
+
+    /// Runs a query on a blocking thread, in a span with its name. The connection is checked out on
+    /// that thread too, since waiting for one blocks.
+    ///
+    /// # Errors
+    /// The query's own; [`Error::Unavailable`] if no connection is free in time;
+    /// [`Error::ConnectionLost`] if the pool is abandoned before the query ends.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        // As many threads as connections: the others wait here, where waiting costs no thread.
+        let permit = timeout(self.checkout_timeout, Arc::clone(&self.reads).acquire_owned())
+            .await
+            .map_err(Error::unavailable)?
+            .map_err(Error::internal)?;
+        let mut is_abandoned = self.is_abandoned.subscribe();
+        // Its parent is the caller's span. It has that one's level: a span that is switched off
+        // would take the caller's fields from what the query logs.
+        let span = tracing::info_span!("query", name);
+        let result = spawn_blocking(move || {
+            let _entered = span.entered();
+            let _permit = permit;
+            query(&mut *self.connection()?)
+        });
+        tokio::select! {
+            result = result => result.map_err(Error::internal)?,
+            _ = is_abandoned.wait_for(|is_abandoned| *is_abandoned) => Err(Error::connection_lost(
+                "the server stopped answering and its connections were abandoned",
+            )),
+        }
+    }
+
+    /// Ends the wait of all queries that are still running.
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.send_replace(true);
+    }
+
+    /// Returns a reference that can be upgraded for as long as the pool, one of its connections, or
+    /// a user of one exists.
+    pub(crate) fn life(&self) -> Weak<()> {
+        self.life.clone()
+    }
+}
+
+/// Prepares each new session.
+#[derive(Debug)]
+struct Session;
+
+impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
+        // The write path's statement is planned once a connection, not for each call. That plan must
+        // not depend on how full the tables were when it was made, so the look-ups are made to use
+        // their indexes.
+        connection
+            .batch_execute(
+                "SET plan_cache_mode = force_generic_plan; \
+                 SET enable_seqscan = off; \
+                 SET statement_timeout = '10s'",
+            )
+            .map_err(r2d2::Error::QueryError)
+    }
+}
+
+/// The shortest time between two lines about failed connections: a line for each attempt of each
+/// connection would bury all others.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Logs errors with `tracing`; r2d2's own handler uses another log.
+#[derive(Debug, Default)]
+struct LogErrors {
+    last: Mutex<Option<Instant>>,
+}
+
+impl HandleError<r2d2::Error> for LogErrors {
+    fn handle_error(&self, error: r2d2::Error) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
+            tracing::warn!(%error, "no connection to the database");
+            *last = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The records of idempotency keys: looked up when a request is repeated, and deleted in the end.
+
+use std::time::Duration;
+
+use diesel::{
+    pg::data_types::PgTimestamp,
+    prelude::*,
+    sql_types::{BigInt, Bool, Double},
+};
+use domain::{Fingerprint, IdempotencyKey, TenantId};
+
+use super::creation::Creation;
+use crate::{database::Database, error::Error, schema::idempotency_keys, time::from_postgres};
+
+/// The operation that creates a batch, as `create_idempotent.sql` stores it.
+const BATCH_CREATE_TASKS: &str = "batch_create_tasks";
+
+/// The record of an idempotency key: the request that used it, and what the database added to that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IdempotencyRecord {
+    operation: String,
+    fingerprint: Vec<u8>,
+    pub(super) creation: Creation,
+}
+
+impl IdempotencyRecord {
+    /// Whether the record is of the batch with this fingerprint. Any other operation with the same
+    /// key is another request.
+    pub(super) fn is_of(&self, fingerprint: &Fingerprint) -> bool {
+        self.operation == BATCH_CREATE_TASKS && self.fingerprint == fingerprint
+    }
+}
+
+type Row = (String, Vec<u8>, PgTimestamp, Vec<i64>, Vec<i64>, Vec<String>, Vec<String>);
+
+/// Returns the record of a tenant's key, if there is one.
+pub(super) fn find(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    key: &IdempotencyKey,
+) -> QueryResult<Option<IdempotencyRecord>> {
+    let row: Option<Row> = idempotency_keys::table
+        .find((tenant.get(), key.as_str()))
+        .select((
+            idempotency_keys::operation,
+            idempotency_keys::fingerprint,
+            idempotency_keys::created_at,
+            idempotency_keys::task_ids,
+            idempotency_keys::user_ids,
+            idempotency_keys::first_names,
+            idempotency_keys::last_names,
+        ))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(|row| {
+        let (operation, fingerprint, created_at, task_ids, user_ids, first_names, last_names) = row;
+        let names = first_names.into_iter().zip(last_names);
+        let users = user_ids.into_iter().zip(names).map(|(id, (first, last))| (id, first, last));
+        let created_at = from_postgres(created_at);
+        let creation = Creation { created_at, task_ids, users: users.collect() };
+        IdempotencyRecord { operation, fingerprint, creation }
+    }))
+}
+
+/// The advisory lock by which programs that sweep at the same time exclude each other: "casereqs" in
+/// ASCII.
+const SWEEP_LOCK: i64 = 0x6361_7365_7265_7173;
+
+/// One step of the sweep. It goes through the tenants one by one, along the index that the tenant
+/// leads.
+const SWEEP: &str = "\
+    DELETE FROM idempotency_keys AS k
+    USING (
+        SELECT expired.tenant_id, expired.key
+        FROM tenants AS t
+        CROSS JOIN LATERAL (
+            SELECT e.tenant_id, e.key
+            FROM idempotency_keys AS e
+            WHERE e.tenant_id = t.id AND e.created_at < now() - make_interval(secs => $1)
+            ORDER BY e.created_at
+            LIMIT $2
+        ) AS expired
+        LIMIT $2
+    ) AS expired
+    WHERE k.tenant_id = expired.tenant_id AND k.key = expired.key";
+
+impl Database {
+    /// Deletes up to `most` records of idempotency keys that are older than `age`. Returns how many
+    /// it deleted; 0 while another program sweeps.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
+    pub async fn sweep_idempotency_keys(&self, age: Duration, most: u32) -> Result<usize, Error> {
+        self.write("sweep_idempotency_keys", move |connection| {
+            connection.transaction(|connection| {
+                let is_locked = diesel::select(diesel::dsl::sql::<Bool>(&format!(
+                    "pg_try_advisory_xact_lock({SWEEP_LOCK})"
+                )))
+                .get_result::<bool>(connection)?;
+                if !is_locked {
+                    return Ok(0);
+                }
+                let deleted = diesel::sql_query(SWEEP)
+                    .bind::<Double, _>(age.as_secs_f64())
+                    .bind::<BigInt, _>(i64::from(most))
+                    .execute(connection)?;
+                Ok(deleted)
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,69 @@
+//! A batch that waits to be written, and its caller.
+
+use std::{thread, time::Instant};
+
+use domain::TaskBatch;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use super::outcome::Outcome;
+
+/// A batch that waits to be written.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) batch: TaskBatch,
+    pub(super) caller: Caller,
+    /// Since when the batch may have been created, by a statement whose connection was lost.
+    pub(super) in_doubt_since: Option<Instant>,
+}
+
+/// The caller that waits for a batch's outcome.
+///
+/// It has the span in which the batch was submitted. What a worker thread logs about the batch goes
+/// there, so that it has the request's id and whatever else the call recorded.
+#[derive(Debug)]
+pub(super) struct Caller {
+    span: Span,
+    /// `None` once the outcome was sent.
+    outcome: Option<oneshot::Sender<Outcome>>,
+}
+
+impl Job {
+    /// Returns a job for a batch that is submitted in the current span, and the receiver of its
+    /// outcome.
+    pub(super) fn new(batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
+        let (sender, receiver) = oneshot::channel();
+        let caller = Caller { span: Span::current(), outcome: Some(sender) };
+        (Self { batch, caller, in_doubt_since: None }, receiver)
+    }
+}
+
+impl Caller {
+    /// Whether the caller no longer waits.
+    pub(super) fn is_gone(&self) -> bool {
+        self.outcome.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// Returns the span in which the batch was submitted.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Sends the outcome, unless the caller is gone.
+    pub(super) fn send(mut self, outcome: Outcome) {
+        if let Some(sender) = self.outcome.take() {
+            let _gone = sender.send(outcome);
+        }
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if self.outcome.is_some() && thread::panicking() {
+            tracing::error!(
+                parent: &self.span,
+                "the outcome of a batch is unknown: its writer thread panicked"
+            );
+        }
+    }
+}

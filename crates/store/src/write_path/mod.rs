@@ -1,0 +1,20 @@
+//! The write path: from checked batches to committed rows.
+//!
+//! [`writer::TaskWriter`] puts a batch as a [`job`] into the [`queue`]; a [`worker`] thread takes the
+//! jobs that wait and runs them as one [`statement`]. What the statement reports of a batch, or the
+//! record of its idempotency key ([`idempotency`]), becomes the batch's [`outcome`].
+
+mod creation;
+mod idempotency;
+mod job;
+mod outcome;
+#[cfg(feature = "plain-writes")]
+mod plain;
+mod queue;
+mod settings;
+mod statement;
+mod worker;
+mod writer;
+
+pub use settings::WriterSettings;
+pub use writer::TaskWriter;

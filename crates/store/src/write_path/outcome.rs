@@ -1,0 +1,48 @@
+//! How a batch ends.
+
+use diesel::{PgConnection, QueryResult};
+use domain::{CreatedTasks, Error, TaskBatch, TenantId};
+
+use super::{
+    creation::Creation,
+    idempotency,
+    statement::{Verdict, mismatch},
+};
+
+/// The result of a batch, as its caller receives it.
+pub(super) type Outcome = Result<CreatedTasks, Error>;
+
+/// Turns what the statement reports of a batch into its outcome. A batch that was not created may
+/// repeat one that was: it gets the result of that one, whatever has become of its case and its
+/// users since.
+///
+/// # Errors
+/// Those of looking up the idempotency key, which changes nothing.
+pub(super) fn resolve(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    batch: TaskBatch,
+    verdict: Verdict,
+) -> QueryResult<Outcome> {
+    let refusal = match verdict {
+        Verdict::Created(creation) => return Ok(created(batch, creation, false)),
+        Verdict::Refused(error) => error,
+        // It is found below, unless it was swept between the statement and the look-up.
+        Verdict::KeyTaken => Error::Unavailable("the idempotency key has just expired".into()),
+    };
+    let record = match batch.idempotency_key() {
+        Some(key) => idempotency::find(connection, tenant, key)?,
+        None => None,
+    };
+    Ok(match record {
+        Some(record) if record.is_of(&batch.fingerprint()) => created(batch, record.creation, true),
+        Some(_) => Err(Error::IdempotencyKeyReused),
+        None => Err(refusal),
+    })
+}
+
+fn created(batch: TaskBatch, creation: Creation, is_replay: bool) -> Outcome {
+    let case = batch.case();
+    let tasks = creation.tasks(batch).ok_or_else(|| mismatch(case))?;
+    Ok(CreatedTasks { tasks, is_replay })
+}

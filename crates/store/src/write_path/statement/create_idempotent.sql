@@ -1,0 +1,118 @@
+-- Creates the tasks of one or more batches, each batch completely or not at all, in one statement.
+-- For statements in which at least one batch has an idempotency key; otherwise like `create.sql`,
+-- which describes parameters 1 to 9 and the result.
+--
+--   10 to 12  for each batch with an idempotency key, its number, the key, and its fingerprint
+--
+-- A batch is created if its case exists, each of its emails belongs to a user, and its tenant has
+-- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
+
+WITH batch AS MATERIALIZED (
+    SELECT b.no, b.tenant_id, b.case_id, c.id IS NOT NULL AS case_exists
+    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS b (tenant_id, case_id, no)
+    LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
+),
+
+task AS MATERIALIZED (
+    SELECT t.no, t.batch_no, t.description
+    FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS t (batch_no, description, no)
+),
+
+email AS MATERIALIZED (
+    SELECT e.no, e.batch_no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
+    FROM unnest($5::bigint[], $6::integer[], $7::integer[], $8::smallint[], $9::text[])
+        WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
+    LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
+),
+
+idempotency_key AS MATERIALIZED (
+    SELECT k.batch_no, k.key, k.fingerprint
+    FROM unnest($10::integer[], $11::text[], $12::bytea[]) AS k (batch_no, key, fingerprint)
+),
+
+-- The tasks of the batches whose case and users exist, each with its id: assigned one by one in the
+-- order of the request, so that ids ascend in that order.
+valid AS MATERIALIZED (
+    SELECT
+        ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
+        nextval('tasks_id_seq') AS id
+    FROM (
+        SELECT t.no, t.batch_no, b.tenant_id, b.case_id, t.description
+        FROM task AS t
+        JOIN batch AS b ON b.no = t.batch_no
+        WHERE b.case_exists
+            AND b.no NOT IN (SELECT e.batch_no FROM email AS e WHERE e.user_id IS NULL)
+        ORDER BY t.no
+    ) AS ordered
+),
+
+-- A record for the idempotency key of each of those batches, if the key is new. This waits for a
+-- transaction that is about to write the same key. Of several batches of this statement with the
+-- same key, the first gets it. All transactions write the keys in the same order, so that no two
+-- wait for each other.
+recorded AS (
+    INSERT INTO idempotency_keys
+        (tenant_id, key, operation, fingerprint, task_ids, user_ids, first_names, last_names)
+    SELECT
+        b.tenant_id, k.key, 'batch_create_tasks', k.fingerprint, v.task_ids,
+        coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
+    FROM idempotency_key AS k
+    JOIN batch AS b ON b.no = k.batch_no
+    JOIN (
+        SELECT v.batch_no, array_agg(v.id ORDER BY v.no) AS task_ids
+        FROM valid AS v
+        JOIN idempotency_key AS k ON k.batch_no = v.batch_no
+        GROUP BY v.batch_no
+    ) AS v ON v.batch_no = k.batch_no
+    LEFT JOIN (
+        SELECT
+            e.batch_no,
+            array_agg(e.user_id ORDER BY e.no) AS user_ids,
+            array_agg(e.first_name ORDER BY e.no) AS first_names,
+            array_agg(e.last_name ORDER BY e.no) AS last_names
+        FROM email AS e
+        JOIN idempotency_key AS k ON k.batch_no = e.batch_no
+        GROUP BY e.batch_no
+    ) AS e ON e.batch_no = k.batch_no
+    ORDER BY b.tenant_id, k.key, k.batch_no
+    ON CONFLICT (tenant_id, key) DO NOTHING
+    RETURNING task_ids[1] AS first_task_id
+),
+
+-- The tasks of the batches without a key, and of those whose key was new.
+accepted AS MATERIALIZED (
+    SELECT v.no, v.tenant_id, v.case_id, v.description, v.id
+    FROM valid AS v
+    WHERE v.batch_no NOT IN (SELECT k.batch_no FROM idempotency_key AS k)
+        OR v.batch_no IN (
+            SELECT first.batch_no
+            FROM valid AS first
+            JOIN recorded AS r ON r.first_task_id = first.id
+        )
+),
+
+created AS (
+    INSERT INTO tasks (tenant_id, id, case_id, description)
+    SELECT a.tenant_id, a.id, a.case_id, a.description
+    FROM accepted AS a
+),
+
+assigned AS (
+    INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
+    SELECT a.tenant_id, a.id, e.user_id, e.position
+    FROM email AS e
+    JOIN accepted AS a ON a.no = e.task_no
+)
+
+SELECT
+    now() AS created_at,
+    (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
+    (
+        SELECT array_agg(a.id ORDER BY t.no)
+        FROM task AS t
+        LEFT JOIN accepted AS a ON a.no = t.no
+    ) AS task_ids,
+    coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
+    coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,
+    coalesce(array_agg(e.last_name ORDER BY e.no), '{}') AS last_names
+FROM email AS e

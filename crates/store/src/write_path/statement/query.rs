@@ -1,0 +1,147 @@
+//! The statement that creates batches, with its parameters.
+
+use diesel::{
+    RunQueryDsl,
+    pg::{Pg, PgConnection},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    result::QueryResult,
+    sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
+};
+use domain::{Assignment, Fingerprint, TaskBatch, TenantId};
+
+use super::{
+    results::{Results, Row},
+    text,
+};
+
+/// The statement with its parameters: parallel arrays over all batches, as the two .sql files
+/// describe them.
+#[derive(Debug, Default)]
+pub(in crate::write_path) struct Statement<'a> {
+    batch_tenants: Vec<i64>,
+    batch_cases: Vec<i64>,
+    task_batches: Vec<i32>,
+    task_descriptions: Vec<&'a str>,
+    email_tenants: Vec<i64>,
+    email_batches: Vec<i32>,
+    email_tasks: Vec<i32>,
+    email_positions: Vec<i16>,
+    email_addresses: Vec<&'a str>,
+    key_batches: Vec<i32>,
+    keys: Vec<&'a str>,
+    key_fingerprints: Vec<Fingerprint>,
+}
+
+impl<'a> Statement<'a> {
+    /// Returns the statement that creates these batches.
+    pub(in crate::write_path) fn new(
+        batches: impl Iterator<Item = (TenantId, &'a TaskBatch)>,
+    ) -> Self {
+        let mut statement = Self::default();
+        for (tenant, batch) in batches {
+            statement.add(tenant, batch);
+        }
+        statement
+    }
+
+    fn add(&mut self, tenant: TenantId, batch: &'a TaskBatch) {
+        self.batch_tenants.push(tenant.get());
+        self.batch_cases.push(batch.case().get());
+        let batch_no = number(&self.batch_tenants);
+        if let Some(key) = batch.idempotency_key() {
+            self.key_batches.push(batch_no);
+            self.keys.push(key.as_str());
+            self.key_fingerprints.push(batch.fingerprint());
+        }
+        for task in batch.tasks() {
+            self.task_batches.push(batch_no);
+            self.task_descriptions.push(task.description.as_str());
+            let task_no = number(&self.task_batches);
+            for (position, Assignment { email, .. }) in (0..).zip(&task.assignments) {
+                self.email_tenants.push(tenant.get());
+                self.email_batches.push(batch_no);
+                self.email_tasks.push(task_no);
+                self.email_positions.push(position);
+                self.email_addresses.push(email.as_str());
+            }
+        }
+    }
+
+    /// Runs the statement, which is a transaction of its own unless one is open.
+    pub(in crate::write_path) fn run(&self, connection: &mut PgConnection) -> QueryResult<Results> {
+        let row: Row = if self.keys.is_empty() {
+            Bound::<false>(self).get_result(connection)?
+        } else {
+            Bound::<true>(self).get_result(connection)?
+        };
+        Ok(row.into())
+    }
+}
+
+/// Returns the number of the last item. A statement has some thousand items at most.
+fn number<T>(items: &[T]) -> i32 {
+    i32::try_from(items.len()).unwrap_or(i32::MAX)
+}
+
+/// The statement with one of its two texts.
+struct Bound<'a, const WITH_KEYS: bool>(&'a Statement<'a>);
+
+impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let statement = self.0;
+        let text = if WITH_KEYS { &*text::CREATE_IDEMPOTENT } else { &*text::CREATE };
+        let mut pieces = text.iter();
+        let mut text = |out: &mut AstPass<'_, 'b, Pg>| {
+            out.push_sql(pieces.next().map_or("", String::as_str));
+        };
+        text(&mut out);
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_tenants)?;
+        text(&mut out);
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_cases)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Integer>, _>(&statement.task_batches)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&statement.task_descriptions)?;
+        text(&mut out);
+        out.push_bind_param::<Array<BigInt>, _>(&statement.email_tenants)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Integer>, _>(&statement.email_batches)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Integer>, _>(&statement.email_tasks)?;
+        text(&mut out);
+        out.push_bind_param::<Array<SmallInt>, _>(&statement.email_positions)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&statement.email_addresses)?;
+        text(&mut out);
+        if !WITH_KEYS {
+            return Ok(());
+        }
+        out.push_bind_param::<Array<Integer>, _>(&statement.key_batches)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&statement.keys)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Bytea>, _>(&statement.key_fingerprints)?;
+        text(&mut out);
+        Ok(())
+    }
+}
+
+/// Each text is the same for every call, however many batches it has: Diesel prepares it once for
+/// each connection.
+impl<const WITH_KEYS: bool> QueryId for Bound<'_, WITH_KEYS> {
+    type QueryId = Bound<'static, WITH_KEYS>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<const WITH_KEYS: bool> Query for Bound<'_, WITH_KEYS> {
+    type SqlType = (
+        Timestamptz,
+        Array<Bool>,
+        Array<Nullable<BigInt>>,
+        Array<Nullable<BigInt>>,
+        Array<Nullable<Text>>,
+        Array<Nullable<Text>>,
+    );
+}
+
+impl<const WITH_KEYS: bool> RunQueryDsl<PgConnection> for Bound<'_, WITH_KEYS> {}

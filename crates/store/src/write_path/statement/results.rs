@@ -1,0 +1,103 @@
+//! The results of the statement that creates batches.
+
+use std::{time::SystemTime, vec};
+
+use diesel::pg::data_types::PgTimestamp;
+use domain::{
+    Assignment, CaseId, Email, Error, NewTask, Resource, TaskBatch, Violation, Violations,
+};
+
+use crate::{time::from_postgres, write_path::creation::Creation};
+
+/// The row that the statement returns.
+pub(super) type Row = (
+    PgTimestamp,
+    Vec<bool>,
+    Vec<Option<i64>>,
+    Vec<Option<i64>>,
+    Vec<Option<String>>,
+    Vec<Option<String>>,
+);
+
+/// The results of the statement, read batch by batch in the order of the statement.
+#[derive(Debug)]
+pub(in crate::write_path) struct Results {
+    created_at: SystemTime,
+    case_exists: vec::IntoIter<bool>,
+    task_ids: vec::IntoIter<Option<i64>>,
+    user_ids: vec::IntoIter<Option<i64>>,
+    first_names: vec::IntoIter<Option<String>>,
+    last_names: vec::IntoIter<Option<String>>,
+}
+
+impl From<Row> for Results {
+    fn from((created_at, case_exists, task_ids, user_ids, first_names, last_names): Row) -> Self {
+        Self {
+            created_at: from_postgres(created_at),
+            case_exists: case_exists.into_iter(),
+            task_ids: task_ids.into_iter(),
+            user_ids: user_ids.into_iter(),
+            first_names: first_names.into_iter(),
+            last_names: last_names.into_iter(),
+        }
+    }
+}
+
+/// What the statement reports of a batch.
+#[derive(Debug)]
+pub(in crate::write_path) enum Verdict {
+    /// It was created.
+    Created(Creation),
+    /// Its case or some of its users don't exist.
+    Refused(Error),
+    /// Its idempotency key was used before: by an earlier request, or by another batch of the same
+    /// statement.
+    KeyTaken,
+}
+
+impl Results {
+    /// Returns what the statement reports of the next batch, which must be the batch given.
+    pub(in crate::write_path) fn next(&mut self, batch: &TaskBatch) -> Verdict {
+        let case_exists = self.case_exists.next();
+        // Each list is read to the end of this batch's part, also past nulls: the next batch's part
+        // begins there.
+        let task_ids: Vec<Option<i64>> = self.task_ids.by_ref().take(batch.tasks().len()).collect();
+        let mut users = Vec::new();
+        let mut violations = Vec::new();
+        for (task, NewTask { assignments, .. }) in batch.tasks().iter().enumerate() {
+            for Assignment { index, .. } in assignments {
+                match self.next_user() {
+                    Some(user) => users.push(user),
+                    None => violations.push(Violation {
+                        path: Assignment::path(task, *index),
+                        rule: &Email::UNKNOWN_USER,
+                    }),
+                }
+            }
+        }
+        if case_exists == Some(false) {
+            return Verdict::Refused(Error::NotFound(Resource::Case(batch.case())));
+        }
+        if let Some(violations) = Violations::new(violations) {
+            return Verdict::Refused(Error::Invalid(violations));
+        }
+        match task_ids.into_iter().collect() {
+            Some(task_ids) => {
+                Verdict::Created(Creation { created_at: self.created_at, task_ids, users })
+            }
+            None if batch.idempotency_key().is_some() => Verdict::KeyTaken,
+            None => Verdict::Refused(mismatch(batch.case())),
+        }
+    }
+
+    fn next_user(&mut self) -> Option<(i64, String, String)> {
+        let (id, first_name, last_name) =
+            (self.user_ids.next()?, self.first_names.next()?, self.last_names.next()?);
+        Some((id?, first_name?, last_name?))
+    }
+}
+
+/// The error that the statement's results don't fit the batch: a defect of this program.
+pub(in crate::write_path) fn mismatch(case: CaseId) -> Error {
+    Error::Internal(format!("the result for case {case} does not fit its batch").into())
+}

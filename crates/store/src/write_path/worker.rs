@@ -1,0 +1,302 @@
+//! The threads that write.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use domain::TenantId;
+
+use super::{
+    job::Job,
+    outcome::resolve,
+    queue::{Generation, Queue},
+    settings::WriterSettings,
+    statement::{Statement, Verdict},
+};
+use crate::{connections::pool::Connection, database::Database, error::Error};
+
+/// A connection that has been idle for longer is checked before it is used: it may be dead, and a
+/// statement that is lost on it would leave its outcome unknown.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How long a batch in doubt is run again to find out whether it was created, as long as its caller
+/// waits.
+const DOUBT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many workers were started, and why not all of them.
+pub(super) struct Started {
+    pub(super) count: usize,
+    pub(super) result: io::Result<()>,
+}
+
+/// A thread that takes jobs from the queue and writes them on a connection of its own.
+pub(super) struct Worker {
+    queue: Arc<Queue<Job>>,
+    generation: Generation,
+    database: Database,
+    settings: WriterSettings,
+    /// The connection, and when it was last used.
+    connection: Option<(Connection, Instant)>,
+}
+
+impl Worker {
+    /// Starts the workers of a generation, as many as the system has threads for.
+    pub(super) fn start_all(
+        queue: &Arc<Queue<Job>>,
+        generation: Generation,
+        database: &Database,
+        settings: WriterSettings,
+    ) -> Started {
+        for index in 0..settings.threads.max(1) {
+            let mut worker = Self {
+                queue: Arc::clone(queue),
+                generation,
+                database: database.clone(),
+                settings,
+                connection: None,
+            };
+            let builder = thread::Builder::new().name(format!("writer-{index}"));
+            if let Err(error) = builder.spawn(move || worker.run()) {
+                return Started { count: index, result: Err(error) };
+            }
+        }
+        Started { count: settings.threads.max(1), result: Ok(()) }
+    }
+
+    fn run(&mut self) {
+        let WriterSettings { batches_per_statement, one_tenant_per_statement, .. } = self.settings;
+        loop {
+            let most = batches_per_statement.max(1);
+            let jobs = self.queue.take(self.generation, most, one_tenant_per_statement);
+            if jobs.is_empty() {
+                return;
+            }
+            // A panic must cost these jobs only, not the thread. Each of the jobs logs it too, when
+            // it is dropped.
+            if catch_unwind(AssertUnwindSafe(|| self.write(jobs))).is_err() {
+                self.connection = None;
+                tracing::error!("a writer thread panicked; the outcome of its batches is unknown");
+            }
+        }
+    }
+
+    fn write(&mut self, mut jobs: Vec<(TenantId, Job)>) {
+        jobs.retain(|(_, job)| !job.caller.is_gone());
+        if jobs.is_empty() {
+            return;
+        }
+        match self.connect() {
+            Ok(_) | Err(_) if self.is_replaced() => self.requeue_all(jobs),
+            Ok(mut connection) => {
+                // To connect may have taken a while.
+                jobs.retain(|(_, job)| !job.caller.is_gone());
+                // A batch in doubt may be what breaks connections: it runs alone, and first.
+                let (in_doubt, jobs): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().partition(|(_, job)| job.in_doubt_since.is_some());
+                let is_usable = if self.write_each(&mut connection, in_doubt) {
+                    self.write_together(&mut connection, jobs)
+                } else {
+                    self.fail(jobs, &not_sent());
+                    false
+                };
+                if is_usable {
+                    self.connection = Some((connection, Instant::now()));
+                }
+            }
+            Err(error) => {
+                // Jobs behind these would wait as long, and in vain as well.
+                jobs.extend(self.queue.take_all(self.generation));
+                tracing::error!(%error, batches = jobs.len(), "no connection to write with");
+                self.fail(jobs, &error);
+            }
+        }
+    }
+
+    /// Whether another generation has replaced this one: its server was given up because it hung, so
+    /// nothing that it answers from then on counts.
+    fn is_replaced(&self) -> bool {
+        self.queue.generation() != self.generation
+    }
+
+    /// Leaves jobs that were not begun to the next generation.
+    fn requeue_all(&self, jobs: Vec<(TenantId, Job)>) {
+        for (tenant, job) in jobs.into_iter().rev() {
+            self.queue.requeue(tenant, job);
+        }
+    }
+
+    /// Writes all jobs in one statement. If that fails, writes each in its own, so that none fails
+    /// because of another. Returns whether the connection is still usable.
+    fn write_together(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
+        if jobs.len() <= 1 {
+            return self.write_each(connection, jobs);
+        }
+        let statement = Statement::new(jobs.iter().map(|(tenant, job)| (*tenant, &job.batch)));
+        match statement.run(connection) {
+            Ok(_) if self.is_replaced() => {
+                self.fail(jobs, &abandoned());
+                false
+            }
+            Ok(mut results) => {
+                let mut is_usable = true;
+                for (tenant, job) in jobs {
+                    let verdict = results.next(&job.batch);
+                    is_usable &= self.finish(connection, tenant, job, verdict);
+                }
+                is_usable
+            }
+            Err(error) if is_fatal(&error) => {
+                self.fail(jobs, &error.into());
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    batches = jobs.len(),
+                    "a shared statement failed; running its batches one by one"
+                );
+                for (_, job) in &jobs {
+                    tracing::debug!(parent: job.caller.span(), "running the batch by itself");
+                }
+                self.write_each(connection, jobs)
+            }
+        }
+    }
+
+    /// Writes each job in a statement of its own. Returns whether the connection is still usable.
+    fn write_each(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
+        let mut jobs = jobs.into_iter();
+        while let Some((tenant, job)) = jobs.next() {
+            if !self.write_one(connection, tenant, job) {
+                self.fail(jobs, &not_sent());
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Writes one job. Returns whether the connection is still usable.
+    fn write_one(&self, connection: &mut Connection, tenant: TenantId, job: Job) -> bool {
+        let statement = || Statement::new([(tenant, &job.batch)].into_iter());
+        let result = match statement().run(connection) {
+            // The case or a user was deleted between the look-up and the check of the foreign key.
+            // A second look-up no longer finds it and reports that.
+            Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+                statement().run(connection)
+            }
+            result => result,
+        };
+        match result {
+            Ok(_) if self.is_replaced() => {
+                self.fail([(tenant, job)], &abandoned());
+                false
+            }
+            Ok(mut results) => {
+                let verdict = results.next(&job.batch);
+                self.finish(connection, tenant, job, verdict)
+            }
+            Err(error) => {
+                let is_usable = !is_fatal(&error);
+                self.fail([(tenant, job)], &error.into());
+                is_usable
+            }
+        }
+    }
+
+    /// Sends the outcome of a job that was run. Returns whether the connection is still usable.
+    fn finish(
+        &self,
+        connection: &mut Connection,
+        tenant: TenantId,
+        job: Job,
+        verdict: Verdict,
+    ) -> bool {
+        // Only a batch whose key is looked up is copied: the look-up may fail.
+        let copy = (!matches!(verdict, Verdict::Created(_))
+            && job.batch.idempotency_key().is_some())
+        .then(|| job.batch.clone());
+        let Job { batch, caller, in_doubt_since } = job;
+        match resolve(connection, tenant, batch, verdict) {
+            Ok(outcome) => {
+                caller.send(outcome);
+                true
+            }
+            Err(error) => {
+                let is_usable = !is_fatal(&error);
+                if let Some(batch) = copy {
+                    self.fail([(tenant, Job { batch, caller, in_doubt_since })], &error.into());
+                }
+                is_usable
+            }
+        }
+    }
+
+    /// Sends the error to the callers of jobs whose statement failed. Jobs that may have been created
+    /// and have an idempotency key are requeued instead: to run them again tells what happened.
+    fn fail(&self, jobs: impl IntoIterator<Item = (TenantId, Job)>, error: &Error) {
+        for (tenant, mut job) in jobs {
+            if matches!(error, Error::ConnectionLost(_)) {
+                job.in_doubt_since.get_or_insert_with(Instant::now);
+            }
+            let Some(since) = job.in_doubt_since else {
+                job.caller.send(Err(error.clone().into()));
+                continue;
+            };
+            if job.batch.idempotency_key().is_some() && since.elapsed() < DOUBT_LIMIT {
+                tracing::warn!(
+                    parent: job.caller.span(),
+                    %tenant,
+                    %error,
+                    "the batch may have been created; running it again to find out"
+                );
+                self.queue.requeue(tenant, job);
+            } else {
+                let error = Error::connection_lost(error.clone());
+                job.caller.send(Err(error.into()));
+            }
+        }
+    }
+
+    /// Returns the worker's connection if it was used a moment ago, else one that the pool has
+    /// checked.
+    fn connect(&mut self) -> Result<Connection, Error> {
+        match self.connection.take() {
+            Some((connection, used)) if used.elapsed() < TRUSTED_IDLE => Ok(connection),
+            stale => {
+                drop(stale);
+                self.database.connection()
+            }
+        }
+    }
+}
+
+/// Whether the connection can't be used after this error.
+fn is_fatal(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::BrokenTransactionManager
+            | DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::UnableToSendCommand
+                    // The server has become a standby since the connection was opened.
+                    | DatabaseErrorKind::ReadOnlyTransaction,
+                _
+            )
+    )
+}
+
+/// The error of jobs that were not begun.
+fn not_sent() -> Error {
+    Error::unavailable("the connection was lost before the batch was sent")
+}
+
+/// The error of jobs whose result does not count: another server may have taken over before the
+/// statement was committed, and know nothing of it.
+fn abandoned() -> Error {
+    Error::connection_lost("the server was replaced by another one before it answered")
+}
