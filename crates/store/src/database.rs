@@ -85,11 +85,40 @@ impl Database {
     }
 }
 
-/// Logs which query failed. The caller decides whether the failure is worth more than a debug line:
-/// while the database is away, every query fails.
+/// Logs which query failed, at the level `debug`: while the database is away every query fails, and
+/// the caller knows whether that matters.
 fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
     if let Err(error) = &result {
         tracing::debug!(query, %error, "query failed");
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tracing::{Instrument as _, info_span};
+
+    use super::*;
+    use crate::log_capture::LogCapture;
+
+    /// Nothing listens there.
+    const NOWHERE: &str = "postgresql://127.0.0.1:1/nowhere";
+
+    #[tokio::test]
+    async fn a_failed_query_is_logged_with_its_name_in_the_callers_span() {
+        let settings =
+            PoolSettings { writers: 0, readers: 1, checkout_timeout: Duration::from_millis(50) };
+        let database = Database::open(&NOWHERE.parse().unwrap(), &settings);
+        let log = LogCapture::start();
+
+        let read = database.read("find_nothing", |_| Ok(()));
+        let error = read.instrument(info_span!("call", request_id = "r-1")).await.unwrap_err();
+
+        assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        let line = log.line("query failed");
+        assert!(line.contains(r#""query":"find_nothing""#), "{line}");
+        assert!(line.contains(r#""request_id":"r-1""#), "{line}");
+    }
 }

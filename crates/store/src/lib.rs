@@ -11,6 +11,8 @@ mod cases;
 mod connections;
 mod database;
 mod error;
+#[cfg(test)]
+mod log_capture;
 mod migrations;
 mod schema;
 mod tenants;

@@ -8,7 +8,10 @@ use std::net::TcpListener;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::support::{App, Program, Reply, SAMPLE, TestDatabase, open, patience::wait_until};
+use crate::{
+    support::{App, Program, Reply, SAMPLE, Session, TestDatabase, open, patience::wait_until},
+    writer::CUT_OFF_WHO_WAITS,
+};
 
 pub(crate) const CASELOAD: &str = env!("CARGO_BIN_EXE_caseload");
 
@@ -72,7 +75,8 @@ fn a_database_url_that_is_none_is_refused_and_not_repeated() {
         format!("postgresql://me:{PASSWORD}%zz@db.example/caseload"),
         format!("postgresql://me:{PASSWORD}@db.example:port/caseload"),
         format!("postgresql://me:{PASSWORD}@[::1/caseload"),
-        format!("postgresql://me:{PASSWORD}@db.example/caseload?colour=red"),
+        format!("postgresql://me:{PASSWORD}@db.example/caseload?sslmode"),
+        format!("postgresql://me:{PASSWORD}@db.example/caseload?=red"),
     ] {
         let args = ["serve", "--grpc-addr", "127.0.0.1:0", "--database-url", &url];
         let mut program = Program::start(CASELOAD, &args);
@@ -89,6 +93,40 @@ fn a_database_url_that_is_none_is_refused_and_not_repeated() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Newer versions of libpq have parameters that this program doesn't know. Of one that libpq doesn't
+/// know either, its message repeats the name, and of a value that it can't use the value.
+#[test]
+fn an_unknown_parameter_is_passed_to_libpq_and_no_secret_is_logged() {
+    for url in [
+        format!("postgresql://me:{PASSWORD}@127.0.0.1:1/caseload?colour=red"),
+        format!("postgresql://me:x@127.0.0.1:1/caseload?{PASSWORD}=red"),
+        format!("postgresql://me:x@127.0.0.1:1/caseload?sslnegotiation2={PASSWORD}"),
+        format!("postgresql://me:x@127.0.0.1:1/caseload?sslmode={PASSWORD}"),
+        format!("postgresql://me:x@127.0.0.1:1/caseload?keepalives_idle={PASSWORD}"),
+        format!("postgresql://me@127.0.0.1:1/caseload?password={PASSWORD}"),
+    ] {
+        let args =
+            ["serve", "--grpc-addr", "127.0.0.1:0", "--database-url", &url, "--log-level", "trace"];
+        let mut program = Program::start(CASELOAD, &args);
+        wait_until("an attempt to connect", || {
+            program.has_ended() || program.stderr().contains("no connection to the database")
+        });
+        assert!(!program.has_ended(), "{url}: {}", program.stderr());
+        let ended = program.kill();
+        ended.assert_keeps(&[PASSWORD]);
+    }
+}
+
+#[cfg(not(feature = "plain-writes"))]
+#[test]
+fn the_plain_write_design_is_not_in_the_product() {
+    let url = format!("postgresql://me:{PASSWORD}@127.0.0.1:1/caseload");
+    let args = ["serve", "--database-url", &url, "--plain-writes"];
+    let ended = Program::start(CASELOAD, &args).ended();
+    assert_eq!(ended.code(), Some(64), "{ended:?}");
+    assert!(ended.stderr.contains("--plain-writes"), "{}", ended.stderr);
 }
 
 /// libpq reads the password up to the `@`; only `/`, `:` and `@` must be escaped in it.
@@ -234,6 +272,33 @@ async fn an_internal_error_is_in_the_log_under_the_requests_id_and_nowhere_else(
     let failure = log.iter().find(|event| event["message"] == "a call failed").unwrap();
     assert!(failure["causes"].as_str().unwrap().contains("secret_rule"), "{failure}");
     assert_eq!(failure["span"]["request_id"], "find-me");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_writer_thread_logs_about_a_batch_is_under_its_requests_id() {
+    let mut app = App::start().await;
+    let program = serve(&app.database, &["--writers", "1"]);
+    app.grpc_addr = program.address("serving gRPC");
+    app.http_addr = crate::support::start_gateway(app.grpc_addr, &app.ending).await;
+    let mut session = Session::open(app.database.url());
+    session.lock("tasks");
+
+    let request = app.post().header("x-request-id", "find-me").header("idempotency-key", "k");
+    let reply = tokio::spawn(Reply::of(request.body(SAMPLE)));
+    session.await_blocked(1);
+    Session::open(app.database.url()).query(CUT_OFF_WHO_WAITS);
+    // Run again, on another connection.
+    session.await_blocked(1);
+    session.unlock();
+
+    assert_eq!(reply.await.unwrap().status, 201);
+    program.terminate();
+    let log = program.ended().log();
+    let in_doubt = |event: &&Value| {
+        event["message"].as_str().is_some_and(|text| text.contains("may have been created"))
+    };
+    let line = log.iter().find(in_doubt).unwrap();
+    assert_eq!(line["span"]["request_id"], "find-me", "{line}");
 }
 
 #[tokio::test]

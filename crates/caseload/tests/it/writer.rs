@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn what_waits_together_is_written_together() {
+async fn batches_that_wait_together_are_written_in_one_statement() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
@@ -38,7 +38,7 @@ async fn what_waits_together_is_written_together() {
 }
 
 #[tokio::test]
-async fn no_more_batches_share_a_statement_than_may() {
+async fn no_more_batches_share_a_statement_than_the_limit() {
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings { batches_per_statement: 2, ..ONE_WRITER });
     let [a, b, c] = path.tenants;
@@ -56,7 +56,7 @@ async fn no_more_batches_share_a_statement_than_may() {
 }
 
 #[tokio::test]
-async fn a_statement_is_one_tenants_where_that_is_asked_for() {
+async fn a_statement_has_batches_of_one_tenant_if_the_settings_say_so() {
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings { one_tenant_per_statement: true, ..ONE_WRITER });
     let [a, b, _] = path.tenants;
@@ -77,7 +77,7 @@ async fn a_statement_is_one_tenants_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
+async fn an_invalid_batch_does_not_affect_the_others_of_its_statement() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
@@ -100,13 +100,13 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
     let [before, unknown_user, unknown_case, after] = all(calls).await;
     assert_eq!(descriptions(&before), ["before"]);
     assert!(
-        matches!(&unknown_user, Err(Error::Invalid(faults))
-            if faults.as_slice().len() == 1 && faults.as_slice()[0].rule.reason == Reason::UnknownUser),
+        matches!(&unknown_user, Err(Error::Invalid(violations))
+            if violations.as_slice().len() == 1 && violations.as_slice()[0].rule.reason == Reason::UnknownUser),
         "{unknown_user:?}"
     );
     assert!(matches!(unknown_case, Err(Error::NotFound(_))), "{unknown_case:?}");
     assert_eq!(descriptions(&after), ["after"]);
-    assert_eq!(path.transactions_since(first), 1, "they did travel together");
+    assert_eq!(path.transactions_since(first), 1, "they shared a statement");
     assert_eq!(
         path.database.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks"),
         "first before after"
@@ -114,7 +114,7 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
 }
 
 #[tokio::test]
-async fn a_batch_sees_the_users_and_cases_of_its_own_tenant_alone() {
+async fn a_batch_sees_only_users_and_cases_of_its_own_tenant() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
@@ -143,7 +143,7 @@ async fn a_batch_sees_the_users_and_cases_of_its_own_tenant_alone() {
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_is_taken_apart_and_only_the_culprit_fails() {
+async fn if_a_shared_statement_fails_only_the_batch_that_caused_it_fails() {
     let mut path = WritePath::create().await;
     path.session.query(POISON);
     let writer = path.writer(ONE_WRITER);
@@ -167,10 +167,10 @@ async fn a_statement_that_fails_is_taken_apart_and_only_the_culprit_fails() {
     assert_eq!(descriptions(&next), ["next"]);
 }
 
-/// The look-up finds them and the foreign key does not: the answer is the one that a batch gets
-/// which comes a moment later.
+/// The look-up still finds them, the check of the foreign key does not. The outcome is that of a batch
+/// that comes a moment later.
 #[tokio::test]
-async fn what_goes_while_a_batch_is_written_is_not_there_and_others_are_written() {
+async fn a_case_or_user_that_is_deleted_during_the_statement_is_reported_as_missing() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
@@ -198,7 +198,7 @@ async fn what_goes_while_a_batch_is_written_is_not_there_and_others_are_written(
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_before_its_batch_is_at_hand_withdraws_it() {
+async fn a_caller_that_leaves_before_its_batch_is_begun_withdraws_it() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
@@ -218,8 +218,7 @@ async fn a_caller_that_goes_before_its_batch_is_at_hand_withdraws_it() {
 }
 
 #[tokio::test]
-async fn who_floods_the_queue_is_refused_beyond_its_share_and_others_wait_behind_no_more_than_that()
-{
+async fn a_tenant_is_refused_beyond_its_limit_and_others_wait_behind_no_more_than_that() {
     let mut path = WritePath::create().await;
     let settings =
         WriterSettings { batches_per_statement: 1, queue_length_per_tenant: 3, ..ONE_WRITER };
@@ -238,7 +237,7 @@ async fn who_floods_the_queue_is_refused_beyond_its_share_and_others_wait_behind
         assert!(matches!(refusal, Err(Error::TenantOverloaded)), "{refusal:?}");
     }
     let first = id_of(&first.await);
-    // One writer, one batch a statement, ids from one sequence: ids tell who was served when.
+    // One writer, one batch a statement, ids from one sequence: the ids show the order.
     assert_eq!(id_of(&other.await), first + 4);
     for call in taken {
         call.unwrap().await.unwrap();
@@ -246,7 +245,7 @@ async fn who_floods_the_queue_is_refused_beyond_its_share_and_others_wait_behind
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_everyone_at_once_and_takes_more_once_there_is_room() {
+async fn a_full_queue_refuses_every_tenant_until_jobs_were_taken_from_it() {
     let mut path = WritePath::create().await;
     let settings = WriterSettings { queue_length: 4, queue_length_per_tenant: 3, ..ONE_WRITER };
     let writer = path.writer(settings);
@@ -269,14 +268,14 @@ async fn a_full_queue_refuses_everyone_at_once_and_takes_more_once_there_is_room
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_one_tenant_floods_another_is_served_every_time() {
+async fn while_one_tenant_floods_the_queue_another_is_always_served() {
     let path = WritePath::create().await;
     let settings =
         WriterSettings { batches_per_statement: 4, queue_length_per_tenant: 8, ..ONE_WRITER };
     let writer = Arc::new(path.writer(settings));
     let [a, b, _] = path.tenants;
     let is_over = Arc::new(AtomicBool::new(false));
-    // Twice as many callers as may wait.
+    // Twice as many callers as may wait in the queue.
     let flood: Vec<_> = (0..16)
         .map(|_| tokio::spawn(flood(Arc::clone(&writer), a, Arc::clone(&is_over))))
         .collect();
@@ -309,13 +308,17 @@ async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>
     refused
 }
 
-/// Makes Postgres refuse tasks of one description, with an error that is no fault of form.
+/// Cuts the connections whose statements wait for a lock, and waits until they are gone.
+pub(crate) const CUT_OFF_WHO_WAITS: &str = "SELECT pg_terminate_backend(pid, 10000) \
+    FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Makes Postgres refuse tasks of one description, with an error that fails the statement.
 const POISON: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
      AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$; \
      CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW \
      WHEN (NEW.description = 'poison') EXECUTE FUNCTION refuse()";
 
-/// The outcomes, in order.
+/// Returns the outcomes, in order.
 async fn all<const N: usize>(calls: [Call<'_>; N]) -> [Outcome; N] {
     let mut outcomes = Vec::new();
     for call in calls {
@@ -324,7 +327,7 @@ async fn all<const N: usize>(calls: [Call<'_>; N]) -> [Outcome; N] {
     outcomes.try_into().unwrap()
 }
 
-/// The id of a batch's last task.
+/// Returns the id of a batch's last task.
 fn id_of(outcome: &Outcome) -> i64 {
     outcome.as_ref().unwrap().tasks.last().unwrap().id.get()
 }

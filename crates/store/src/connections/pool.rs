@@ -94,9 +94,8 @@ impl Pool {
             .map_err(Error::unavailable)?
             .map_err(Error::internal)?;
         let mut is_abandoned = self.is_abandoned.subscribe();
-        // Its parent is the caller's span. It has that one's level: a span that is switched off
-        // would take the caller's fields from what the query logs.
-        let span = tracing::info_span!("query", name);
+        // Created here, so that its parent is the caller's span.
+        let span = tracing::info_span!("query", query = name);
         let result = spawn_blocking(move || {
             let _entered = span.entered();
             let _permit = permit;

@@ -300,3 +300,87 @@ fn not_sent() -> Error {
 fn abandoned() -> Error {
     Error::connection_lost("the server was replaced by another one before it answered")
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{Error as CallError, TaskBatch, TaskDraft};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        connections::pool::PoolSettings,
+        log_capture::LogCapture,
+        write_path::{outcome::Outcome, queue::Limits},
+    };
+
+    fn worker() -> Worker {
+        // Nothing listens there, and nothing here needs a connection.
+        let url = "postgresql://127.0.0.1:1/nowhere".parse().unwrap();
+        let settings = PoolSettings { writers: 0, readers: 0, checkout_timeout: Duration::MAX };
+        Worker {
+            queue: Arc::new(Queue::new(Limits { total: 9, per_tenant: 9 })),
+            generation: Generation::default(),
+            database: Database::open(&url, &settings),
+            settings: WriterSettings {
+                threads: 1,
+                batches_per_statement: 9,
+                one_tenant_per_statement: false,
+                queue_length: 9,
+                queue_length_per_tenant: 9,
+            },
+            connection: None,
+        }
+    }
+
+    fn tenant() -> TenantId {
+        TenantId::new(1).unwrap()
+    }
+
+    /// A batch that is submitted in the span of a request.
+    fn submit(request_id: &str, key: &str) -> (Job, oneshot::Receiver<Outcome>) {
+        let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
+        let batch = TaskBatch::parse(1, [draft].into_iter(), key.to_owned()).unwrap();
+        tracing::info_span!("request", request_id).in_scope(|| Job::new(batch))
+    }
+
+    #[test]
+    fn what_is_logged_about_a_batch_is_in_the_span_of_its_request() {
+        let log = LogCapture::start();
+        let worker = worker();
+        let (one, _one) = submit("r-1", "k-1");
+        let (two, _two) = submit("r-2", "k-2");
+        let (without_key, mut outcome) = submit("r-3", "");
+
+        let jobs = [one, without_key, two].map(|job| (tenant(), job));
+        worker.fail(jobs, &Error::connection_lost("cut"));
+
+        let lines = log.lines("may have been created");
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for (line, id) in lines.iter().zip(["r-1", "r-2"]) {
+            assert!(line.contains(&format!(r#""request_id":"{id}""#)), "{line}");
+        }
+        let outcome = outcome.try_recv().unwrap();
+        assert!(matches!(outcome, Err(CallError::OutcomeUnknown(_))), "{outcome:?}");
+        let requeued = worker.queue.take_all(worker.generation);
+        assert!(requeued.iter().all(|(_, job)| job.in_doubt_since.is_some()));
+        assert_eq!(requeued.len(), 2);
+    }
+
+    #[test]
+    fn a_panic_is_logged_in_the_span_of_each_batch_that_it_costs() {
+        let log = LogCapture::start();
+        let (sent, mut outcome) = submit("r-1", "");
+        let (lost, mut nothing) = submit("r-2", "");
+        let panic = catch_unwind(AssertUnwindSafe(move || {
+            let _lost = lost;
+            sent.caller.send(Err(CallError::Overloaded));
+            panic!("a defect");
+        }));
+
+        assert!(panic.is_err());
+        assert!(matches!(outcome.try_recv(), Ok(Err(CallError::Overloaded))));
+        assert_eq!(nothing.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
+        let line = log.line("its writer thread panicked");
+        assert!(line.contains(r#""request_id":"r-2""#), "{line}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The database is away, dies or hangs.
 
+use domain::Error;
 use localdb::Cluster;
 use runtime::CancellationToken;
 use tonic::Code;
@@ -10,8 +11,8 @@ use super::{
     grpc_code, grpc_health, is_created, told,
 };
 use crate::support::{
-    App, Program, Reply, Session, TestDatabase, patience::eventually, psql, start_gateway,
-    start_gateway_with, start_server,
+    App, Program, Reply, Session, TestDatabase, patience::eventually, populate, psql,
+    start_gateway, start_gateway_with, start_server,
 };
 
 /// A Postgres that a test may take away. What it has committed survives its death.
@@ -100,6 +101,40 @@ async fn nobody_knows_what_became_of_the_statement_in_flight_when_the_database_d
     cluster.start().unwrap();
     await_ready(&app).await;
     assert!(is_created(&app.create(ONE_TASK).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_leaves_a_write_in_doubt_but_not_a_read() {
+    let mut cluster = cluster();
+    let database = TestDatabase::create_on(&cluster).await;
+    let (tenant, _) = populate(&database.open(), "Acme").await;
+    let mut session = Session::open(database.url());
+    session.query("BEGIN; LOCK TABLE cases IN ACCESS EXCLUSIVE MODE");
+
+    let [reader, writer] = [database.open(), database.open()];
+    let read = tokio::spawn(async move { reader.list_cases(tenant).await });
+    let write = tokio::spawn(async move { writer.create_case(tenant, "x".to_owned()).await });
+    session.await_blocked(2);
+    cluster.kill().unwrap();
+
+    let read = Error::from(read.await.unwrap().unwrap_err());
+    assert!(matches!(read, Error::Unavailable(_)), "{read:?}");
+    let write = Error::from(write.await.unwrap().unwrap_err());
+    assert!(matches!(write, Error::OutcomeUnknown(_)), "{write:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_key_could_not_be_looked_up_is_told_that_the_database_is_away() {
+    let mut cluster = cluster();
+    let app = app_on(&cluster).await;
+    await_ready(&app).await;
+    let mut session = Session::open(app.database.url());
+    session.query("BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE");
+
+    let call = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    session.await_blocked(1);
+    cluster.kill().unwrap();
+    assert_eq!(told(&call.await.unwrap()), DATABASE_AWAY);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The write path without a server around it: tenants, a writer, and the means to make it wait.
+//! The write path without a server: tenants, a writer, and the means to block it.
 
 use std::{
     future::Future,
@@ -27,10 +27,10 @@ pub(crate) struct Tenant {
 
 pub(crate) type Outcome = Result<CreatedTasks, Error>;
 
-/// A batch in the queue; awaited, its outcome. Dropped, its caller has gone.
+/// A batch in the queue: the future of its outcome. To drop it is to withdraw the batch.
 pub(crate) type Call<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// One writer, so that what it does has an order; room for all.
+/// One worker, so that its statements have an order, and a queue that is long enough for every test.
 pub(crate) const ONE_WRITER: WriterSettings = WriterSettings {
     threads: 1,
     batches_per_statement: 32,
@@ -58,8 +58,8 @@ impl WritePath {
         TaskWriter::start(&Database::open(self.database.url(), &pool), settings).unwrap()
     }
 
-    /// Makes the writer's one thread wait in a statement of its own, so that all that is submitted
-    /// now waits in the queue until [`Self::release`].
+    /// Blocks the writer's one thread in a statement of its own, so that all batches submitted from
+    /// now on wait in the queue until [`Self::release`].
     pub(crate) fn block<'a>(&mut self, writer: &'a TaskWriter) -> Call<'a> {
         self.session.lock("tasks");
         let first = submit(writer, self.tenants[0], batch(self.tenants[0], &["first"]));
@@ -71,38 +71,40 @@ impl WritePath {
         self.session.unlock();
     }
 
-    /// How many transactions the tasks with greater ids were created in.
+    /// Returns in how many transactions the tasks with greater ids were created.
     pub(crate) fn transactions_since(&mut self, id: i64) -> usize {
         let sql = format!("SELECT count(DISTINCT xmin::text) FROM tasks WHERE id > {id}");
         self.session.query(&sql).parse().unwrap()
     }
 }
 
-/// Puts a batch into the queue of a writer that is blocked (another may answer at once). Where that
-/// refuses it, its outcome.
+/// Puts a batch into the queue of a writer that is blocked.
+///
+/// # Errors
+/// The outcome, if the queue refuses the batch.
 pub(crate) fn submit(
     writer: &TaskWriter,
     tenant: Tenant,
     batch: TaskBatch,
 ) -> Result<Call<'_>, Outcome> {
     let mut call: Call<'_> = Box::pin(writer.create(tenant.id, batch));
-    // The first poll is what puts it there.
+    // The first poll puts it there.
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Err(outcome),
         Poll::Pending => Ok(call),
     }
 }
 
-/// A batch for the tenant's case: a task for each description, all for the first user.
+/// Returns a batch for the tenant's case: a task for each description, all for the first user.
 pub(crate) fn batch(tenant: Tenant, descriptions: &[&str]) -> TaskBatch {
-    batch_with_id(tenant, descriptions, "")
+    batch_with_key(tenant, descriptions, "")
 }
 
-/// The same, with a request id.
-pub(crate) fn batch_with_id(tenant: Tenant, descriptions: &[&str], id: &str) -> TaskBatch {
+/// Returns the same, with an idempotency key.
+pub(crate) fn batch_with_key(tenant: Tenant, descriptions: &[&str], key: &str) -> TaskBatch {
     let tasks = descriptions.iter().map(|text| draft(text, &["user1@example.com"]));
     let tasks = tasks.collect::<Vec<_>>().into_iter();
-    TaskBatch::parse(tenant.case_id, tasks, id.to_owned()).unwrap()
+    TaskBatch::parse(tenant.case_id, tasks, key.to_owned()).unwrap()
 }
 
 pub(crate) fn draft(description: &str, emails: &[&str]) -> TaskDraft {

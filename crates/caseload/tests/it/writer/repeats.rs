@@ -1,13 +1,14 @@
-//! Batches with a request id: created once, however often they are asked for.
+//! Batches with an idempotency key: created once, however often they are requested.
 
 use std::time::Duration;
 
 use domain::{CreatedTasks, Error};
 use store::WriterSettings;
 
+use super::CUT_OFF_WHO_WAITS;
 use crate::support::{
     Session,
-    write_path::{ONE_WRITER, Outcome, Tenant, WritePath, batch, batch_with_id, submit},
+    write_path::{ONE_WRITER, Outcome, Tenant, WritePath, batch, batch_with_key, submit},
 };
 
 fn created(outcome: Outcome) -> CreatedTasks {
@@ -27,50 +28,66 @@ fn count(path: &mut WritePath, table: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_whatever_has_become_of_what_it_names() {
+async fn a_repeat_gets_the_first_result_whatever_has_become_of_its_case_and_users() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let first = created(writer.create(a.id, batch_with_id(a, &["x", "y"], "k")).await);
+    let first = created(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
     path.session.query(
         "DELETE FROM task_assignees; UPDATE users SET first_name = 'Other', email = 'other-' || email; \
          DELETE FROM tasks; DELETE FROM cases",
     );
 
-    let again = replayed(writer.create(a.id, batch_with_id(a, &["x", "y"], "k")).await);
+    let again = replayed(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
     assert_eq!(again.tasks, first.tasks);
-    // White space around a text makes no other request of it.
-    let again = replayed(writer.create(a.id, batch_with_id(a, &[" x", "y "], "k")).await);
+    // White space around a text does not make it another request.
+    let again = replayed(writer.create(a.id, batch_with_key(a, &[" x", "y "], "k")).await);
     assert_eq!(again.tasks, first.tasks);
     assert_eq!(count(&mut path, "tasks"), 0);
 
-    let other = writer.create(a.id, batch_with_id(a, &["x"], "k")).await;
+    let other = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
 }
 
 #[tokio::test]
-async fn an_id_is_its_tenants_own() {
+async fn a_key_that_another_operation_used_is_refused_as_reused() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
+    path.session.query(
+        "ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_operation_check; \
+         UPDATE idempotency_keys SET operation = 'another'",
+    );
+
+    let other = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
+    assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
+    assert_eq!(count(&mut path, "tasks"), 1);
+}
+
+#[tokio::test]
+async fn two_tenants_may_use_the_same_key() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     for tenant in path.tenants {
-        created(writer.create(tenant.id, batch_with_id(tenant, &["x"], "k")).await);
+        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], "k")).await);
     }
     assert_eq!(count(&mut path, "tasks"), 3);
 }
 
 #[tokio::test]
-async fn a_refusal_leaves_the_id_unused() {
+async fn a_key_of_a_refused_request_stays_unused() {
     let path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
     let of_another = Tenant { case_id: b.case_id, ..a };
-    let refused = writer.create(a.id, batch_with_id(of_another, &["x"], "k")).await;
+    let refused = writer.create(a.id, batch_with_key(of_another, &["x"], "k")).await;
     assert!(matches!(refused, Err(Error::NotFound(_))), "{refused:?}");
-    created(writer.create(a.id, batch_with_id(a, &["x"], "k")).await);
+    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
 }
 
 #[tokio::test]
-async fn a_batch_without_an_id_leaves_nothing_behind() {
+async fn a_batch_without_a_key_leaves_no_record() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
@@ -79,7 +96,7 @@ async fn a_batch_without_an_id_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn of_twins_in_one_statement_one_is_created() {
+async fn of_two_batches_with_one_key_in_one_statement_one_is_created() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
@@ -89,97 +106,95 @@ async fn of_twins_in_one_statement_one_is_created() {
         (b, "x", "k"),
         (a, "x", "k"),
         (a, "other", "k"),
-        (a, "plain", ""),
+        (a, "without", ""),
         (a, "x", "l"),
     ]
-    .map(|(tenant, text, id)| submit(&writer, tenant, batch_with_id(tenant, &[text], id)).unwrap());
+    .map(|(tenant, text, key)| {
+        submit(&writer, tenant, batch_with_key(tenant, &[text], key)).unwrap()
+    });
     path.release();
 
     created(first.await);
-    let [one, of_b, twin, other, plain, of_l] = super::all(calls).await;
+    let [one, of_b, repeat, other, without_key, of_l] = super::all(calls).await;
     let one = created(one);
-    assert_eq!(replayed(twin).tasks, one.tasks);
+    assert_eq!(replayed(repeat).tasks, one.tasks);
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
-    for outcome in [of_b, plain, of_l] {
+    for outcome in [of_b, without_key, of_l] {
         assert_ne!(created(outcome).tasks, one.tasks);
     }
     assert_eq!(count(&mut path, "tasks"), 5);
     assert_eq!(count(&mut path, "task_assignees"), 5);
 }
 
-/// They collide at every point of each other's way.
+/// The repeats collide at every point of the write path.
 #[tokio::test(flavor = "multi_thread")]
-async fn simultaneous_repeats_through_many_writers_make_one_batch() {
+async fn simultaneous_repeats_through_several_workers_create_one_batch() {
     const REPEATS: usize = 8;
-    const IDS: usize = 25;
+    const KEYS: usize = 25;
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings {
         threads: 4,
         batches_per_statement: 7,
-        queue_length: IDS * REPEATS,
-        queue_length_per_tenant: IDS * REPEATS,
+        queue_length: KEYS * REPEATS,
+        queue_length_per_tenant: KEYS * REPEATS,
         ..ONE_WRITER
     });
     let a = path.tenants[0];
-    // Neighbours have their ids in different orders.
-    let id = |call: usize| {
-        if call.is_multiple_of(2) { call / 2 % IDS } else { IDS - 1 - call / 2 % IDS }
+    // Neighbours have their keys in different orders.
+    let key = |call: usize| {
+        if call.is_multiple_of(2) { call / 2 % KEYS } else { KEYS - 1 - call / 2 % KEYS }
     };
-    let calls: Vec<_> = (0..IDS * REPEATS)
+    let calls: Vec<_> = (0..KEYS * REPEATS)
         .map(|call| {
-            let id = format!("{}", id(call));
-            submit(&writer, a, batch_with_id(a, &[&id, "y"], &id)).unwrap()
+            let key = format!("{}", key(call));
+            submit(&writer, a, batch_with_key(a, &[&key, "y"], &key)).unwrap()
         })
         .collect();
 
-    let mut firsts = vec![0; IDS];
-    let mut answers: Vec<Option<Vec<domain::Task>>> = vec![None; IDS];
+    let mut firsts = vec![0; KEYS];
+    let mut results: Vec<Option<Vec<domain::Task>>> = vec![None; KEYS];
     for (call, outcome) in calls.into_iter().enumerate() {
         let CreatedTasks { tasks, is_replay } = outcome.await.unwrap();
-        firsts[id(call)] += usize::from(!is_replay);
-        assert_eq!(*answers[id(call)].get_or_insert_with(|| tasks.clone()), tasks);
+        firsts[key(call)] += usize::from(!is_replay);
+        assert_eq!(*results[key(call)].get_or_insert_with(|| tasks.clone()), tasks);
     }
-    assert_eq!(firsts, vec![1; IDS]);
-    assert_eq!(count(&mut path, "tasks"), 2 * IDS as u64);
+    assert_eq!(firsts, vec![1; KEYS]);
+    assert_eq!(count(&mut path, "tasks"), 2 * KEYS as u64);
 }
 
-/// Cuts the connections whose statements wait for a lock, and waits until they are gone.
-const CUT_OFF_WHO_WAITS: &str = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-
-/// The connection is cut while the statement runs: the truth is found out on another.
+/// The connection is cut while the statement runs; the batch is run again on another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_truth_about_a_batch_with_an_id_is_found_out() {
+async fn whether_a_batch_with_a_key_was_created_is_found_out_on_another_connection() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
     let first = path.block(&writer);
-    let queued = ["k", ""].map(|id| submit(&writer, a, batch_with_id(a, &["x"], id)).unwrap());
-    // What is cut off is the first one's statement; those behind it were not begun.
+    let queued = ["k", ""].map(|key| submit(&writer, a, batch_with_key(a, &["x"], key)).unwrap());
+    // This cuts the first one's statement; the batches behind it were not begun.
     let mut other = Session::open(path.database.url());
     other.query(CUT_OFF_WHO_WAITS);
     let lost = first.await;
     assert!(matches!(lost, Err(Error::OutcomeUnknown(_) | Error::Unavailable(_))), "{lost:?}");
     path.session.await_blocked(1);
-    // Now both of those are in a statement.
+    // Now both of those are in one statement.
     other.query(CUT_OFF_WHO_WAITS);
     path.session.await_blocked(1);
     path.release();
 
-    let [with_id, without] = super::all(queued).await;
-    with_id.unwrap();
+    let [with_key, without] = super::all(queued).await;
+    with_key.unwrap();
     assert!(matches!(without, Err(Error::OutcomeUnknown(_))), "{without:?}");
     assert_eq!(count(&mut path, "tasks"), 1);
 }
 
-/// What lost its connection may be what breaks connections: it is run again by itself.
+/// A batch that lost its connection may be what breaks connections, so it is run again by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_in_doubt_takes_no_other_along() {
+async fn a_batch_in_doubt_leaves_no_other_in_doubt() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
     path.session.lock("tasks");
-    let in_doubt = submit(&writer, a, batch_with_id(a, &["x"], "k")).unwrap();
+    let in_doubt = submit(&writer, a, batch_with_key(a, &["x"], "k")).unwrap();
     path.session.await_blocked(1);
     let behind_it = submit(&writer, a, batch(a, &["y"])).unwrap();
     let mut other = Session::open(path.database.url());
@@ -197,13 +212,13 @@ async fn a_batch_in_doubt_takes_no_other_along() {
 }
 
 #[tokio::test]
-async fn old_requests_are_forgotten_in_steps_by_one_at_a_time() {
+async fn old_idempotency_keys_are_swept_in_steps_by_one_program_at_a_time() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let admin = path.database.open();
     let [a, b, _] = path.tenants;
-    for (tenant, id) in [(a, "1"), (a, "2"), (b, "3"), (b, "young")] {
-        created(writer.create(tenant.id, batch_with_id(tenant, &["x"], id)).await);
+    for (tenant, key) in [(a, "1"), (a, "2"), (b, "3"), (b, "young")] {
+        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], key)).await);
     }
     path.session.query(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' \
@@ -219,6 +234,6 @@ async fn old_requests_are_forgotten_in_steps_by_one_at_a_time() {
     assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 1);
     assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 0);
 
-    replayed(writer.create(b.id, batch_with_id(b, &["x"], "young")).await);
-    created(writer.create(a.id, batch_with_id(a, &["x"], "1")).await);
+    replayed(writer.create(b.id, batch_with_key(b, &["x"], "young")).await);
+    created(writer.create(a.id, batch_with_key(a, &["x"], "1")).await);
 }
