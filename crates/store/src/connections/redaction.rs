@@ -7,9 +7,20 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// What replaces a secret.
 const REMOVED: &str = "…";
 
-/// Parameters that say where the database is and who connects. Messages need them to be of any use,
-/// and none is a secret.
-const PUBLIC: [&str; 5] = ["dbname", "host", "hostaddr", "port", "user"];
+/// Parameters that say where the database is, who connects, and which files are read. Messages need
+/// them to be of any use, and none is a secret.
+const PUBLIC: [&str; 10] = [
+    "dbname",
+    "host",
+    "hostaddr",
+    "passfile",
+    "port",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslrootcert",
+    "user",
+];
 
 /// Parts of parameter names whose values are secrets wherever they appear.
 const SECRET_NAMES: [&str; 3] = ["pass", "secret", "token"];
@@ -32,12 +43,12 @@ impl Redaction {
 
     /// Adds a parameter, percent-encoded as in the URL.
     pub(crate) fn add_parameter(&mut self, name: &str, value: &str) {
-        if PUBLIC.contains(&name) {
+        let decoded = decode(name).to_ascii_lowercase();
+        if PUBLIC.contains(&decoded.as_str()) {
             return;
         }
         add(&mut self.quoted, name);
-        let lower = name.to_ascii_lowercase();
-        if SECRET_NAMES.iter().any(|part| lower.contains(part)) {
+        if SECRET_NAMES.iter().any(|part| decoded.contains(part)) {
             add(&mut self.secrets, value);
         } else {
             add(&mut self.quoted, value);

@@ -292,6 +292,16 @@ mod tests {
                 "no password … for user \"me\"",
             ),
             (
+                "postgresql://me@a/b?p%61ssword=hunter2",
+                "no password hunter2 for user \"me\"",
+                "no password … for user \"me\"",
+            ),
+            (
+                "postgresql://a/b?sslrootcert=ca.pem",
+                "root certificate file \"ca.pem\" does not exist",
+                "root certificate file \"ca.pem\" does not exist",
+            ),
+            (
                 "postgresql://me:hunter%32@a/b",
                 "hunter%32 and hunter2 are the same",
                 "… and … are the same",

@@ -124,7 +124,7 @@ async fn a_connection_that_is_lost_leaves_a_write_in_doubt_but_not_a_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_key_could_not_be_looked_up_is_told_that_the_database_is_away() {
+async fn a_lost_key_lookup_is_reported_as_an_unavailable_database() {
     let mut cluster = cluster();
     let app = app_on(&cluster).await;
     await_ready(&app).await;
