@@ -1,18 +1,23 @@
-//! The gateway: bound first, then run until it is told to end.
+//! The gateway: it binds its address, then serves until it is cancelled.
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use proto::wire::limits;
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Protocol};
 use tokio::net::TcpListener;
 
-use crate::{GatewayOptions, Upstream, budget::Budget, routes, upstream::Client};
+use crate::{
+    GatewayOptions, Upstream,
+    extract::{BodyMemory, MaxTimeout},
+    router::{self, Context},
+    upstream::{Client, Servers},
+};
 
-/// What the gateway speaks: HTTP/1.1 and HTTP/2, with callers of any kind.
+/// The gateway serves HTTP/1.1 and HTTP/2, to clients of any kind.
 const PROTOCOL: Protocol = Protocol {
     is_http2_only: false,
-    // The server takes twice that: what it gets has longer names.
-    max_head_bytes: 16 * 1024,
+    max_head_bytes: limits::GATEWAY_HEAD_BYTES,
     max_streams: 256,
     max_early_resets: 128,
     max_ended_streams: Some(1024),
@@ -20,33 +25,34 @@ const PROTOCOL: Protocol = Protocol {
     ping_timeout: Duration::from_secs(10),
 };
 
-/// How long a connection rests unless told otherwise: longer than balancers keep one.
+/// The default idle timeout of a connection: longer than that of balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A gateway that has its socket.
+/// A gateway whose socket is bound.
 #[derive(Debug)]
 pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
     client: Client,
-    bodies: Budget,
+    max_timeout: MaxTimeout,
+    body_memory: BodyMemory,
 }
 
-/// Why a gateway could not start, or had to stop.
+/// Why a gateway failed to start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address can't be served.
+    /// The address could not be bound.
     #[error("REST can't be served on {addr}")]
     Bind {
         /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Gateway {
-    /// Binds the address. The server need not be there yet.
+    /// Binds the address. The servers need not be running yet.
     ///
     /// # Errors
     /// [`StartError::Bind`].
@@ -55,26 +61,29 @@ impl Gateway {
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        let client = Client::new(upstream, options.upstream_timeout);
-        let bodies = Budget::of_mib(options.body_memory);
-        Ok(Self { listener, local_addr, client, bodies })
+        let client = Client::new(Servers::connect(upstream));
+        let max_timeout = MaxTimeout(options.upstream_timeout);
+        let body_memory = BodyMemory::of_mib(options.body_memory);
+        Ok(Self { listener, local_addr, client, max_timeout, body_memory })
     }
 
-    /// Where it is bound: the port is the real one, also where 0 was asked for.
+    /// Returns the bound address, with the real port if port 0 was asked for.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Serves until the token is cancelled, then lets what runs finish, up to the limit.
+    /// Serves until the token is cancelled, then completes the running requests, up to the limit.
     pub async fn run(
         self,
         connections: ConnectionOptions,
         drain: DrainOptions,
         ending: CancellationToken,
     ) {
-        let limits = connections.limits(IDLE_TIMEOUT, self.client.timeout());
-        let router = routes::router(self.client, self.bodies, ending.clone());
+        let Self { client, max_timeout, body_memory, .. } = self;
+        let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
+        let context = Context { client, max_timeout, body_memory, ending: ending.clone() };
+        let router = router::router(context);
         let accepting = drain.accepting(ending.clone());
         let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
         drain.capped(ending, serving).await;

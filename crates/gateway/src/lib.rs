@@ -1,21 +1,18 @@
-//! Caseload's REST API: translates the documented JSON into gRPC calls, and their answers back.
+//! Caseload's REST API: it translates the documented JSON into gRPC calls, and their results back.
 //!
-//! It keeps no state and decides nothing: who may do what, and what is well-formed beyond the
-//! shape of the JSON, is for the server to say.
+//! The gateway is stateless and holds no credentials. It checks the shape of a request (path,
+//! headers, JSON); the server checks everything else, permissions included.
 
-mod body;
-mod budget;
-mod codes;
-mod convert;
-mod dto;
+mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
-mod headers;
 mod health;
 mod options;
+mod probes;
 mod problem;
-mod routes;
+mod router;
+mod tasks;
 mod upstream;
 
 pub use gateway::{Gateway, StartError};

@@ -14,16 +14,16 @@ use telemetry::logs::{self, LogOptions};
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
 ///
-/// It holds no state and no credentials: run as many as you like, at the edge, each pointed at
-/// the gRPC servers (or at the balancer before them). GET /livez tells whether it runs, GET
-/// /readyz whether a server behind it serves. SIGTERM lets what runs finish.
+/// It is stateless and holds no credentials: run as many as you like, at the edge, each pointed at
+/// the gRPC servers (or at the balancer before them). GET /livez reports whether it runs, GET
+/// /readyz whether a server behind it serves. On SIGTERM, running requests are completed first.
 #[derive(Parser)]
 #[command(name = "caseload-gateway", version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Where the gRPC servers are: given once for each, or with commas between. Calls go round
+    /// Address of a gRPC server. Repeat it, or separate several by commas: calls go in turn to
     /// those that serve
     #[arg(
         long,
@@ -51,7 +51,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tell by the exit code whether the gateway at --http-addr is ready (0) or not (1)
+    /// Check whether the gateway at --http-addr is ready: exit code 0 if it is, 1 if not
     Health,
 }
 

@@ -1,4 +1,4 @@
-//! How the gateway is configured. Each value has a flag, an environment variable and a default.
+//! The options of the gateway: each has a flag, an environment variable and a default.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -6,10 +6,10 @@ use clap::{Args, value_parser};
 use http::Uri;
 use humantime::parse_duration;
 
-/// How the gateway is configured.
+/// The options of the gateway.
 #[derive(Args, Clone, Debug)]
 pub struct GatewayOptions {
-    /// Where REST is served
+    /// Address to serve REST on
     #[arg(
         long,
         global = true,
@@ -19,17 +19,17 @@ pub struct GatewayOptions {
     )]
     pub http_addr: SocketAddr,
 
-    /// How long a call to the server may take
+    /// Longest time that a call to the server may take, reading the request's body included
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub upstream_timeout: Duration,
 
-    /// The most memory for the bodies of all requests that run, in MiB; a request whose body goes
-    /// beyond it is refused
+    /// Memory for the bodies of all running requests together, in MiB. A request that needs more
+    /// than is left is rejected with status 503
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = value_parser!(u32).range(1..), value_name = "MIB")]
     pub body_memory: u32,
 }
 
-/// Where the gRPC servers are: `http://host:port`, several with commas between.
+/// The addresses of the gRPC servers: `http://host:port`, several separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream(pub(crate) Vec<Uri>);
 
@@ -43,9 +43,9 @@ impl fmt::Display for Upstream {
     }
 }
 
-/// A text that is no address of a gRPC server.
+/// The text is not the address of a gRPC server.
 #[derive(Debug, thiserror::Error)]
-#[error("an upstream is written as http://HOST:PORT, several with commas between")]
+#[error("an upstream is written as http://HOST:PORT, several are separated by commas")]
 pub struct MalformedUpstream;
 
 impl FromStr for Upstream {
@@ -56,7 +56,7 @@ impl FromStr for Upstream {
     }
 }
 
-/// All servers of several.
+/// Collects the servers of several upstreams.
 impl FromIterator<Upstream> for Upstream {
     fn from_iter<T: IntoIterator<Item = Upstream>>(upstreams: T) -> Self {
         Self(upstreams.into_iter().flat_map(|upstream| upstream.0).collect())
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn several_upstreams_are_one() {
+    fn several_upstreams_are_collected_into_one() {
         let upstreams = ["http://a:1,http://b:2", "http://c:3"].map(|text| text.parse().unwrap());
         let all: Upstream = upstreams.into_iter().collect();
         assert_eq!(all.to_string(), "http://a:1/,http://b:2/,http://c:3/");

@@ -1,4 +1,4 @@
-//! The servers behind the gateway, and which of them a call goes to.
+//! The servers behind the gateway, and the choice of one for each call.
 
 use std::{
     sync::{
@@ -9,86 +9,104 @@ use std::{
 };
 
 use http::Uri;
-use proto::tasks::v1::task_service_client::TaskServiceClient;
+use proto::wire::limits;
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::foreign::OwnAnswers;
+use super::{origin::OriginResponses, transport::Transport};
 use crate::Upstream;
 
-/// 25 tasks with 50 unknown emails each make 1,250 faults, which a status carries in a header.
-const MAX_HEADER_LIST_BYTES: u32 = 1024 * 1024;
+/// The limit for all headers of a response, as HTTP/2 counts them.
+const MAX_HEADER_LIST_BYTES: u32 = limits::MAX_STATUS_BYTES as u32;
 
-/// How often each of several servers is asked whether it serves.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// How often the health of each of several servers is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long it may take to answer that.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The timeout of a health check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One server or several. Calls go round; a server that does not serve is passed over for as long
-/// as another one does.
+/// One server or several. Calls go to them in turn. A server that does not serve is skipped while
+/// another one does.
 ///
-/// tonic's own balancing keeps to servers that can be called at once, and one whose connections
-/// are refused can: it fails at once. It also knows nothing of a server's health, so it would call
-/// one that is about to end, or that hangs.
+/// tonic's own balancing prefers servers that are ready to be called, and one that refuses
+/// connections is: calls to it fail at once. Nor does it know of health checks, so it would call
+/// a server that is about to end, or that hangs.
 #[derive(Debug)]
-pub(super) struct Servers {
-    servers: Vec<Arc<Server>>,
+pub(crate) struct Servers<T = Channel> {
+    servers: Vec<Arc<Server<T>>>,
     turn: AtomicUsize,
-    /// They end with this.
-    _probes: JoinSet<()>,
+    /// The tasks that check the servers' health. They are aborted on drop.
+    _checks: JoinSet<()>,
 }
 
-/// A connection to a server, made when it is first needed and again when it is lost.
+/// A server, and whether it serves.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server<T = Channel> {
     uri: Uri,
-    tasks: TaskServiceClient<OwnAnswers>,
-    health: HealthClient<OwnAnswers>,
+    transport: OriginResponses<T>,
     is_up: AtomicBool,
 }
 
 impl Servers {
-    /// Connects to none of them yet. One alone is not watched: calls have nowhere else to go.
-    pub(super) fn new(upstream: &Upstream) -> Self {
-        let servers: Vec<_> = upstream.0.iter().map(|uri| Arc::new(Server::new(uri))).collect();
-        let mut probes = JoinSet::new();
+    /// Returns the servers at these addresses. Connects to each when it is first called, and again
+    /// when the connection is lost. Must be called on a runtime.
+    pub(crate) fn connect(upstream: &Upstream) -> Self {
+        let connect = |uri: &Uri| {
+            let channel = Endpoint::from(uri.clone())
+                .connect_timeout(Duration::from_secs(1))
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(Duration::from_secs(10))
+                .keep_alive_timeout(Duration::from_secs(5))
+                .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
+                .connect_lazy();
+            Server::new(uri.clone(), channel)
+        };
+        Self::new(upstream.0.iter().map(connect))
+    }
+}
+
+impl<T: Transport> Servers<T> {
+    /// Returns these servers. The health of a single one is not checked: there is no other one to
+    /// call. Must be called on a runtime.
+    pub(super) fn new(servers: impl IntoIterator<Item = Server<T>>) -> Self {
+        let servers: Vec<_> = servers.into_iter().map(Arc::new).collect();
+        let mut checks = JoinSet::new();
         if servers.len() > 1 {
             for server in &servers {
-                probes.spawn(watch(Arc::clone(server)));
+                checks.spawn(watch(Arc::clone(server)));
             }
         }
-        Self { servers, turn: AtomicUsize::new(0), _probes: probes }
+        Self { servers, turn: AtomicUsize::new(0), _checks: checks }
     }
 
-    /// The server for the next call, or for one more attempt at a call.
-    pub(super) fn next(&self) -> Option<&Server> {
+    /// Returns the server for the next attempt at a call; `None` if there are no servers.
+    pub(super) fn next(&self) -> Option<&Server<T>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let up = || self.servers.iter().filter(|server| server.is_up.load(Ordering::Relaxed));
         let server = match up().count() {
             0 => None,
-            // It may have gone down since it was counted.
+            // `nth` finds none if a server went down since they were counted.
             count => up().nth(turn % count),
         };
         let server = server.or_else(|| self.servers.get(turn % self.servers.len().max(1)));
         server.map(Arc::as_ref)
     }
 
-    /// Whether any of them says that it serves.
+    /// Returns whether any server reports that it serves.
     pub(super) async fn any_serves(&self) -> bool {
-        let ask = |server: &Arc<Server>| {
+        let check = |server: &Arc<Server<T>>| {
             let server = Arc::clone(server);
             async move { server.serves().await }
         };
-        let mut answers: JoinSet<bool> = self.servers.iter().map(ask).collect();
-        while let Some(answer) = answers.join_next().await {
-            if matches!(answer, Ok(true)) {
+        let mut results: JoinSet<bool> = self.servers.iter().map(check).collect();
+        while let Some(result) = results.join_next().await {
+            if matches!(result, Ok(true)) {
                 return true;
             }
         }
@@ -96,48 +114,35 @@ impl Servers {
     }
 }
 
-impl Server {
-    fn new(uri: &Uri) -> Self {
-        let channel = Endpoint::from(uri.clone())
-            .connect_timeout(Duration::from_secs(1))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
-            .connect_lazy();
-        let channel = OwnAnswers(channel);
-        Self {
-            uri: uri.clone(),
-            tasks: TaskServiceClient::new(channel.clone()),
-            // Statuses of health's own have no reason and count as foreign, but each means that it
-            // doesn't serve, whoever wrote it.
-            health: HealthClient::new(channel),
-            is_up: AtomicBool::new(true),
-        }
+impl<T: Transport> Server<T> {
+    /// Returns a server that is called over this transport. The URI names it in logs.
+    pub(super) fn new(uri: Uri, transport: T) -> Self {
+        Self { uri, transport: OriginResponses(transport), is_up: AtomicBool::new(true) }
     }
 
-    /// A client of its own for each call.
-    pub(super) fn tasks(&self) -> TaskServiceClient<OwnAnswers> {
-        self.tasks.clone()
+    /// Returns the transport for a call.
+    pub(super) fn transport(&self) -> OriginResponses<T> {
+        self.transport.clone()
     }
 
-    /// Has it passed over from now on, until it says that it serves.
-    pub(super) fn pass_over(&self) {
+    /// Skips the server until it reports that it serves.
+    pub(super) fn mark_down(&self) {
         self.is_up.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it says that it serves.
+    /// Returns whether the server reports that it serves. An intermediary's response means that it
+    /// does not, and so do the health service's own errors, which have no reason.
     async fn serves(&self) -> bool {
-        let mut health = self.health.clone();
-        // From outside: the wait for a connection counts, too.
-        let answer = timeout(PATIENCE, health.check(HealthCheckRequest::default())).await;
-        matches!(answer, Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving)
+        let mut health = HealthClient::new(self.transport());
+        // Not tonic's timeout: the wait for a connection counts, too.
+        let check = timeout(CHECK_TIMEOUT, health.check(HealthCheckRequest::default())).await;
+        matches!(check, Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving)
     }
 }
 
-/// Keeps up with whether a server serves.
-async fn watch(server: Arc<Server>) {
-    let mut ticks = interval(INTERVAL);
+/// Checks the health of a server for as long as the task runs, and logs each change.
+async fn watch<T: Transport>(server: Arc<Server<T>>) {
+    let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut was_up = None;
     loop {
@@ -147,9 +152,9 @@ async fn watch(server: Arc<Server>) {
         if was_up != Some(is_up) {
             let upstream = &server.uri;
             if is_up {
-                tracing::info!(%upstream, "an upstream serves");
+                tracing::info!(%upstream, "upstream is serving");
             } else {
-                tracing::warn!(%upstream, "an upstream does not serve, and is passed over");
+                tracing::warn!(%upstream, "upstream is not serving");
             }
             was_up = Some(is_up);
         }
@@ -161,7 +166,7 @@ mod tests {
     use super::*;
 
     fn servers(upstream: &str) -> Servers {
-        Servers::new(&upstream.parse().unwrap())
+        Servers::connect(&upstream.parse().unwrap())
     }
 
     fn next(servers: &Servers) -> String {
@@ -169,17 +174,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_go_round_and_pass_over_who_is_down_unless_all_are() {
+    async fn calls_go_to_the_servers_in_turn_and_skip_those_that_are_down_unless_all_are() {
         let servers = servers("http://a:1,http://b:1,http://c:1");
         let round: Vec<_> = (0..4).map(|_| next(&servers)).collect();
         assert_eq!(round, ["http://a:1/", "http://b:1/", "http://c:1/", "http://a:1/"]);
 
-        servers.servers[1].pass_over();
+        servers.servers[1].mark_down();
         let round: Vec<_> = (0..4).map(|_| next(&servers)).collect();
         assert_eq!(round, ["http://a:1/", "http://c:1/", "http://a:1/", "http://c:1/"]);
 
-        servers.servers[0].pass_over();
-        servers.servers[2].pass_over();
+        servers.servers[0].mark_down();
+        servers.servers[2].mark_down();
         let round: Vec<_> = (0..3).map(|_| next(&servers)).collect();
         assert_eq!(round, ["http://c:1/", "http://a:1/", "http://b:1/"]);
     }

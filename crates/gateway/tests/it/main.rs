@@ -1,13 +1,13 @@
-//! `caseload-gateway` as a process: what it refuses to start with, how it starts alone, and how it
-//! ends.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+//! `caseload-gateway` as a process: its configuration, its start without servers, its health, and
+//! its end.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at the first surprise")]
 
+mod intermediaries;
 #[path = "../../../caseload/tests/it/support/patience.rs"]
 mod patience;
 #[expect(dead_code, reason = "the tests of crates/caseload use the rest")]
 #[path = "../../../caseload/tests/it/support/program.rs"]
 mod program;
-mod proxies;
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -20,10 +20,10 @@ use program::Program;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_caseload-gateway");
 
-/// Nobody serves here.
+/// Nothing listens here.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// A gateway on a free port, and where that is.
+/// Starts a gateway on a free port. Returns its address, too.
 fn start(upstream: &str, more_args: &[&str]) -> (Program, SocketAddr) {
     let args = [&["--http-addr", "127.0.0.1:0", "--upstream", upstream], more_args].concat();
     let program = Program::start(GATEWAY, &args);
@@ -31,18 +31,18 @@ fn start(upstream: &str, more_args: &[&str]) -> (Program, SocketAddr) {
     (program, addr)
 }
 
-/// Status and body of an answer.
+/// Returns the status and the body of the response.
 async fn get(addr: SocketAddr, path: &str) -> (u16, Value) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.get(format!("http://{addr}{path}")).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap())
+    let response = http.get(format!("http://{addr}{path}")).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
 }
 
 fn health(addr: SocketAddr) -> Option<i32> {
     Program::run(GATEWAY, &["--http-addr", &addr.to_string(), "health"]).code()
 }
 
-/// An upstream that serves nothing but its health, which is all that readiness asks for.
+/// Starts a server that has only the health service, which is all that readiness needs.
 async fn start_upstream() -> (HealthReporter, SocketAddr) {
     let (reporter, service) = tonic_health::server::health_reporter();
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -53,8 +53,8 @@ async fn start_upstream() -> (HealthReporter, SocketAddr) {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
-    // Were it tried, this address would be the complaint, and the exit code another.
+fn an_invalid_configuration_ends_the_program_with_a_sentence_before_a_socket_is_opened() {
+    // If the socket were opened, the program would fail because of this address, with another code.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     for args in [
@@ -78,7 +78,7 @@ fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
 }
 
 #[test]
-fn an_upstream_with_a_password_is_refused_and_not_repeated() {
+fn an_upstream_with_a_password_is_rejected_and_not_repeated() {
     let ended = Program::run(GATEWAY, &["--upstream", "http://me:hunter2@server:50051"]);
     assert_eq!(ended.code(), Some(64), "{ended:?}");
     ended.assert_keeps(&["hunter2"]);
@@ -97,7 +97,7 @@ fn an_address_that_is_taken_ends_the_program_with_a_sentence() {
 }
 
 #[test]
-fn help_is_no_failure() {
+fn help_is_not_a_failure() {
     for (args, named) in [
         (&["--help"][..], "CASELOAD_UPSTREAM"),
         (&["help", "health"], "--http-addr"),
@@ -111,7 +111,7 @@ fn help_is_no_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_starts_without_its_upstream_alive_but_not_ready() {
+async fn without_its_upstream_a_gateway_starts_and_is_live_but_not_ready() {
     let (program, addr) = start(NOWHERE, &[]);
 
     assert_eq!(get(addr, "/livez").await, (200, json!({"status": "live"})));
@@ -131,7 +131,7 @@ async fn it_starts_without_its_upstream_alive_but_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_health_follows_that_of_its_upstream() {
+async fn readiness_follows_the_health_of_the_upstream() {
     let (upstream, upstream_addr) = start_upstream().await;
     let (_program, addr) = start(&format!("http://{upstream_addr}"), &[]);
 
@@ -147,15 +147,15 @@ async fn its_health_follows_that_of_its_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_several_upstreams_it_is_ready_while_any_of_them_serves() {
+async fn with_several_upstreams_a_gateway_is_ready_while_any_of_them_serves() {
     let (one, one_addr) = start_upstream().await;
     let (other, other_addr) = start_upstream().await;
     let more = format!("http://{other_addr},{NOWHERE}");
     let (program, addr) = start(&format!("http://{one_addr}"), &["--upstream", &more]);
     eventually("readiness", async || (get(addr, "/readyz").await.0 == 200).then_some(())).await;
-    let told = program.logged("serving REST");
+    let event = program.logged("serving REST");
     let all = format!("http://{one_addr}/,http://{other_addr}/,{NOWHERE}/");
-    assert_eq!(told["upstream"], all);
+    assert_eq!(event["upstream"], all);
 
     one.set_service_status("", ServingStatus::NotServing).await;
     assert_eq!(get(addr, "/readyz").await.0, 200);
@@ -166,12 +166,12 @@ async fn with_several_upstreams_it_is_ready_while_any_of_them_serves() {
 }
 
 #[test]
-fn health_tells_that_nobody_is_there() {
+fn health_fails_if_no_gateway_is_running() {
     assert_eq!(health("127.0.0.1:1".parse().unwrap()), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_the_delay_it_serves_on_though_it_says_that_it_is_not_ready() {
+async fn during_the_drain_delay_a_gateway_serves_but_is_not_ready() {
     let (_upstream, upstream_addr) = start_upstream().await;
     let (program, addr) = start(&format!("http://{upstream_addr}"), &["--drain-delay", "20s"]);
     eventually("readiness", async || (get(addr, "/readyz").await.0 == 200).then_some(())).await;
@@ -180,7 +180,7 @@ async fn for_the_delay_it_serves_on_though_it_says_that_it_is_not_ready() {
     program.logged("received SIGTERM, shutting down");
     wait_until("the end of readiness", || health(addr) == Some(1));
     assert_eq!(get(addr, "/livez").await.0, 200);
-    // A second signal is for the impatient.
+    // A second signal ends the program at once.
     program.terminate();
     assert_eq!(program.ended().code(), Some(130));
 }

@@ -1,4 +1,4 @@
-//! A proxy between the gateway and the server answers in the server's stead.
+//! Between gateway and server is a proxy, which responds instead of the server.
 
 use std::{
     collections::VecDeque,
@@ -19,27 +19,29 @@ use tonic_health::pb::{HealthCheckResponse, health_check_response::ServingStatus
 
 use super::{NOWHERE, Program, get, start};
 
-/// Status, code and reason.
-type Told = (u16, &'static str, &'static str);
+/// The status, code and reason of a problem.
+type Problem = (u16, &'static str, &'static str);
 
-const OUTCOME_UNKNOWN: Told = (500, "UNKNOWN", "OUTCOME_UNKNOWN");
-const UPSTREAM_UNAVAILABLE: Told = (503, "UNAVAILABLE", "UPSTREAM_UNAVAILABLE");
-const RATE_LIMITED: Told = (429, "RESOURCE_EXHAUSTED", "RATE_LIMITED");
+const OUTCOME_UNKNOWN: Problem = (500, "UNKNOWN", "OUTCOME_UNKNOWN");
+const UPSTREAM_UNAVAILABLE: Problem = (503, "UNAVAILABLE", "UPSTREAM_UNAVAILABLE");
+const RATE_LIMITED: Problem = (429, "RESOURCE_EXHAUSTED", "RATE_LIMITED");
 
-/// The head of an answer, with the trailers that follow it where it goes on.
-type Answer = Response<Option<HeaderMap>>;
+/// The head of a response, with its trailers if it does not end there.
+type Scripted = Response<Option<HeaderMap>>;
 
-/// A word that proxies write, and callers must not read.
+/// A host name that the proxy writes, and that callers must not see.
 const INSIDE: &str = "inside.example";
 
-/// A proxy that answers calls as it was told to, and passes on the others.
+/// A proxy that has scripted responses for the next calls, and forwards the others.
 #[derive(Clone, Default)]
 struct Proxy(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    answers: VecDeque<Answer>,
+    responses: VecDeque<Scripted>,
     calls: usize,
+    /// The headers of the last call.
+    headers: HeaderMap,
 }
 
 impl Proxy {
@@ -59,32 +61,39 @@ impl Proxy {
     async fn serve(self, stream: TcpStream) {
         let mut connection = h2::server::handshake(stream).await.unwrap();
         while let Some(Ok((request, call))) = connection.accept().await {
-            let answer = {
+            let response = {
                 let mut state = self.0.lock().unwrap();
                 state.calls += 1;
-                state.answers.pop_front()
+                state.headers = request.headers().clone();
+                state.responses.pop_front()
             };
-            match answer {
-                Some(answer) => send(call, answer),
-                None => pass_on(call, request.uri().path()),
+            match response {
+                Some(response) => send(call, response),
+                None => forward(call, request.uri().path()),
             }
         }
     }
 
-    /// Has the next calls answered so, and forgets earlier ones.
-    fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
-        *self.0.lock().unwrap() = State { answers: answers.into_iter().collect(), calls: 0 };
+    /// Sets the responses to the next calls, and forgets earlier ones.
+    fn script(&self, responses: impl IntoIterator<Item = Scripted>) {
+        let responses = responses.into_iter().collect();
+        *self.0.lock().unwrap() = State { responses, ..State::default() };
     }
 
-    /// How many calls came since.
+    /// Returns the headers of the last call.
+    fn headers(&self) -> HeaderMap {
+        self.0.lock().unwrap().headers.clone()
+    }
+
+    /// Returns the number of calls since.
     fn calls(&self) -> usize {
         self.0.lock().unwrap().calls
     }
 }
 
-fn send(mut call: SendResponse<Bytes>, answer: Answer) {
-    let has_text = answer.headers().get("content-type").is_some_and(|value| value == "text/html");
-    let (head, trailers) = answer.into_parts();
+fn send(mut call: SendResponse<Bytes>, response: Scripted) {
+    let has_text = response.headers().get("content-type").is_some_and(|value| value == "text/html");
+    let (head, trailers) = response.into_parts();
     let is_whole = !has_text && trailers.is_none();
     let mut body = call.send_response(Response::from_parts(head, ()), is_whole).unwrap();
     if has_text {
@@ -94,8 +103,8 @@ fn send(mut call: SendResponse<Bytes>, answer: Answer) {
     }
 }
 
-/// As if the server had answered: it serves, and has created task 7.
-fn pass_on(mut call: SendResponse<Bytes>, path: &str) {
+/// Responds as the server would: it serves, and has created task 7.
+fn forward(mut call: SendResponse<Bytes>, path: &str) {
     let created = BatchCreateTasksResponse { tasks: vec![Task { id: 7, ..Task::default() }] };
     let message = if path.starts_with("/grpc.health.v1.Health/") {
         HealthCheckResponse { status: ServingStatus::Serving.into() }.encode_to_vec()
@@ -110,30 +119,30 @@ fn pass_on(mut call: SendResponse<Bytes>, path: &str) {
 }
 
 /// Plain HTTP.
-fn http(status: u16, more: &[(&'static str, &'static str)]) -> Answer {
+fn http(status: u16, more: &[(&'static str, &'static str)]) -> Scripted {
     let mut response = Response::builder().status(status).body(None).unwrap();
     *response.headers_mut() = headers(&[&[("content-type", "text/html")], more].concat());
     response
 }
 
-/// A gRPC response's head, or all of it where it has a status.
-fn grpc(more: &[(&'static str, &'static str)]) -> Answer {
+/// The head of a gRPC response, or all of it if it has a status.
+fn grpc(more: &[(&'static str, &'static str)]) -> Scripted {
     let mut response = http(200, more);
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     response
 }
 
 /// A gRPC status with a message, as Envoy writes them.
-fn envoy(code: &'static str, more: &[(&'static str, &'static str)]) -> Answer {
+fn envoy(code: &'static str, more: &[(&'static str, &'static str)]) -> Scripted {
     let message = "upstream connect error or disconnect/reset before headers. reset reason: \
                    connection termination, inside.example";
     let status = [("server", "envoy"), ("grpc-status", code), ("grpc-message", message)];
     grpc(&[&status, more].concat())
 }
 
-/// A gRPC response that says in its trailers what another says in its head.
-fn in_trailers(answer: Answer) -> Answer {
-    let mut trailers = answer.into_parts().0.headers;
+/// A gRPC response whose trailers have the status that the given one has in its head.
+fn in_trailers(response: Scripted) -> Scripted {
+    let mut trailers = response.into_parts().0.headers;
     trailers.remove("content-type");
     grpc(&[]).map(|_| Some(trailers))
 }
@@ -143,7 +152,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     parsed.collect()
 }
 
-/// A gateway before a proxy.
+/// A gateway whose server is behind a proxy.
 struct Setting {
     proxy: Proxy,
     gateway: SocketAddr,
@@ -151,7 +160,7 @@ struct Setting {
 }
 
 struct Reply {
-    told: (u16, String, String),
+    problem: (u16, String, String),
     headers: HeaderMap,
 }
 
@@ -174,43 +183,43 @@ impl Setting {
             request = request.header("idempotency-key", key);
         }
         let body = json!({"tasks": [{"description": description}]}).to_string();
-        let answer = request.body(body).send().await.unwrap();
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body: Value = answer.json().await.unwrap();
+        let response = request.body(body).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body: Value = response.json().await.unwrap();
         assert!(!body.to_string().contains(INSIDE), "{body}");
         if status == 201 {
             assert_eq!(body["tasks"][0]["id"], 7);
-            return Reply { told: (201, String::new(), String::new()), headers };
+            return Reply { problem: (201, String::new(), String::new()), headers };
         }
         assert_eq!(headers["content-type"], "application/problem+json");
         assert_eq!(body["status"], status);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let told = (status, text(&body["code"]), text(&body["errors"][0]["details"]));
-        Reply { told, headers }
+        let problem = (status, text(&body["code"]), text(&body["errors"][0]["details"]));
+        Reply { problem, headers }
     }
 
-    /// Fails unless a call is answered so, after so many attempts.
-    async fn assert_told(&self, key: Option<&str>, told: Told, attempts: usize) -> HeaderMap {
+    /// Fails unless a call ends with this problem, after so many attempts. Returns the headers.
+    async fn assert_ends(&self, key: Option<&str>, with: Problem, attempts: usize) -> HeaderMap {
         let reply = self.create(key).await;
-        let (status, code, reason) = &reply.told;
-        assert_eq!((*status, code.as_str(), reason.as_str()), told);
+        let (status, code, reason) = &reply.problem;
+        assert_eq!((*status, code.as_str(), reason.as_str()), with);
         assert_eq!(self.proxy.calls(), attempts);
         reply.headers
     }
 }
 
-/// Details of a status that nobody can read.
+/// Details of a status that are not base64.
 const NOT_BASE64: [(&str, &str); 1] = [("grpc-status-details-bin", "%")];
 
-const CREATED: Told = (201, "", "");
+const CREATED: Problem = (201, "", "");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_passed_on_and_not_tried_again() {
+async fn a_rejection_is_passed_on_and_not_followed_by_another_attempt() {
     let setting = Setting::new().await;
     let unauthenticated = (401, "UNAUTHENTICATED", "UPSTREAM_REFUSED");
     let forbidden = (403, "PERMISSION_DENIED", "UPSTREAM_REFUSED");
     let retry_after = [("retry-after", "7")];
-    for (answer, told) in [
+    for (response, problem) in [
         (http(401, &[]), unauthenticated),
         (envoy("16", &[]), unauthenticated),
         (http(403, &[]), forbidden),
@@ -227,30 +236,30 @@ async fn a_refusal_is_passed_on_and_not_tried_again() {
         (http(503, &retry_after), UPSTREAM_UNAVAILABLE),
     ] {
         for key in [None, Some("key")] {
-            let sent = answer.headers().get("retry-after").cloned();
-            setting.proxy.answer([answer.clone()]);
-            let headers = setting.assert_told(key, told, 1).await;
-            assert_eq!(headers.get("retry-after"), sent.as_ref(), "{answer:?}");
-            assert_eq!(headers.contains_key("www-authenticate"), told.0 == 401);
+            let sent = response.headers().get("retry-after").cloned();
+            setting.proxy.script([response.clone()]);
+            let headers = setting.assert_ends(key, problem, 1).await;
+            assert_eq!(headers.get("retry-after"), sent.as_ref(), "{response:?}");
+            assert_eq!(headers.contains_key("www-authenticate"), problem.0 == 401);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_knows_the_service_the_call_is_made_again() {
+async fn a_call_that_was_not_routed_to_a_server_is_made_again() {
     let setting = Setting::new().await;
-    for answer in [http(404, &[]), http(405, &[]), http(421, &[]), envoy("12", &[])] {
-        setting.proxy.answer([answer.clone()]);
-        setting.assert_told(None, CREATED, 2).await;
-        setting.proxy.answer(vec![answer; 4]);
-        setting.assert_told(None, UPSTREAM_UNAVAILABLE, 4).await;
+    for response in [http(404, &[]), http(405, &[]), http(421, &[]), envoy("12", &[])] {
+        setting.proxy.script([response.clone()]);
+        setting.assert_ends(None, CREATED, 2).await;
+        setting.proxy.script(vec![response; 4]);
+        setting.assert_ends(None, UPSTREAM_UNAVAILABLE, 4).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_key() {
+async fn a_response_that_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_key() {
     let setting = Setting::new().await;
-    for answer in [
+    for response in [
         http(502, &[]),
         http(502, &[("retry-after", "7")]),
         http(503, &[]),
@@ -261,10 +270,10 @@ async fn what_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_ke
         envoy("1", &[]),
         envoy("2", &[]),
         envoy("4", &[]),
-        // An answer that was larger than a library takes.
+        // A response that is larger than a library takes.
         envoy("8", &[]),
         envoy("13", &[]),
-        // The answer began and ended there, or has details that nobody can read.
+        // A response that begins and ends there, or whose details are not base64.
         grpc(&[]),
         grpc(&[("grpc-status", "0")]),
         envoy("14", &NOT_BASE64),
@@ -272,46 +281,77 @@ async fn what_proves_nothing_leaves_the_outcome_unknown_unless_the_call_has_a_ke
         in_trailers(envoy("14", &NOT_BASE64)),
         in_trailers(envoy("0", &NOT_BASE64)),
     ] {
-        setting.proxy.answer([answer.clone()]);
-        setting.assert_told(None, OUTCOME_UNKNOWN, 1).await;
-        setting.proxy.answer([answer]);
-        setting.assert_told(Some("key"), CREATED, 2).await;
+        setting.proxy.script([response.clone()]);
+        setting.assert_ends(None, OUTCOME_UNKNOWN, 1).await;
+        setting.proxy.script([response]);
+        setting.assert_ends(Some("key"), CREATED, 2).await;
     }
 }
 
-/// Over health, too: a server is looked at again whatever was answered.
+/// Health checks go on, whatever the responses to earlier ones were.
 #[tokio::test(flavor = "multi_thread")]
-async fn health_that_nobody_can_read_is_no_health_and_is_asked_for_again() {
+async fn an_unreadable_health_status_means_not_serving_and_is_checked_again() {
     let (proxy, addr) = Proxy::start().await;
-    proxy.answer([envoy("14", &NOT_BASE64), in_trailers(envoy("14", &NOT_BASE64)), http(200, &[])]);
-    // Only where there are several are they watched.
+    proxy.script([envoy("14", &NOT_BASE64), in_trailers(envoy("14", &NOT_BASE64)), http(200, &[])]);
+    // The health of a single server is not checked.
     let (program, gateway) = start(&format!("http://{addr},{NOWHERE}"), &[]);
-    let told = program.logged("an upstream serves");
-    assert_eq!(told["upstream"], format!("http://{addr}/"));
+    let event = program.logged("upstream is serving");
+    assert_eq!(event["upstream"], format!("http://{addr}/"));
     assert!(proxy.calls() > 3);
     assert_eq!(get(gateway, "/readyz").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_a_further_attempt_says_nothing_of_the_first() {
+async fn a_rejection_of_a_further_attempt_proves_nothing_about_the_first() {
     let setting = Setting::new().await;
-    for refusal in [http(429, &[]), http(413, &[]), envoy("7", &[])] {
-        setting.proxy.answer([http(502, &[]), refusal]);
-        setting.assert_told(Some("key"), OUTCOME_UNKNOWN, 2).await;
+    for rejection in [http(429, &[]), http(413, &[]), envoy("7", &[])] {
+        setting.proxy.script([http(502, &[]), rejection]);
+        setting.assert_ends(Some("key"), OUTCOME_UNKNOWN, 2).await;
     }
-    setting.proxy.answer(vec![envoy("14", &[]); 4]);
-    setting.assert_told(Some("key"), OUTCOME_UNKNOWN, 4).await;
+    setting.proxy.script(vec![envoy("14", &[]); 4]);
+    setting.assert_ends(Some("key"), OUTCOME_UNKNOWN, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_heard_while_the_message_is_still_being_sent() {
+async fn a_rejection_is_read_while_the_message_is_still_being_sent() {
     let setting = Setting::new().await;
-    // More than the proxy, which reads none of it, has room for.
+    // More than fits in the flow-control windows of the proxy, which reads none of it.
     let description = "a".repeat(900 * 1024);
     for _ in 0..3 {
-        setting.proxy.answer([http(413, &[])]);
-        let (status, _, reason) = setting.create_with(None, &description).await.told;
+        setting.proxy.script([http(413, &[])]);
+        let (status, _, reason) = setting.create_with(None, &description).await.problem;
         assert_eq!((status, reason.as_str()), (413, "BODY_TOO_LARGE"));
         assert_eq!(setting.proxy.calls(), 1);
+    }
+}
+
+/// Creates a task with these headers, and returns those that reach the server under these names.
+async fn forwarded(sent: &[(&str, &str)], names: &[&str]) -> Vec<(String, String)> {
+    let setting = Setting::new().await;
+    // The first attempt is lost, so what is checked are the headers of a further one.
+    setting.proxy.script([http(502, &[])]);
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/api/v2/cases/1/tasks/batch", setting.gateway);
+    let request = http.post(url).header("idempotency-key", "key").json(&json!({"tasks": []}));
+    let request = sent.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    assert_eq!(request.send().await.unwrap().status(), 201);
+    assert_eq!(setting.proxy.calls(), 2);
+    let headers = setting.proxy.headers();
+    let values = names.iter().flat_map(|name| {
+        headers
+            .get_all(*name)
+            .iter()
+            .map(|value| ((*name).to_owned(), value.to_str().unwrap().to_owned()))
+    });
+    values.collect()
+}
+
+/// Problem documents list every violation, so the server must not shorten its statuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_learns_that_the_gateway_takes_large_statuses() {
+    // A caller of REST has no say in it.
+    for sent in [&[][..], &[("caseload-max-status-bytes", "1")]] {
+        let reached = forwarded(sent, &["caseload-max-status-bytes"]).await;
+        assert_eq!(reached, [("caseload-max-status-bytes".to_owned(), "1048576".to_owned())]);
     }
 }

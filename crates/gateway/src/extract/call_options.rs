@@ -1,0 +1,92 @@
+//! How a call to the server is made, from the headers of the request.
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::{HeaderMap, request::Parts};
+use proto::wire::{header::IDEMPOTENCY_KEY, limits};
+use tokio::time::Instant;
+
+use super::{
+    Rejection,
+    deadline::{Deadline, MaxTimeout},
+    forwarded::forwarded,
+    header::{self, Malformed},
+};
+
+/// How a call to the server is made.
+#[derive(Debug)]
+pub(crate) struct CallOptions {
+    /// The key that makes the call safe to repeat, from the header `Idempotency-Key`.
+    pub(crate) idempotency_key: Option<String>,
+    /// The time by which the call must be over.
+    pub(crate) deadline: Instant,
+    /// The headers of the request that the server gets as metadata.
+    pub(crate) metadata: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CallOptions
+where
+    MaxTimeout: FromRef<S>,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let idempotency_key = idempotency_key(&parts.headers)
+            .map_err(|Malformed| Rejection::IdempotencyKeyInvalid)?;
+        let Deadline(deadline) = Deadline::from_request_parts(parts, state).await?;
+        Ok(Self { idempotency_key, deadline, metadata: forwarded(&parts.headers) })
+    }
+}
+
+/// Returns the idempotency key, if the caller gave one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Malformed> {
+    header::optional(headers, &IDEMPOTENCY_KEY, parse)
+}
+
+/// Reads 1 to 255 visible ASCII characters.
+fn parse(text: &str) -> Option<String> {
+    let is_key = (1..=limits::IDEMPOTENCY_KEY_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_key.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use http::Request;
+
+    use super::*;
+
+    const MAX: Duration = Duration::from_secs(10);
+
+    async fn options(keys: &[&[u8]]) -> Result<CallOptions, Rejection> {
+        let builder = keys
+            .iter()
+            .fold(Request::builder(), |request, key| request.header(&IDEMPOTENCY_KEY, *key));
+        let (mut parts, _body) = builder.body(Body::empty()).unwrap().into_parts();
+        CallOptions::from_request_parts(&mut parts, &MaxTimeout(MAX)).await
+    }
+
+    #[tokio::test]
+    async fn an_idempotency_key_is_1_to_255_visible_ascii_characters() {
+        let longest = "k".repeat(255);
+        for key in ["a", "8e03978e-40d5-43e8-bc93-6894a57f9324", "\"quoted\"", &longest] {
+            let options = options(&[key.as_bytes()]).await.unwrap();
+            assert_eq!(options.idempotency_key.as_deref(), Some(key));
+        }
+        for keys in
+            [&[&b""[..]][..], &[b"a b"], &[b"a\tb"], &[b"\xff"], &[&[b'k'; 256]], &[b"a", b"a"]]
+        {
+            let rejection = options(keys).await.unwrap_err();
+            assert!(matches!(rejection, Rejection::IdempotencyKeyInvalid), "{keys:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_headers_a_call_has_no_key_and_the_longest_deadline() {
+        let options = options(&[]).await.unwrap();
+        assert_eq!(options.idempotency_key, None);
+        assert_eq!(options.deadline, Instant::now() + MAX);
+    }
+}

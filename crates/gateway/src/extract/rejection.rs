@@ -1,0 +1,33 @@
+//! Why the gateway rejects a request by itself.
+
+use super::JsonError;
+
+/// Why the gateway rejects a request without asking the server. `problem` has the sentence and the
+/// status of each.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// The path does not exist.
+    RouteNotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// The case's id in the path is not a positive integer.
+    CaseIdMalformed,
+    /// The header `Idempotency-Key` is repeated or malformed.
+    IdempotencyKeyInvalid,
+    /// The header `Request-Timeout` is repeated or malformed.
+    RequestTimeoutInvalid,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body exceeds [`proto::wire::limits::BODY_BYTES`].
+    BodyTooLarge,
+    /// The memory for request bodies is used up.
+    BodyMemoryExhausted,
+    /// The connection ended, or broke the protocol, before the end of the body.
+    BodyIncomplete,
+    /// The body is not the documented JSON.
+    Json(JsonError),
+    /// The deadline passed before the body was complete.
+    DeadlineExceeded,
+    /// The gateway is about to end, or no server behind it serves.
+    NotReady,
+}

@@ -1,0 +1,140 @@
+//! What a problem document says.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+use proto::wire::{self, Reason};
+use serde::Serialize;
+use tonic::Code;
+
+use super::codes;
+
+/// What a problem document says, and the headers that come with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(super) code: Code,
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    pub(super) detail: String,
+    pub(super) errors: Vec<Item>,
+    headers: HeaderMap,
+}
+
+/// One of the things that are wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Item {
+    /// A sentence for people.
+    pub(crate) message: String,
+    /// The reason for programs: stable, in upper case.
+    pub(crate) details: String,
+    /// Which member of the body it is about, if any, as a JSON pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pointer: Option<String>,
+}
+
+impl Problem {
+    /// Returns a problem with a reason of this version. Its one item repeats the detail.
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::with_word(reason.code(), reason.as_str(), detail)
+    }
+
+    /// Returns a problem with a code and a reason that may be of a newer server. Its one item
+    /// repeats the detail.
+    pub(super) fn with_word(code: Code, reason: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let item = Item { message: detail.clone(), details: reason.to_owned(), pointer: None };
+        Self::with_items(code, reason, detail, vec![item])
+    }
+
+    /// Returns a problem with items of its own.
+    pub(super) fn with_items(
+        code: Code,
+        reason: &str,
+        detail: impl Into<String>,
+        errors: Vec<Item>,
+    ) -> Self {
+        let (status, title) = status_and_title(code, reason);
+        let mut headers = HeaderMap::new();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Self { code, status, title, detail: detail.into(), errors, headers }
+    }
+
+    /// Adds headers to the response.
+    pub(super) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Adds a header to the response, unless the value can't be one.
+    pub(super) fn with_header(mut self, name: HeaderName, value: String) -> Self {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn into_items(self) -> Vec<Item> {
+        self.errors
+    }
+}
+
+/// Returns the HTTP status of a reason, or the usual one of the code if the reason is of a newer
+/// server, and the title. Where the status is not the code's usual one, the title is HTTP's.
+fn status_and_title(code: Code, reason: &str) -> (StatusCode, &'static str) {
+    let usual = wire::http_status(code);
+    let status = Reason::parse(reason)
+        .filter(|reason| reason.code() == code)
+        .map_or(usual, Reason::http_status);
+    let is_usual = status == usual;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let title = match status.canonical_reason() {
+        Some(title) if !is_usual => title,
+        _ => codes::title(code),
+    };
+    (status, title)
+}
+
+/// The response has no body yet: `render` writes it, with the id of the request.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.headers_mut().extend(self.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_with_a_status_of_its_own_has_the_title_of_that_status() {
+        for (reason, status, title) in [
+            (Reason::InvalidJson, 400, "Invalid request"),
+            (Reason::BodyTooLarge, 413, "Payload Too Large"),
+            (Reason::MethodNotAllowed, 405, "Method Not Allowed"),
+            (Reason::UpstreamForbidden, 403, "Permission denied"),
+        ] {
+            let problem = Problem::new(reason, "");
+            assert_eq!((problem.status.as_u16(), problem.title), (status, title), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_newer_server_has_the_usual_status_of_its_code() {
+        for (code, reason, status, title) in [
+            (Code::Aborted, "ETAG_MISMATCH", 409, "Aborted"),
+            (Code::Cancelled, "CANCELLED", 499, "Request cancelled"),
+            (Code::InvalidArgument, "REQUEST_ID_REUSED", 422, "Unprocessable Entity"),
+            // A known word with another code is of a newer server, too.
+            (Code::FailedPrecondition, "REQUEST_ID_REUSED", 400, "Failed precondition"),
+        ] {
+            let problem = Problem::with_word(code, reason, "");
+            assert_eq!((problem.status.as_u16(), problem.title), (status, title), "{reason}");
+            assert_eq!(problem.into_items()[0].details, reason);
+        }
+    }
+}

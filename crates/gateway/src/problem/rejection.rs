@@ -1,0 +1,67 @@
+//! The problem of each request that the gateway rejects by itself.
+
+use axum::response::{IntoResponse, Response};
+use http::header::RETRY_AFTER;
+use proto::wire::Reason;
+
+use super::document::{Item, Problem};
+use crate::extract::{JsonError, Rejection, ShapeError};
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let (reason, detail) = match rejection {
+            Rejection::RouteNotFound => (Reason::RouteNotFound, "there is nothing at this path"),
+            Rejection::MethodNotAllowed => {
+                (Reason::MethodNotAllowed, "this path does not take this method")
+            }
+            Rejection::CaseIdMalformed => {
+                (Reason::CaseNotFound, "a case's id is a positive integer")
+            }
+            Rejection::IdempotencyKeyInvalid => (
+                Reason::IdempotencyKeyInvalid,
+                "an Idempotency-Key is given once and has 1 to 255 visible ASCII characters",
+            ),
+            Rejection::RequestTimeoutInvalid => (
+                Reason::RequestTimeoutInvalid,
+                "a Request-Timeout is given once, in seconds above 0 with at most three decimals",
+            ),
+            Rejection::UnsupportedMediaType => (
+                Reason::UnsupportedMediaType,
+                "the body must be sent as content-type: application/json",
+            ),
+            Rejection::BodyTooLarge => (Reason::BodyTooLarge, "the body must not exceed 1 MiB"),
+            Rejection::BodyMemoryExhausted => return body_memory_exhausted(),
+            Rejection::BodyIncomplete => (Reason::BodyIncomplete, "the body ended before its end"),
+            Rejection::Json(error) => return json(error),
+            Rejection::DeadlineExceeded => return Self::deadline_exceeded(),
+            Rejection::NotReady => (Reason::NotReady, "the service is not ready"),
+        };
+        Self::new(reason, detail)
+    }
+}
+
+fn body_memory_exhausted() -> Problem {
+    Problem::new(Reason::Overloaded, "too much is being worked on already; nothing was changed")
+        .with_header(RETRY_AFTER, "1".to_owned())
+}
+
+fn json(error: JsonError) -> Problem {
+    match error {
+        JsonError::Syntax(message) => {
+            Problem::new(Reason::InvalidJson, format!("the body is not JSON: {message}"))
+        }
+        JsonError::Shape(ShapeError { reason, message, pointer }) => {
+            let details = reason.as_str().to_owned();
+            let item = Item { message, details, pointer: Some(pointer) };
+            let detail = "1 field violation; nothing was changed";
+            let reason = Reason::InvalidRequest;
+            Problem::with_items(reason.code(), reason.as_str(), detail, vec![item])
+        }
+    }
+}

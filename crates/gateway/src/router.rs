@@ -1,0 +1,168 @@
+//! All routes, and what happens to every request around them.
+
+use axum::{
+    Router,
+    extract::{FromRef, Request},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use runtime::CancellationToken;
+use telemetry::{request_id, request_log};
+use tower::ServiceBuilder;
+use tower_http::trace::TraceLayer;
+
+use crate::{
+    extract::{BodyMemory, MaxTimeout, Rejection, unread_body},
+    probes, problem, tasks,
+    upstream::{Client, Transport},
+};
+
+/// What handlers and extractors work with. Each takes the part that it needs.
+#[derive(Clone)]
+pub(crate) struct Context<T> {
+    /// Makes the calls to the servers.
+    pub(crate) client: Client<T>,
+    /// The longest that a call may take.
+    pub(crate) max_timeout: MaxTimeout,
+    /// The memory for request bodies.
+    pub(crate) body_memory: BodyMemory,
+    /// Cancelled when the gateway is about to end.
+    pub(crate) ending: CancellationToken,
+}
+
+/// Returns the whole REST API.
+pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
+    let router = Router::new()
+        .route("/api/v2/cases/{case_id}/tasks/batch", post(tasks::batch_create::<T>))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz::<T>))
+        .fallback(async || Rejection::RouteNotFound)
+        // axum adds the header `Allow`.
+        .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
+        .with_state(context);
+    with_layers(router)
+}
+
+/// Adds what happens to every request, from the outermost layer to the innermost.
+fn with_layers(router: Router) -> Router {
+    let layers = ServiceBuilder::new()
+        .map_request(request_id::drop_unusable)
+        .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(request_log::span)
+                .on_request(())
+                .on_response(request_log::log_response)
+                .on_body_chunk(())
+                .on_eos(())
+                .on_failure(()),
+        )
+        .layer(request_id::PropagateRequestIdLayer::x_request_id())
+        .layer(middleware::from_fn(complete));
+    router.layer(layers)
+}
+
+/// Completes each response: discards what was not read of the request's body, and writes the
+/// document of a problem. For both, no handler is needed.
+async fn complete(request: Request, next: Next) -> Response {
+    let request_id = request_id::of(request.extensions()).to_owned();
+    let (request, unread_body) = unread_body::watch(request);
+    let response = next.run(request).await;
+    // A caller whose deadline has passed gets the response at once.
+    if response.status() != StatusCode::GATEWAY_TIMEOUT {
+        unread_body.discard().await;
+    }
+    problem::render(response, &request_id)
+}
+
+impl<T: Transport> FromRef<Context<T>> for Client<T> {
+    fn from_ref(context: &Context<T>) -> Self {
+        context.client.clone()
+    }
+}
+
+impl<T> FromRef<Context<T>> for MaxTimeout {
+    fn from_ref(context: &Context<T>) -> Self {
+        context.max_timeout
+    }
+}
+
+impl<T> FromRef<Context<T>> for BodyMemory {
+    fn from_ref(context: &Context<T>) -> Self {
+        context.body_memory.clone()
+    }
+}
+
+impl<T> FromRef<Context<T>> for CancellationToken {
+    fn from_ref(context: &Context<T>) -> Self {
+        context.ending.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{self, Poll},
+        time::Duration,
+    };
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use hyper::body::Frame;
+    use tokio::time::Instant;
+    use tower::Service as _;
+
+    use super::*;
+    use crate::upstream::Servers;
+
+    /// A body whose bytes never come.
+    struct Stalled;
+
+    impl HttpBody for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut task::Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    /// Sends a request with a stalled body. Returns the status, and how long that took.
+    async fn status_of(path: &str, content_type: &str) -> (u16, Duration) {
+        let context = Context {
+            client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap())),
+            max_timeout: MaxTimeout(Duration::from_secs(10)),
+            body_memory: BodyMemory::of_mib(1),
+            ending: CancellationToken::new(),
+        };
+        let request = Request::post(path)
+            .header("content-type", content_type)
+            .header("request-timeout", "0.5")
+            .body(Body::new(Stalled))
+            .unwrap();
+        let start = Instant::now();
+        let response = router(context).call(request).await.unwrap();
+        (response.status().as_u16(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_early_response_waits_for_the_unread_body_up_to_the_limit() {
+        let limit = Duration::from_secs(2);
+        assert_eq!(status_of("/nowhere", "application/json").await, (404, limit));
+        assert_eq!(status_of("/api/v2/cases/0/tasks/batch", "").await, (404, limit));
+        assert_eq!(status_of("/api/v2/cases/1/tasks/batch", "text/plain").await, (415, limit));
+        assert_eq!(status_of("/livez", "application/json").await, (405, limit));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_past_the_deadline_does_not_wait_for_the_unread_body() {
+        let (status, elapsed) = status_of("/api/v2/cases/1/tasks/batch", "application/json").await;
+        assert_eq!((status, elapsed), (504, Duration::from_millis(500)));
+    }
+}

@@ -1,0 +1,21 @@
+//! Calls to the gRPC servers.
+
+mod client;
+mod details;
+mod failure;
+mod intermediary;
+mod origin;
+mod reply;
+mod retry;
+mod servers;
+mod status;
+mod transport;
+
+pub(crate) use client::Client;
+pub(crate) use failure::{Failure, IntermediaryRejection};
+#[cfg(feature = "fuzzing")]
+pub(crate) use origin::from_origin;
+pub(crate) use reply::rate_limits;
+pub(crate) use retry::Retry;
+pub(crate) use servers::Servers;
+pub(crate) use transport::Transport;
