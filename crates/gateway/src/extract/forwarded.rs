@@ -1,15 +1,17 @@
 //! The headers of a request that the server gets as metadata.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use proto::wire::header::{REQUEST_ID, USER_TOKEN};
+use proto::wire::header::{REQUEST_ID, TRACEPARENT, TRACESTATE, USER_TOKEN};
 
-/// Returns the metadata of the call for a request with these headers: the request id and
-/// every API key. The server judges whether there is exactly one key, and a valid one.
+/// Returns the metadata of the call for a request with these headers: the request id, the trace
+/// context, and every API key. The server judges whether there is exactly one key, and a valid
+/// one.
 pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut metadata = HeaderMap::new();
     if let Some(id) = headers.get(&REQUEST_ID) {
         metadata.insert(&REQUEST_ID, id.clone());
     }
+    forward_trace_context(headers, &mut metadata);
     for authorization in headers.get_all(AUTHORIZATION) {
         metadata.append(AUTHORIZATION, authorization.clone());
     }
@@ -17,6 +19,18 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
         metadata.append(AUTHORIZATION, bearer(token));
     }
     metadata
+}
+
+/// A request has one `traceparent`; with several, or none, it has no trace context, and its
+/// `tracestate` means nothing. A `tracestate` may have several fields, whose order counts (W3C
+/// Trace Context, 3.2 and 3.3).
+fn forward_trace_context(headers: &HeaderMap, metadata: &mut HeaderMap) {
+    let mut parents = headers.get_all(&TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return };
+    metadata.insert(&TRACEPARENT, parent.clone());
+    for state in headers.get_all(&TRACESTATE) {
+        metadata.append(&TRACESTATE, state.clone());
+    }
 }
 
 fn bearer(token: &HeaderValue) -> HeaderValue {
@@ -51,5 +65,25 @@ mod tests {
             ("authorization", "Bearer two"),
         ]);
         assert_eq!(metadata, expected);
+    }
+
+    #[test]
+    fn the_trace_context_is_forwarded_unchanged_and_in_order() {
+        let context = headers(&[
+            ("traceparent", "00-a-b-01"),
+            ("tracestate", "x=1,y=2"),
+            ("tracestate", "z=3"),
+        ]);
+        assert_eq!(forwarded(&context), context);
+    }
+
+    #[test]
+    fn a_trace_context_without_exactly_one_parent_is_not_forwarded() {
+        for context in [
+            headers(&[("tracestate", "x=1")]),
+            headers(&[("traceparent", "a"), ("traceparent", "b"), ("tracestate", "x=1")]),
+        ] {
+            assert_eq!(forwarded(&context), HeaderMap::new(), "{context:?}");
+        }
     }
 }

@@ -346,6 +346,31 @@ async fn forwarded(sent: &[(&str, &str)], names: &[&str]) -> Vec<(String, String
     values.collect()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_context_reaches_the_server_unchanged() {
+    let context = [
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("tracestate", "congo=t61rcWkgMzE, rojo=00f067aa0ba902b7"),
+        ("tracestate", ""),
+        ("tracestate", "other@vendor=1;2"),
+    ];
+    let reached = forwarded(&context, &["traceparent", "tracestate"]).await;
+    let reached: Vec<_> = reached.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(reached, context);
+
+    // The gateway does not judge the value: it may be of a newer version of the standard.
+    let unknown_version = [("traceparent", "cc-anything-else")];
+    let reached = forwarded(&unknown_version, &["traceparent", "tracestate"]).await;
+    assert_eq!(reached, [("traceparent".to_owned(), "cc-anything-else".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_two_parents_there_is_no_trace_context() {
+    let context =
+        [("traceparent", "00-a-b-01"), ("traceparent", "00-c-d-01"), ("tracestate", "x=1")];
+    assert_eq!(forwarded(&context, &["traceparent", "tracestate"]).await, []);
+}
+
 /// Problem documents list every violation, so the server must not shorten its statuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_learns_that_the_gateway_takes_large_statuses() {
