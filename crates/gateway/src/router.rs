@@ -9,9 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use runtime::CancellationToken;
-use telemetry::{request_id, request_log};
+use telemetry::{layers::RequestLayers, request_id};
 use tower::ServiceBuilder;
-use tower_http::trace::TraceLayer;
 
 use crate::{
     extract::{BodyMemory, MaxTimeout, Rejection, unread_body},
@@ -47,20 +46,7 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
 
 /// Adds what happens to every request, from the outermost layer to the innermost.
 fn with_layers(router: Router) -> Router {
-    let layers = ServiceBuilder::new()
-        .map_request(request_id::drop_unusable)
-        .layer(request_id::SetRequestIdLayer::x_request_id(request_id::MakeRequestUuid))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(request_log::span)
-                .on_request(())
-                .on_response(request_log::log_response)
-                .on_body_chunk(())
-                .on_eos(())
-                .on_failure(()),
-        )
-        .layer(request_id::PropagateRequestIdLayer::x_request_id())
-        .layer(middleware::from_fn(complete));
+    let layers = ServiceBuilder::new().layer(RequestLayers).layer(middleware::from_fn(complete));
     router.layer(layers)
 }
 
