@@ -1,5 +1,9 @@
 //! The house stays as it was drawn: which crate may know which.
 
+mod circles;
+mod imports;
+mod modules;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
