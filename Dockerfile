@@ -1,8 +1,8 @@
 # Two images from one build:
 #   docker build --target server  -t caseload-server  .
 #   docker build --target gateway -t caseload-gateway .
-# Both drain on SIGTERM for up to 20 seconds: stop them with more patience than Docker's 10
-# (docker stop --time 30).
+# Both drain on SIGTERM for up to 20 seconds, longer than Docker waits by default (10 seconds): stop
+# them with docker stop --time 30.
 
 # --- build: both programs, with Cargo's downloads and artifacts kept between builds ------------
 FROM rust:1.95-slim-bookworm AS build
@@ -11,15 +11,17 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# Cargo tells what is fresh by time stamps, and the kept artifacts may come from another checkout
-# that was built later than this one's files were written. Touched, these are always the newer.
+# Cargo decides by time stamps what to rebuild, and the kept artifacts may come from another checkout
+# that was built after this one's files were written. touch makes the files newer than all of them.
+# Without the default feature `dev` the server has no `caseload dev`, which needs a local Postgres.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     find Cargo.toml build.rs crates migrations proto -exec touch {} + \
-    && cargo build --release --locked --bin caseload --bin caseload-gateway \
+    && cargo build --release --locked --no-default-features \
+        --package caseload --package caseload-gateway --bin caseload --bin caseload-gateway \
     && install -D --target-directory=/out target/release/caseload target/release/caseload-gateway
 
-# --- runtime: what both images stand on ---------------------------------------------------------
+# --- runtime: the base of both images ------------------------------------------------------------
 FROM debian:bookworm-slim AS runtime
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
@@ -27,11 +29,11 @@ RUN apt-get update \
     && groupadd --gid 10001 caseload \
     && useradd --uid 10001 --gid caseload --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin caseload
-# By number, so that an orchestrator can see that it isn't root.
+# By number, so that an orchestrator can verify that it isn't root.
 USER 10001:10001
 STOPSIGNAL SIGTERM
 
-# --- gateway: REST to gRPC; without libpq, as it knows no database --------------------------------
+# --- gateway: REST to gRPC; without libpq, as it uses no database ---------------------------------
 FROM runtime AS gateway
 LABEL org.opencontainers.image.title="caseload-gateway" \
       org.opencontainers.image.description="Caseload's REST gateway" \

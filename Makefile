@@ -6,8 +6,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint bench chaos
 
-# Homebrew keeps libpq to itself. With its pg_config at the PATH's end the build finds it there; where
-# these directories don't exist they mean nothing.
+# Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
+# don't exist have no effect.
 export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
 
 help: ## List these commands
@@ -25,19 +25,20 @@ test: setup ## Run all tests
 lint: setup ## Check format, lints, docs and the gRPC contract
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --package caseload --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@.ci/lint-optional
 
-# The programs are built first: the bench runs them as they are installed.
+# The programs are built first: the bench runs the release builds.
 bench: setup ## Measure the write path against pgbench; QUICK=1 takes a minute
 	cargo build --release --locked --features caseload/plain-writes --bin caseload --bin caseload-gateway
 	@exec cargo bench --locked -p caseload --features plain-writes --bench write_path -- $(if $(QUICK),--quick) $(ARGS)
 
 MINUTES ?= 3
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
-# The seed is drawn once, not each time that it is named.
+# Evaluates the seed once, not at each use.
 chaos: SEED := $(SEED)
-chaos: setup ## Break everything at random, and count what is lost or doubled; SEED=, MINUTES=
+chaos: setup ## Inject faults at random, and count what is lost or duplicated; SEED=, MINUTES=
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test chaos -- \
 		--seed $(SEED) --minutes $(MINUTES) $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(ARGS)

@@ -4,7 +4,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-/// The contract's root, seen from `crates/proto`, where Cargo runs this script.
+/// The root of the proto files, relative to `crates/proto`, where Cargo runs this script.
 const ROOT: &str = "../../proto";
 const FILES: [&str; 1] = ["caseload/tasks/v1/task_service.proto"];
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    // The set that reflection serves keeps its comments, so that a client's `describe` shows them.
+    // Reflection serves this set. It keeps the comments, so that `describe` of a client shows them.
     fs::write(out_dir.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;

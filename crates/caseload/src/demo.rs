@@ -3,7 +3,7 @@
 use domain::{ApiKey, CaseId, Email, Scope, TenantId};
 use store::{Database, Error, NewApiKey, NewUser};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 const TENANT: &str = "Demo";
 const USERS: [(&str, &str, &str); 3] = [
@@ -12,31 +12,14 @@ const USERS: [(&str, &str, &str); 3] = [
     ("user3@example.com", "Bob", "Wilson"),
 ];
 
-/// The documented request.
-pub(crate) const REQUEST: &str = r#"{
-"tasks": [
-{
-"description": "Review security logs for suspicious activity",
-"assignee_emails": ["user1@example.com"]
-},
-{
-"description": "Update incident runbook"
-},
-{
-"description": "Close related tickets",
-"assignee_emails": ["user2@example.com", "user3@example.com"]
-}
-]
-}"#;
-
-/// Where the example takes place.
+/// The tenant and the case of the example.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demo {
     pub(crate) tenant: TenantId,
     pub(crate) case_id: CaseId,
 }
 
-/// Creates what is not there yet: the tenant, its three users, and a case.
+/// Creates the tenant, its three users, and a case, as far as they do not exist yet.
 pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
     let tenant = match database.find_tenant(TENANT.to_owned()).await? {
         Some(tenant) => tenant,
@@ -60,7 +43,7 @@ pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
     Ok(Demo { tenant, case_id })
 }
 
-/// Stores a key that may read and write the demo's tasks, unless it is stored already.
+/// Stores a key with the scopes to read and write tasks, unless it is stored already.
 pub(crate) async fn add_key(
     database: &Database,
     tenant: TenantId,

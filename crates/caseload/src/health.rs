@@ -1,4 +1,4 @@
-//! `caseload health`
+//! `caseload health`: reports by the exit code whether a server is ready.
 
 use std::process::ExitCode;
 

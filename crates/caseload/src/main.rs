@@ -3,19 +3,18 @@
 mod admin;
 mod cli;
 mod demo;
+#[cfg(feature = "dev")]
 mod dev;
+mod failure;
 mod health;
 mod migrate;
 mod serve;
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use cli::{Cli, Command};
 use runtime::{command_line, process};
 use telemetry::logs;
-
-/// Why a command failed. Each command tells it in one line and ends with exit code 1.
-type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let cli: Cli = match command_line::parse() {
@@ -29,6 +28,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(options).await,
+        #[cfg(feature = "dev")]
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Admin(options) => admin::run(options).await,

@@ -1,6 +1,6 @@
-//! `caseload migrate`
+//! `caseload migrate`: brings the schema up to date, or checks that it is.
 
-use crate::{Failure, admin, cli::MigrateOptions};
+use crate::{admin, cli::MigrateOptions, failure::Failure};
 
 pub(crate) async fn run(options: MigrateOptions) -> Result<(), Failure> {
     let database = admin::open(&options.database.database_url);

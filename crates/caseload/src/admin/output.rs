@@ -4,23 +4,24 @@ use domain::ApiKey;
 use serde_json::Value;
 
 use super::record::{KeyRecord, Record};
-use crate::Failure;
+use crate::failure::Failure;
 
-/// How results are printed.
+/// Prints results.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
+    /// Whether as JSON; otherwise as a table.
     pub(super) json: bool,
 }
 
 impl Output {
-    /// Prints one thing: a table of one row, or an object.
-    pub(super) fn one<R: Record>(self, thing: impl Into<R>) -> Result<(), Failure> {
-        self.record(&thing.into())
+    /// Prints one record: a table of one row, or an object.
+    pub(super) fn one<R: Record>(self, record: impl Into<R>) -> Result<(), Failure> {
+        self.record(&record.into())
     }
 
-    /// Prints things: a table, or an array.
-    pub(super) fn all<R: Record>(self, things: Vec<impl Into<R>>) -> Result<(), Failure> {
-        let records: Vec<R> = things.into_iter().map(Into::into).collect();
+    /// Prints records: a table, or an array.
+    pub(super) fn all<R: Record>(self, records: Vec<impl Into<R>>) -> Result<(), Failure> {
+        let records: Vec<R> = records.into_iter().map(Into::into).collect();
         if self.json {
             println!("{}", serde_json::to_string_pretty(&records)?);
         } else {
@@ -29,8 +30,8 @@ impl Output {
         Ok(())
     }
 
-    /// Prints a key that was just created, the secret included: alone on standard output, or as
-    /// a member of the object.
+    /// Prints a key that was just created, with its secret: alone on standard output, or as the
+    /// member `key` of the object.
     pub(super) fn key(self, stored: store::ApiKeyRecord, key: &ApiKey) -> Result<(), Failure> {
         let mut record = KeyRecord::from(stored);
         if self.json {
@@ -53,7 +54,7 @@ impl Output {
     }
 }
 
-/// A table with a head, its columns as wide as their widest cell.
+/// Returns a table with a head, each column as wide as its widest cell.
 fn table<R: Record>(records: &[R]) -> Result<String, Failure> {
     let head = R::COLUMNS.iter().map(|column| column.to_uppercase()).collect();
     let mut rows: Vec<Vec<String>> = vec![head];

@@ -1,4 +1,4 @@
-//! What is printed of the things that are administered.
+//! What is printed of tenants, users, cases and keys.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use humantime::format_rfc3339_seconds;
 use serde::Serialize;
 use store::ApiKeyRecord;
 
-/// A thing that can be printed as a row of a table, or as a JSON object with the same members.
+/// Can be printed as a row of a table, or as a JSON object with the same members.
 pub(super) trait Record: Serialize {
     /// The members, in the order of the columns.
     const COLUMNS: &'static [&'static str];
@@ -70,7 +70,7 @@ impl From<Case> for CaseRecord {
     }
 }
 
-/// A key as it is stored. The key itself is not: `key` is there just once.
+/// A key as it is stored. Its secret is not stored: `key` is present only when it is created.
 #[derive(Serialize)]
 pub(super) struct KeyRecord {
     id: i64,

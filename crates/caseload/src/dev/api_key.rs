@@ -1,4 +1,4 @@
-//! The demo's key: made once, and the same at every start.
+//! The demo's API key: created once, and read at every later start.
 
 use std::{
     fs,
@@ -9,19 +9,19 @@ use std::{
 use domain::ApiKey;
 use tempfile::NamedTempFile;
 
-use crate::{Failure, admin};
+use crate::{admin, failure::Failure};
 
 const FILE: &str = "api-key";
 
-/// The key that is kept in this directory, or a new one that is from now on.
-pub(super) fn load_or_make(data_dir: &Path) -> Result<ApiKey, Failure> {
+/// Returns the key that is stored in this directory, or creates and stores one.
+pub(super) fn load_or_create(data_dir: &Path) -> Result<ApiKey, Failure> {
     let path = data_dir.join(FILE);
     match fs::read_to_string(&path) {
         Ok(text) => ApiKey::parse(text.trim())
             .map_err(|_| format!("{} holds no API key; remove it", path.display()).into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = admin::new_api_key()?;
-            // Readable by its owner alone, and there as a whole or not at all.
+            // A temporary file is readable by its owner alone, and renaming it is atomic.
             let mut file = NamedTempFile::new_in(data_dir)?;
             writeln!(file, "{}", key.expose())?;
             file.persist(&path)?;

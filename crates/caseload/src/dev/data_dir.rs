@@ -1,4 +1,4 @@
-//! Where `caseload dev` keeps its data.
+//! The directory in which `caseload dev` keeps its data.
 
 use std::{
     fs::{DirBuilder, File, TryLockError, create_dir_all},
@@ -7,23 +7,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::Failure;
+use crate::failure::Failure;
 
-/// The directory that was asked for, or the platform's, made where it isn't there.
-pub(super) fn choose(asked: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let dir = match asked {
+/// Returns the absolute path of the given directory, or of the platform's default; creates it if
+/// needed.
+pub(super) fn choose(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let dir = match given {
         Some(dir) => dir,
         None => dirs::data_dir()
-            .ok_or("no directory for data is known here; name one with --data-dir")?
+            .ok_or("this platform has no directory for data; give one with --data-dir")?
             .join("caseload"),
     };
-    make(&dir).map_err(|error| format!("{} can't be used for data: {error}", dir.display()))?;
-    // Postgres is started elsewhere than here.
+    create(&dir).map_err(|error| format!("{} can't be used for data: {error}", dir.display()))?;
+    // Postgres runs in another working directory.
     Ok(dir.canonicalize()?)
 }
 
-/// Locks the directory for as long as the file lives; nothing where another process has it. The
-/// lock of a process that was killed goes with it.
+/// Locks the directory until the returned file is dropped; `None` if another process holds the
+/// lock. The operating system releases the lock of a process that was killed.
 pub(super) fn try_lock(dir: &Path) -> Result<Option<File>, Failure> {
     let file = File::create(dir.join("lock"))?;
     match file.try_lock() {
@@ -33,7 +34,7 @@ pub(super) fn try_lock(dir: &Path) -> Result<Option<File>, Failure> {
     }
 }
 
-fn make(dir: &PathBuf) -> io::Result<()> {
+fn create(dir: &PathBuf) -> io::Result<()> {
     if let Some(parent) = dir.parent() {
         create_dir_all(parent)?;
     }

@@ -1,9 +1,10 @@
-//! `caseload dev`: everything in one process.
+//! `caseload dev`: server, gateway, Postgres and demo data in one process.
 
 mod api_key;
 mod data_dir;
 mod postgres;
 mod ready;
+mod welcome;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -18,28 +19,28 @@ use serving::ConnectionOptions;
 use store::DatabaseUrl;
 use tokio::{task::JoinError, time::sleep};
 
-use crate::{Failure, admin, cli::DevOptions, demo};
+use crate::{admin, cli::DevOptions, demo, failure::Failure};
 use postgres::Postgres;
 use ready::{Ready, ReadyFile};
 
-/// How often it is asked whether all is ready.
+/// How long to wait between two checks of readiness.
 const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
-    let ending = CancellationToken::new();
-    shutdown::on_signal(ending.clone())?;
+    let stop = CancellationToken::new();
+    shutdown::on_signal(stop.clone())?;
     let data_dir = data_dir::choose(options.data_dir.clone())?;
-    // Without it another run has these data, and the ready file may be its own.
+    // Without the lock another process uses the directory, and the ready file may be that one's.
     let lock = data_dir::try_lock(&data_dir)?;
     if let (Some(_), Some(path)) = (&lock, &options.ready_file) {
         ready::clear(path)?;
     }
     match options.database_url.clone() {
-        Some(url) => run_on(&url, &data_dir, *options, ending).await,
+        Some(url) => run_on(&url, &data_dir, *options, stop).await,
         None => {
             let postgres = Postgres::start(data_dir.join("postgres")).await?;
             let url = postgres.url().parse()?;
-            let outcome = run_on(&url, &data_dir, *options, ending).await;
+            let outcome = run_on(&url, &data_dir, *options, stop).await;
             postgres.stop().await?;
             outcome
         }
@@ -51,12 +52,12 @@ async fn run_on(
     url: &DatabaseUrl,
     data_dir: &Path,
     options: DevOptions,
-    ending: CancellationToken,
+    stop: CancellationToken,
 ) -> Result<(), Failure> {
     let database = admin::open(url);
     database.migrate().await?;
     let demo = demo::ensure(&database).await?;
-    let key = api_key::load_or_make(data_dir)?;
+    let key = api_key::load_or_create(data_dir)?;
     demo::add_key(&database, demo.tenant, &key).await?;
     drop(database);
 
@@ -75,30 +76,30 @@ async fn run_on(
             api_key: key.expose().to_owned(),
             case_id: demo.case_id.get(),
         };
-        print_welcome(&ready, url);
+        welcome::print(&ready, url);
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
         file.transpose()
     };
-    serve(server, gateway, options.connections, options.drain, announce, ending).await
+    serve(server, gateway, options.connections, options.drain, announce, stop).await
 }
 
-/// Runs both. They end in the order of a request: the gateway drains before the server does.
+/// Runs server and gateway. The gateway drains first: its last requests need the server.
 async fn serve(
     server: Server,
     gateway: Gateway,
     connections: ConnectionOptions,
     drain: DrainOptions,
     announce: impl Future<Output = Result<Option<ReadyFile>, Failure>>,
-    ending: CancellationToken,
+    stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let server_ending = CancellationToken::new();
-    let mut server = tokio::spawn(server.run(connections, drain, server_ending.clone()));
-    let mut gateway = tokio::spawn(gateway.run(connections, drain, ending.clone()));
+    let server_stop = CancellationToken::new();
+    let mut server = tokio::spawn(server.run(connections, drain, server_stop.clone()));
+    let mut gateway = tokio::spawn(gateway.run(connections, drain, stop.clone()));
 
-    // In this order: that a part ends when it was told to is no failure.
+    // Checked in this order: a part that ends after the signal has not failed.
     let announced = tokio::select! {
         biased;
-        () = ending.cancelled() => Ok(None),
+        () = stop.cancelled() => Ok(None),
         file = announce => file,
         ended = &mut server => Err(early_end("server", ended)),
         ended = &mut gateway => Err(early_end("gateway", ended.map(Ok))),
@@ -107,7 +108,7 @@ async fn serve(
         Ok(file) => {
             let outcome = tokio::select! {
                 biased;
-                () = ending.cancelled() => Ok(()),
+                () = stop.cancelled() => Ok(()),
                 ended = &mut server => Err(early_end("server", ended)),
                 ended = &mut gateway => Err(early_end("gateway", ended.map(Ok))),
             };
@@ -116,18 +117,18 @@ async fn serve(
         }
         Err(error) => Err(error),
     };
-    ending.cancel();
+    stop.cancel();
     if !gateway.is_finished() {
         gateway.await?;
     }
-    server_ending.cancel();
+    server_stop.cancel();
     if !server.is_finished() {
         server.await??;
     }
     outcome
 }
 
-/// What it means that a part ended that should run on.
+/// Returns the failure of a part that ended without a signal.
 fn early_end(part: &str, ended: Result<Result<(), StartError>, JoinError>) -> Failure {
     match ended {
         Ok(Ok(())) => format!("the {part} ended by itself").into(),
@@ -136,7 +137,7 @@ fn early_end(part: &str, ended: Result<Result<(), StartError>, JoinError>) -> Fa
     }
 }
 
-/// Waits until the server serves, and until the gateway says that it and all behind it do.
+/// Blocks until the server is ready, and the gateway reports that it can reach the server.
 async fn await_ready(grpc_addr: SocketAddr, http_addr: SocketAddr) {
     while !server::is_serving(grpc_addr).await {
         sleep(READY_INTERVAL).await;
@@ -144,29 +145,4 @@ async fn await_ready(grpc_addr: SocketAddr, http_addr: SocketAddr) {
     while !matches!(gateway::check(http_addr).await, Ok(true)) {
         sleep(READY_INTERVAL).await;
     }
-}
-
-fn print_welcome(ready: &Ready, database: &DatabaseUrl) {
-    println!(
-        "Caseload is ready.
-
-  REST      {rest}
-  gRPC      {grpc}
-  database  {database}
-
-Create the documented tasks in the demo's case:
-
-curl -X POST \\
-  {rest}/api/v2/cases/{case}/tasks/batch \\
-  -H 'content-type: application/json' \\
-  -H 'Authorization: Bearer {key}' \\
-  -d '{body}'
-
-Ctrl-C ends it all.",
-        rest = ready.rest_url,
-        grpc = ready.grpc_url,
-        case = ready.case_id,
-        key = ready.api_key,
-        body = demo::REQUEST,
-    );
 }

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use localdb::Cluster;
 use tokio::task::spawn_blocking;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 const DATABASE: &str = "caseload";
 
-/// A private Postgres that runs, with the service's database in it.
+/// A running private Postgres with the service's database.
 pub(super) struct Postgres(Cluster);
 
 impl Postgres {
-    /// Starts it on the data in this directory, or on new data.
+    /// Starts Postgres on the data in this directory, and creates them if there are none.
     pub(super) async fn start(dir: PathBuf) -> Result<Self, Failure> {
         tracing::info!(dir = %dir.display(), "starting a private Postgres");
         let cluster = spawn_blocking(move || {
@@ -30,7 +30,7 @@ impl Postgres {
         self.0.url(DATABASE)
     }
 
-    /// Stops it in an orderly way.
+    /// Stops Postgres, after ending the sessions of its clients.
     pub(super) async fn stop(mut self) -> Result<(), Failure> {
         Ok(spawn_blocking(move || self.0.stop()).await??)
     }

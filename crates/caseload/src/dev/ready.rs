@@ -1,4 +1,4 @@
-//! Tells other programs that all is ready, and how to reach it.
+//! The ready file: tells other programs that everything serves, and at which addresses.
 
 use std::{
     fs,
@@ -9,9 +9,9 @@ use std::{
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::Failure;
+use crate::failure::Failure;
 
-/// How to reach everything.
+/// The content of the ready file.
 #[derive(Serialize)]
 pub(super) struct Ready {
     pub(super) rest_url: String,
@@ -21,7 +21,7 @@ pub(super) struct Ready {
     pub(super) case_id: i64,
 }
 
-/// Removes the file that a run which was killed left behind.
+/// Removes the ready file of an earlier run that was killed.
 pub(super) fn clear(path: &Path) -> Result<(), Failure> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -31,11 +31,11 @@ pub(super) fn clear(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The file that says so, for as long as it is true.
+/// The ready file, which is removed on drop.
 pub(super) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    /// Writes it, as a whole or not at all, readable by its owner alone.
+    /// Writes the file atomically, readable by its owner alone.
     pub(super) fn write(path: &Path, ready: &Ready) -> Result<Self, Failure> {
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -56,7 +56,7 @@ impl ReadyFile {
 impl Drop for ReadyFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "the ready file can't be removed");
+            tracing::warn!(path = %self.0.display(), %error, "failed to remove the ready file");
         }
     }
 }

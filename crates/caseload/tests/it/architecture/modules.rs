@@ -208,8 +208,7 @@ impl Modules {
                 let declared = match &child.content {
                     Some((_, items)) => self.declare(path, Some(module), items, &directory, source),
                     None => {
-                        let (file, children) =
-                            file_of(path, &child.attrs, children, &name, source);
+                        let (file, children) = file_of(path, &child.attrs, children, &name, source);
                         self.read_file(&file, Some(module), &children, source)
                     }
                 };

@@ -1,0 +1,124 @@
+//! The options and commands of `caseload admin`.
+
+use std::{num::NonZeroI64, time::Duration};
+
+use clap::{Args, Subcommand};
+use domain::{Email, Scope};
+use humantime::parse_duration;
+
+use super::database::DatabaseOptions;
+
+#[derive(Args)]
+pub(crate) struct AdminOptions {
+    #[command(flatten)]
+    pub(crate) database: DatabaseOptions,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+/// What can be administered.
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Tenants: organisations, whose data are separate
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Users: tasks are assigned to them
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Cases: tasks belong to them
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// API keys: callers authenticate with them
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Create what the examples use: the tenant "Demo", three users, a case, and a new key
+    ///
+    /// Only the key is written to standard output. What exists already stays as it is.
+    Demo,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Create a tenant
+    Create {
+        /// The tenant's name, unique in the installation: 1 to 200 characters
+        name: String,
+    },
+    /// List all tenants
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Create a user
+    Create {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The user's email, unique in the tenant; kept in lower case
+        #[arg(value_parser = email)]
+        email: Email,
+        /// The user's first name
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        first_name: String,
+        /// The user's last name
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        last_name: String,
+    },
+    /// List a tenant's users
+    List(TenantOption),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CaseCommand {
+    /// Create a case
+    Create {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The case's name: 1 to 200 characters
+        name: String,
+    },
+    /// List a tenant's cases
+    List(TenantOption),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create a key and print it: it can't be printed again
+    Create {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// What the key is for: 1 to 200 characters
+        name: String,
+        /// What the key permits: tasks:read, tasks:write or admin; may be given several times
+        #[arg(long = "scope", required = true, value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+        /// How long the key is valid, as in 90d [default: without end]
+        #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+        expires_in: Option<Duration>,
+    },
+    /// List a tenant's keys, without their secrets
+    List(TenantOption),
+    /// Revoke a key, which can't be undone; servers stop accepting it within their --key-ttl
+    Revoke {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The key's id, as listed
+        id: NonZeroI64,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct TenantOption {
+    /// The tenant's name
+    #[arg(long = "tenant", env = "CASELOAD_TENANT", value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+fn email(text: &str) -> Result<Email, String> {
+    Email::parse(text.to_owned()).map_err(|_| "this is not an email address".to_owned())
+}

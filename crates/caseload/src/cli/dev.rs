@@ -1,0 +1,39 @@
+//! The options of `caseload dev`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gateway::GatewayOptions;
+use runtime::shutdown::DrainOptions;
+use server::ServerOptions;
+use serving::ConnectionOptions;
+use store::DatabaseUrl;
+
+#[derive(Args)]
+pub(crate) struct DevOptions {
+    /// The directory that keeps Postgres' data and the demo key between runs [default: "caseload"
+    /// in the platform's directory for data]
+    #[arg(long, env = "CASELOAD_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Use this database instead of a private one
+    #[arg(long, env = "CASELOAD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<DatabaseUrl>,
+
+    /// Once everything serves, write its addresses and the demo key to this file, as JSON; removed
+    /// at the end
+    #[arg(long, env = "CASELOAD_READY_FILE", value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayOptions,
+
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+
+    #[command(flatten)]
+    pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
+    pub(crate) drain: DrainOptions,
+}

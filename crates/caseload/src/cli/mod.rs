@@ -1,0 +1,101 @@
+//! The command line.
+
+mod admin;
+mod database;
+#[cfg(feature = "dev")]
+mod dev;
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::{process::ProcessOptions, shutdown::DrainOptions};
+use server::ServerOptions;
+use serving::ConnectionOptions;
+use telemetry::logs::LogOptions;
+
+pub(crate) use admin::{
+    AdminCommand, AdminOptions, CaseCommand, KeyCommand, TenantCommand, TenantOption, UserCommand,
+};
+use database::DatabaseOptions;
+#[cfg(feature = "dev")]
+pub(crate) use dev::DevOptions;
+
+/// Creates and tracks the tasks of cases.
+///
+#[cfg_attr(
+    feature = "dev",
+    doc = "To try it, run `caseload dev`: it starts everything in one process, on a Postgres of \
+           its own, and prints a request that works."
+)]
+/// To run it for others: `caseload migrate`, then `caseload serve` and, for REST,
+/// `caseload-gateway`; `caseload admin` creates tenants, users, cases and keys.
+///
+/// Every option is also read from the environment, as shown. Exit codes: 0 for success, 1 for
+/// failure, 64 for an invalid command line or configuration.
+#[derive(Parser)]
+#[command(name = "caseload", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) process: ProcessOptions,
+
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve gRPC
+    ///
+    /// Starts without the database and becomes ready once it is reachable; grpc.health.v1 reports
+    /// readiness. SIGTERM withdraws readiness, lets running requests finish, then ends the process.
+    Serve(Box<ServeOptions>),
+    /// Serve gRPC and REST in one process, with a private Postgres and demo data
+    #[cfg(feature = "dev")]
+    Dev(Box<DevOptions>),
+    /// Bring the database's schema up to date
+    Migrate(MigrateOptions),
+    /// Create, list and revoke what an installation needs: tenants, users, cases, API keys
+    Admin(AdminOptions),
+    /// Report by the exit code whether the server at --grpc-addr is ready (0) or not (1)
+    Health(HealthOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) database: DatabaseOptions,
+
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+
+    #[command(flatten)]
+    pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
+    pub(crate) drain: DrainOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct MigrateOptions {
+    #[command(flatten)]
+    pub(crate) database: DatabaseOptions,
+
+    /// Change nothing; fail if a migration is pending
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct HealthOptions {
+    /// The address of the server
+    #[arg(
+        long,
+        env = "CASELOAD_GRPC_ADDR",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDR:PORT"
+    )]
+    pub(crate) grpc_addr: SocketAddr,
+}
