@@ -1,7 +1,8 @@
-//! The house stays as it was drawn: which crate may know which.
+//! The structure of the workspace: which crate may depend on which, which file may import which.
 
 mod circles;
 mod imports;
+mod literals;
 mod modules;
 
 use std::{
@@ -14,8 +15,8 @@ use std::{
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
-/// The arrows of the design: a crate, and the crates that it may know.
-const ARROWS: [(&str, &[&str]); 9] = [
+/// Each crate, and the crates that it depends on.
+const DEPENDENCIES: [(&str, &[&str]); 9] = [
     ("caseload-domain", &[]),
     (
         "caseload-gateway",
@@ -40,11 +41,11 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("caseload-telemetry", &["caseload-proto"]),
 ];
 
-/// The program, which may know all of them.
+/// The program, which may depend on all of them.
 const PROGRAM: &str = "caseload";
 
 #[test]
-fn the_crates_know_each_other_as_drawn_and_not_otherwise() {
+fn crates_depend_on_each_other_as_listed_and_not_otherwise() {
     let metadata = metadata();
     let members: BTreeSet<&str> = members(metadata).map(|package| package.name.as_str()).collect();
 
@@ -55,14 +56,16 @@ fn the_crates_know_each_other_as_drawn_and_not_otherwise() {
         .collect();
 
     assert!(found.remove(PROGRAM).is_some());
-    let drawn: BTreeMap<&str, BTreeSet<&str>> =
-        ARROWS.into_iter().map(|(name, known)| (name, known.iter().copied().collect())).collect();
-    assert_eq!(found, drawn);
+    let listed: BTreeMap<&str, BTreeSet<&str>> = DEPENDENCIES
+        .into_iter()
+        .map(|(name, known)| (name, known.iter().copied().collect()))
+        .collect();
+    assert_eq!(found, listed);
 }
 
-/// Tests may go further than the code that they test: they start a Postgres.
+/// Tests of other crates may depend on it: they start a Postgres.
 #[test]
-fn the_private_postgres_is_for_the_program_and_for_tests() {
+fn only_the_program_and_tests_depend_on_the_private_postgres() {
     let metadata = metadata();
     let users: Vec<&str> = members(metadata)
         .filter(|package| {
@@ -77,7 +80,7 @@ fn the_private_postgres_is_for_the_program_and_for_tests() {
 }
 
 #[test]
-fn only_the_store_knows_diesel() {
+fn only_the_store_depends_on_diesel() {
     let metadata = metadata();
     let users: Vec<&str> = members(metadata)
         .filter(|package| {
@@ -89,7 +92,7 @@ fn only_the_store_knows_diesel() {
 }
 
 #[test]
-fn nothing_of_postgres_is_linked_into_the_gateway() {
+fn the_gateway_links_no_postgres_client() {
     let tree = tree(metadata(), "caseload-gateway");
     assert!(tree.contains("tonic"), "the tree is read: {tree:?}");
     let of_postgres: Vec<_> = tree.iter().filter(|name| is_of_postgres(name)).collect();
@@ -97,8 +100,8 @@ fn nothing_of_postgres_is_linked_into_the_gateway() {
 }
 
 #[test]
-fn the_domain_does_no_io() {
-    // libc is not among them: on some machines sha2 asks through it what the processor can do.
+fn the_domain_depends_on_no_io() {
+    // Without libc: on some platforms sha2 uses it to detect features of the processor.
     const IO: [&str; 13] = [
         "axum", "diesel", "hyper", "mio", "pq-sys", "prost", "reqwest", "rustix", "socket2",
         "tokio", "tonic", "tower", "tracing",
@@ -110,7 +113,7 @@ fn the_domain_does_no_io() {
 }
 
 #[test]
-fn every_crate_takes_its_lints_and_its_edition_from_the_workspace() {
+fn every_crate_inherits_its_lints_and_its_edition_from_the_workspace() {
     for package in members(metadata()) {
         let manifest = fs::read_to_string(&package.manifest_path).unwrap();
         for inherited in ["[lints]\nworkspace = true\n", "\nedition.workspace = true\n"] {
@@ -119,9 +122,9 @@ fn every_crate_takes_its_lints_and_its_edition_from_the_workspace() {
     }
 }
 
-/// Two versions of one of these would be two runtimes, two sets of types, or two of everything.
+/// A second version of one of these would be a second runtime, or types that do not fit together.
 #[test]
-fn the_key_crates_are_there_in_one_version() {
+fn the_key_dependencies_have_one_version_each() {
     let lock = fs::read_to_string(workspace().join("Cargo.lock")).unwrap();
     for name in ["axum", "diesel", "h2", "http", "hyper", "prost", "tokio", "tonic"] {
         let versions = lock.matches(&format!("\nname = \"{name}\"\n")).count();
@@ -137,15 +140,15 @@ fn members(metadata: &Metadata) -> impl Iterator<Item = &Package> {
     metadata.packages.iter().filter(|package| metadata.workspace_members.contains(&package.id))
 }
 
-/// What a crate of the workspace depends on itself.
+/// Returns the direct dependencies of a crate of the workspace.
 fn dependencies<'a>(metadata: &'a Metadata, name: &str, kind: DependencyKind) -> BTreeSet<&'a str> {
     let package = members(metadata).find(|package| package.name.as_str() == name).unwrap();
     let of_kind = package.dependencies.iter().filter(|dependency| dependency.kind == kind);
     of_kind.map(|dependency| dependency.name.as_str()).collect()
 }
 
-/// Everything that is built for a crate of the workspace, its tests aside, as this platform
-/// resolves it.
+/// Returns all crates that are linked into a crate of the workspace on this platform, without its
+/// tests.
 fn tree<'a>(metadata: &'a Metadata, name: &str) -> BTreeSet<&'a str> {
     let resolve = metadata.resolve.as_ref().unwrap();
     let root = members(metadata).find(|package| package.name.as_str() == name).unwrap();
@@ -163,8 +166,8 @@ fn tree<'a>(metadata: &'a Metadata, name: &str) -> BTreeSet<&'a str> {
     seen.into_iter().map(|id| metadata[id].name.as_str()).collect()
 }
 
-/// What cargo knows of the workspace, for this platform: that of all platforms takes crates which
-/// nobody has fetched here.
+/// Returns cargo's metadata of the workspace, for this platform: that of all platforms needs crates
+/// that may not have been downloaded.
 fn metadata() -> &'static Metadata {
     static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
         MetadataCommand::new()
@@ -176,14 +179,20 @@ fn metadata() -> &'static Metadata {
     &METADATA
 }
 
-/// The platform that these tests run on, as rustc names it.
+/// Returns the target triple of the platform that the tests run on.
 fn host() -> String {
     let output = Command::new("rustc").arg("-vV").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.expect("rustc tells its host").to_owned()
+    host.expect("rustc prints its host").to_owned()
 }
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Returns a path of the workspace as it is seen from the workspace's root.
+fn relative(path: &Path) -> PathBuf {
+    let root = workspace().canonicalize().unwrap();
+    path.canonicalize().unwrap().strip_prefix(root).unwrap().to_owned()
 }

@@ -10,7 +10,7 @@ use super::{
     imports::{self, Imports},
     members, metadata,
     modules::Modules,
-    workspace,
+    relative, workspace,
 };
 
 /// The pairs that may import each other, and why.
@@ -78,12 +78,6 @@ fn add_sources(directory: &Path, found: &mut BTreeSet<PathBuf>) {
             found.insert(relative(&path));
         }
     }
-}
-
-/// Returns a path of the workspace as it is seen from the workspace's root.
-fn relative(path: &Path) -> PathBuf {
-    let root = workspace().canonicalize().unwrap();
-    path.canonicalize().unwrap().strip_prefix(root).unwrap().to_owned()
 }
 
 /// Returns the pairs of files in these sources that import each other.

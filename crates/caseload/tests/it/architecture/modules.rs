@@ -23,12 +23,16 @@ pub(super) struct SourceFile {
     pub(super) syntax: syn::File,
     /// The module that the file is.
     pub(super) module: usize,
+    /// Whether the module is built for tests only.
+    pub(super) is_test: bool,
 }
 
 struct Module {
     path: PathBuf,
     parent: Option<usize>,
     names: BTreeMap<String, Vec<Name>>,
+    /// Whether its declaration says that it is built for tests only.
+    is_test: bool,
     /// The paths that are imported whole, as in `use super::*`.
     globs: Vec<Vec<String>>,
     /// Whether there is anything but declarations of modules and imports.
@@ -66,6 +70,7 @@ impl Modules {
     pub(super) fn read(root: &Path, source: &Source<'_>) -> Self {
         let mut modules = Self::default();
         modules.read_file(root, None, root.parent().unwrap(), source);
+        modules.mark_tests();
         modules
     }
 
@@ -88,6 +93,16 @@ impl Modules {
             Name::Module(child) => Some(*child),
             Name::Item | Name::Import(_) => None,
         })
+    }
+
+    fn mark_tests(&mut self) {
+        for file in &mut self.files {
+            let mut module = Some(file.module);
+            while let Some(at) = module {
+                file.is_test |= self.modules[at].is_test;
+                module = self.modules[at].parent;
+            }
+        }
     }
 
     pub(super) fn is_inside(&self, mut module: usize, ancestor: usize) -> bool {
@@ -178,7 +193,7 @@ impl Modules {
         let syntax =
             syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let module = self.declare(path, parent, &syntax.items, children, source);
-        self.files.push(SourceFile { path: path.to_owned(), syntax, module });
+        self.files.push(SourceFile { path: path.to_owned(), syntax, module, is_test: false });
         module
     }
 
@@ -196,6 +211,7 @@ impl Modules {
             parent,
             names: BTreeMap::new(),
             globs: Vec::new(),
+            is_test: false,
             has_code: items.iter().any(is_code),
             has_unseen_names: items
                 .iter()
@@ -212,6 +228,7 @@ impl Modules {
                         self.read_file(&file, Some(module), &children, source)
                     }
                 };
+                self.modules[declared].is_test = is_for_tests(&child.attrs);
                 self.bind(module, name, Name::Module(declared));
             } else if let Some(name) = name_of(item) {
                 self.bind(module, name, Name::Item);
@@ -338,4 +355,12 @@ fn name_of(item: &Item) -> Option<String> {
         _ => return None,
     };
     Some(ident.to_string())
+}
+
+/// Whether an item is there in tests only.
+pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && matches!(&attribute.meta, Meta::List(list) if list.tokens.to_string() == "test")
+    })
 }
