@@ -1,37 +1,31 @@
-//! What is measured: who writes, what, for whom, and how many at once.
+//! The combinations that are measured: by what, which batches, for how many tenants, and how many at
+//! a time.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use crate::{
-    grpc::{self, Ids, Patience},
-    pgbench, rest,
-    tally::Tally,
-    usage::Cpu,
-    work::{Spread, Work},
-    world::World,
-};
+use crate::work::{Spread, Work};
 
-/// Who takes the batches.
+/// What writes the batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// pgbench, which sends the statement for one batch to Postgres itself.
+    /// pgbench, which sends the statement for one batch directly to Postgres.
     Pgbench,
     /// Caseload's server over gRPC.
     Grpc,
-    /// The same, each batch with a request id.
+    /// The same, each batch with an idempotency key.
     Keyed,
     /// Caseload's gateway over REST.
     Rest,
-    /// Caseload's server over gRPC, and so many clients that it must refuse some. Those come back
-    /// when they are told to.
+    /// Caseload's server over gRPC, with so many clients that it must refuse some. A refused client
+    /// waits as long as the server asks it to.
     Flood,
-    /// The same, and those come back much sooner.
+    /// The same, but a refused client waits much less.
     Hammer,
-    /// A server of the plain design over gRPC.
+    /// A server that runs one transaction for each batch, over gRPC.
     Plain,
 }
 
-/// One combination that is measured.
+/// One combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     pub(crate) contender: Contender,
@@ -40,23 +34,16 @@ pub(crate) struct Cell {
     pub(crate) concurrency: usize,
 }
 
-/// One measurement of a cell.
-#[derive(Clone, Debug)]
-pub(crate) struct Measurement {
-    pub(crate) tally: Tally,
-    pub(crate) cpu: Cpu,
-}
-
 const CONTENDERS: [Contender; 5] =
     [Contender::Pgbench, Contender::Grpc, Contender::Keyed, Contender::Rest, Contender::Plain];
 
-/// Ten times the most that is measured otherwise.
+/// The concurrency of the loads that must be refused in part: ten times the highest of the others.
 const FLOOD: usize = 1280;
 
 const CONCURRENCIES: [usize; 4] = [1, 8, 32, 128];
 
 impl Cell {
-    /// Every combination that means something: pgbench's best is that of 8 and 32 clients.
+    /// Returns all combinations.
     pub(crate) fn all() -> Vec<Self> {
         let mut cells = Vec::new();
         for work in [Work::Sample, Work::Full] {
@@ -77,7 +64,7 @@ impl Cell {
         cells
     }
 
-    /// What the last line is made of.
+    /// Returns the combinations that the summary line needs.
     pub(crate) fn quick() -> Vec<Self> {
         let of = |contender, concurrency| Self {
             contender,
@@ -97,37 +84,6 @@ impl Cell {
             of(Contender::Grpc, 128),
             of(Contender::Rest, 128),
         ]
-    }
-
-    pub(crate) fn measure(&self, world: &World, seconds: f64) -> Measurement {
-        let duration = Duration::from_secs_f64(seconds);
-        let batches = world.batches(self.work, self.spread);
-        let before = world.cpu(self.contender);
-        let grpc = |addr, ids, patience| {
-            grpc::run(addr, batches, ids, patience, self.concurrency, duration)
-        };
-        let tally = match self.contender {
-            Contender::Pgbench => {
-                pgbench::run(world, self.work, self.spread, self.concurrency, duration)
-            }
-            Contender::Grpc | Contender::Flood => {
-                grpc(world.grpc_addr(), Ids::None, Patience::AsTold)
-            }
-            Contender::Hammer => grpc(world.grpc_addr(), Ids::None, Patience::Short),
-            Contender::Keyed => grpc(world.grpc_addr(), Ids::New, Patience::AsTold),
-            Contender::Plain => grpc(world.plain_addr(), Ids::None, Patience::AsTold),
-            Contender::Rest => rest::run(world.rest_addr(), batches, self.concurrency, duration),
-        };
-        let may_refuse = matches!(self.contender, Contender::Flood | Contender::Hammer);
-        assert!(may_refuse || tally.refused == 0, "{self}: not every batch was created");
-        Measurement { tally, cpu: world.cpu(self.contender) - before }
-    }
-}
-
-impl Measurement {
-    /// Batches a second.
-    pub(crate) fn rate(&self) -> f64 {
-        self.tally.measured() as f64 / self.tally.elapsed.as_secs_f64()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A gRPC load that costs as little as it can: messages are encoded beforehand, on bare HTTP/2.
+//! A gRPC load that uses as little processor time as possible: messages are encoded beforehand, and
+//! sent over plain HTTP/2.
 
 use std::{
     net::SocketAddr,
@@ -17,35 +18,36 @@ use crate::{
     work::Batch,
 };
 
-/// As a few client services would have; not one for each call.
+/// The number of connections: that of a few client services, not one for each call.
 const CONNECTIONS: usize = 4;
 
-/// What an impatient client waits, once refused, before it sends the next batch.
+/// The short delay of a refused client.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a client waits, once refused, before it sends the next batch.
+/// How long a refused client waits before it sends the next batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// As long as it is told to, by `grpc-retry-pushback-ms`.
-    AsTold,
-    /// Much less.
+pub(crate) enum RetryDelay {
+    /// As long as `grpc-retry-pushback-ms` says.
+    Pushback,
+    /// [`SHORT_PAUSE`].
     Short,
 }
 
-/// Whether batches are sent with request ids.
+/// Whether batches are sent with idempotency keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ids {
+pub(crate) enum IdempotencyKeys {
     None,
-    /// With one of its own for each.
+    /// A new one for each batch.
     New,
 }
 
-/// Sends batches, `concurrency` at a time, each as soon as the one before it is answered.
+/// Sends batches from `concurrency` workers, each of which waits for a response before it sends the
+/// next batch.
 pub(crate) fn run(
     addr: SocketAddr,
     batches: &'static [Batch],
-    ids: Ids,
-    patience: Patience,
+    keys: IdempotencyKeys,
+    delay: RetryDelay,
     concurrency: usize,
     duration: Duration,
 ) -> Tally {
@@ -61,7 +63,7 @@ pub(crate) fn run(
             let connection = connections[index % connections.len()].clone();
             let first = index * batches.len() / concurrency;
             let turn = batches.iter().cycle().skip(first);
-            workers.spawn(work(connection, addr, turn, (ids, patience), window));
+            workers.spawn(work(connection, addr, turn, (keys, delay), window));
         }
         let mut tally = Tally::new();
         for part in workers.join_all().await {
@@ -89,7 +91,7 @@ async fn work(
     connection: SendRequest<Bytes>,
     addr: SocketAddr,
     turn: impl Iterator<Item = &'static Batch>,
-    (ids, patience): (Ids, Patience),
+    (keys, delay): (IdempotencyKeys, RetryDelay),
     window: Window,
 ) -> Tally {
     let mut count = Count::new(window);
@@ -99,23 +101,26 @@ async fn work(
         }
         let is_sampled = count.is_sampled();
         let sent = Instant::now();
-        let message = match ids {
-            Ids::None => batch.grpc.clone(),
-            Ids::New => with_new_id(&batch.grpc),
+        let message = match keys {
+            IdempotencyKeys::None => batch.grpc.clone(),
+            IdempotencyKeys::New => with_new_key(&batch.grpc),
         };
         match call(&connection, addr, batch, message).await {
             Ok(message) => {
                 count.created(sent);
                 if is_sampled {
-                    let answer = BatchCreateTasksResponse::decode(&message[5..]).unwrap();
-                    assert!(batch.is_answered_by(&answer.tasks), "a wrong answer");
+                    let response = BatchCreateTasksResponse::decode(&message[5..]).unwrap();
+                    assert!(
+                        batch.matches(&response.tasks),
+                        "the response does not match the batch"
+                    );
                 }
             }
-            Err(told) => {
+            Err(pushback) => {
                 count.refused(sent);
-                let pause = match patience {
-                    Patience::AsTold => told,
-                    Patience::Short => SHORT_PAUSE,
+                let pause = match delay {
+                    RetryDelay::Pushback => pushback,
+                    RetryDelay::Short => SHORT_PAUSE,
                 };
                 sleep(pause.min(window.left())).await;
             }
@@ -124,21 +129,21 @@ async fn work(
     count.tally
 }
 
-/// The message with a request id that no other has. To a message of protobuf, fields are added at
-/// its end.
-fn with_new_id(message: &Bytes) -> Bytes {
+/// Returns the message with a new idempotency key. A protobuf message may be extended by appending
+/// fields.
+fn with_new_key(message: &Bytes) -> Bytes {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let id = format!("bench-{:026x}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let only_the_id = BatchCreateTasksRequest { request_id: id, ..Default::default() };
-    let mut bytes = BytesMut::with_capacity(message.len() + only_the_id.encoded_len());
+    let key = format!("bench-{:026x}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let only_the_key = BatchCreateTasksRequest { request_id: key, ..Default::default() };
+    let mut bytes = BytesMut::with_capacity(message.len() + only_the_key.encoded_len());
     bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(message.len() - 5 + only_the_id.encoded_len()).unwrap());
+    bytes.put_u32(u32::try_from(message.len() - 5 + only_the_key.encoded_len()).unwrap());
     bytes.extend_from_slice(&message[5..]);
-    only_the_id.encode(&mut bytes).unwrap();
+    only_the_key.encode(&mut bytes).unwrap();
     bytes.freeze()
 }
 
-/// The message that answers the batch; where its status is not OK, when to come back.
+/// Returns the response message, or, for a refused call, the delay that the server asks for.
 async fn call(
     connection: &SendRequest<Bytes>,
     addr: SocketAddr,
@@ -166,9 +171,10 @@ async fn call(
     }
     match body.trailers().await.unwrap() {
         Some(trailers) if trailers["grpc-status"] == "0" => Ok(message.freeze()),
-        Some(_) => panic!("an answer that fails at its end"),
+        Some(_) => panic!("a response that fails in its trailers"),
         None => {
-            let millis = pushback.unwrap_or_else(|| panic!("no refusal: {:?}", head.headers));
+            let millis = pushback
+                .unwrap_or_else(|| panic!("neither a success nor a refusal: {:?}", head.headers));
             Err(Duration::from_millis(millis.to_str().unwrap().parse().unwrap()))
         }
     }

@@ -1,20 +1,22 @@
-//! The write path against pgbench: the same batches, the same Postgres, alternating rounds.
+//! Compares the write path with pgbench: the same batches, the same Postgres, alternating rounds.
 //!
-//! `make bench` runs it all; `make bench QUICK=1` takes a minute. Everything runs on this machine:
-//! Postgres, the programs and the load share its cores.
+//! `make bench` runs all cells; `make bench QUICK=1` takes a minute. Postgres, the programs and the
+//! load all run on this machine and share its cores.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a bench stops at the first surprise"
+    reason = "a bench stops at the first error"
 )]
 
 mod cell;
 mod grpc;
 #[path = "../../tests/guardian/mod.rs"]
 mod guardian;
+mod measure;
 mod pgbench;
 mod plot;
+mod program;
 mod report;
 mod rest;
 mod tally;
@@ -26,18 +28,19 @@ use std::{fs, path::PathBuf};
 
 use clap::Parser;
 
-use cell::{Cell, Measurement};
+use cell::Cell;
+use measure::Measurement;
 use report::Report;
 use world::World;
 
 /// Measures the write path against pgbench, side by side in one run.
 #[derive(Parser)]
 struct Options {
-    /// Measure what the last line needs, within about a minute
+    /// Measure only what the summary line needs, which takes about a minute
     #[arg(long)]
     quick: bool,
 
-    /// How often each cell is measured
+    /// How many times each cell is measured
     #[arg(long)]
     rounds: Option<usize>,
 
@@ -45,19 +48,19 @@ struct Options {
     #[arg(long)]
     seconds: Option<f64>,
 
-    /// Where the figures are written, as JSON, with a plot beside them
+    /// The file that the figures are written to, as JSON; a plot is written beside it
     #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/write_path.json"))]
     out: PathBuf,
 
-    /// More options for the server, as on its command line
+    /// Additional options for the server, as on its command line
     #[arg(long, allow_hyphen_values = true, default_value = "")]
     server: String,
 
-    /// Only the cells whose name has this
+    /// Measure only the cells whose name contains this
     #[arg(long, default_value = "")]
     only: String,
 
-    /// What Cargo adds
+    /// Passed by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -77,7 +80,7 @@ fn main() {
     let mut measurements: Vec<Vec<Measurement>> = cells.iter().map(|_| Vec::new()).collect();
     for round in 1..=rounds {
         for (cell, measured) in cells.iter().zip(&mut measurements) {
-            let measurement = cell.measure(&world, seconds);
+            let measurement = Measurement::of(cell, &world, seconds);
             println!("round {round}  {cell:<40} {:>8.0} batches/s", measurement.rate());
             measured.push(measurement);
         }
@@ -90,5 +93,5 @@ fn main() {
     let plot = options.out.with_extension("svg");
     plot::draw(&report, &plot);
     println!("figures: {}\nplot: {}", options.out.display(), plot.display());
-    println!("{}", report.last_line());
+    println!("{}", report.summary());
 }

@@ -1,4 +1,4 @@
-//! pgbench: the statement of one batch, prepared, sent to Postgres without anything between.
+//! The pgbench load: the prepared statement of one batch, sent directly to Postgres.
 
 use std::{fs, process::Command, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::{
 
 const STATEMENT: &str = include_str!("../../../store/src/write_path/statement/create.sql");
 
-/// Runs pgbench with `clients` connections, each sending a batch as soon as the one before it is
-/// answered.
+/// Runs pgbench with `clients` connections, each of which waits for a result before it sends the next
+/// batch.
 pub(crate) fn run(
     world: &World,
     work: Work,
@@ -30,7 +30,7 @@ pub(crate) fn run(
         .arg(&script_path)
         .arg(world.database_url())
         .current_dir(directory.path())
-        // What Caseload's own sessions set.
+        // The settings of Caseload's own sessions.
         .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off")
         .output()
         .unwrap();
@@ -58,8 +58,8 @@ pub(crate) fn run(
     tally
 }
 
-/// The statement with a random tenant, case and users in place of its parameters. pgbench has no
-/// arrays, so the emails' array is put together from the users' numbers.
+/// Returns the statement with a random tenant, case and users in place of its parameters. pgbench has
+/// no arrays, so the array of emails is built from the users' numbers.
 fn script(work: Work, spread: Spread) -> String {
     let last_tenant = match spread {
         Spread::Tenants => TENANTS,
@@ -74,7 +74,7 @@ fn script(work: Work, spread: Spread) -> String {
     for (task, count) in work.assignees().into_iter().enumerate() {
         for position in 0..count {
             let name = format!("user_{task}_{position}");
-            // As in the other loads, a task's users follow one another.
+            // As in the other loads, a task's users have consecutive numbers.
             script.push_str(&match position {
                 0 => format!("\\set {name} random(1, {USERS})\n"),
                 _ => format!("\\set {name} :user_{task}_0 % {USERS} + {position}\n"),

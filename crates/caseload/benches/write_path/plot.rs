@@ -1,4 +1,4 @@
-//! Throughput and p99 over concurrency, as a picture.
+//! Plots throughput and p99 over concurrency.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ const CONTENDERS: [(Contender, RGBColor); 5] = [
     (Contender::Plain, RGBColor(140, 140, 140)),
 ];
 
-/// Draws the sample batch over ten tenants: throughput beside p99.
+/// Draws the results of the sample batch with ten tenants: throughput beside p99.
 pub(crate) fn draw(report: &Report, path: &Path) {
     let root = SVGBackend::new(path, (960, 400)).into_drawing_area();
     root.fill(&WHITE).unwrap();

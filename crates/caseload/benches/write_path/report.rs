@@ -1,17 +1,18 @@
-//! The figures: a table for people, JSON for programs, one line for a quick look.
+//! The figures: a table for people, JSON for programs, and a summary line.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::{
-    cell::{Cell, Contender, Measurement},
+    cell::{Cell, Contender},
+    measure::Measurement,
     tally::quantile_ms,
     work::{Spread, Work},
     world::World,
 };
 
-/// All that was measured.
+/// The figures of all cells.
 pub(crate) struct Report {
     settings: Vec<String>,
     rows: Vec<Row>,
@@ -29,7 +30,7 @@ pub(crate) struct Row {
     server_cpu_ms: Figure,
     gateway_cpu_ms: Figure,
     postgres_cpu_ms: Figure,
-    /// Requests a second that were refused, and how long that took.
+    /// Requests per second that were refused, and their latency.
     refused: Figure,
     refused_p50_ms: Figure,
     refused_p99_ms: Figure,
@@ -68,7 +69,7 @@ impl Report {
         }
     }
 
-    /// How many tasks, assignments and request ids were acknowledged.
+    /// Returns how many tasks, assignments and idempotency keys were acknowledged.
     pub(crate) fn created(&self) -> (u64, u64, u64) {
         self.created
     }
@@ -81,7 +82,7 @@ impl Report {
         self.rows.iter().find(|row| row.cell == Cell { contender, ..*of })
     }
 
-    /// pgbench's best rate for this work: of 8 and of 32 clients.
+    /// Returns pgbench's best rate for this work: that of 8 or of 32 clients.
     fn pgbench_best(&self, of: &Cell) -> Option<f64> {
         let rate = |concurrency| {
             self.row(Contender::Pgbench, &Cell { concurrency, ..*of }).map(|row| row.rate.median)
@@ -89,8 +90,8 @@ impl Report {
         rate(8).into_iter().chain(rate(32)).reduce(f64::max)
     }
 
-    /// The figures of the targets, in one line.
-    pub(crate) fn last_line(&self) -> String {
+    /// Returns the summary line.
+    pub(crate) fn summary(&self) -> String {
         let at = |concurrency| Cell {
             contender: Contender::Pgbench,
             work: Work::Sample,
@@ -102,8 +103,8 @@ impl Report {
             Some(rate / self.pgbench_best(&at(32))?)
         };
         let overhead = |contender| {
-            let own = self.row(contender, &at(1))?.p50_ms.median;
-            Some(own - self.row(Contender::Pgbench, &at(1))?.p50_ms.median)
+            let p50 = self.row(contender, &at(1))?.p50_ms.median;
+            Some(p50 - self.row(Contender::Pgbench, &at(1))?.p50_ms.median)
         };
         let text = |figure: Option<f64>| figure.map_or("-".to_owned(), |f| format!("{f:.2}"));
         format!(
@@ -234,8 +235,8 @@ impl fmt::Display for Report {
         for row in self.rows.iter().filter(|row| row.refused.median > 0.0) {
             writeln!(
                 f,
-                "{} at {}: {:.0} more a second were refused, with a p50 of {:.2} and a p99 of \
-                 {:.2} ms",
+                "{} at {}: {:.0} more requests per second were refused, with a p50 of {:.2} and a p99 \
+                 of {:.2} ms",
                 row.cell.contender,
                 row.cell.concurrency,
                 row.refused.median,
@@ -246,8 +247,8 @@ impl fmt::Display for Report {
         let [server, gateway, postgres] = self.memory_mib;
         writeln!(
             f,
-            "\nratio: to pgbench's best of 8 and 32 clients. server, gateway, postgres: ms of \
-             processor time a batch.\nmemory: server {server:.1} MiB and gateway {gateway:.1} MiB \
+            "\nratio: to pgbench's best rate with 8 or 32 clients. server, gateway, postgres: \
+             processor time per batch in ms.\nmemory: server {server:.1} MiB and gateway {gateway:.1} MiB \
              at their peak, Postgres {postgres:.0} MiB at the end"
         )
     }

@@ -1,4 +1,5 @@
-//! A REST load that costs as little as it can: requests are written beforehand, on bare HTTP/1.1.
+//! A REST load that uses as little processor time as possible: requests are encoded beforehand, and
+//! sent over plain HTTP/1.1.
 
 use std::{
     net::SocketAddr,
@@ -18,8 +19,8 @@ use crate::{
     work::Batch,
 };
 
-/// Sends batches over as many connections as there are at a time, each as soon as the one before
-/// it is answered.
+/// Sends batches over `concurrency` connections, each of which waits for a response before it sends
+/// the next batch.
 pub(crate) fn run(
     addr: SocketAddr,
     batches: &'static [Batch],
@@ -70,13 +71,13 @@ async fn work(
         }
         count.created(sent);
         if is_sampled {
-            assert!(batch.is_answered_by(&tasks(body)), "a wrong answer");
+            assert!(batch.matches(&tasks(body)), "the response does not match the batch");
         }
     }
     count.tally
 }
 
-/// The status and the body of the next response.
+/// Returns the status and the body of the next response.
 async fn read_response<'a>(
     stream: &mut TcpStream,
     buffer: &'a mut Vec<u8>,
@@ -84,7 +85,7 @@ async fn read_response<'a>(
     buffer.clear();
     let mut head_end = None;
     loop {
-        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the gateway hung up");
+        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the gateway closed the connection");
         if head_end.is_none() {
             head_end = buffer.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
         }

@@ -1,4 +1,4 @@
-//! What a load has seen.
+//! The results of a load.
 
 use std::time::{Duration, Instant};
 
@@ -7,21 +7,21 @@ use hdrhistogram::Histogram;
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// How many of a load's answers are read and compared with their requests: one in this many.
+/// One response in this many is parsed and compared with its request.
 const SAMPLED: u64 = 64;
 
-/// What a load has seen.
+/// The results of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     /// Latencies of the batches that were measured, in microseconds.
     pub(crate) latencies: Histogram<u64>,
     /// All batches that were acknowledged, measured or not.
     pub(crate) created: u64,
-    /// Latencies of the requests that were measured and answered otherwise, in microseconds.
+    /// Latencies of the requests that were measured and refused, in microseconds.
     pub(crate) refusals: Histogram<u64>,
-    /// All requests that were answered otherwise, measured or not.
+    /// All requests that were refused, measured or not.
     pub(crate) refused: u64,
-    /// For how long was measured.
+    /// The length of the measured time.
     pub(crate) elapsed: Duration,
 }
 
@@ -43,18 +43,18 @@ impl Tally {
         self.refused += other.refused;
     }
 
-    /// How many batches were measured.
+    /// Returns the number of batches that were measured.
     pub(crate) fn measured(&self) -> u64 {
         self.latencies.len()
     }
 }
 
-/// A latency in milliseconds, of latencies in microseconds.
+/// Returns a quantile in milliseconds of latencies in microseconds.
 pub(crate) fn quantile_ms(latencies: &Histogram<u64>, quantile: f64) -> f64 {
     latencies.value_at_quantile(quantile) as f64 / 1000.0
 }
 
-/// When a load warms up, is measured, and ends.
+/// The measured time of a load, after its warm-up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     start: Instant,
@@ -71,7 +71,7 @@ impl Window {
         Instant::now() >= self.end
     }
 
-    /// How long it goes on.
+    /// Returns the time until the end.
     pub(crate) fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
@@ -80,8 +80,7 @@ impl Window {
         self.end - self.start
     }
 
-    /// How long what was sent then has taken until now, in microseconds, where now is within the
-    /// measured time.
+    /// Returns the microseconds since `sent`; `None` if now is outside of the measured time.
     fn measured_micros(&self, sent: Instant) -> Option<u64> {
         let now = Instant::now();
         let is_within = now >= self.start && now < self.end;
@@ -89,7 +88,7 @@ impl Window {
     }
 }
 
-/// One worker's part of a tally.
+/// The results of one worker.
 pub(crate) struct Count {
     pub(crate) tally: Tally,
     window: Window,
@@ -101,13 +100,13 @@ impl Count {
         Self { tally: Tally::new(), window, requests: 0 }
     }
 
-    /// Whether the next answer is to be compared with its request.
+    /// Counts a request. Returns whether its response is to be compared with it.
     pub(crate) fn is_sampled(&mut self) -> bool {
         self.requests += 1;
         self.requests % SAMPLED == 1
     }
 
-    /// Counts a batch that was acknowledged now and had been sent then.
+    /// Counts a batch that was sent at `sent` and is acknowledged now.
     pub(crate) fn created(&mut self, sent: Instant) {
         self.tally.created += 1;
         if let Some(micros) = self.window.measured_micros(sent) {
@@ -115,7 +114,7 @@ impl Count {
         }
     }
 
-    /// Counts a request that was answered otherwise now and had been sent then.
+    /// Counts a request that was sent at `sent` and is refused now.
     pub(crate) fn refused(&mut self, sent: Instant) {
         self.tally.refused += 1;
         if let Some(micros) = self.window.measured_micros(sent) {

@@ -1,4 +1,4 @@
-//! What processes use of the machine, as Linux tells it in /proc.
+//! Processor time and memory of processes, from Linux' /proc.
 
 use std::{fs, ops::Sub, path::PathBuf};
 
@@ -22,19 +22,19 @@ impl Sub for Cpu {
     }
 }
 
-/// The time that a process has used, and that its children which ended have.
+/// Returns the processor time of a process and of its children that have ended.
 pub(crate) fn cpu_ms(pid: u32) -> f64 {
-    // Linux counts in hundredths of a second, whatever the kernel's own tick.
+    // Linux reports in units of 10 ms, whatever the kernel's tick is.
     const TICK_MS: f64 = 10.0;
     stat(pid).map_or(0.0, |fields| fields[11..15].iter().sum::<u64>() as f64 * TICK_MS)
 }
 
-/// The time that a process and all its children have used.
+/// Returns the processor time of a process and its children.
 pub(crate) fn tree_cpu_ms(pid: u32) -> f64 {
     cpu_ms(pid) + children(pid).into_iter().map(cpu_ms).sum::<f64>()
 }
 
-/// The most memory that a process has had at once, in MiB.
+/// Returns the peak memory of a process, in MiB.
 pub(crate) fn peak_rss_mib(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn peak_rss_mib(pid: u32) -> f64 {
     kib / 1024.0
 }
 
-/// The memory that a process and its children have now, in MiB; shared pages are counted once.
+/// Returns the current memory of a process and its children, in MiB; shared pages are counted once.
 pub(crate) fn tree_pss_mib(pid: u32) -> f64 {
     let mut pids = children(pid);
     pids.push(pid);
@@ -57,7 +57,7 @@ pub(crate) fn tree_pss_mib(pid: u32) -> f64 {
     kib / 1024.0
 }
 
-/// The numbers of /proc/PID/stat from its fourth field on; nothing where the process has ended.
+/// Returns the fields of /proc/PID/stat after the name; `None` if the process has ended.
 fn stat(pid: u32) -> Option<Vec<u64>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may have spaces.

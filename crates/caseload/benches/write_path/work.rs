@@ -15,24 +15,25 @@ pub(crate) const CASES: i64 = 1000;
 /// How many different batches are sent in turn.
 const BATCHES: usize = 500;
 
-/// How much is in a batch.
+/// The size of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// The document's: 3 tasks, 3 assignees.
+    /// The example of the API document: 3 tasks, 3 assignees.
     Sample,
     /// 25 tasks with 2 assignees each.
     Full,
 }
 
-/// Whose batches they are.
+/// The tenants that send the batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spread {
+    /// All ten.
     Tenants,
     OneTenant,
 }
 
 impl Work {
-    /// The number of assignees of each task.
+    /// Returns the number of assignees of each task.
     pub(crate) fn assignees(self) -> Vec<usize> {
         match self {
             Self::Sample => vec![1, 0, 2],
@@ -49,7 +50,7 @@ impl Work {
     }
 }
 
-/// The text of a batch's task.
+/// Returns the description of a task of a batch.
 pub(crate) fn description(task: usize) -> &'static str {
     [
         "Review security logs for suspicious activity",
@@ -58,19 +59,19 @@ pub(crate) fn description(task: usize) -> &'static str {
     ][task % 3]
 }
 
-/// A batch, written out for each way to send it.
+/// A batch, encoded for each protocol.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) key: String,
-    /// A whole gRPC message with its prefix.
+    /// A complete gRPC message with its prefix.
     pub(crate) grpc: Bytes,
-    /// A whole HTTP/1.1 request.
+    /// A complete HTTP/1.1 request.
     pub(crate) rest: Vec<u8>,
     emails: Vec<Vec<String>>,
 }
 
 impl Batch {
-    /// The batches of a load, in the order in which they are sent.
+    /// Returns the batches of a load, in the order in which they are sent.
     pub(crate) fn all(work: Work, spread: Spread, keys: &[ApiKey]) -> Vec<Self> {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
         (0..BATCHES).map(|_| Self::one(work, spread, keys, &mut random)).collect()
@@ -98,8 +99,8 @@ impl Batch {
         Self { key, grpc, rest, emails }
     }
 
-    /// Whether these are the tasks that this batch asks for.
-    pub(crate) fn is_answered_by(&self, tasks: &[Task]) -> bool {
+    /// Whether these tasks are those of the batch.
+    pub(crate) fn matches(&self, tasks: &[Task]) -> bool {
         tasks.len() == self.emails.len()
             && tasks.iter().zip(&self.emails).enumerate().all(|(index, (task, emails))| {
                 task.id > 0
@@ -142,7 +143,7 @@ fn rest_request(case_id: i64, emails: &[Vec<String>], key: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// xorshift64: good enough to spread batches, and the same in each run.
+/// xorshift64: spreads batches well enough, and yields the same batches in each run.
 struct Random(u64);
 
 impl Random {

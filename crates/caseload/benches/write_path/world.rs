@@ -1,13 +1,6 @@
-//! What is measured runs here: a durable Postgres with data, and Caseload's programs.
+//! What is measured: a durable Postgres with data, and Caseload's programs.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
 
 use domain::{ApiKey, Scope};
 use localdb::Cluster;
@@ -17,28 +10,29 @@ use tempfile::TempDir;
 use crate::{
     cell::Contender,
     guardian::Guardian,
+    program::Program,
     usage::{self, Cpu},
     work::{Batch, CASES, Spread, TENANTS, USERS, Work},
 };
 
 const DATABASE: &str = "bench";
 
-/// A Postgres with data, a server, a gateway before it, and a server of the plain design.
+/// A Postgres with data, a server with a gateway, and a server of the plain design.
 pub(crate) struct World {
     server: Program,
     gateway: Program,
     plain: Program,
-    // Dropped after the programs that use it.
+    // Fields are dropped in order: Postgres after the programs that use it.
     cluster: Cluster,
-    /// Logs, and what pgbench reads and writes.
+    /// Has the logs, and the files of pgbench.
     directory: TempDir,
-    /// Leaked, since the loads' tasks borrow them: they live as long as the bench.
+    /// Leaked, as the tasks of the loads borrow them.
     batches: Vec<((Work, Spread), &'static [Batch])>,
 }
 
 impl World {
     pub(crate) fn start(server_args: &[&str]) -> Self {
-        // Checkpoints fall where they may: spread out, they trouble no contender more than another.
+        // Checkpoints are rare and spread out, so that they slow down no contender more than another.
         let cluster = Cluster::temporary()
             .durable(true)
             .setting("max_wal_size", "16GB")
@@ -99,7 +93,7 @@ impl World {
         self.cluster.url(DATABASE)
     }
 
-    /// It goes when the bench ends, however that happens.
+    /// Returns a directory that is removed when the bench ends, even if it is killed.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -108,7 +102,7 @@ impl World {
         self.cluster.bin_dir()
     }
 
-    /// The time that each has used so far; the server's is that of the contender's own.
+    /// Returns the processor time used so far; the server is the one that the contender uses.
     pub(crate) fn cpu(&self, contender: Contender) -> Cpu {
         let server = match contender {
             Contender::Plain => &self.plain,
@@ -126,7 +120,7 @@ impl World {
         }
     }
 
-    /// Server, gateway, Postgres: the first two's peak, the last one's memory of now, in MiB.
+    /// Returns the memory of server, gateway (their peaks) and Postgres (now), in MiB.
     pub(crate) fn memory_mib(&self) -> [f64; 3] {
         [
             usage::peak_rss_mib(self.server.pid()),
@@ -135,7 +129,7 @@ impl World {
         ]
     }
 
-    /// What Postgres runs with, as it says itself.
+    /// Returns the settings of Postgres that matter here, as it reports them.
     pub(crate) fn settings(&self) -> Vec<String> {
         [
             "server_version",
@@ -152,15 +146,15 @@ impl World {
         .collect()
     }
 
-    /// Stops the bench unless the rows are exactly those of the batches that were acknowledged.
-    pub(crate) fn check_rows(&self, (tasks, assignments, requests): (u64, u64, u64)) {
+    /// Checks that the numbers of rows are exactly those of the acknowledged batches.
+    pub(crate) fn check_rows(&self, (tasks, assignments, keys): (u64, u64, u64)) {
         let count =
             |table| self.psql(&format!("SELECT count(*) FROM {table}")).parse::<u64>().unwrap();
         let found = (count("tasks"), count("task_assignees"), count("idempotency_keys"));
-        let acknowledged = (tasks, assignments, requests);
+        let acknowledged = (tasks, assignments, keys);
         assert_eq!(found, acknowledged, "rows don't match the acknowledged batches");
         println!(
-            "rows: {tasks} tasks, {assignments} assignments, {requests} request ids, exactly \
+            "rows: {tasks} tasks, {assignments} assignments, {keys} idempotency keys, exactly \
              those acknowledged"
         );
     }
@@ -179,7 +173,7 @@ fn psql(cluster: &Cluster, url: &str, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Migrates, and loads the tenants with their users, cases and a key each.
+/// Migrates the database, and creates the tenants with their users, cases and an API key each.
 fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let keys = runtime.block_on(async {
@@ -220,81 +214,4 @@ fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
     psql(cluster, url, "VACUUM ANALYZE");
     psql(cluster, url, "CHECKPOINT");
     keys
-}
-
-/// A program of Caseload's, run as it is installed.
-struct Program {
-    command: Command,
-    /// What it says it serves, in its log.
-    protocol: &'static str,
-    log: PathBuf,
-    child: Option<Child>,
-    addr: Option<SocketAddr>,
-    guardian: Arc<Guardian>,
-}
-
-impl Program {
-    fn new(name: &str, log: &Path, protocol: &'static str, guardian: &Arc<Guardian>) -> Self {
-        // Cargo puts all programs of a workspace in one directory.
-        let path = Path::new(env!("CARGO_BIN_EXE_caseload")).with_file_name(name);
-        let mut command = Command::new(&path);
-        command
-            .args(["--log-format", "text"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(log).unwrap());
-        let (log, guardian) = (log.to_owned(), Arc::clone(guardian));
-        Self { command, protocol, log, child: None, addr: None, guardian }
-    }
-
-    fn start(&mut self) {
-        let child = self.command.spawn().unwrap_or_else(|error| {
-            panic!("{:?} can't be run: {error}", self.command.get_program())
-        });
-        self.guardian.started(child.id());
-        self.child = Some(child);
-        let said = format!("serving {} addr=", self.protocol);
-        self.addr = Some(await_some(|| {
-            let log = fs::read_to_string(&self.log).unwrap();
-            let (_, rest) = log.split_once(&said)?;
-            rest.split_whitespace().next()?.parse().ok()
-        }));
-    }
-
-    /// Waits until the server says that it serves.
-    fn await_ready(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        await_some(|| runtime.block_on(server::is_serving(self.addr())).then_some(()));
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.addr.unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Nobody is left who could do anything about it.
-            let _ = child.kill();
-            let _ = child.wait();
-            self.guardian.ended(child.id());
-        }
-    }
-}
-
-/// Asks again and again, for ten seconds at the most.
-fn await_some<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "a program did not start in time");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -17,6 +17,12 @@ use super::{
 const REASONS: &str = "crates/proto/src/wire/reason.rs";
 const HEADERS: &str = "crates/proto/src/wire/header.rs";
 
+/// Literals that are a word by chance: the file, the word, and what it means there.
+const EXCEPTIONS: [(&str, &str, &str); 2] = [
+    ("crates/gateway/src/problem/codes.rs", "DEADLINE_EXCEEDED", "the name of a gRPC code"),
+    ("crates/gateway/src/problem/codes.rs", "INTERNAL", "the name of a gRPC code"),
+];
+
 /// Tests may state a word literally: they check the wire.
 #[test]
 fn no_reason_and_no_header_name_is_a_literal_outside_of_proto() {
@@ -29,7 +35,7 @@ fn no_reason_and_no_header_name_is_a_literal_outside_of_proto() {
         assert!(words.contains(word), "{word}");
     }
 
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for package in members(metadata()).filter(|package| package.name != "caseload-proto") {
         for target in package.targets.iter().filter(|target| {
             target.kind.iter().any(|kind| matches!(kind, TargetKind::Lib | TargetKind::Bin))
@@ -41,12 +47,17 @@ fn no_reason_and_no_header_name_is_a_literal_outside_of_proto() {
                     literals(&file.syntax)
                         .into_iter()
                         .filter(|text| words.contains(text) || words.contains(&text.to_lowercase()))
-                        .map(|text| format!("{}: {text:?}", file.path.display())),
+                        .map(|text| (file.path.display().to_string(), text)),
                 );
             }
         }
     }
-    assert!(found.is_empty(), "words of proto::wire as literals:\n{}", found.join("\n"));
+    let gone: Vec<_> = EXCEPTIONS
+        .into_iter()
+        .filter(|(file, word, _)| !found.remove(&(String::from(*file), String::from(*word))))
+        .collect();
+    assert!(found.is_empty(), "words of proto::wire as literals: {found:#?}");
+    assert!(gone.is_empty(), "exceptions that are needed no more: {gone:?}");
 }
 
 #[test]
