@@ -11,9 +11,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# Cargo decides by time stamps what to rebuild, and the kept artifacts may come from another checkout
-# that was built after this one's files were written. touch makes the files newer than all of them.
-# Without the default feature `dev` the server has no `caseload dev`, which needs a local Postgres.
+# Cargo decides by time stamps what to rebuild, and the kept artifacts may come from another
+# checkout that was built after this one's files were written. touch makes the files newer than all
+# of them. Without the default feature `dev` the server has no `caseload dev`, which needs a local
+# Postgres.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     find Cargo.toml build.rs crates migrations proto -exec touch {} + \
@@ -46,7 +47,8 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["caseload-gateway", "health"]
 ENTRYPOINT ["caseload-gateway"]
 
-# --- server: gRPC, migrations and administration ---------------------------------------------------
+# --- server: gRPC, migrations and administration
+# ---------------------------------------------------
 FROM runtime AS server
 LABEL org.opencontainers.image.title="caseload-server" \
       org.opencontainers.image.description="Caseload's gRPC server, with its migrations and administration" \

@@ -16,7 +16,7 @@ use crate::Error;
 
 const PASSWORDS: &str = "/etc/passwd";
 
-/// Whom Postgres runs as when we are root.
+/// The user that runs Postgres if this process runs as root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) name: String,
@@ -25,11 +25,12 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Chooses the user to run as: `None` for a plain user, who runs Postgres itself; for root the
-    /// owner of `data_dir` where it exists, else `postgres`, else `nobody`.
+    /// Chooses the user that runs Postgres. Returns `None` if this process does not run as root:
+    /// Postgres then runs as the same user. For root it is the owner of `data_dir` if that exists,
+    /// else `postgres`, else `nobody`.
     ///
     /// # Errors
-    /// [`Error::NoAccount`]; [`Error::Io`] where `/etc/passwd` can't be read.
+    /// [`Error::NoAccount`]; [`Error::Io`] if `/etc/passwd` can't be read.
     pub(crate) fn choose(data_dir: &Path) -> Result<Option<Self>, Error> {
         if !geteuid().is_root() {
             return Ok(None);
@@ -50,31 +51,31 @@ impl Account {
         known.unwrap_or_else(|| Self { name: format!("number {uid}"), uid, gid })
     }
 
-    /// Makes `command` run as this user, in its group and no other.
+    /// Makes `command` run as this user, in its primary group only.
     pub(crate) fn run(&self, command: &mut Command) {
-        // Coming from root, std also clears the supplementary groups.
+        // For a process of root, std also clears the supplementary groups.
         command.uid(self.uid).gid(self.gid);
     }
 
-    /// Gives it a directory.
+    /// Makes this user the owner of a directory.
     ///
     /// # Errors
     /// [`Error::Io`]
-    pub(crate) fn own(&self, directory: &Path) -> Result<(), Error> {
-        let action = format!("give {} to user {}", directory.display(), self.name);
+    pub(crate) fn take_ownership(&self, directory: &Path) -> Result<(), Error> {
+        let action = format!("change the owner of {} to {}", directory.display(), self.name);
         chown(directory, Some(self.uid), Some(self.gid)).map_err(Error::io(action))
     }
 
-    /// Whether it can enter `directory` by its path. Tried, not computed, so that access control
-    /// lists and the like are heard too.
+    /// Whether this user can enter `directory` by its path. A process tries it: modes alone would
+    /// miss access control lists.
     ///
     /// # Errors
-    /// [`Error::Io`] where no program can be run as this user at all.
+    /// [`Error::Io`] if no program can be run as this user.
     pub(crate) fn can_enter(&self, directory: &Path) -> Result<bool, Error> {
         self.try_entering(directory, Stdio::null())
     }
 
-    /// Whether it can enter `directory` through an open descriptor of it. See
+    /// Whether this user can enter `directory` through an open descriptor. See
     /// [`Launcher`](crate::launcher::Launcher).
     ///
     /// # Errors
@@ -93,24 +94,24 @@ impl Account {
         status.map(|status| status.success()).map_err(Error::io(action))
     }
 
-    /// The outermost directory on the way to `directory` that it can't enter; `directory` itself if
-    /// all can be entered.
+    /// Returns the outermost ancestor of `directory` that this user can't enter, or `directory`
+    /// itself if it can enter all ancestors.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub(crate) fn first_closed(&self, directory: &Path) -> Result<PathBuf, Error> {
-        let mut way: Vec<_> = directory.ancestors().collect();
-        way.reverse();
-        for place in way {
-            if !self.can_enter(place)? {
-                return Ok(place.to_path_buf());
+        let mut ancestors: Vec<_> = directory.ancestors().collect();
+        ancestors.reverse();
+        for ancestor in ancestors {
+            if !self.can_enter(ancestor)? {
+                return Ok(ancestor.to_path_buf());
             }
         }
         Ok(directory.to_path_buf())
     }
 }
 
-/// The lines of a passwd(5) file, `name:password:uid:gid:…`; those of any other form are skipped.
+/// Parses the lines of a passwd(5) file, `name:password:uid:gid:…`; skips malformed ones.
 fn accounts(passwords: &str) -> impl Iterator<Item = Account> {
     passwords.lines().filter_map(|line| {
         let mut fields = line.split(':');
@@ -125,7 +126,7 @@ fn named(passwords: &str, name: &str) -> Option<Account> {
     accounts(passwords).find(|account| account.name == name && account.uid != 0)
 }
 
-/// Reads a user's or group's number. macOS writes nobody's as -2, meaning 2^32 - 2.
+/// Parses the number of a user or a group. macOS writes that of nobody as -2, meaning 2^32 - 2.
 fn number(field: &str) -> Option<u32> {
     let number: i64 = field.parse().ok()?;
     u32::try_from(number).ok().or_else(|| i32::try_from(number).ok().map(i32::cast_unsigned))
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_need_no_entry() {
+    fn an_owner_without_an_entry_is_named_by_its_number() {
         assert_eq!(Account::owner(FILE, 101, 7), account("postgres", 101, 104));
         assert_eq!(Account::owner(FILE, 1234, 7), account("number 1234", 1234, 7));
     }

@@ -1,4 +1,4 @@
-//! Finding the installed server binaries.
+//! Finds the installed server programs.
 
 use std::{
     env,
@@ -8,15 +8,15 @@ use std::{
     process::Command,
 };
 
-use crate::Error;
+use crate::{
+    Error,
+    version::{self, OLDEST_MAJOR, leading_number},
+};
 
-/// The oldest major version that will do.
-pub(crate) const OLDEST_MAJOR: u32 = 14;
-
-/// The variable that names a directory to be looked in before all others.
+/// The environment variable with the directory that is searched first.
 const DIRECTORY_VARIABLE: &str = "CASELOAD_POSTGRES_BIN";
 
-/// Where packages put each version's programs: a parent, and the prefix of its versioned children.
+/// The directories of packages: a parent, and the prefix of its children, which end with a version.
 const VERSIONED: [(&str, &str); 4] = [
     ("/usr/lib/postgresql", ""),
     ("/usr", "pgsql-"),
@@ -24,7 +24,7 @@ const VERSIONED: [(&str, &str); 4] = [
     ("/usr/local/opt", "postgresql@"),
 ];
 
-/// Where Postgres' own `make install` puts them.
+/// The directory that Postgres' own `make install` uses.
 const FROM_SOURCE: &str = "/usr/local/pgsql/bin";
 
 /// One installed Postgres.
@@ -37,14 +37,14 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds the first installed Postgres that will do: in CASELOAD_POSTGRES_BIN, on PATH, where
-    /// `pg_config` says, and in the places of the usual packages, newest first.
+    /// Finds the first usable Postgres: in CASELOAD_POSTGRES_BIN, on PATH, in the directory that
+    /// `pg_config` prints, and in the directories of the usual packages, newest version first.
     ///
     /// `data` is an existing data directory and the major version that it needs.
     ///
     /// # Errors
     /// [`Error::NotInstalled`], [`Error::IncompleteBinaries`], [`Error::TooOld`], and
-    /// [`Error::OtherMajor`] where `data` needs a version that isn't among those found.
+    /// [`Error::OtherMajor`] if `data` needs a version that is not installed.
     pub(crate) fn find(data: Option<(&Path, u32)>) -> Result<Self, Error> {
         let mut candidates = Vec::new();
         if let Some(named) = env::var_os(DIRECTORY_VARIABLE).filter(|value| !value.is_empty()) {
@@ -63,13 +63,14 @@ impl Binaries {
         choose(candidates, data, major_of)
     }
 
-    /// The path of one of the programs.
+    /// Returns the path of a program.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 }
 
-/// Takes the first candidate of a version that will do. `major_of` tells a directory's.
+/// Returns the first candidate with a usable version. `major_of` returns the version of a
+/// directory.
 fn choose(
     candidates: Vec<PathBuf>,
     data: Option<(&Path, u32)>,
@@ -102,8 +103,8 @@ fn choose(
     }
 }
 
-/// Debian has wrappers of `psql` and others on PATH with no server beside them: only a directory
-/// with all three counts.
+/// Whether a directory has all three programs: Debian has wrappers of `psql` and others on PATH, in
+/// a directory without the server.
 fn is_complete(directory: &Path) -> bool {
     ["initdb", "postgres", "psql"].iter().all(|program| directory.join(program).is_file())
 }
@@ -119,7 +120,8 @@ fn from_pg_config() -> Option<PathBuf> {
     output.status.success().then(|| PathBuf::from(printed.trim_end()))
 }
 
-/// The `bin` directories of the children of `parent` named `prefix` and a version, newest first.
+/// Returns the `bin` directories of the children of `parent` whose name is `prefix` and a version,
+/// newest first.
 fn versioned(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = fs::read_dir(parent)
         .into_iter()
@@ -135,26 +137,17 @@ fn versioned(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, bin)| bin).collect()
 }
 
-/// Asks `postgres --version`, which prints `postgres (PostgreSQL) 15.18 (Debian …)`.
+/// Runs `postgres --version`.
 fn major_of(directory: &Path) -> Option<u32> {
     let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
-    parse_version(&String::from_utf8(output.stdout).ok()?)
-}
-
-fn parse_version(printed: &str) -> Option<u32> {
-    leading_number(printed.split_once("(PostgreSQL) ")?.1)
-}
-
-fn leading_number(text: &str) -> Option<u32> {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    text[..end].parse().ok()
+    version::parse(&String::from_utf8(output.stdout).ok()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Puts files with the names of the programs into `parent/name/bin`.
+    /// Creates files with the names of the programs in `parent/name/bin`.
     fn install(parent: &Path, name: &str) -> PathBuf {
         let bin = parent.join(name).join("bin");
         fs::create_dir_all(&bin).unwrap();
@@ -164,22 +157,13 @@ mod tests {
         bin
     }
 
-    /// The version is in the name, as if the programs had told it.
+    /// Takes the version from the name of the directory instead of from the programs.
     fn major_by_name(bin: &Path) -> Option<u32> {
         leading_number(bin.parent()?.file_name()?.to_str()?.strip_prefix("pgsql-")?)
     }
 
     #[test]
-    fn versions_are_read() {
-        let debian = "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n";
-        assert_eq!(parse_version(debian), Some(15));
-        assert_eq!(parse_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
-        assert_eq!(parse_version("postgres (PostgreSQL) devel\n"), None);
-        assert_eq!(parse_version(""), None);
-    }
-
-    #[test]
-    fn newest_version_comes_first_by_number() {
+    fn the_newest_version_comes_first_by_number() {
         let parent = tempfile::tempdir().unwrap();
         for name in ["pgsql-9.6", "pgsql-17", "pgsql-14", "pgsql-common", "other-18"] {
             install(parent.path(), name);
@@ -192,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn directory_without_the_server_does_not_count() {
+    fn a_directory_without_the_server_is_skipped() {
         let parent = tempfile::tempdir().unwrap();
         let wrappers = install(parent.path(), "pgsql-17");
         fs::remove_file(wrappers.join("initdb")).unwrap();
@@ -213,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn existing_data_choose_their_own_version() {
+    fn existing_data_need_their_own_version() {
         let parent = tempfile::tempdir().unwrap();
         let installed =
             vec![install(parent.path(), "pgsql-17"), install(parent.path(), "pgsql-15")];
@@ -225,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_places_on_path_are_left_out() {
+    fn relative_directories_on_path_are_skipped() {
         assert_eq!(on_path(Some(".:/a/bin:".into())), [PathBuf::from("/a/bin")]);
         assert_eq!(on_path(None), Vec::<PathBuf>::new());
     }

@@ -1,4 +1,4 @@
-//! The choices before a cluster is started.
+//! The options of a cluster, and its first start.
 
 use std::{
     fs::Permissions,
@@ -21,20 +21,20 @@ use crate::{
     log::Log,
 };
 
-/// Where socket directories are made. A socket's whole path may have only about 100 bytes, so it's
-/// not the system's temporary directory, which is a long path on macOS.
-const SOCKET_PLACE: &str = "/tmp";
+/// The parent of socket directories. The path of a socket is limited to about 100 bytes, so it is
+/// not the system's temporary directory, whose path is long on macOS.
+const SOCKET_PARENT: &str = "/tmp";
 
-/// Makes and starts a [`Cluster`]; begin with [`Cluster::temporary`], [`Cluster::persistent`] or
-/// [`Cluster::standby_of`].
+/// Creates and starts a [`Cluster`]. [`Cluster::temporary`], [`Cluster::persistent`] and
+/// [`Cluster::standby_of`] return one.
 #[derive(Debug, Clone)]
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
-    /// `None` for a temporary one.
+    /// `None` for a temporary cluster.
     path: Option<PathBuf>,
     durable: bool,
     settings: Vec<(String, String)>,
-    /// Of a standby.
+    /// `None` unless the cluster is a standby.
     primary: Option<Primary>,
 }
 
@@ -48,7 +48,7 @@ struct Primary {
 impl Builder {
     pub(crate) fn temporary() -> Self {
         let builder = Self { path: None, durable: false, settings: Vec::new(), primary: None };
-        // Tests run in parallel, and each has a pool of its own.
+        // Tests run in parallel, each with its own connection pool.
         builder.setting("max_connections", "200").setting("shared_buffers", "64MB")
     }
 
@@ -57,8 +57,8 @@ impl Builder {
             .setting("shared_buffers", "128MB")
     }
 
-    /// A standby must allow as much as its primary does, so it takes over the settings: also those
-    /// that make it less durable, which is why it adds none.
+    /// A standby needs limits at least as high as its primary's, so it has the same settings. They
+    /// include those for durability.
     pub(crate) fn standby(
         url: String,
         binaries: Binaries,
@@ -67,30 +67,30 @@ impl Builder {
         Self { path: None, durable: true, settings, primary: Some(Primary { url, binaries }) }
     }
 
-    /// Whether what is committed survives a power cut, at the price that has. Without it `fsync`,
-    /// `synchronous_commit` and `full_page_writes` are off. By default a persistent cluster is
-    /// durable, and a temporary one is not; a bench wants a temporary one that is.
+    /// Sets whether committed data survive a power cut. If not, `fsync`, `synchronous_commit` and
+    /// `full_page_writes` are off, which is faster. By default a persistent cluster is durable, and
+    /// a temporary one is not; a bench needs a temporary one that is.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
     }
 
-    /// Sets one of Postgres' parameters, as `postgres -c name=value` does, over a default of this
-    /// crate too; the last of several values for one name counts. Where Postgres listens
-    /// (`listen_addresses`, `port`, `unix_socket_directories`) can't be changed.
+    /// Sets a parameter of Postgres, as `postgres -c name=value` does. It overrides defaults of
+    /// this crate; the last value of a name wins. `listen_addresses`, `port` and
+    /// `unix_socket_directories` can't be changed.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// Makes the cluster if there's none, starts it, and waits until it accepts connections. That
-    /// takes about a second for a new one, and much less for an old one.
+    /// Creates the cluster if it does not exist, starts it, and blocks until it accepts
+    /// connections. That takes about a second for a new cluster, and much less for an existing one.
     ///
     /// # Errors
     /// [`Error::NotInstalled`], [`Error::IncompleteBinaries`], [`Error::TooOld`] or
-    /// [`Error::OtherMajor`] where no Postgres is found that will do; [`Error::InUse`],
-    /// [`Error::NotOurs`] or [`Error::CannotEnter`] where the directory won't; [`Error::NoAccount`];
-    /// [`Error::Failed`] or [`Error::TooSlow`] where Postgres doesn't start; [`Error::Io`].
+    /// [`Error::OtherMajor`] if no usable Postgres is found; [`Error::InUse`], [`Error::NotOurs`]
+    /// or [`Error::CannotEnter`] if the directory can't be used; [`Error::NoAccount`];
+    /// [`Error::Failed`] or [`Error::TooSlow`] if Postgres doesn't start; [`Error::Io`].
     pub fn start(self) -> Result<Cluster, Error> {
         let home = match &self.path {
             Some(path) => Home::persistent(path)?,
@@ -103,7 +103,7 @@ impl Builder {
             None => Binaries::find(major.map(|major| (data_dir.as_path(), major)))?,
         };
         let launcher = Launcher { binaries, account: Account::choose(&data_dir)? };
-        leftover::settle(&data_dir)?;
+        leftover::stop(&data_dir)?;
 
         let sockets = socket_directory(&launcher)?;
         let mut guardian = guard(&home, &sockets)?;
@@ -111,7 +111,7 @@ impl Builder {
         if major.is_none() {
             let origin = match &self.primary {
                 Some(primary) => Origin::Primary(&primary.url),
-                None => Origin::Nothing,
+                None => Origin::Empty,
             };
             initdb::create(&home, &launcher, &mut log, &mut guardian, origin, self.durable)?;
         }
@@ -121,13 +121,13 @@ impl Builder {
         Ok(cluster)
     }
 
-    /// All parameters, in the order that makes the right ones count: the last does.
+    /// Returns all parameters. Of several values for a name, Postgres uses the last.
     fn all_settings(self, sockets: &Path) -> Vec<(String, String)> {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut settings = Vec::new();
         if !self.durable {
-            // The last one puts shared memory into files of the data directory, so that nothing
-            // stays behind in /dev/shm when a cluster that was killed is thrown away.
+            // The last one keeps shared memory in files of the data directory, so that a killed and
+            // then removed cluster leaves nothing in /dev/shm.
             let relaxed = [
                 ("fsync", "off"),
                 ("synchronous_commit", "off"),
@@ -139,32 +139,33 @@ impl Builder {
         settings.extend(self.settings);
         let sockets = sockets.display().to_string();
         let port = PORT.to_string();
-        let place = [
+        let listeners = [
             ("listen_addresses", ""),
             ("unix_socket_directories", sockets.as_str()),
             ("port", port.as_str()),
         ];
-        settings.extend(place.map(owned));
+        settings.extend(listeners.map(owned));
         settings
     }
 }
 
-/// Only the user that Postgres runs as can enter it, and root; that's why no password is asked for.
+/// Creates a directory that only root and the user that runs Postgres can enter: connections need
+/// no password.
 fn socket_directory(launcher: &Launcher) -> Result<TempDir, Error> {
     let sockets = tempfile::Builder::new()
         .prefix("caseload-")
         .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(SOCKET_PLACE)
-        .map_err(Error::io(format!("make a directory in {SOCKET_PLACE}")))?;
-    launcher.own(sockets.path())?;
+        .tempdir_in(SOCKET_PARENT)
+        .map_err(Error::io(format!("create a directory in {SOCKET_PARENT}")))?;
+    launcher.take_ownership(sockets.path())?;
     Ok(sockets)
 }
 
 fn guard(home: &Home, sockets: &TempDir) -> Result<Guardian, Error> {
     let data_dir = home.data_dir();
     if home.is_temporary() {
-        let litter = [sockets.path(), home.directory()];
-        Guardian::start(&data_dir, Shutdown::Immediate, &litter)
+        let directories = [sockets.path(), home.directory()];
+        Guardian::start(&data_dir, Shutdown::Immediate, &directories)
     } else {
         Guardian::start(&data_dir, Shutdown::Fast, &[sockets.path()])
     }

@@ -1,4 +1,4 @@
-//! A private Postgres that has been started, and the faults that a test may want of it.
+//! A private Postgres, and the faults that tests inject into it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use crate::{
     log::Log, postmaster::Postmaster, psql,
 };
 
-/// The port, which is only a part of the socket's name.
+/// The port, which is only part of the socket's file name.
 pub(crate) const PORT: u16 = 5432;
 
-/// How long a standby may take to be promoted.
+/// The timeout of a promotion.
 const PROMOTION_SECONDS: u64 = 60;
 
 /// A private Postgres.
 ///
-/// Dropping it stops Postgres (for at most 10 s in an orderly way) and removes its socket, and a
-/// temporary cluster's data. The same happens if this process ends without that.
+/// Dropping it stops Postgres (as [`stop`](Self::stop) does) and removes the socket and, for a
+/// temporary cluster, the data. The same happens if this process ends without dropping it.
 #[derive(Debug)]
 pub struct Cluster {
     postmaster: Option<Postmaster>,
@@ -26,32 +26,34 @@ pub struct Cluster {
     settings: Vec<(String, String)>,
     data_dir: PathBuf,
     log: Log,
-    // Fields are dropped in order: first the directories go, then the guardian of them.
+    // Fields are dropped in order: the directories before the guardian, which would remove them.
     sockets: TempDir,
     _home: Home,
     guardian: Guardian,
 }
 
 impl Cluster {
-    /// A new cluster, whose data go with it: for tests, and [durable](Builder::durable) for benches.
+    /// Returns the builder of a new cluster, whose data are removed on drop: for tests, and
+    /// [durable](Builder::durable) for benches.
     pub fn temporary() -> Builder {
         Builder::temporary()
     }
 
-    /// The cluster in the directory `path`, which is made if there's none. Its data stay.
+    /// Returns the builder of the cluster in the directory `path`, which is created if needed. Its
+    /// data stay on drop.
     ///
-    /// The directory is this crate's: Postgres' data directory is `pgdata` in it, beside its log
-    /// `postgres.log`. One process at a time may have it.
+    /// The directory must be empty or made by this crate: it has Postgres' data directory `pgdata`
+    /// and its log `postgres.log`. Only one process at a time can use it.
     pub fn persistent(path: impl Into<PathBuf>) -> Builder {
         Builder::persistent(path.into())
     }
 
-    /// A temporary cluster that begins as a copy of `primary`, which must run, and follows it. It takes
-    /// reads only until it's [promoted](Self::promote). It has the primary's version and settings,
-    /// but not its file `postgresql.auto.conf` as that becomes later: set there what the primary alone
-    /// is to have, such as `synchronous_standby_names`, by `ALTER SYSTEM`.
+    /// Returns the builder of a temporary cluster that starts as a copy of `primary`, which must be
+    /// running, and replicates it. It is read-only until it is [promoted](Self::promote). It has
+    /// the version and the settings of the primary. Settings for the primary alone, such as
+    /// `synchronous_standby_names`, are made with `ALTER SYSTEM` once the standby has started.
     ///
-    /// A standby that outlives its primary is no trouble: it waits for it, or is promoted.
+    /// A standby may outlive its primary: it waits for it, or is promoted.
     pub fn standby_of(primary: &Self) -> Builder {
         let binaries = primary.launcher.binaries.clone();
         Builder::standby(primary.url("postgres"), binaries, primary.settings.clone())
@@ -69,31 +71,31 @@ impl Cluster {
         Self { postmaster: None, launcher, settings, data_dir, log, sockets, _home: home, guardian }
     }
 
-    /// The URL of a database, for libpq and all that reads URLs as it does: of the superuser,
-    /// through the socket. It stays the same for the life of this value. The database need not
-    /// exist; `postgres` always does.
+    /// Returns the URL of a database for libpq: as the superuser, through the socket. It stays the
+    /// same for the life of this value. The database need not exist; `postgres` always does.
     pub fn url(&self, database: &str) -> String {
         let database = encode(database.as_bytes());
-        // The port is named lest libpq take that of PGPORT.
+        // Without a port libpq would use that of PGPORT.
         format!("postgresql://{SUPERUSER}@localhost:{PORT}/{database}?host={}", self.host())
     }
 
-    /// The URL of a database on whichever of two clusters takes writes, tried in this order.
+    /// Returns the URL of a database on the one of two clusters that accepts writes; libpq tries
+    /// this one first.
     pub fn read_write_url(&self, other: &Self, database: &str) -> String {
         let url = self.url(database);
         format!("{url},{}&target_session_attrs=read-write", other.host())
     }
 
-    /// The directory of the socket, as a host in a URL.
+    /// Returns the directory of the socket, as a host in a URL.
     fn host(&self) -> String {
         encode(self.sockets.path().as_os_str().as_encoded_bytes())
     }
 
-    /// Makes a database, empty or as a copy of `template`, to which nobody may be connected.
+    /// Creates a database, empty or as a copy of `template`, which must have no connections.
     ///
     /// # Errors
     /// [`Error::BadName`] unless the names have 1 to 63 lower-case letters, digits and underscores;
-    /// [`Error::Psql`] where Postgres refuses, a database of this name existing for instance;
+    /// [`Error::Psql`] if Postgres refuses, for instance because the database exists;
     /// [`Error::Io`].
     pub fn create_database(&self, name: &str, template: Option<&str>) -> Result<(), Error> {
         let mut sql = format!("CREATE DATABASE \"{}\"", psql::check_name(name)?);
@@ -106,7 +108,8 @@ impl Cluster {
     /// Whether there is a database of this name.
     ///
     /// # Errors
-    /// [`Error::BadName`] as above, [`Error::Psql`] where Postgres doesn't answer, [`Error::Io`].
+    /// [`Error::BadName`] as for [`create_database`](Self::create_database); [`Error::Psql`] if
+    /// Postgres can't be reached; [`Error::Io`].
     pub fn has_database(&self, name: &str) -> Result<bool, Error> {
         let name = psql::check_name(name)?;
         let count =
@@ -114,16 +117,17 @@ impl Cluster {
         Ok(count != "0")
     }
 
-    /// Makes a standby a cluster of its own that takes writes, and waits until it does.
+    /// Promotes a standby, and blocks until it accepts writes.
     ///
     /// # Errors
-    /// [`Error::TooSlow`] after 60 s, [`Error::Psql`] where it's none or doesn't run, [`Error::Io`].
+    /// [`Error::TooSlow`] after 60 s, [`Error::Psql`] if it is no standby or does not run,
+    /// [`Error::Io`].
     pub fn promote(&self) -> Result<(), Error> {
-        // It waits by itself, and then answers whether it was in vain.
+        // pg_promote waits, and returns false on timeout.
         match self.sql(&format!("SELECT pg_promote(true, {PROMOTION_SECONDS})"))?.as_str() {
             "t" => Ok(()),
             _ => Err(Error::TooSlow {
-                what: "take writes",
+                what: "accept writes",
                 seconds: PROMOTION_SECONDS,
                 log: self.log.tail(),
             }),
@@ -134,32 +138,32 @@ impl Cluster {
         psql::run(&self.launcher.binaries.program("psql"), &self.url("postgres"), sql)
     }
 
-    /// The directory of Postgres' programs, for `pgbench`, `pg_dump` and the like.
+    /// Returns the directory of Postgres' programs, for `pgbench`, `pg_dump` and others.
     pub fn bin_dir(&self) -> &Path {
         &self.launcher.binaries.directory
     }
 
-    /// Postgres' data directory.
+    /// Returns Postgres' data directory.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// The file with what Postgres prints.
+    /// Returns the path of Postgres' log.
     pub fn log_file(&self) -> &Path {
         self.log.path()
     }
 
-    /// The process id of the postmaster, the parent of all of Postgres' processes. `None` while it's
-    /// stopped; that of one that ended by itself until the next call of [`start`](Self::start).
+    /// Returns the process id of the postmaster, the parent of all processes of Postgres; `None`
+    /// while Postgres is stopped. After a crash it stays the old one until [`start`](Self::start).
     pub fn postmaster_pid(&self) -> Option<u32> {
         self.postmaster.as_ref().map(Postmaster::pid)
     }
 
-    /// Starts Postgres again after [`stop`](Self::stop) or [`kill`](Self::kill), or after it ended by
-    /// itself, and waits until it accepts connections. URLs stay valid. Does nothing while it runs.
+    /// Starts Postgres again after [`stop`](Self::stop), [`kill`](Self::kill) or a crash, and
+    /// blocks until it accepts connections. URLs stay valid. Does nothing while it runs.
     ///
     /// # Errors
-    /// [`Error::Failed`] with its last words, [`Error::TooSlow`] after 30 s,
+    /// [`Error::Failed`] with the end of its log, [`Error::TooSlow`] after 30 s,
     /// [`Error::CannotEnter`], [`Error::Io`].
     pub fn start(&mut self) -> Result<(), Error> {
         if let Some(postmaster) = &mut self.postmaster {
@@ -178,14 +182,15 @@ impl Cluster {
         let postmaster = self.postmaster.insert(postmaster);
         let ready = self.guardian.running(pid).and_then(|()| postmaster.await_ready(&self.log));
         if ready.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = self.stop();
         }
         ready
     }
 
-    /// Stops Postgres in an orderly way (SIGINT), which ends the sessions of its clients; after 10 s
-    /// less orderly. The data and the URLs stay. Does nothing while it's stopped.
+    /// Stops Postgres by a fast shutdown (SIGINT), which ends the sessions of its clients; after 10
+    /// s by an immediate one, after another 10 s by SIGKILL. The data and the URLs stay. Does
+    /// nothing while it is stopped.
     ///
     /// # Errors
     /// [`Error::Io`]
@@ -197,15 +202,15 @@ impl Cluster {
         self.forget_postmaster()
     }
 
-    /// Kills all processes of Postgres at once (SIGKILL), as a power cut would. They're gone on
-    /// return; the next [`start`](Self::start) recovers the data. Clients see their connections close
-    /// without a word.
+    /// Kills all processes of Postgres at once (SIGKILL), as a power cut would. They have ended on
+    /// return; the next [`start`](Self::start) recovers the data. The connections of clients are
+    /// closed without an error message.
     ///
-    /// A cluster that isn't [durable](Builder::durable) may lose the commits of the last second;
-    /// with the setting `synchronous_commit` at `on` it doesn't.
+    /// A cluster that isn't [durable](Builder::durable) may lose the commits of the last second,
+    /// unless `synchronous_commit` is `on`.
     ///
-    /// A cluster that is dropped without being started again leaves a System V shared memory segment
-    /// of a few bytes behind.
+    /// A cluster that is dropped without being started again leaves a System V shared memory
+    /// segment of a few bytes.
     ///
     /// # Errors
     /// [`Error::NotRunning`], [`Error::TooSlow`], [`Error::Io`]
@@ -214,8 +219,8 @@ impl Cluster {
         self.forget_postmaster()
     }
 
-    /// Makes all processes of Postgres stand still (SIGSTOP), as if the machine had stopped
-    /// answering: connections are still accepted, and nothing comes back.
+    /// Pauses all processes of Postgres (SIGSTOP): connections are still accepted, but never get a
+    /// response.
     ///
     /// # Errors
     /// [`Error::NotRunning`], [`Error::TooSlow`], [`Error::Io`]
@@ -223,7 +228,7 @@ impl Cluster {
         running(&mut self.postmaster)?.pause(&self.log)
     }
 
-    /// Lets them go on (SIGCONT).
+    /// Resumes all processes of Postgres (SIGCONT).
     ///
     /// # Errors
     /// [`Error::NotRunning`], [`Error::Io`]
@@ -239,7 +244,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // There's nobody to tell, and `stop` has tried all there is.
+        // drop can't return an error.
         let _ = self.stop();
     }
 }
@@ -249,7 +254,7 @@ fn running(postmaster: &mut Option<Postmaster>) -> Result<&mut Postmaster, Error
     if postmaster.is_running() { Ok(postmaster) } else { Err(Error::NotRunning) }
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encode(bytes: &[u8]) -> String {
     let mut encoded = String::new();
     for &byte in bytes {

@@ -1,39 +1,39 @@
-//! What can go wrong with a private Postgres.
+//! The errors of this crate.
 
 use std::{io, path::PathBuf};
 
-use crate::binaries::OLDEST_MAJOR;
+use crate::version::OLDEST_MAJOR;
 
-/// Why a cluster couldn't be started or used. Every message is a sentence for the person at the
-/// terminal; where something can be done about it, it says what.
+/// Why a cluster couldn't be started or used. The messages are for the person at the terminal, and
+/// say what to do if there is something to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No directory with `initdb`, `postgres` and `psql` was found.
     #[error(
-        "no Postgres server is installed here; install one (apt install postgresql, dnf install \
-         postgresql-server, or brew install postgresql@17), or name the directory of its programs \
-         in CASELOAD_POSTGRES_BIN"
+        "no Postgres server is installed; install one (apt install postgresql, dnf install \
+         postgresql-server, or brew install postgresql@17), or set CASELOAD_POSTGRES_BIN to the \
+         directory of its programs"
     )]
     NotInstalled,
 
-    /// CASELOAD_POSTGRES_BIN names a directory without the server's programs.
+    /// CASELOAD_POSTGRES_BIN is a directory without the server's programs.
     #[error(
-        "CASELOAD_POSTGRES_BIN names {}, which lacks initdb, postgres or psql",
+        "CASELOAD_POSTGRES_BIN is {}, which lacks initdb, postgres or psql",
         directory.display()
     )]
     IncompleteBinaries {
-        /// The directory that it names.
+        /// The value of the variable.
         directory: PathBuf,
     },
 
     /// Only versions before Postgres 14 were found.
     #[error(
-        "Postgres {OLDEST_MAJOR} or newer is needed, and {} holds version {major}",
+        "Postgres {OLDEST_MAJOR} or newer is needed, but {} has version {major}",
         directory.display()
     )]
     TooOld {
-        /// Where the newest of them is.
+        /// The directory of the newest of them.
         directory: PathBuf,
         /// Its major version.
         major: u32,
@@ -41,8 +41,8 @@ pub enum Error {
 
     /// The data were written by a major version of Postgres that isn't installed.
     #[error(
-        "the data in {} belong to Postgres {needed}, and only version {found} is installed; install \
-         Postgres {needed}, or move the data away to start with none",
+        "the data in {} belong to Postgres {needed}, but only version {found} is installed; install \
+         Postgres {needed}, or move the data elsewhere to start without data",
         data_dir.display()
     )]
     OtherMajor {
@@ -54,70 +54,70 @@ pub enum Error {
         found: u32,
     },
 
-    /// Run by root on a machine that has neither a user `postgres` nor `nobody`.
+    /// The process runs as root, and there is no user `postgres` or `nobody`.
     #[error(
         "Postgres refuses to run as root, and there is no user postgres or nobody to run it as"
     )]
     NoAccount,
 
-    /// The user that Postgres runs as can't get to the data directory.
+    /// The user that runs Postgres can't enter the data directory.
     #[error(
-        "Postgres refuses to run as root, and user {account} can't enter {}; choose a directory \
-         elsewhere, such as /var/lib/caseload",
+        "Postgres refuses to run as root, and user {account} can't enter {}; choose another \
+         directory, such as /var/lib/caseload",
         directory.display()
     )]
     CannotEnter {
-        /// The outermost directory that it can't enter.
+        /// The outermost directory that the user can't enter.
         directory: PathBuf,
         /// The user's name.
         account: String,
     },
 
-    /// Another live process has a cluster in the same directory.
+    /// Another process uses the directory.
     #[error("the database in {} is in use by process {owner}; stop that one first", directory.display())]
     InUse {
         /// The directory given to [`Cluster::persistent`](crate::Cluster::persistent).
         directory: PathBuf,
-        /// The other's process id as it wrote it down, or `unknown`.
+        /// The process id in the lock file, or `unknown`.
         owner: String,
     },
 
-    /// The directory holds other things, or a Postgres cluster of somebody else's.
-    #[error("{} holds files that were not made here; choose another directory", directory.display())]
+    /// The directory has other files, or a Postgres cluster that this crate did not create.
+    #[error("{} has files that Caseload did not create; choose another directory", directory.display())]
     NotOurs {
         /// The directory in question.
         directory: PathBuf,
     },
 
-    /// One of the server's programs gave up.
+    /// One of the server's programs failed.
     #[error("{program} failed ({status}); its log ends with:\n{log}")]
     Failed {
         /// `initdb`, `pg_basebackup` or `postgres`.
         program: &'static str,
-        /// How it ended.
+        /// Its exit status.
         status: String,
         /// The last lines of its log.
         log: String,
     },
 
-    /// The server didn't become ready, or one of its processes didn't obey a signal, in time.
+    /// The server did not become ready, or did not react to a signal, in time.
     #[error("Postgres did not {what} within {seconds} s; its log ends with:\n{log}")]
     TooSlow {
-        /// What it was to do.
+        /// What it did not do, as a verb phrase.
         what: &'static str,
-        /// How long it was waited for, in seconds.
+        /// The timeout, in seconds.
         seconds: u64,
         /// The last lines of its log.
         log: String,
     },
 
-    /// The call needs a running server, and it's stopped.
+    /// The call needs a running server, but the server is stopped.
     #[error("Postgres is not running")]
     NotRunning,
 
-    /// Not a name for a database here.
+    /// The name of a database is invalid.
     #[error(
-        "{name:?} is no database name; one has 1 to 63 lower-case letters, digits and underscores"
+        "{name:?} is no valid database name: use 1 to 63 lower-case letters, digits and underscores"
     )]
     BadName {
         /// The name as given.
@@ -127,22 +127,22 @@ pub enum Error {
     /// `psql` reported an error.
     #[error("psql failed: {message}")]
     Psql {
-        /// What it wrote to its standard error.
+        /// The text on its standard error.
         message: String,
     },
 
-    /// The operating system refused something.
-    #[error("could not {action}: {cause}")]
+    /// A call of the operating system failed.
+    #[error("failed to {action}: {cause}")]
     Io {
-        /// What was tried.
+        /// The attempted action, as a verb phrase.
         action: String,
-        /// What the operating system answered.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
 
 impl Error {
-    /// Gives `map_err` the context of an I/O error: "could not {action}: …".
+    /// Returns a function for `map_err` that adds the context: "failed to {action}: …".
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
         move |cause| Self::Io { action, cause }

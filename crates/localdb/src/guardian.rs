@@ -1,4 +1,5 @@
-//! The process that cleans up after one that couldn't. What it does is in `guardian.sh`.
+//! The guardian: a process that stops Postgres if the process that owns it dies. It runs
+//! `guardian.sh`.
 
 use std::{
     io::{self, Write},
@@ -11,33 +12,34 @@ use crate::Error;
 
 const SCRIPT: &str = include_str!("guardian.sh");
 
-/// How the guardian ends Postgres; the words are those of `kill -s`.
+/// How the guardian stops Postgres.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shutdown {
-    /// In order, the data being worth it.
+    /// With a checkpoint, so that the next start needs no recovery.
     Fast,
-    /// At once.
+    /// Without one: the data are removed anyway.
     Immediate,
 }
 
-/// A guardian at work. Dropped, it's told that all is done, and ends.
+/// A running guardian. Dropping it ends the guardian without any cleanup.
 #[derive(Debug)]
 pub(crate) struct Guardian {
-    // Its standard input is the write end of the pipe. std opens it close-on-exec, so that no other
-    // child of ours holds it, and the guardian sees its end when we end.
+    // Holds the write end of the pipe to its standard input. std opens that close-on-exec, so no
+    // other child process inherits it, and the pipe is closed when this process ends.
     child: Child,
 }
 
 impl Guardian {
-    /// Starts one for the Postgres on `data_dir`, which will remove the directories `litter`. It's
-    /// in a process group of its own, and holds neither our output nor our working directory.
+    /// Starts the guardian of the Postgres on `data_dir`. If this process dies, it removes the
+    /// `directories` at the end. It has its own process group, and inherits neither output nor
+    /// working directory.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub(crate) fn start(
         data_dir: &Path,
         shutdown: Shutdown,
-        litter: &[&Path],
+        directories: &[&Path],
     ) -> Result<Self, Error> {
         let signal = match shutdown {
             Shutdown::Fast => "INT",
@@ -47,7 +49,7 @@ impl Guardian {
             .args(["-c", SCRIPT, "caseload-guardian"])
             .arg(data_dir)
             .arg(signal)
-            .args(litter)
+            .args(directories)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
@@ -58,43 +60,43 @@ impl Guardian {
         Ok(Self { child })
     }
 
-    /// Tells it that `initdb` runs as process `pid`.
+    /// Reports that `initdb` or `pg_basebackup` runs as process `pid`.
     ///
     /// # Errors
-    /// [`Error::Io`] where the guardian is gone.
-    pub(crate) fn making(&mut self, pid: u32) -> Result<(), Error> {
-        self.tell(&format!("making {pid}"))
+    /// [`Error::Io`] if the guardian has ended.
+    pub(crate) fn creating(&mut self, pid: u32) -> Result<(), Error> {
+        self.send(&format!("creating {pid}"))
     }
 
-    /// Tells it that Postgres runs as process `pid`.
+    /// Reports that Postgres runs as process `pid`.
     ///
     /// # Errors
-    /// [`Error::Io`] where the guardian is gone.
+    /// [`Error::Io`] if the guardian has ended.
     pub(crate) fn running(&mut self, pid: u32) -> Result<(), Error> {
-        self.tell(&format!("running {pid}"))
+        self.send(&format!("running {pid}"))
     }
 
-    /// Tells it that the one or the other has ended.
+    /// Reports that this process has ended.
     ///
     /// # Errors
-    /// [`Error::Io`] where the guardian is gone.
+    /// [`Error::Io`] if the guardian has ended.
     pub(crate) fn stopped(&mut self) -> Result<(), Error> {
-        self.tell("stopped")
+        self.send("stopped")
     }
 
-    fn tell(&mut self, message: &str) -> Result<(), Error> {
+    fn send(&mut self, message: &str) -> Result<(), Error> {
         let pipe = self.child.stdin.as_mut();
         let sent = pipe.map_or(Err(io::ErrorKind::BrokenPipe.into()), |pipe| {
             pipe.write_all(format!("{message}\n").as_bytes())
         });
-        sent.map_err(Error::io("tell the guardian of Postgres"))
+        sent.map_err(Error::io("write to the guardian of Postgres"))
     }
 }
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        // One that is gone already can't be told, only reaped.
-        let _ = self.tell("done");
+        // If the guardian has ended already, writing fails, and it only has to be reaped.
+        let _ = self.send("done");
         let _ = self.child.wait();
     }
 }
@@ -109,86 +111,87 @@ mod tests {
     use super::*;
     use crate::process;
 
-    /// A guardian, a process that plays the postmaster, its pid file, and a directory to remove.
-    struct Scene {
+    /// A guardian, a process in the role of the postmaster, its pid file, and a directory to
+    /// remove.
+    struct Fixture {
         guardian: Guardian,
         postmaster: Child,
-        litter: TempDir,
+        directories: TempDir,
         _data_dir: TempDir,
     }
 
-    fn scene(recorded: impl Fn(u32) -> u32) -> Scene {
-        let (data_dir, litter) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fn fixture(recorded: impl Fn(u32) -> u32) -> Fixture {
+        let (data_dir, directories) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let postmaster = Command::new("sleep").arg("60").spawn().unwrap();
         let pid_file = format!("{}\n", recorded(postmaster.id()));
         fs::write(data_dir.path().join("postmaster.pid"), pid_file).unwrap();
         let guardian =
-            Guardian::start(data_dir.path(), Shutdown::Immediate, &[litter.path()]).unwrap();
-        Scene { guardian, postmaster, litter, _data_dir: data_dir }
+            Guardian::start(data_dir.path(), Shutdown::Immediate, &[directories.path()]).unwrap();
+        Fixture { guardian, postmaster, directories, _data_dir: data_dir }
     }
 
-    /// Closes the pipe, as the end of this process would, and waits for the guardian's.
+    /// Closes the pipe, as the end of this process would, and waits for the end of the guardian.
     fn die(guardian: &mut Guardian) -> ExitStatus {
         drop(guardian.child.stdin.take());
         guardian.child.wait().unwrap()
     }
 
-    /// Ends the postmaster; tells whether it had lived until now.
-    fn had_lived(mut postmaster: Child) -> bool {
-        let lived = postmaster.try_wait().unwrap().is_none();
+    /// Kills the postmaster. Returns whether it was still running.
+    fn was_running(mut postmaster: Child) -> bool {
+        let was_running = postmaster.try_wait().unwrap().is_none();
         process::send(postmaster.id(), Signal::KILL).unwrap();
         postmaster.wait().unwrap();
-        lived
+        was_running
     }
 
     #[test]
-    fn death_of_the_owner_ends_postgres() {
-        let mut scene = scene(|pid| pid);
-        scene.guardian.running(scene.postmaster.id()).unwrap();
-        // Reaped at once, as by init: the guardian waits for that.
-        let mut postmaster = scene.postmaster;
-        drop(scene.guardian.child.stdin.take());
+    fn the_death_of_the_owner_stops_postgres() {
+        let mut fixture = fixture(|pid| pid);
+        fixture.guardian.running(fixture.postmaster.id()).unwrap();
+        // The postmaster is reaped at once, as init does: the guardian waits for that.
+        let mut postmaster = fixture.postmaster;
+        drop(fixture.guardian.child.stdin.take());
         assert!(!postmaster.wait().unwrap().success());
-        assert!(scene.guardian.child.wait().unwrap().success());
-        assert!(!scene.litter.path().exists());
+        assert!(fixture.guardian.child.wait().unwrap().success());
+        assert!(!fixture.directories.path().exists());
     }
 
     #[test]
-    fn done_means_hands_off() {
-        let mut scene = scene(|pid| pid);
-        scene.guardian.running(scene.postmaster.id()).unwrap();
-        drop(scene.guardian);
-        assert!(had_lived(scene.postmaster));
-        assert!(scene.litter.path().exists());
+    fn a_dropped_guardian_cleans_nothing_up() {
+        let mut fixture = fixture(|pid| pid);
+        fixture.guardian.running(fixture.postmaster.id()).unwrap();
+        drop(fixture.guardian);
+        assert!(was_running(fixture.postmaster));
+        assert!(fixture.directories.path().exists());
     }
 
     #[test]
-    fn stopped_postgres_is_not_signalled() {
-        let mut scene = scene(|pid| pid);
-        scene.guardian.running(scene.postmaster.id()).unwrap();
-        scene.guardian.stopped().unwrap();
-        assert!(die(&mut scene.guardian).success());
-        assert!(had_lived(scene.postmaster));
-        assert!(!scene.litter.path().exists());
+    fn a_stopped_postgres_gets_no_signal() {
+        let mut fixture = fixture(|pid| pid);
+        fixture.guardian.running(fixture.postmaster.id()).unwrap();
+        fixture.guardian.stopped().unwrap();
+        assert!(die(&mut fixture.guardian).success());
+        assert!(was_running(fixture.postmaster));
+        assert!(!fixture.directories.path().exists());
     }
 
     #[test]
-    fn initdb_may_finish_before_its_files_go() {
-        let mut scene = scene(|pid| pid);
-        scene.guardian.making(scene.postmaster.id()).unwrap();
-        drop(scene.guardian.child.stdin.take());
-        assert!(scene.guardian.child.try_wait().unwrap().is_none());
-        assert!(scene.litter.path().exists());
-        assert!(had_lived(scene.postmaster));
-        assert!(scene.guardian.child.wait().unwrap().success());
-        assert!(!scene.litter.path().exists());
+    fn initdb_ends_before_its_files_are_removed() {
+        let mut fixture = fixture(|pid| pid);
+        fixture.guardian.creating(fixture.postmaster.id()).unwrap();
+        drop(fixture.guardian.child.stdin.take());
+        assert!(fixture.guardian.child.try_wait().unwrap().is_none());
+        assert!(fixture.directories.path().exists());
+        assert!(was_running(fixture.postmaster));
+        assert!(fixture.guardian.child.wait().unwrap().success());
+        assert!(!fixture.directories.path().exists());
     }
 
     #[test]
-    fn another_process_with_the_number_is_spared() {
-        let mut scene = scene(|pid| pid + 1);
-        scene.guardian.running(scene.postmaster.id()).unwrap();
-        assert!(die(&mut scene.guardian).success());
-        assert!(had_lived(scene.postmaster));
+    fn another_process_with_the_same_id_gets_no_signal() {
+        let mut fixture = fixture(|pid| pid + 1);
+        fixture.guardian.running(fixture.postmaster.id()).unwrap();
+        assert!(die(&mut fixture.guardian).success());
+        assert!(was_running(fixture.postmaster));
     }
 }

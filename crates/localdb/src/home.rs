@@ -1,9 +1,9 @@
-//! The directory that holds a cluster: Postgres' own data directory, its log, and a lock.
+//! The directory of a cluster: Postgres' data directory, its log, and a lock.
 //!
 //! ```text
 //! HOME/pgdata         Postgres' data directory, 0700, owned by the user that runs it
-//! HOME/postgres.log   what initdb and Postgres print (the run before: postgres.log.old)
-//! HOME/caseload.lock  held by the process that has the cluster; its process id
+//! HOME/postgres.log   the output of initdb and Postgres (of the run before: postgres.log.old)
+//! HOME/caseload.lock  locked by the process that uses the cluster; has its process id
 //! ```
 
 use std::{
@@ -20,52 +20,53 @@ use crate::{Error, lock::Lock};
 
 const VERSION: &str = "PG_VERSION";
 
-/// The mode of the directories made here around the data directory: others may pass through.
+/// The mode of the directories around the data directory: the user that runs Postgres must get
+/// through.
 const PASSABLE: u32 = 0o755;
 
-/// A cluster's directory, ours alone for as long as this value lives.
+/// The directory of a cluster. While this value lives, no other process uses it.
 #[derive(Debug)]
 pub(crate) struct Home {
     directory: PathBuf,
-    // Fields are dropped in order: the files go before the lock does.
+    // Fields are dropped in order: the files are removed before the lock is released.
     temporary: Option<TempDir>,
     _lock: Option<Lock>,
 }
 
 impl Home {
-    /// Makes a new one among the system's temporary files. It's removed on drop.
+    /// Creates a temporary directory, which is removed on drop.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub(crate) fn temporary() -> Result<Self, Error> {
-        let place = env::temp_dir();
+        let parent = env::temp_dir();
         let temporary = tempfile::Builder::new()
             .prefix("caseload-data-")
             .permissions(Permissions::from_mode(PASSABLE))
-            .tempdir_in(&place)
-            .map_err(Error::io(format!("make a directory in {}", place.display())))?;
+            .tempdir_in(&parent)
+            .map_err(Error::io(format!("create a directory in {}", parent.display())))?;
         let directory = canonical(temporary.path())?;
         Ok(Self { directory, temporary: Some(temporary), _lock: None })
     }
 
-    /// Opens the one at `path`, making it and the directories above it as needed, and locks it.
+    /// Opens and locks the directory `path`; creates it and its ancestors as needed.
     ///
     /// # Errors
-    /// [`Error::InUse`] where another live process has it, [`Error::NotOurs`], [`Error::Io`].
+    /// [`Error::InUse`] if another process uses it, [`Error::NotOurs`], [`Error::Io`].
     pub(crate) fn persistent(path: &Path) -> Result<Self, Error> {
         let absolute = path::absolute(path)
-            .map_err(Error::io(format!("tell the full path of {}", path.display())))?;
-        make_passable(&absolute)
-            .map_err(Error::io(format!("make the directory {}", absolute.display())))?;
+            .map_err(Error::io(format!("resolve the path {}", path.display())))?;
+        create_passable(&absolute)
+            .map_err(Error::io(format!("create the directory {}", absolute.display())))?;
         let directory = canonical(&absolute)?;
-        let lock = Some(Lock::take(&directory)?);
+        let lock = Some(Lock::acquire(&directory)?);
         let home = Self { directory, temporary: None, _lock: lock };
         home.check_ours()?;
         Ok(home)
     }
 
-    /// Refuses another Postgres' data directory, and a `pgdata` that holds other things. A cluster
-    /// appears under that name all at once (see [`initdb`](crate::initdb)), so there's no third.
+    /// Refuses the data directory of another Postgres, and a `pgdata` with other files. A `pgdata`
+    /// of this crate is never incomplete: see [`initdb`](crate::initdb).
     fn check_ours(&self) -> Result<(), Error> {
         if self.directory.join(VERSION).exists() {
             return Err(Error::NotOurs { directory: self.directory.clone() });
@@ -82,30 +83,30 @@ impl Home {
         Err(Error::NotOurs { directory: data_dir })
     }
 
-    /// This directory itself, absolute and without symbolic links.
+    /// Returns the path of the directory, absolute and without symbolic links.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Whether it goes when this value does.
+    /// Whether the directory is removed on drop.
     pub(crate) fn is_temporary(&self) -> bool {
         self.temporary.is_some()
     }
 
-    /// Where Postgres' data directory is, or will be.
+    /// Returns the path of Postgres' data directory, which may not exist yet.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.directory.join("pgdata")
     }
 
-    /// Where the log is.
+    /// Returns the path of the log.
     pub(crate) fn log_file(&self) -> PathBuf {
         self.directory.join("postgres.log")
     }
 
-    /// The major version of Postgres that the data belong to; `None` before `initdb`.
+    /// Returns the major version of Postgres that the data belong to; `None` before `initdb`.
     ///
     /// # Errors
-    /// [`Error::Io`] where it can't be read, [`Error::NotOurs`] where it's no number.
+    /// [`Error::Io`] if the version file can't be read, [`Error::NotOurs`] if it has no number.
     pub(crate) fn major(&self) -> Result<Option<u32>, Error> {
         let file = self.data_dir().join(VERSION);
         match fs::read_to_string(&file) {
@@ -124,14 +125,13 @@ fn canonical(directory: &Path) -> Result<PathBuf, Error> {
     directory.canonicalize().map_err(Error::io(action))
 }
 
-/// Makes `directory` and what's missing above it, with mode 0755 whatever the umask says: the user
-/// that runs Postgres must get through.
-fn make_passable(directory: &Path) -> io::Result<()> {
+/// Creates `directory` and its missing ancestors with mode 0755, whatever the umask is.
+fn create_passable(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
     if let Some(parent) = directory.parent() {
-        make_passable(parent)?;
+        create_passable(parent)?;
     }
     fs::create_dir(directory)?;
     fs::set_permissions(directory, Permissions::from_mode(PASSABLE))
@@ -142,9 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_made_on_the_way_are_passable() {
-        let place = tempfile::tempdir().unwrap();
-        let home = Home::persistent(&place.path().join("one/two")).unwrap();
+    fn created_ancestors_are_passable() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = Home::persistent(&parent.path().join("one/two")).unwrap();
         for directory in [home.directory(), home.directory().parent().unwrap()] {
             let mode = fs::metadata(directory).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o755, "{}", directory.display());
@@ -152,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn strange_files_are_left_alone() {
-        let place = tempfile::tempdir().unwrap();
-        fs::create_dir(place.path().join("pgdata")).unwrap();
-        Home::persistent(place.path()).unwrap();
+    fn a_directory_with_other_files_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join("pgdata")).unwrap();
+        Home::persistent(parent.path()).unwrap();
 
-        fs::write(place.path().join("pgdata/thesis.txt"), "").unwrap();
-        let error = Home::persistent(place.path()).unwrap_err();
+        fs::write(parent.path().join("pgdata/thesis.txt"), "").unwrap();
+        let error = Home::persistent(parent.path()).unwrap_err();
         assert!(matches!(error, Error::NotOurs { directory } if directory.ends_with("pgdata")));
 
         let cluster = tempfile::tempdir().unwrap();
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn the_version_of_the_data_is_read() {
-        let place = tempfile::tempdir().unwrap();
-        let home = Home::persistent(place.path()).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let home = Home::persistent(parent.path()).unwrap();
         assert_eq!(home.major().unwrap(), None);
         fs::create_dir(home.data_dir()).unwrap();
         fs::write(home.data_dir().join("PG_VERSION"), "15\n").unwrap();

@@ -1,4 +1,4 @@
-//! Running the server's programs: as whom, and how they get to the data directory.
+//! Runs the server's programs as the right user, with access to the data directory.
 
 use std::{
     env,
@@ -9,28 +9,28 @@ use std::{
 
 use crate::{Error, account::Account, binaries::Binaries};
 
-/// Hands the directory that is standard input on as descriptor 9, and becomes the program.
+/// Passes the directory that is standard input to the program as descriptor 9.
 const PASS_DIRECTORY: &str = r#"exec 9<&0 </dev/null; exec "$@""#;
 
-/// What the directory's path is to the programs then.
+/// The path of that descriptor.
 const PASSED_DIRECTORY: &str = "/proc/self/fd/9";
 
 /// Runs `initdb` and `postgres`.
 ///
-/// Root's Postgres runs as another user, and that one may be unable to get to the data directory:
-/// in root's home, say, or in a directory by `mktemp -d`. Linux has a way around that. We open the
-/// directory as root and pass the descriptor on, and Postgres names it `/proc/self/fd/9`, which
-/// leads there without going through the directories above. Postgres' own processes inherit it.
+/// Root's Postgres runs as another user, who may have no access to the ancestors of the data
+/// directory, for instance in root's home or below `mktemp -d`. On Linux, root then opens the
+/// directory and passes the descriptor, and Postgres uses the path `/proc/self/fd/9`, which needs
+/// no access to the ancestors. The child processes of Postgres inherit the descriptor.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     pub(crate) binaries: Binaries,
-    /// `None`: as whoever we are.
+    /// `None` for the user of this process.
     pub(crate) account: Option<Account>,
 }
 
 impl Launcher {
-    /// A command for `program` on this data directory (`-D`), which must exist, with its messages
-    /// going to `log`. It's given none of our `PG…` variables.
+    /// Returns the command for `program` on a data directory (`-D`), which must exist. Its output
+    /// goes to `log`. It inherits no `PG…` variables.
     ///
     /// # Errors
     /// [`Error::CannotEnter`], [`Error::Io`]
@@ -52,16 +52,16 @@ impl Launcher {
         }
         let messages = log.try_clone().map_err(Error::io("write to the log"))?;
         command.stdout(messages).stderr(log);
-        shield(&mut command);
+        reset_environment(&mut command);
         Ok(command)
     }
 
-    /// Gives a new directory to the user that Postgres runs as.
+    /// Makes the user that runs Postgres the owner of a new directory.
     ///
     /// # Errors
     /// [`Error::Io`]
-    pub(crate) fn own(&self, directory: &Path) -> Result<(), Error> {
-        self.account.as_ref().map_or(Ok(()), |account| account.own(directory))
+    pub(crate) fn take_ownership(&self, directory: &Path) -> Result<(), Error> {
+        self.account.as_ref().map_or(Ok(()), |account| account.take_ownership(directory))
     }
 }
 
@@ -90,9 +90,10 @@ fn through_descriptor(
     Ok(command)
 }
 
-/// Keeps our surroundings from the programs: libpq's and Postgres' variables (`PGPORT`, `PGDATA`,
-/// `PGOPTIONS`, …), the language, the time zone, and a working directory that they may not see.
-pub(crate) fn shield(command: &mut Command) {
+/// Resets the environment of a program: the variables of libpq and Postgres (`PGPORT`, `PGDATA`,
+/// `PGOPTIONS`, …), the language, the time zone, and the working directory, which its user may not
+/// be able to read.
+pub(crate) fn reset_environment(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PG") {
             command.env_remove(name);

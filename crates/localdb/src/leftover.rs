@@ -1,4 +1,4 @@
-//! A Postgres that outlived the process that had started it.
+//! Stops a Postgres that outlived the process that started it.
 
 use std::{path::Path, time::Duration};
 
@@ -9,32 +9,32 @@ use crate::{
     process::{self, wait_until},
 };
 
-/// How long the guardian of a killed process may take to stop its Postgres before we do it.
+/// How long to wait for the guardian of a killed process to stop Postgres.
 const GUARDIAN_LIMIT: Duration = Duration::from_secs(3);
 
-/// Waits for the end of a Postgres that still runs on this data directory, and brings it about if it
-/// doesn't come by itself. To be called with the directory's lock held.
+/// Blocks until no Postgres runs on this data directory: waits for its guardian, then stops it. The
+/// caller must hold the lock of the directory.
 ///
 /// # Errors
-/// [`Error::Io`] where it can't be stopped, being another user's for instance.
-pub(crate) fn settle(data_dir: &Path) -> Result<(), Error> {
+/// [`Error::Io`] if it can't be stopped, for instance because it is another user's.
+pub(crate) fn stop(data_dir: &Path) -> Result<(), Error> {
     let Some(PidFile { pid, .. }) = PidFile::read(data_dir) else {
         return Ok(());
     };
     let has_ended = || !process::is_postgres(pid, data_dir);
     if has_ended() {
-        return forget_stranger(pid, data_dir);
+        return remove_stale_pid_file(pid, data_dir);
     }
     if wait_until(GUARDIAN_LIMIT, has_ended) {
         return Ok(());
     }
-    postmaster::end(pid, has_ended)
+    postmaster::stop_process(pid, has_ended)
         .map_err(Error::io(format!("stop process {pid}, a Postgres on {}", data_dir.display())))
 }
 
-/// Removes a pid file whose number has since gone to another program: Postgres would take that one
-/// for a Postgres, and refuse to start. (Where the number is nobody's, Postgres sees that itself.)
-fn forget_stranger(pid: u32, data_dir: &Path) -> Result<(), Error> {
+/// Removes the pid file if another program has the process id by now: Postgres would take that
+/// program for a Postgres, and refuse to start. If no process has it, Postgres notices that itself.
+fn remove_stale_pid_file(pid: u32, data_dir: &Path) -> Result<(), Error> {
     if process::all_ended_or(&[pid], |_| false) {
         return Ok(());
     }
@@ -49,11 +49,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stranger_with_the_old_number_is_spared() {
+    fn another_program_with_the_old_process_id_is_not_stopped() {
         let data_dir = tempfile::tempdir().unwrap();
         let file = data_dir.path().join("postmaster.pid");
         fs::write(&file, format!("{}\n", std::process::id())).unwrap();
-        settle(data_dir.path()).unwrap();
+        stop(data_dir.path()).unwrap();
         assert!(!file.exists());
     }
 }

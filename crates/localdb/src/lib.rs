@@ -7,15 +7,16 @@
 //! # Ok::<(), localdb::Error>(())
 //! ```
 //!
-//! [`Cluster::temporary`] is for tests and benches, [`Cluster::persistent`] for a developer's own
-//! data, [`Cluster::standby_of`] for what a failover does. Each stops when the [`Cluster`] is dropped, and also when its process is killed or ends
-//! without running destructors: a guardian, a small shell script in a process of its own, sees to it.
+//! [`Cluster::temporary`] is for tests and benches, [`Cluster::persistent`] for the data of a
+//! developer, [`Cluster::standby_of`] for tests of failovers. Postgres stops when the [`Cluster`]
+//! is dropped, and also when its process is killed or ends without running destructors: a guardian,
+//! a small shell script in its own process, then stops it.
 //!
-//! The server listens on a Unix socket only, in a directory that nobody but its own user (and root)
-//! can enter, and asks for no password there. Postgres refuses to run as root; root's clusters
-//! run as the user `postgres`, else `nobody`.
+//! The server listens only on a Unix socket, in a directory that only its user and root can enter,
+//! and asks for no password. Postgres refuses to run as root; the clusters of root run as the user
+//! `postgres`, else `nobody`.
 //!
-//! Every call blocks; there is no async runtime in here. Linux and macOS.
+//! All calls block. Linux and macOS.
 
 mod account;
 mod binaries;
@@ -33,6 +34,7 @@ mod pid_file;
 mod postmaster;
 mod process;
 mod psql;
+mod version;
 
 pub use builder::Builder;
 pub use cluster::Cluster;

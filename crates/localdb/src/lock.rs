@@ -1,4 +1,4 @@
-//! The lock on a cluster's directory.
+//! The lock of a cluster's directory.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,19 +11,19 @@ use crate::Error;
 
 const FILE: &str = "caseload.lock";
 
-/// A directory's lock, held until it's dropped or this process ends, however it does.
+/// The lock of a directory, which is released on drop and when this process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock, and writes our process id into its file.
+    /// Acquires the lock, and writes the id of this process into its file.
     ///
     /// # Errors
-    /// [`Error::InUse`] where another has it, [`Error::Io`].
-    pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
+    /// [`Error::InUse`] if another process holds the lock, [`Error::Io`].
+    pub(crate) fn acquire(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
         let action = || format!("lock {}", path.display());
-        // Its file stays: were it removed, two processes could each lock a file of this name.
+        // The file is never removed: otherwise two processes could each lock a file of this name.
         let mut options = File::options();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(Error::io(action()))?;
@@ -43,13 +43,13 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file isn't enough: a child that another thread is just starting has a copy of
-        // every open file until it becomes its program, and a lock lives as long as any copy.
+        // Closing the file isn't enough: a child process that another thread is just starting has a
+        // copy of every open file until exec, and the lock is held while any copy is open.
         let _ = self.0.unlock();
     }
 }
 
-/// Who has the lock, by its own account.
+/// Returns the process id in the lock file.
 fn owner(mut file: File) -> Option<String> {
     let mut owner = String::new();
     file.read_to_string(&mut owner).ok()?;
@@ -61,22 +61,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_owner_at_a_time() {
-        let place = tempfile::tempdir().unwrap();
-        let first = Lock::take(place.path()).unwrap();
-        let second = Lock::take(place.path()).unwrap_err();
+    fn only_one_process_can_hold_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Lock::acquire(directory.path()).unwrap();
+        let second = Lock::acquire(directory.path()).unwrap_err();
         let me = process::id().to_string();
         assert!(matches!(second, Error::InUse { owner, .. } if owner == me));
         drop(first);
-        Lock::take(place.path()).unwrap();
+        Lock::acquire(directory.path()).unwrap();
     }
 
     #[test]
-    fn copy_in_a_child_does_not_keep_it() {
-        let place = tempfile::tempdir().unwrap();
-        let lock = Lock::take(place.path()).unwrap();
+    fn a_copy_of_the_file_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::acquire(directory.path()).unwrap();
         let _copy = lock.0.try_clone().unwrap();
         drop(lock);
-        Lock::take(place.path()).unwrap();
+        Lock::acquire(directory.path()).unwrap();
     }
 }

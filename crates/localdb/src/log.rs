@@ -1,4 +1,4 @@
-//! The file that initdb and Postgres write their messages to.
+//! The log of initdb and Postgres.
 
 use std::{
     fs::{self, File},
@@ -9,10 +9,10 @@ use std::{
 
 use crate::Error;
 
-/// How many of its last lines an error quotes.
+/// The number of lines that an error quotes.
 const QUOTED_LINES: usize = 20;
 
-/// A log file, and how much of it is older than the program that writes to it now.
+/// A log file, and the number of bytes that earlier programs wrote.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
@@ -20,11 +20,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Starts a new log at `path`. An older one is kept beside it, with `.old` to its name.
+    /// Starts a new log at `path`. An existing log is renamed: `.old` is appended to its name.
     pub(crate) fn start(path: PathBuf) -> Self {
         let mut old = path.clone().into_os_string();
         old.push(".old");
-        // There need not be one, and a log that can't be put aside is appended to.
+        // There may be none. A log that can't be renamed is appended to.
         let _ = fs::rename(&path, old);
         Self { path, old_bytes: 0 }
     }
@@ -33,7 +33,7 @@ impl Log {
         &self.path
     }
 
-    /// Opens it for another program to append to; [`Log::tail`] begins here.
+    /// Opens the log for another program to append to. [`Log::tail`] begins here.
     ///
     /// # Errors
     /// [`Error::Io`]
@@ -45,7 +45,7 @@ impl Log {
         Ok(file)
     }
 
-    /// The last lines since [`Log::open`]; if they can't be read, a sentence that says so.
+    /// Returns the last lines since [`Log::open`], or a sentence if they can't be read.
     pub(crate) fn tail(&self) -> String {
         match self.recent() {
             Ok(text) => {
@@ -72,9 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tail_is_the_last_lines_since_it_was_opened() {
-        let place = tempfile::tempdir().unwrap();
-        let mut log = Log::start(place.path().join("log"));
+    fn the_tail_is_the_last_lines_since_the_log_was_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = Log::start(directory.path().join("log"));
         writeln!(log.open().unwrap(), "before").unwrap();
         let mut file = log.open().unwrap();
         writeln!(file, "one\ntwo").unwrap();
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn one_older_log_is_kept() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("log");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
         writeln!(Log::start(path.clone()).open().unwrap(), "first").unwrap();
         let log = Log::start(path);
         assert!(!log.path().exists());
-        assert_eq!(fs::read_to_string(place.path().join("log.old")).unwrap(), "first\n");
+        assert_eq!(fs::read_to_string(directory.path().join("log.old")).unwrap(), "first\n");
     }
 }

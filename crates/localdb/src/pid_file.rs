@@ -1,27 +1,28 @@
-//! `postmaster.pid`, in which a running Postgres says who it is and how it does.
+//! `postmaster.pid`, the file with the process id and the status of a running Postgres.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PidFile {
     /// The postmaster's process id.
     pub(crate) pid: u32,
-    /// Whether it accepts connections.
+    /// Whether Postgres accepts connections.
     pub(crate) is_ready: bool,
 }
 
 impl PidFile {
-    /// Reads the one of this data directory; `None` if there's none, or only half of one.
+    /// Reads the file of this data directory; `None` if it does not exist or is incomplete.
     pub(crate) fn read(data_dir: &Path) -> Option<Self> {
         Self::parse(&fs::read_to_string(path(data_dir)).ok()?)
     }
 
-    /// Its first line is the process id, the eighth the status; see `miscadmin.h` and `pidfile.h` of
-    /// Postgres. A process id below zero is that of a server without a postmaster (`initdb` uses it).
+    /// Parses the file: the first line is the process id, the eighth is the status (`miscadmin.h`
+    /// and `pidfile.h` of Postgres). A negative process id is that of a server without a
+    /// postmaster, as `initdb` runs it.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok()?;
@@ -29,10 +30,10 @@ impl PidFile {
         Some(Self { pid, is_ready })
     }
 
-    /// Removes it.
+    /// Removes the file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of the operating system.
     pub(crate) fn remove(data_dir: &Path) -> io::Result<()> {
         fs::remove_file(path(data_dir))
     }
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn status_is_the_eighth_line() {
+    fn the_status_is_the_eighth_line() {
         let ready = "6961\n/data\n1795492606\n5432\n/tmp/lts\n\n 10010730         4\nready   \n";
         assert_eq!(PidFile::parse(ready), Some(PidFile { pid: 6961, is_ready: true }));
         let starting = ready.replace("ready   ", "starting");
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_file_is_no_surprise() {
+    fn an_incomplete_file_is_parsed_as_far_as_possible() {
         assert_eq!(PidFile::parse("6961\n/da"), Some(PidFile { pid: 6961, is_ready: false }));
         assert_eq!(PidFile::parse(""), None);
         assert_eq!(PidFile::parse("-17\n/data\n"), None);

@@ -1,4 +1,4 @@
-//! A running Postgres, as a child process of ours.
+//! A running Postgres, as a child process.
 
 use std::{
     io,
@@ -17,16 +17,16 @@ use crate::{
     process::{self, Process, wait_until},
 };
 
-/// How long it may take to become ready.
+/// The timeout for becoming ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long each kind of shutdown may take before the next, harsher one.
+/// How long to wait after each kind of shutdown before the next, harsher one.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long its processes may take to stop at SIGSTOP, or to vanish at SIGKILL.
+/// The timeout for its processes to stop after SIGSTOP, or to end after SIGKILL.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(10);
 
-/// The parent of all of a server's processes.
+/// The parent of all processes of a server.
 #[derive(Debug)]
 pub(crate) struct Postmaster {
     child: Child,
@@ -34,8 +34,8 @@ pub(crate) struct Postmaster {
 }
 
 impl Postmaster {
-    /// Starts it, in a process group of its own: a Ctrl-C in our terminal must not reach it before
-    /// we are done with it.
+    /// Starts the postmaster in its own process group: a Ctrl-C in the terminal must not reach it
+    /// before this process stops it.
     ///
     /// # Errors
     /// [`Error::Io`]
@@ -52,47 +52,48 @@ impl Postmaster {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until it accepts connections.
+    /// Blocks until Postgres accepts connections.
     ///
     /// # Errors
-    /// [`Error::Failed`] where it ends instead, [`Error::TooSlow`] after 30 s.
+    /// [`Error::Failed`] if it ends instead, [`Error::TooSlow`] after 30 s.
     pub(crate) fn await_ready(&mut self, log: &Log) -> Result<(), Error> {
-        let ours = PidFile { pid: self.pid(), is_ready: true };
+        let expected = PidFile { pid: self.pid(), is_ready: true };
         let mut status = None;
-        let answered = wait_until(READY_LIMIT, || {
+        let is_over = wait_until(READY_LIMIT, || {
             status = self.child.try_wait().ok().flatten();
-            status.is_some() || PidFile::read(&self.data_dir) == Some(ours)
+            status.is_some() || PidFile::read(&self.data_dir) == Some(expected)
         });
         if let Some(status) = status {
             let status = status.to_string();
             return Err(Error::Failed { program: "postgres", status, log: log.tail() });
         }
-        if !answered {
+        if !is_over {
             return Err(too_slow("become ready", READY_LIMIT, log));
         }
         Ok(())
     }
 
-    /// Ends it in an orderly way, which closes the sessions of its clients; if that takes more than
-    /// 10 s, less orderly. It's gone on return.
+    /// Stops Postgres by a fast shutdown, which ends the sessions of its clients; see
+    /// [`stop_process`]. It has ended on return.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of the operating system.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
         if !self.is_running() {
             return Ok(());
         }
-        // It may be paused.
+        // Postgres may be paused.
         self.resume()?;
-        end(self.pid(), || !self.is_running())
+        stop_process(self.pid(), || !self.is_running())
     }
 
-    /// Ends all of its processes at once with SIGKILL, as a power cut would. They're gone on return.
+    /// Kills all processes of Postgres at once with SIGKILL, as a power cut would. They have ended
+    /// on return.
     ///
     /// # Errors
     /// [`Error::TooSlow`], [`Error::Io`]
     pub(crate) fn kill(&mut self, log: &Log) -> Result<(), Error> {
-        let children = self.freeze(log)?;
+        let children = self.pause_postmaster(log)?;
         for pid in [self.pid()].iter().chain(&children) {
             process::send(*pid, Signal::KILL).map_err(Error::io("kill Postgres"))?;
         }
@@ -101,25 +102,26 @@ impl Postmaster {
         if gone { Ok(()) } else { Err(too_slow("end", SIGNAL_LIMIT, log)) }
     }
 
-    /// Makes all of its processes stand still, as if the machine had stopped answering.
+    /// Pauses all processes of Postgres with SIGSTOP.
     ///
     /// # Errors
     /// [`Error::TooSlow`], [`Error::Io`]
     pub(crate) fn pause(&mut self, log: &Log) -> Result<(), Error> {
-        let children = self.freeze(log)?;
-        stop_all(&children, log)
+        let children = self.pause_postmaster(log)?;
+        pause_all(&children, log)
     }
 
-    /// Stops the postmaster alone, which then starts no more children, and lists those it has.
-    fn freeze(&self, log: &Log) -> Result<Vec<u32>, Error> {
-        stop_all(&[self.pid()], log)?;
+    /// Pauses only the postmaster, so that it starts no more children. Returns the children that it
+    /// has.
+    fn pause_postmaster(&self, log: &Log) -> Result<Vec<u32>, Error> {
+        pause_all(&[self.pid()], log)?;
         process::children_of(self.pid()).map_err(Error::io("list the processes of Postgres"))
     }
 
-    /// The end of [`Postmaster::pause`].
+    /// Resumes all processes of Postgres.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of the operating system.
     pub(crate) fn resume(&mut self) -> io::Result<()> {
         for pid in process::children_of(self.pid())? {
             process::send(pid, Signal::CONT)?;
@@ -128,24 +130,24 @@ impl Postmaster {
     }
 }
 
-fn stop_all(pids: &[u32], log: &Log) -> Result<(), Error> {
+fn pause_all(pids: &[u32], log: &Log) -> Result<(), Error> {
     for pid in pids {
         process::send(*pid, Signal::STOP).map_err(Error::io("pause Postgres"))?;
     }
-    let stopped = wait_until(SIGNAL_LIMIT, || process::all_ended_or(pids, Process::is_stopped));
-    if stopped { Ok(()) } else { Err(too_slow("stand still", SIGNAL_LIMIT, log)) }
+    let paused = wait_until(SIGNAL_LIMIT, || process::all_ended_or(pids, Process::is_stopped));
+    if paused { Ok(()) } else { Err(too_slow("pause", SIGNAL_LIMIT, log)) }
 }
 
 fn too_slow(what: &'static str, limit: Duration, log: &Log) -> Error {
     Error::TooSlow { what, seconds: limit.as_secs(), log: log.tail() }
 }
 
-/// Ends the postmaster `pid`: by a fast shutdown (SIGINT), after 10 s by an immediate one (SIGQUIT),
-/// after another 10 s by SIGKILL. `has_ended` tells whether it's gone.
+/// Stops the postmaster `pid`: by a fast shutdown (SIGINT), after 10 s by an immediate one
+/// (SIGQUIT), after another 10 s by SIGKILL. `has_ended` returns whether it has ended.
 ///
 /// # Errors
-/// The operating system's; [`io::ErrorKind::TimedOut`] where not even SIGKILL helps.
-pub(crate) fn end(pid: u32, mut has_ended: impl FnMut() -> bool) -> io::Result<()> {
+/// Those of the operating system; [`io::ErrorKind::TimedOut`] 10 s after SIGKILL.
+pub(crate) fn stop_process(pid: u32, mut has_ended: impl FnMut() -> bool) -> io::Result<()> {
     for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
         process::send(pid, signal)?;
         if wait_until(SHUTDOWN_LIMIT, &mut has_ended) {

@@ -1,4 +1,4 @@
-//! Other processes: who is there, and sending them signals.
+//! Lists other processes, and sends signals to them.
 
 use std::{
     fs, io,
@@ -11,10 +11,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long to wait between two looks at something.
+/// How long to wait between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// One process, as the kernel lists it.
+/// A process, as the kernel lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
@@ -23,10 +23,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// All processes of this machine.
+    /// Returns all processes of this machine.
     ///
     /// # Errors
-    /// The operating system's.
+    /// Those of the operating system.
     pub(crate) fn list() -> io::Result<Vec<Self>> {
         if Path::new("/proc/self/stat").exists() { Self::list_proc() } else { Self::list_ps() }
     }
@@ -34,7 +34,7 @@ impl Process {
     fn list_proc() -> io::Result<Vec<Self>> {
         let mut processes = Vec::new();
         for entry in fs::read_dir("/proc")? {
-            // One that ends while being looked at is left out.
+            // A process that has just ended is left out.
             if let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) {
                 processes.extend(Self::parse_stat(&stat));
             }
@@ -42,7 +42,7 @@ impl Process {
         Ok(processes)
     }
 
-    /// Reads `pid (program) state parent …`; the program's name may hold anything.
+    /// Parses `pid (program) state parent …`; the name of the program may contain any characters.
     fn parse_stat(stat: &str) -> Option<Self> {
         let (pid, rest) = stat.split_once(" (")?;
         let mut fields = rest.rsplit_once(") ")?.1.split(' ');
@@ -50,7 +50,7 @@ impl Process {
         Some(Self { pid: pid.parse().ok()?, parent: fields.next()?.parse().ok()?, state })
     }
 
-    /// For systems without `/proc`, such as macOS.
+    /// Lists processes on systems without `/proc`, such as macOS.
     fn list_ps() -> io::Result<Vec<Self>> {
         let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat="]).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(Self::parse_ps).collect())
@@ -63,39 +63,39 @@ impl Process {
         Some(Self { pid, parent, state: fields.next()?.chars().next()? })
     }
 
-    /// Whether it runs or may run again.
+    /// Whether the process has not ended.
     pub(crate) fn is_alive(self) -> bool {
         !matches!(self.state, 'Z' | 'X')
     }
 
-    /// Whether it's been stopped by a signal.
+    /// Whether the process is paused by a signal.
     pub(crate) fn is_stopped(self) -> bool {
         self.state == 'T'
     }
 }
 
-/// The live children of a process.
+/// Returns the running children of a process.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub(crate) fn children_of(pid: u32) -> io::Result<Vec<u32>> {
     let all = Process::list()?.into_iter();
     let children = all.filter(|process| process.parent == pid && process.is_alive());
     Ok(children.map(|process| process.pid).collect())
 }
 
-/// Whether every one of `pids` has ended, or `holds` of it.
-pub(crate) fn all_ended_or(pids: &[u32], holds: fn(Process) -> bool) -> bool {
+/// Whether each of the processes `pids` has ended or fulfils a condition.
+pub(crate) fn all_ended_or(pids: &[u32], condition: fn(Process) -> bool) -> bool {
     Process::list().is_ok_and(|all| {
         let mut named = all.into_iter().filter(|process| pids.contains(&process.pid));
-        named.all(|process| !process.is_alive() || holds(process))
+        named.all(|process| !process.is_alive() || condition(process))
     })
 }
 
-/// Sends a signal. One to a process that has ended is lost, and that's no error.
+/// Sends a signal; does nothing if the process has ended.
 ///
 /// # Errors
-/// The operating system's.
+/// Those of the operating system.
 pub(crate) fn send(pid: u32, signal: Signal) -> io::Result<()> {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -106,17 +106,17 @@ pub(crate) fn send(pid: u32, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Whether `pid` is a live Postgres on this data directory.
+/// Whether `pid` is a running Postgres on this data directory.
 pub(crate) fn is_postgres(pid: u32, data_dir: &Path) -> bool {
     if !Path::new("/proc/self/stat").exists() {
         return is_postgres_by_command_line(pid, data_dir);
     }
-    // Postgres' working directory is its data directory. That of a zombie can't be looked at.
+    // Postgres' working directory is its data directory. A zombie has none.
     let process = Path::new("/proc").join(pid.to_string());
     let is_named = fs::read_to_string(process.join("comm")).is_ok_and(|name| name == "postgres\n");
-    let place = |path: &Path| fs::metadata(path).map(|place| (place.dev(), place.ino())).ok();
-    let cwd = place(&process.join("cwd"));
-    is_named && cwd.is_some() && cwd == place(data_dir)
+    let inode = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let cwd = inode(&process.join("cwd"));
+    is_named && cwd.is_some() && cwd == inode(data_dir)
 }
 
 fn is_postgres_by_command_line(pid: u32, data_dir: &Path) -> bool {
@@ -130,7 +130,7 @@ fn is_postgres_by_command_line(pid: u32, data_dir: &Path) -> bool {
     })
 }
 
-/// Looks again and again until `done`, for at most `limit`. Returns whether it came to be.
+/// Polls until `done`, for at most `limit`. Returns whether it was done in time.
 pub(crate) fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
@@ -149,14 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn program_names_may_hold_anything() {
+    fn the_name_of_a_program_may_contain_any_characters() {
         let process = Process::parse_stat("42 (a) S 1 (b) T 7 42 42 0 -1").unwrap();
         assert_eq!(process, Process { pid: 42, parent: 7, state: 'T' });
         assert_eq!(Process::parse_stat(""), None);
     }
 
     #[test]
-    fn children_are_found_in_either_list() {
+    fn children_are_found_with_proc_and_with_ps() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let me = std::process::id();
         assert!(children_of(me).unwrap().contains(&child.id()));

@@ -1,25 +1,25 @@
-//! Talking SQL to a cluster, through `psql`.
+//! Runs SQL with `psql`.
 
 use std::{
     path::Path,
     process::{Command, Stdio},
 };
 
-use crate::{Error, launcher::shield};
+use crate::{Error, launcher::reset_environment};
 
-/// The most bytes that Postgres keeps of a name.
+/// The maximum length of a name in Postgres, in bytes.
 const LONGEST_NAME: usize = 63;
 
-/// Runs `sql` and returns what it printed: rows as lines, columns parted by `|`.
+/// Runs `sql` and returns its result: rows as lines, columns separated by `|`.
 ///
 /// # Errors
-/// [`Error::Psql`] with psql's own words; [`Error::Io`] where it can't be run.
+/// [`Error::Psql`] with the message of psql; [`Error::Io`] if psql can't be run.
 pub(crate) fn run(psql: &Path, url: &str, sql: &str) -> Result<String, Error> {
     let mut command = Command::new(psql);
-    shield(&mut command);
+    reset_environment(&mut command);
     command.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password"]);
     command.args(["--set=ON_ERROR_STOP=1", "--command", sql, "--dbname", url]);
-    // A paused server accepts connections, and then says nothing.
+    // A paused server accepts connections, but never responds.
     command.env("PGCONNECT_TIMEOUT", "10").stdin(Stdio::null());
     let output = command.output().map_err(Error::io(format!("run {}", psql.display())))?;
     if !output.status.success() {
@@ -29,7 +29,7 @@ pub(crate) fn run(psql: &Path, url: &str, sql: &str) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
-/// Checks a database's name: it's put into SQL as it is.
+/// Checks the name of a database, which is put into SQL without escaping.
 ///
 /// # Errors
 /// [`Error::BadName`] unless it has 1 to 63 of `a-z`, `0-9` and `_`.
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_plain() {
+    fn only_plain_names_are_accepted() {
         for good in ["a", "case_load_7", "7", &"x".repeat(63)] {
             assert!(check_name(good).is_ok(), "{good}");
         }

@@ -1,5 +1,5 @@
-//! The combinations that are measured: by what, which batches, for how many tenants, and how many at
-//! a time.
+//! The combinations that are measured: by what, which batches, for how many tenants, and how many
+//! at a time.
 
 use std::fmt;
 

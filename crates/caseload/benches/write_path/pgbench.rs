@@ -10,8 +10,8 @@ use crate::{
 
 const STATEMENT: &str = include_str!("../../../store/src/write_path/statement/create.sql");
 
-/// Runs pgbench with `clients` connections, each of which waits for a result before it sends the next
-/// batch.
+/// Runs pgbench with `clients` connections, each of which waits for a result before it sends the
+/// next batch.
 pub(crate) fn run(
     world: &World,
     work: Work,
@@ -58,8 +58,8 @@ pub(crate) fn run(
     tally
 }
 
-/// Returns the statement with a random tenant, case and users in place of its parameters. pgbench has
-/// no arrays, so the array of emails is built from the users' numbers.
+/// Returns the statement with a random tenant, case and users in place of its parameters. pgbench
+/// has no arrays, so the array of emails is built from the users' numbers.
 fn script(work: Work, spread: Spread) -> String {
     let last_tenant = match spread {
         Spread::Tenants => TENANTS,

@@ -32,7 +32,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(server_args: &[&str]) -> Self {
-        // Checkpoints are rare and spread out, so that they slow down no contender more than another.
+        // Checkpoints are rare and spread out, so that they slow down no contender more than
+        // another.
         let cluster = Cluster::temporary()
             .durable(true)
             .setting("max_wal_size", "16GB")

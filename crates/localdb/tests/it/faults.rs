@@ -1,11 +1,11 @@
-//! Faults on demand.
+//! Injected faults: stopped, killed, crashed and paused clusters.
 
 use localdb::{Cluster, Error};
 
 use crate::{eventually, has_ended, sql, try_sql};
 
 #[test]
-fn url_outlives_stop_and_start() {
+fn the_url_stays_valid_after_stop_and_start() {
     let mut cluster = Cluster::temporary().start().unwrap();
     let (bin_dir, url) = (cluster.bin_dir().to_path_buf(), cluster.url("postgres"));
     try_sql(&bin_dir, &url, "CREATE TABLE cases AS SELECT 7 AS id").unwrap();
@@ -24,7 +24,7 @@ fn url_outlives_stop_and_start() {
 }
 
 #[test]
-fn killed_cluster_recovers() {
+fn a_killed_cluster_recovers() {
     let mut cluster = Cluster::temporary().durable(true).start().unwrap();
     sql(&cluster, "CREATE TABLE cases AS SELECT 7 AS id");
     let postmaster = cluster.postmaster_pid().unwrap();
@@ -37,7 +37,7 @@ fn killed_cluster_recovers() {
 }
 
 #[test]
-fn kill_ends_busy_sessions_too() {
+fn kill_ends_busy_sessions() {
     let mut cluster = Cluster::temporary().start().unwrap();
     let (bin_dir, url) = (cluster.bin_dir().to_path_buf(), cluster.url("postgres"));
     let busy = "SELECT sum(length(md5(n::text))) FROM generate_series(1, 1000000000000) AS n";
@@ -49,13 +49,13 @@ fn kill_ends_busy_sessions_too() {
 
     cluster.kill().unwrap();
     assert!(has_ended(backend));
-    let complaint = session.join().unwrap().unwrap_err();
-    assert!(complaint.contains("closed the connection unexpectedly"), "{complaint}");
+    let error = session.join().unwrap().unwrap_err();
+    assert!(error.contains("closed the connection unexpectedly"), "{error}");
     cluster.start().unwrap();
 }
 
 #[test]
-fn crashed_cluster_starts_again() {
+fn a_crashed_cluster_starts_again() {
     let mut cluster = Cluster::temporary().start().unwrap();
     let crashed = cluster.postmaster_pid().unwrap();
     crate::kill(crashed);
@@ -66,16 +66,16 @@ fn crashed_cluster_starts_again() {
 }
 
 #[test]
-fn paused_cluster_is_silent() {
+fn a_paused_cluster_does_not_respond() {
     let mut cluster = Cluster::temporary().start().unwrap();
     let (bin_dir, url) = (cluster.bin_dir().to_path_buf(), cluster.url("postgres"));
     cluster.pause().unwrap();
-    let complaint = try_sql(&bin_dir, &url, "SELECT 1").unwrap_err();
-    assert!(complaint.contains("timeout expired"), "{complaint}");
+    let error = try_sql(&bin_dir, &url, "SELECT 1").unwrap_err();
+    assert!(error.contains("timeout expired"), "{error}");
     cluster.resume().unwrap();
     assert_eq!(try_sql(&bin_dir, &url, "SELECT 1").as_deref(), Ok("1"));
 
-    // A paused one can be stopped, and thrown away.
+    // A paused cluster can be stopped, and dropped.
     cluster.pause().unwrap();
     cluster.stop().unwrap();
     cluster.start().unwrap();

@@ -1,6 +1,6 @@
-//! The clusters of this crate on a real Postgres: their lives, their ends, and the faults on demand.
+//! Tests with a real Postgres: how clusters start and end, and the faults that can be injected.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod faults;
 mod owner;
@@ -17,10 +17,10 @@ use std::{
 
 use localdb::Cluster;
 
-/// How long things that must happen may take, on a busy machine.
+/// The timeout of [`eventually`]: long enough for a busy machine.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// Runs `sql` with the server's own psql; what it prints, or its complaint.
+/// Runs `sql` with psql. Returns its output, or its error message.
 fn try_sql(bin_dir: &Path, url: &str, sql: &str) -> Result<String, String> {
     let output = Command::new(bin_dir.join("psql"))
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
@@ -32,22 +32,22 @@ fn try_sql(bin_dir: &Path, url: &str, sql: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// Runs `sql`, which must work, in the database `postgres`.
+/// Runs `sql` in the database `postgres`. Returns its output.
 fn sql(cluster: &Cluster, sql: &str) -> String {
     try_sql(cluster.bin_dir(), &cluster.url("postgres"), sql).unwrap()
 }
 
-/// Looks again and again until `done`; fails the test if that doesn't come to be.
+/// Polls until `done`; fails the test on timeout.
 #[track_caller]
 fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !done() {
-        assert!(Instant::now() < deadline, "it didn't come to be that {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// What `ps` says of a process in the columns `format`; nothing if it has ended.
+/// Returns the columns `format` of a process as `ps` prints them; empty if it has ended.
 fn ps(pid: u32, format: &str) -> String {
     let output = Command::new("ps").args(["-p", &pid.to_string(), "-o", format]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

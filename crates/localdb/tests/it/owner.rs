@@ -1,4 +1,4 @@
-//! A process that owns a cluster and can be killed: this test binary, run once more.
+//! A process that owns a cluster and can be killed: this test binary, run again.
 
 use std::{
     collections::HashMap,
@@ -11,20 +11,20 @@ use std::{
 
 use localdb::Cluster;
 
-/// Tells the child where its cluster is to be: a path, or nothing for a temporary one.
-const PLACE: &str = "LOCALDB_TEST_PLACE";
+/// The variable with the directory of the child's cluster; empty for a temporary one.
+const DIRECTORY: &str = "LOCALDB_TEST_DIRECTORY";
 
-/// The child's side. It ends, without running destructors, when its standard input does.
+/// The child process. It exits, without running destructors, when its standard input is closed.
 #[test]
-#[ignore = "other tests run it as a process of its own"]
+#[ignore = "other tests run it in its own process"]
 fn process() {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    let Some(place) = env::var_os(PLACE) else {
+    let Some(directory) = env::var_os(DIRECTORY) else {
         return;
     };
-    let cluster = match place.is_empty() {
+    let cluster = match directory.is_empty() {
         true => Cluster::temporary(),
-        false => Cluster::persistent(place),
+        false => Cluster::persistent(directory),
     };
     let cluster = CLUSTER.get_or_init(|| cluster.start().unwrap());
     println!("\nurl={}", cluster.url("postgres"));
@@ -36,13 +36,13 @@ fn process() {
     std::process::exit(0);
 }
 
-/// The parent's side.
+/// The child process, as the parent sees it.
 pub(crate) struct Owner {
     pub(crate) child: Child,
     output: BufReader<ChildStdout>,
 }
 
-/// What the child tells of its cluster.
+/// What the child process reports of its cluster.
 pub(crate) struct Owned {
     pub(crate) url: String,
     pub(crate) data_dir: PathBuf,
@@ -55,15 +55,15 @@ impl Owner {
         Self::spawn(Path::new(""))
     }
 
-    pub(crate) fn of_persistent(place: &Path) -> Self {
-        Self::spawn(place)
+    pub(crate) fn of_persistent(directory: &Path) -> Self {
+        Self::spawn(directory)
     }
 
-    fn spawn(place: &Path) -> Self {
+    fn spawn(directory: &Path) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "owner::process", "--ignored", "--nocapture"])
-            .env(PLACE, place)
-            // The like of these must make no difference to a cluster.
+            .env(DIRECTORY, directory)
+            // These must not affect the cluster.
             .envs([("PGPORT", "1"), ("PGDATA", "/nowhere"), ("PGOPTIONS", "-c nonsense=1")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -74,29 +74,30 @@ impl Owner {
         Self { child, output }
     }
 
-    /// Waits until the cluster runs.
+    /// Blocks until the cluster runs.
     pub(crate) fn ready(&mut self) -> Owned {
         let lines = self.output.by_ref().lines().map(Result::unwrap);
-        let told: HashMap<String, String> = lines
+        let reported: HashMap<String, String> = lines
             .take_while(|line| line != "ready=")
             .filter_map(|line| Some(line.split_once('=')?).map(|(k, v)| (k.into(), v.into())))
             .collect();
         Owned {
-            url: told["url"].clone(),
-            data_dir: told["data"].clone().into(),
-            bin_dir: told["bin"].clone().into(),
-            postmaster: told["pid"].parse().unwrap(),
+            url: reported["url"].clone(),
+            data_dir: reported["data"].clone().into(),
+            bin_dir: reported["bin"].clone().into(),
+            postmaster: reported["pid"].parse().unwrap(),
         }
     }
 
-    /// Kills it with SIGKILL, and waits for the end of its output: nothing else may hold that open.
+    /// Kills the process with SIGKILL, and waits for the end of its output: no other process may hold
+    /// that open.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.output.read_to_end(&mut Vec::new()).unwrap();
     }
 
-    /// Lets it exit, its cluster being in a static.
+    /// Lets the process exit, which drops no static, and so not its cluster.
     pub(crate) fn exit(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
@@ -105,7 +106,7 @@ impl Owner {
 }
 
 impl Owned {
-    /// The socket directory, as the URL names it.
+    /// Returns the socket directory, which is part of the URL.
     pub(crate) fn sockets(&self) -> PathBuf {
         self.url.split_once("?host=").unwrap().1.replace("%2F", "/").into()
     }

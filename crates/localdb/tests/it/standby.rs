@@ -1,23 +1,23 @@
-//! A copy that follows, and takes over.
+//! Standbys: replication and promotion.
 
 use localdb::{Cluster, Error};
 
 use crate::{eventually, sql, try_sql};
 
 #[test]
-fn standby_follows_its_primary_and_takes_over() {
+fn a_standby_replicates_its_primary_and_can_be_promoted() {
     let mut primary = Cluster::temporary().setting("max_connections", "20").start().unwrap();
     sql(&primary, "CREATE TABLE cases AS SELECT 7 AS id");
     let standby = Cluster::standby_of(&primary).start().unwrap();
     assert_eq!(sql(&standby, "SELECT id FROM cases"), "7");
     assert_eq!(sql(&standby, "SHOW max_connections"), "20");
     sql(&primary, "INSERT INTO cases VALUES (8)");
-    eventually("the standby follows", || sql(&standby, "SELECT max(id) FROM cases") == "8");
+    eventually("the standby has the new row", || sql(&standby, "SELECT max(id) FROM cases") == "8");
 
     let write = "INSERT INTO cases VALUES (9)";
     let bin_dir = standby.bin_dir();
-    let complaint = try_sql(bin_dir, &standby.url("postgres"), write).unwrap_err();
-    assert!(complaint.contains("read-only transaction"), "{complaint}");
+    let error = try_sql(bin_dir, &standby.url("postgres"), write).unwrap_err();
+    assert!(error.contains("read-only transaction"), "{error}");
     let url = standby.read_write_url(&primary, "postgres");
     assert_eq!(try_sql(bin_dir, &url, "SELECT pg_is_in_recovery()").as_deref(), Ok("f"));
 
@@ -30,7 +30,7 @@ fn standby_follows_its_primary_and_takes_over() {
 }
 
 #[test]
-fn standby_of_nothing_tells_why() {
+fn a_standby_of_a_stopped_primary_fails_with_the_reason() {
     let mut primary = Cluster::temporary().start().unwrap();
     primary.stop().unwrap();
     let error = Cluster::standby_of(&primary).start().unwrap_err();

@@ -1,4 +1,4 @@
-//! Clusters that go when their owner does.
+//! Temporary clusters, which are removed when their owner ends.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[test]
-fn answers_and_vanishes() {
+fn a_temporary_cluster_serves_and_is_removed_on_drop() {
     let cluster = Cluster::temporary().start().unwrap();
     assert_eq!(sql(&cluster, "SELECT current_user, 6 * 7"), "caseload|42");
     assert_eq!(sql(&cluster, "SHOW server_encoding"), "UTF8");
@@ -28,21 +28,21 @@ fn answers_and_vanishes() {
 }
 
 #[test]
-fn listens_nowhere_else() {
+fn a_cluster_listens_on_no_network_address() {
     let cluster = Cluster::temporary().setting("listen_addresses", "*").start().unwrap();
     assert_eq!(sql(&cluster, "SHOW listen_addresses"), "");
 }
 
 #[test]
-fn ctrl_c_in_our_terminal_does_not_reach_it() {
+fn ctrl_c_in_the_terminal_does_not_reach_postgres() {
     let cluster = Cluster::temporary().start().unwrap();
     let pid = i32::try_from(cluster.postmaster_pid().unwrap()).unwrap();
     let group = getpgid(Pid::from_raw(pid)).unwrap();
-    assert_eq!(group.as_raw_nonzero().get(), pid, "it has a process group of its own");
+    assert_eq!(group.as_raw_nonzero().get(), pid, "it has its own process group");
 }
 
 #[test]
-fn settings_are_handed_on() {
+fn settings_are_passed_to_postgres() {
     let cluster = Cluster::temporary().durable(true).setting("work_mem", "5MB").start().unwrap();
     assert_eq!(sql(&cluster, "SHOW work_mem"), "5MB");
     for name in ["fsync", "synchronous_commit", "full_page_writes"] {
@@ -51,14 +51,14 @@ fn settings_are_handed_on() {
 }
 
 #[test]
-fn failed_start_tells_why() {
+fn a_failed_start_reports_the_reason() {
     let error = Cluster::temporary().setting("no_such_parameter", "1").start().unwrap_err();
     assert!(matches!(error, Error::Failed { program: "postgres", .. }));
     assert!(error.to_string().contains("no_such_parameter"), "{error}");
 }
 
 #[test]
-fn databases_are_made_from_templates() {
+fn databases_are_created_from_templates() {
     let cluster = Cluster::temporary().start().unwrap();
     cluster.create_database("template_1", None).unwrap();
     let url = cluster.url("template_1");
@@ -74,7 +74,7 @@ fn databases_are_made_from_templates() {
 }
 
 #[test]
-fn bad_names_are_refused() {
+fn invalid_database_names_are_refused() {
     let cluster = Cluster::temporary().start().unwrap();
     for name in ["", "Upper", "two words", "quo\"te", "quo'te", "semi;colon"] {
         assert!(matches!(cluster.create_database(name, None), Err(Error::BadName { .. })));
@@ -84,25 +84,25 @@ fn bad_names_are_refused() {
 }
 
 #[track_caller]
-fn assert_vanishes(owned: &Owned) {
+fn assert_removed(owned: &Owned) {
     eventually("Postgres ended", || has_ended(owned.postmaster));
     let home = owned.data_dir.parent().unwrap();
-    eventually("its directories are gone", || !home.exists() && !owned.sockets().exists());
+    eventually("its directories are removed", || !home.exists() && !owned.sockets().exists());
 }
 
 #[test]
-fn killed_owner_leaves_nothing_behind() {
+fn a_killed_owner_leaves_nothing_behind() {
     let mut owner = Owner::of_temporary();
     let owned = owner.ready();
     assert_eq!(try_sql(&owned.bin_dir, &owned.url, "SELECT 1").as_deref(), Ok("1"));
     owner.kill();
-    assert_vanishes(&owned);
+    assert_removed(&owned);
 }
 
 #[test]
-fn exit_without_destructors_leaves_nothing_behind() {
+fn an_exit_without_destructors_leaves_nothing_behind() {
     let mut owner = Owner::of_temporary();
     let owned = owner.ready();
     owner.exit();
-    assert_vanishes(&owned);
+    assert_removed(&owned);
 }
