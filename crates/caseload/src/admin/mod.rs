@@ -103,8 +103,8 @@ async fn key(db: &Database, output: Output, command: KeyCommand) -> Result<(), F
 impl TenantOption {
     /// Returns the id of the tenant with this name.
     async fn find(self, db: &Database) -> Result<TenantId, Failure> {
-        let missing = format!("tenant {:?} does not exist", self.name);
-        Ok(db.find_tenant(self.name).await?.ok_or(missing)?)
+        let missing = format!("tenant {:?} does not exist", self.tenant);
+        Ok(db.find_tenant(self.tenant).await?.ok_or(missing)?)
     }
 }
 

@@ -115,8 +115,8 @@ pub(crate) enum KeyCommand {
 #[derive(Args)]
 pub(crate) struct TenantOption {
     /// The tenant's name
-    #[arg(long = "tenant", env = "CASELOAD_TENANT", value_name = "NAME")]
-    pub(crate) name: String,
+    #[arg(long, env = "CASELOAD_TENANT", value_name = "NAME")]
+    pub(crate) tenant: String,
 }
 
 fn email(text: &str) -> Result<Email, String> {

@@ -27,7 +27,7 @@ pub(crate) use dev::DevOptions;
     doc = "To try it, run `caseload dev`: it starts everything in one process, on a Postgres of \
            its own, and prints a request that works."
 )]
-/// To run it for others: `caseload migrate`, then `caseload serve` and, for REST,
+/// To run it in production: `caseload migrate`, then `caseload serve` and, for REST,
 /// `caseload-gateway`; `caseload admin` creates tenants, users, cases and keys.
 ///
 /// Every option is also read from the environment, as shown. Exit codes: 0 for success, 1 for
