@@ -10,7 +10,7 @@ use store::NewUser;
 use tokio::task::JoinSet;
 
 use crate::{
-    doors::{create_over_grpc, new_task},
+    support::create_call::{create_over_grpc, new_task},
     support::{App, Reply, SAMPLE},
 };
 

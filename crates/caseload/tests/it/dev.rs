@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     Program, SAMPLE, Session,
-    patience::{wait_for, wait_until},
+    polling::{wait_for, wait_until},
 };
 
 const CASELOAD: &str = env!("CARGO_BIN_EXE_caseload");

@@ -11,8 +11,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    doors::{Call, told_by},
-    support::{App, new_key, patience::eventually},
+    support::create_call::{Call, told_by},
+    support::{App, new_key, polling::eventually},
 };
 
 /// What an endpoint tells a caller without a key, one with a key that there isn't, one whose key

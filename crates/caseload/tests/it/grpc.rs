@@ -16,8 +16,8 @@ use tonic_reflection::pb::{v1, v1alpha};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    doors::new_task,
-    support::{App, patience::eventually},
+    support::create_call::new_task,
+    support::{App, polling::eventually},
 };
 
 const SERVICE: &str = "caseload.tasks.v1.TaskService";

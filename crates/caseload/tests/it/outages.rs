@@ -12,7 +12,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{App, Reply, patience::eventually};
+use crate::support::{App, Reply, polling::eventually};
 
 const SERVICE: &str = "caseload.tasks.v1.TaskService";
 

@@ -1,5 +1,7 @@
 //! More than the service takes, or than a caller may ask for: an answer, not a pile.
 
+mod body_memory;
+
 use domain::Scope;
 use proto::tasks::v1::BatchCreateTasksRequest;
 use tonic::{Code, Status, transport::Endpoint};
@@ -8,8 +10,8 @@ use tonic_health::pb::{
 };
 
 use crate::{
-    doors::{new_task, told_by},
-    support::{App, Reply, Session, patience::eventually},
+    support::create_call::{new_task, told_by},
+    support::{App, Reply, Session, polling::eventually},
 };
 
 const ONE_TASK: &str = r#"{"tasks":[{"description":"x"}]}"#;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use tonic::metadata::MetadataMap;
 
 use crate::{
-    doors::new_task,
+    support::create_call::new_task,
     support::{App, Reply, SAMPLE},
 };
 

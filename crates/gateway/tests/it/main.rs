@@ -2,8 +2,8 @@
 //! ends.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
-#[path = "../../../caseload/tests/it/support/patience.rs"]
-mod patience;
+#[path = "../../../caseload/tests/it/support/polling.rs"]
+mod polling;
 #[expect(dead_code, reason = "the tests of crates/caseload use the rest")]
 #[path = "../../../caseload/tests/it/support/program.rs"]
 mod program;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tonic::transport::server::TcpIncoming;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use patience::{eventually, wait_until};
+use polling::{eventually, wait_until};
 use program::Program;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_caseload-gateway");

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{CASELOAD, Dev, Place, is_alive};
-use crate::support::{Program, TestDatabase, patience::wait_until};
+use crate::support::{Program, TestDatabase, polling::wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_and_the_tasks_are_the_same_at_the_next_start() {

@@ -10,7 +10,7 @@ use super::{
     grpc_code, grpc_health, is_created, told,
 };
 use crate::support::{
-    App, Program, Reply, Session, TestDatabase, patience::eventually, psql, start_gateway,
+    App, Program, Reply, Session, TestDatabase, polling::eventually, psql, start_gateway,
     start_gateway_with, start_server,
 };
 

@@ -12,7 +12,7 @@ use localdb::Cluster;
 use tokio::task::JoinSet;
 
 use super::{await_ready, is_created};
-use crate::support::{App, Reply, TestDatabase, patience::eventually, psql};
+use crate::support::{App, Reply, TestDatabase, polling::eventually, psql};
 
 /// How many batches each caller must have created before a step and after it.
 const BATCHES: usize = 5;

@@ -1,10 +1,12 @@
 //! What the tests share: a Postgres, a running Caseload on a database of its own, and clients.
 
 mod app;
+pub(crate) mod create_call;
 mod database;
-pub(crate) mod patience;
+pub(crate) mod polling;
 mod port;
 mod program;
+pub(crate) mod raw_http;
 mod session;
 pub(crate) mod write_path;
 

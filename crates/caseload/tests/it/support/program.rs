@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::patience::{wait_for, wait_until};
+use super::polling::{wait_for, wait_until};
 
 /// A program that runs. It is killed when this goes, so that a test that fails leaves none behind.
 pub(crate) struct Program {

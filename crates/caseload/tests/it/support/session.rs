@@ -7,7 +7,7 @@ use std::{
 
 use store::DatabaseUrl;
 
-use super::{database::program, patience::wait_until};
+use super::{database::program, polling::wait_until};
 
 /// What psql is told to print after each answer.
 const END: &str = "-- end of the answer --";

@@ -1,0 +1,102 @@
+//! Programs that run in twos, on addresses that outlive them.
+
+use std::net::SocketAddr;
+
+use super::callers::Balancer;
+use crate::{
+    outages::grpc_health,
+    support::{App, Program, ReservedPort, gateway_path, polling::eventually},
+};
+use tonic_health::pb::health_check_response::ServingStatus;
+
+/// Long enough for balancers, and the gateways are such, to notice on a busy machine.
+const DRAIN_DELAY: [&str; 2] = ["--drain-delay", "3s"];
+
+pub(super) struct Fleet {
+    database_url: String,
+    servers: [ReservedPort; 2],
+    gateways: [ReservedPort; 2],
+    running_servers: [Option<Program>; 2],
+    running_gateways: [Option<Program>; 2],
+}
+
+impl Fleet {
+    pub(super) async fn start(app: &App) -> Self {
+        let ports = || [ReservedPort::reserve(), ReservedPort::reserve()];
+        let mut fleet = Self {
+            database_url: app.database.url().expose().to_owned(),
+            servers: ports(),
+            gateways: ports(),
+            running_servers: [None, None],
+            running_gateways: [None, None],
+        };
+        for index in 0..2 {
+            fleet.start_server(index).await;
+        }
+        for index in 0..2 {
+            fleet.start_gateway(index).await;
+        }
+        fleet
+    }
+
+    pub(super) fn server_addrs(&self) -> [SocketAddr; 2] {
+        self.servers.each_ref().map(ReservedPort::addr)
+    }
+
+    pub(super) fn gateway_addrs(&self) -> [SocketAddr; 2] {
+        self.gateways.each_ref().map(ReservedPort::addr)
+    }
+
+    /// Ends a server and starts it anew.
+    pub(super) async fn replace_server(&mut self, index: usize, balancer: &Balancer) {
+        let addr = self.servers[index].addr();
+        let program = self.running_servers[index].take().unwrap();
+        program.terminate();
+        eventually("the loss of health", async || {
+            (grpc_health(addr).await? != [ServingStatus::Serving; 2]).then_some(())
+        })
+        .await;
+        balancer.avoid(index);
+        assert_eq!(program.ended().code(), Some(0));
+        self.start_server(index).await;
+        balancer.avoid_none();
+    }
+
+    /// Ends a gateway and starts it anew.
+    pub(super) async fn replace_gateway(&mut self, index: usize, balancer: &Balancer) {
+        let addr = self.gateways[index].addr();
+        let program = self.running_gateways[index].take().unwrap();
+        program.terminate();
+        eventually("the loss of readiness", async || (!is_ready(addr).await).then_some(())).await;
+        balancer.avoid(index);
+        assert_eq!(program.ended().code(), Some(0));
+        self.start_gateway(index).await;
+        balancer.avoid_none();
+    }
+
+    async fn start_server(&mut self, index: usize) {
+        let addr = self.servers[index].addr();
+        let listen = ["serve", "--grpc-addr", &addr.to_string(), "--writers", "1"];
+        let args = [&listen[..], &DRAIN_DELAY].concat();
+        let url = [("CASELOAD_DATABASE_URL", self.database_url.as_str())];
+        let program = Program::start_with(env!("CARGO_BIN_EXE_caseload"), &args, &url);
+        eventually("a server", async || {
+            (grpc_health(addr).await? == [ServingStatus::Serving; 2]).then_some(())
+        })
+        .await;
+        self.running_servers[index] = Some(program);
+    }
+
+    async fn start_gateway(&mut self, index: usize) {
+        let addr = self.gateways[index].addr();
+        let upstream = self.server_addrs().map(|addr| format!("http://{addr}")).join(",");
+        let listen = ["--http-addr", &addr.to_string(), "--upstream", &upstream];
+        let program = Program::start(&gateway_path(), &[&listen[..], &DRAIN_DELAY].concat());
+        eventually("a gateway", async || is_ready(addr).await.then_some(())).await;
+        self.running_gateways[index] = Some(program);
+    }
+}
+
+async fn is_ready(addr: SocketAddr) -> bool {
+    matches!(gateway::check(addr).await, Ok(true))
+}
