@@ -1,21 +1,17 @@
-//! Texts of every kind, kept as they were given.
+//! Descriptions in all scripts and with odd characters.
 
 use serde_json::json;
 
-use crate::{
-    batch_create::descriptions,
-    support::App,
-    support::create_call::{create_over_grpc, new_task},
-};
+use crate::support::{App, create_over_grpc, new_task};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_description_is_trimmed_and_otherwise_kept_byte_for_byte() {
+async fn a_description_is_trimmed_and_otherwise_stored_unchanged() {
     let app = App::start().await;
     let longest = "🚀".repeat(10_000);
     let table = [
         (" \t\r\n call them \n", "call them"),
         ("\u{2003}\u{a0}inner  \t white\u{3000}space\u{2028}", "inner  \t white\u{3000}space"),
-        // Composed and decomposed look alike, and stay two texts.
+        // Composed and decomposed forms look alike and are not normalized.
         ("caf\u{e9}", "caf\u{e9}"),
         ("cafe\u{301}", "cafe\u{301}"),
         (
@@ -24,7 +20,7 @@ async fn a_description_is_trimmed_and_otherwise_kept_byte_for_byte() {
         ),
         ("مرحبا \u{202e}abc\u{202c} שלום", "مرحبا \u{202e}abc\u{202c} שלום"),
         ("Z\u{351}\u{346}\u{33a}a\u{315}\u{31b}lgo", "Z\u{351}\u{346}\u{33a}a\u{315}\u{31b}lgo"),
-        // Neither of these is white space to Unicode.
+        // Neither of these is white space in Unicode.
         ("\u{feff}mark\u{200b}", "\u{feff}mark\u{200b}"),
         ("\u{1}\u{7f}\u{9f} controls", "\u{1}\u{7f}\u{9f} controls"),
         (
@@ -37,7 +33,7 @@ async fn a_description_is_trimmed_and_otherwise_kept_byte_for_byte() {
     ];
     let kept: Vec<_> = table.iter().map(|(_, kept)| *kept).collect();
 
-    // Once as bytes of UTF-8, once with every UTF-16 unit escaped, surrogate pairs included.
+    // Once as UTF-8, once with every UTF-16 unit escaped, surrogate pairs included.
     for tasks in [
         table.iter().map(|(given, _)| format!(r#"{{"description":{}}}"#, json!(given))).collect(),
         table
@@ -46,12 +42,12 @@ async fn a_description_is_trimmed_and_otherwise_kept_byte_for_byte() {
             .collect::<Vec<_>>(),
     ] {
         let reply = app.create(format!(r#"{{"tasks":[{}]}}"#, tasks.join(","))).await;
-        assert_eq!(descriptions(&reply), kept);
+        assert_eq!(reply.descriptions(), kept);
     }
 
     let tasks = table.iter().map(|(given, _)| new_task(given, &[])).collect();
-    let answer = create_over_grpc(&app, tasks).await;
-    assert!(answer.iter().map(|task| task.description.as_str()).eq(kept.iter().copied()));
+    let created = create_over_grpc(&app, tasks).await;
+    assert!(created.iter().map(|task| task.description.as_str()).eq(kept.iter().copied()));
 
     let stored = app
         .database
@@ -61,7 +57,7 @@ async fn a_description_is_trimmed_and_otherwise_kept_byte_for_byte() {
     assert!(stored.lines().eq(expected), "{stored:.2000}");
 }
 
-/// A JSON string in which every UTF-16 unit is an escape.
+/// Returns a JSON string in which every UTF-16 unit is escaped.
 fn escaped(text: &str) -> String {
     let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     format!("\"{units}\"")

@@ -1,41 +1,41 @@
-//! The golden problem documents: one for each way in which REST refuses.
+//! The problem documents of the REST API: a snapshot for each reason to reject a request.
 //!
-//! The documents are in `snapshots/`. A change there is a change of the API.
+//! The snapshots are in `snapshots/`. A change there is a change of the API.
 
 use domain::Scope;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{
-    support::raw_http::{Then, exchange, head},
-    support::{App, Reply, SAMPLE, Session, new_key},
+use crate::support::{
+    App, Reply, SAMPLE, Session, new_key,
+    raw_http::{AfterSending, exchange, padded_body, request_head},
 };
 
 const MIB: usize = 1024 * 1024;
 
-/// Compares a refusal with its golden document.
+/// Compares an error response with its snapshot.
 #[track_caller]
-fn assert_golden(name: &str, reply: &Reply) {
+fn assert_matches_snapshot(name: &str, reply: &Reply) {
     let problem = reply.problem();
     let challenge = if reply.status == 401 { "Bearer" } else { "" };
     assert_eq!(reply.header("www-authenticate"), challenge, "{name}");
     insta::assert_json_snapshot!(name, problem);
 }
 
-/// Sends requests that are refused, each with its golden document, and nothing is created.
-async fn assert_all_golden<const N: usize>(app: &App, table: [(&str, RequestBuilder); N]) {
+/// Sends requests, and checks that each response matches its snapshot and that nothing is created.
+async fn assert_all_match_snapshots<const N: usize>(app: &App, table: [(&str, RequestBuilder); N]) {
     for (name, request) in table {
-        assert_golden(name, &Reply::of(request).await);
+        assert_matches_snapshot(name, &Reply::of(request).await);
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_of_form_come_all_at_once_in_the_order_of_the_request() {
+async fn invalid_fields_are_reported_all_at_once_in_the_order_of_the_request() {
     let app = App::start().await;
     let email = |bytes: usize| format!("{}@example.com", "a".repeat(bytes - 12));
-    let faulty = json!({"tasks": [
+    let invalid = json!({"tasks": [
         {},
         {"description": null},
         {"description": " \t\n\u{2003}"},
@@ -47,10 +47,10 @@ async fn faults_of_form_come_all_at_once_in_the_order_of_the_request() {
     ]});
     let tasks = |count| json!({"tasks": vec![json!({"description": "a"}); count]});
 
-    assert_all_golden(
+    assert_all_match_snapshots(
         &app,
         [
-            ("faults_of_form", app.post().body(faulty.to_string())),
+            ("invalid_fields", app.post().body(invalid.to_string())),
             ("too_many_tasks", app.post().body(tasks(26).to_string())),
         ],
     )
@@ -58,16 +58,16 @@ async fn faults_of_form_come_all_at_once_in_the_order_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_tasks_at_all_are_refused_however_they_are_left_out() {
+async fn a_request_without_tasks_is_rejected_however_they_are_left_out() {
     let app = App::start().await;
     for body in ["{}", r#"{"tasks":null}"#, r#"{"tasks":[]}"#, "  {\n}\t"] {
-        assert_golden("no_tasks", &app.create(body).await);
+        assert_matches_snapshot("no_tasks", &app.create(body).await);
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_does_not_exist_is_named() {
+async fn an_unknown_case_and_all_unknown_users_are_reported() {
     let app = App::start().await;
     let unknown = json!({"tasks": [
         {"description": "fine", "assignee_emails": ["user1@example.com"]},
@@ -80,7 +80,7 @@ async fn all_that_does_not_exist_is_named() {
         .bearer_auth(app.key.expose())
         .json(&json!({"tasks": [{"description": "a"}]}));
 
-    assert_all_golden(
+    assert_all_match_snapshots(
         &app,
         [("unknown_users", app.post().body(unknown.to_string())), ("unknown_case", no_case)],
     )
@@ -88,10 +88,10 @@ async fn all_that_does_not_exist_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_that_is_not_the_documented_one_is_refused_with_its_place() {
+async fn json_of_another_shape_is_rejected_with_the_path_of_the_violation() {
     let app = App::start().await;
     let post = |body| app.post().body(body);
-    assert_all_golden(
+    assert_all_match_snapshots(
         &app,
         [
             ("not_json", post(r#"{"tasks":[{"description":"a"},]}"#)),
@@ -107,11 +107,11 @@ async fn json_that_is_not_the_documented_one_is_refused_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_call_is_told_why() {
+async fn a_caller_without_permission_gets_the_reason() {
     let app = App::start().await;
     let reader = app.key_with(&[Scope::TasksRead]).await;
     let post = || app.request(Method::POST, &app.batch_path()).json(&json!({}));
-    assert_all_golden(
+    assert_all_match_snapshots(
         &app,
         [
             ("key_required", post()),
@@ -125,15 +125,15 @@ async fn who_may_not_call_is_told_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_that_leads_nowhere_is_refused() {
+async fn an_unknown_path_is_rejected() {
     let app = App::start().await;
-    let ask = |path: &str| app.request(Method::POST, path).bearer_auth(app.key.expose());
+    let post = |path: &str| app.request(Method::POST, path).bearer_auth(app.key.expose());
     let batch = app.batch_path();
     for path in ["/", "/api/v2/cases", "/api/v1/cases/1/tasks/batch", "/nowhere", "//"] {
-        assert_golden("no_route", &Reply::of(ask(path)).await);
+        assert_matches_snapshot("unknown_path", &Reply::of(post(path)).await);
     }
     for path in [format!("{batch}/"), format!("{batch}/1"), batch.to_uppercase()] {
-        assert_golden("no_route", &Reply::of(ask(&path)).await);
+        assert_matches_snapshot("unknown_path", &Reply::of(post(&path)).await);
     }
     for id in [
         "",
@@ -157,13 +157,13 @@ async fn a_path_that_leads_nowhere_is_refused() {
         "1%2F2",
     ] {
         let path = format!("/api/v2/cases/{id}/tasks/batch");
-        assert_golden("no_case_id", &Reply::of(ask(&path).json(&json!({}))).await);
+        assert_matches_snapshot("invalid_case_id", &Reply::of(post(&path).json(&json!({}))).await);
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_method_that_a_path_does_not_take_is_refused_with_those_it_takes() {
+async fn a_method_that_a_path_does_not_allow_is_rejected_with_those_that_it_allows() {
     let app = App::start().await;
     let batch = app.batch_path();
     for (path, methods, allow) in [
@@ -176,14 +176,14 @@ async fn a_method_that_a_path_does_not_take_is_refused_with_those_it_takes() {
             let reply = Reply::of(app.request(method, path).bearer_auth(app.key.expose())).await;
             assert_eq!(reply.status, 405);
             assert_eq!(reply.header("allow"), allow);
-            assert_golden("method_not_allowed", &reply);
+            assert_matches_snapshot("method_not_allowed", &reply);
         }
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_not_said_to_be_json_is_refused() {
+async fn a_body_that_is_not_declared_as_json_is_rejected() {
     let app = App::start().await;
     let post = || {
         let request = app.request(Method::POST, &app.batch_path());
@@ -199,52 +199,49 @@ async fn a_body_that_is_not_said_to_be_json_is_refused() {
         "application/json, application/json",
     ] {
         let reply = Reply::of(post().header("content-type", content_type)).await;
-        assert_golden("unsupported_media_type", &reply);
+        assert_matches_snapshot("unsupported_media_type", &reply);
     }
-    assert_golden("unsupported_media_type", &Reply::of(post()).await);
+    assert_matches_snapshot("unsupported_media_type", &Reply::of(post()).await);
     let twice = post().header("content-type", "application/json");
     let twice = twice.header("content-type", "application/json");
-    assert_golden("unsupported_media_type", &Reply::of(twice).await);
+    assert_matches_snapshot("unsupported_media_type", &Reply::of(twice).await);
     assert_eq!(app.row_counts(), (0, 0));
 }
 
-/// A good request, blown up to a size with white space that JSON takes.
-fn padded(size: usize) -> String {
-    let body = r#"{"tasks":[{"description":"a"}]}"#;
-    format!("{body}{}", " ".repeat(size - body.len()))
-}
-
+/// Returns a request whose body is sent in chunks of 64 KiB.
 fn chunked(app: &App, body: &str) -> String {
     let chunks = body
         .as_bytes()
         .chunks(64 * 1024)
         .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap()));
     let chunks: String = chunks.collect();
-    format!("{}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n", head(app))
+    format!("{}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n", request_head(app))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_more_than_1_mib_is_refused_whether_or_not_its_size_is_told_first() {
+async fn a_body_of_more_than_1_mib_is_rejected_with_or_without_a_content_length() {
     let app = App::start().await;
-    let too_large = padded(MIB + 1);
-    let told = format!("{}content-length: {}\r\n\r\n{too_large}", head(&app), MIB + 1);
+    let too_large = padded_body(MIB + 1);
+    let with_length =
+        format!("{}content-length: {}\r\n\r\n{too_large}", request_head(&app), MIB + 1);
 
-    for bytes in [told, chunked(&app, &too_large)] {
-        let reply = exchange(app.http_addr, bytes.as_bytes(), Then::Wait).await;
-        assert_golden("body_too_large", &reply);
+    for bytes in [with_length, chunked(&app, &too_large)] {
+        let reply = exchange(app.http_addr, bytes.as_bytes(), AfterSending::Wait).await;
+        assert_matches_snapshot("body_too_large", &reply);
     }
     assert_eq!(app.row_counts(), (0, 0));
 
-    assert_eq!(app.create(padded(MIB)).await.status, 201);
-    let whole = chunked(&app, &padded(MIB));
-    assert_eq!(exchange(app.http_addr, whole.as_bytes(), Then::Wait).await.status, 201);
+    assert_eq!(app.create(padded_body(MIB)).await.status, 201);
+    let whole = chunked(&app, &padded_body(MIB));
+    assert_eq!(exchange(app.http_addr, whole.as_bytes(), AfterSending::Wait).await.status, 201);
     assert_eq!(app.row_counts(), (2, 0));
 }
 
-/// Most clients send all of a body before they read the answer. One that is refused before it is
-/// read must not end the connection under them: what they would see is no answer, but a reset.
+/// Most clients send a whole body before they read the response. Where the server responds before
+/// it has read the body, it must not close the connection: the client would see a reset instead of
+/// the response.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_a_large_body_gets_the_answer_however_early_it_is_refused() {
+async fn a_client_that_sends_a_large_body_gets_its_response_however_early_it_is_rejected() {
     const TIMES: usize = 30;
     let app = App::start().await;
     let batch = app.batch_path();
@@ -258,35 +255,36 @@ async fn who_sends_a_large_body_gets_the_answer_however_early_it_is_refused() {
     ] {
         for _ in 0..TIMES {
             let request = app.request(method.clone(), path).header("content-type", content_type);
-            match request.body(padded(MIB + 1)).send().await {
+            match request.body(padded_body(MIB + 1)).send().await {
                 Ok(response) => assert_eq!(response.status(), status),
                 Err(error) => lost.push(format!("{status}: {error:?}")),
             }
         }
     }
-    assert!(lost.is_empty(), "{} answers were lost, as this one: {}", lost.len(), lost[0]);
+    assert!(lost.is_empty(), "{} responses were lost, as this one: {}", lost.len(), lost[0]);
 }
 
-/// A client that asks first is spared the sending: curl does, with bodies of this size.
+/// As curl does with bodies of this size.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_asks_before_it_sends_too_much_is_told_not_to() {
+async fn a_client_that_expects_100_continue_is_rejected_before_it_sends_a_body_that_is_too_large() {
     let app = App::start().await;
-    let ask =
-        |size| format!("{}content-length: {size}\r\nexpect: 100-continue\r\n\r\n", head(&app));
+    let head = |size| {
+        format!("{}content-length: {size}\r\nexpect: 100-continue\r\n\r\n", request_head(&app))
+    };
 
-    let reply = exchange(app.http_addr, ask(MIB + 1).as_bytes(), Then::Wait).await;
+    let reply = exchange(app.http_addr, head(MIB + 1).as_bytes(), AfterSending::Wait).await;
 
-    assert_golden("body_too_large", &reply);
+    assert_matches_snapshot("body_too_large", &reply);
 }
 
-/// Writers that can't write and a queue of one: who comes then is refused at once.
+/// The writers are blocked and the queue has one slot: every further call is rejected at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_while_all_is_busy_is_refused_and_told_when_to_try_again() {
-    // At the most, each of the two writers has one batch at hand, and one waits.
+async fn a_call_to_a_full_queue_is_rejected_with_retry_after() {
+    // At most, each of the two writers has one batch, and one is in the queue.
     const REQUESTS: usize = 10;
-    const TAKEN: usize = 3;
+    const ACCEPTED: usize = 3;
     for (name, status, limit) in
-        [("overloaded", 503, "--queue-length"), ("tenant_over_share", 429, "--tenant-queue-length")]
+        [("overloaded", 503, "--queue-length"), ("tenant_over_quota", 429, "--tenant-queue-length")]
     {
         let args = [limit, "1", "--batches-per-statement", "1"];
         let app = App::builder().server_args(&args).start().await;
@@ -294,24 +292,24 @@ async fn who_comes_while_all_is_busy_is_refused_and_told_when_to_try_again() {
         session.lock("tasks");
         let mut calls = JoinSet::new();
         for _ in 0..REQUESTS {
-            calls.spawn(Reply::of(app.post().body(padded(100))));
+            calls.spawn(Reply::of(app.post().body(padded_body(100))));
         }
 
-        for _ in 0..REQUESTS - TAKEN {
+        for _ in 0..REQUESTS - ACCEPTED {
             let reply = calls.join_next().await.unwrap().unwrap();
             assert_eq!(reply.status, status);
             assert_eq!(reply.header("retry-after"), "1");
-            assert_golden(name, &reply);
+            assert_matches_snapshot(name, &reply);
         }
         assert_eq!(app.row_counts(), (0, 0));
 
-        // Who was taken in is served.
+        // The accepted calls succeed.
         session.unlock();
         let mut created = 0;
         while let Some(reply) = calls.join_next().await {
             created += u64::from(reply.unwrap().status == 201);
         }
-        assert!((1..=TAKEN as u64).contains(&created), "{created}");
+        assert!((1..=ACCEPTED as u64).contains(&created), "{created}");
         assert_eq!(app.row_counts(), (created, 0));
     }
 }

@@ -1,5 +1,6 @@
-//! `caseload` as a process: what it refuses to start with, how it ends, and what it logs.
+//! `caseload` as a process: configuration errors, exit codes, logs.
 
+mod server;
 mod shutdown;
 
 use std::net::TcpListener;
@@ -7,32 +8,14 @@ use std::net::TcpListener;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::support::{App, Program, Reply, SAMPLE, TestDatabase, open, polling::wait_until};
-
-pub(crate) const CASELOAD: &str = env!("CARGO_BIN_EXE_caseload");
-
-/// Must never be read anywhere.
-const PASSWORD: &str = "hunter2hunter2";
-
-/// The database's URL with a password, which the tests' Postgres doesn't ask for.
-fn secret_url(database: &TestDatabase) -> String {
-    let url = database.url().expose();
-    let (user, rest) = url.split_once('@').unwrap();
-    format!("{user}:{PASSWORD}@{rest}")
-}
-
-/// `caseload serve` on a database, on a free port, once it serves.
-fn serve(database: &TestDatabase, more_args: &[&str]) -> Program {
-    let args = [&["serve", "--grpc-addr", "127.0.0.1:0"], more_args].concat();
-    let url = secret_url(database);
-    let program = Program::start_with(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", &url)]);
-    program.logged("serving");
-    program
-}
+use crate::support::{
+    App, CASELOAD, Program, Reply, SAMPLE, TestDatabase, open, polling::wait_until,
+};
+use server::{PASSWORD, secret_url, serve};
 
 #[test]
-fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
-    // Were it tried, this address would be the complaint, and the exit code another.
+fn an_invalid_configuration_is_reported_before_a_socket_is_opened() {
+    // Were it tried, this address would be in the error, and the exit code would differ.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let good = format!("postgresql://me:{PASSWORD}@127.0.0.1:1/caseload");
@@ -52,22 +35,22 @@ fn a_bad_configuration_is_refused_in_a_sentence_before_a_socket_is_opened() {
         (&[], "Usage"),
     ] {
         let variables = [("CASELOAD_GRPC_ADDR", addr.as_str())];
-        let ended = Program::start_with(CASELOAD, args, &variables).ended();
-        assert_eq!(ended.code(), Some(64), "{args:?}: {ended:?}");
-        assert!(ended.stderr.contains(named), "{args:?}: {}", ended.stderr);
-        assert_eq!(ended.stdout, "", "{args:?}");
-        ended.assert_keeps(&[PASSWORD]);
+        let exited = Program::start_with_env(CASELOAD, args, &variables).wait_for_exit();
+        assert_eq!(exited.code(), Some(64), "{args:?}: {exited:?}");
+        assert!(exited.stderr.contains(named), "{args:?}: {}", exited.stderr);
+        assert_eq!(exited.stdout, "", "{args:?}");
+        exited.assert_never_wrote(&[PASSWORD]);
     }
 }
 
 #[test]
-fn a_database_url_that_is_none_is_refused_and_not_repeated() {
+fn an_invalid_database_url_is_rejected_and_not_repeated() {
     let mut wrong = Vec::new();
     for url in [
         format!("mysql://me:{PASSWORD}@db.example/caseload"),
         format!("host=db.example user=me password={PASSWORD}"),
         format!("postgresql://me:{PASSWORD} @db.example/caseload"),
-        // libpq refuses the rest, and some of its messages repeat what it was given.
+        // libpq rejects the rest, and some of its messages repeat their input.
         format!("postgresql://me:{PASSWORD}%zz@db.example/caseload"),
         format!("postgresql://me:{PASSWORD}@db.example:port/caseload"),
         format!("postgresql://me:{PASSWORD}@[::1/caseload"),
@@ -76,15 +59,15 @@ fn a_database_url_that_is_none_is_refused_and_not_repeated() {
         let args = ["serve", "--grpc-addr", "127.0.0.1:0", "--database-url", &url];
         let mut program = Program::start(CASELOAD, &args);
         let is_connecting = |text: &str| text.contains("no connection to the database");
-        wait_until("a refusal, or an attempt to connect", || {
-            program.has_ended() || is_connecting(&program.stderr())
+        wait_until("a rejection or an attempt to connect", || {
+            program.has_exited() || is_connecting(&program.stderr())
         });
-        let ended = program.kill();
-        if ended.code() != Some(64) {
-            wrong.push(format!("{url} is taken for a URL"));
+        let exited = program.kill();
+        if exited.code() != Some(64) {
+            wrong.push(format!("{url} is accepted"));
         }
-        if ended.stderr.contains(PASSWORD) {
-            wrong.push(format!("{url} is repeated: {}", ended.stderr.lines().last().unwrap()));
+        if exited.stderr.contains(PASSWORD) {
+            wrong.push(format!("{url} is repeated: {}", exited.stderr.lines().last().unwrap()));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -92,50 +75,51 @@ fn a_database_url_that_is_none_is_refused_and_not_repeated() {
 
 /// libpq reads the password up to the `@`; only `/`, `:` and `@` must be escaped in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_may_have_a_question_mark_and_is_kept_secret_all_the_same() {
+async fn a_password_with_a_question_mark_works_and_is_kept_secret() {
     let database = TestDatabase::create();
     let secret = format!("{PASSWORD}?more");
     let url = secret_url(&database).replace(PASSWORD, &secret);
     let args = ["migrate", "--check"];
-    let ended = Program::start_with(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", &url)]).ended();
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let exited = Program::start_with_env(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", &url)])
+        .wait_for_exit();
+    assert_eq!(exited.code(), Some(0), "{exited:?}");
 
     let args = ["serve", "--grpc-addr", "127.0.0.1:0"];
-    let program = Program::start_with(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", &url)]);
-    program.logged("serving");
+    let program = Program::start_with_env(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", &url)]);
+    program.wait_for_log("serving");
     program.terminate();
-    program.ended().assert_keeps(&[PASSWORD]);
+    program.wait_for_exit().assert_never_wrote(&[PASSWORD]);
 }
 
 #[test]
-fn a_bad_address_is_refused_whether_it_is_an_argument_or_a_variable() {
+fn invalid_values_of_environment_variables_are_rejected() {
     let args = ["serve", "--database-url", "postgresql://db.example/caseload"];
     for variables in [
         [("CASELOAD_GRPC_ADDR", "nowhere")],
         [("CASELOAD_WRITERS", "0")],
         [("CASELOAD_DRAIN_TIMEOUT", "1 fortnight and a half")],
     ] {
-        let ended = Program::start_with(CASELOAD, &args, &variables).ended();
-        assert_eq!(ended.code(), Some(64), "{variables:?}: {ended:?}");
-        assert!(ended.stderr.contains(variables[0].1), "{variables:?}: {}", ended.stderr);
+        let exited = Program::start_with_env(CASELOAD, &args, &variables).wait_for_exit();
+        assert_eq!(exited.code(), Some(64), "{variables:?}: {exited:?}");
+        assert!(exited.stderr.contains(variables[0].1), "{variables:?}: {}", exited.stderr);
     }
 }
 
 #[test]
-fn an_address_that_is_taken_ends_the_program_with_a_sentence() {
+fn an_address_in_use_ends_the_program_with_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let url = "postgresql://db.example/caseload";
-    let ended = Program::run(CASELOAD, &["serve", "--database-url", url, "--grpc-addr", &addr]);
-    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    let exited = Program::run(CASELOAD, &["serve", "--database-url", url, "--grpc-addr", &addr]);
+    assert_eq!(exited.code(), Some(1), "{exited:?}");
     assert!(
-        ended.stderr.contains(&format!("error: gRPC can't be served on {addr}: ")),
-        "{ended:?}"
+        exited.stderr.contains(&format!("error: gRPC can't be served on {addr}: ")),
+        "{exited:?}"
     );
 }
 
 #[test]
-fn help_is_no_failure_and_shows_no_secret_of_the_environment() {
+fn help_exits_with_0_and_shows_no_secret_of_the_environment() {
     let url = format!("postgresql://me:{PASSWORD}@db.example/caseload");
     let variables = [("CASELOAD_DATABASE_URL", url.as_str())];
     for (args, named) in [
@@ -149,20 +133,20 @@ fn help_is_no_failure_and_shows_no_secret_of_the_environment() {
         (&["health", "--help"], "CASELOAD_GRPC_ADDR"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
-        let ended = Program::start_with(CASELOAD, args, &variables).ended();
-        assert_eq!(ended.code(), Some(0), "{args:?}: {ended:?}");
-        assert!(ended.stdout.contains(named), "{args:?}: {}", ended.stdout);
-        assert_eq!(ended.stderr, "", "{args:?}");
-        ended.assert_keeps(&[PASSWORD]);
+        let exited = Program::start_with_env(CASELOAD, args, &variables).wait_for_exit();
+        assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
+        assert!(exited.stdout.contains(named), "{args:?}: {}", exited.stdout);
+        assert_eq!(exited.stderr, "", "{args:?}");
+        exited.assert_never_wrote(&[PASSWORD]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
+async fn every_log_line_is_json_with_the_request_id_and_without_secrets() {
     let mut app = App::start().await;
-    // Everything that there is to be logged, by every crate.
+    // The most verbose level, for all crates.
     let program = serve(&app.database, &["--log-level", "trace"]);
-    app.grpc_addr = program.address("serving gRPC");
+    app.grpc_addr = program.wait_for_address("serving gRPC");
     let other_key = "cl_00000000000000000000000000000000000000other";
     let mut codes = Vec::new();
     for (request_id, authorization) in [
@@ -181,7 +165,7 @@ async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
         if let Some(authorization) = authorization {
             request.metadata_mut().insert("authorization", authorization.parse().unwrap());
         }
-        codes.push(app.grpc().await.batch_create_tasks(request).await.unwrap_err().code());
+        codes.push(app.grpc_client().await.batch_create_tasks(request).await.unwrap_err().code());
     }
     assert_eq!(
         codes,
@@ -193,14 +177,14 @@ async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
         ]
     );
     program.terminate();
-    let ended = program.ended();
+    let exited = program.wait_for_exit();
 
-    ended.assert_keeps(&[PASSWORD, app.key.expose(), other_key]);
-    let log = ended.log();
-    let refused: Vec<&Value> = log.iter().filter(|event| event["message"] == "refused").collect();
-    let ids: Vec<_> = refused.iter().map(|event| event["span"]["request_id"].as_str()).collect();
+    exited.assert_never_wrote(&[PASSWORD, app.key.expose(), other_key]);
+    let log = exited.log();
+    let rejected: Vec<&Value> = log.iter().filter(|event| event["message"] == "refused").collect();
+    let ids: Vec<_> = rejected.iter().map(|event| event["span"]["request_id"].as_str()).collect();
     for id in ["the-good-one", "the-unknown-one", "the-malformed-one", "the-one-without-a-key"] {
-        assert!(ids.contains(&Some(id)), "{refused:#?}");
+        assert!(ids.contains(&Some(id)), "{rejected:#?}");
     }
     let of_requests = log.iter().filter(|event| event["span"]["name"] == "request");
     for event in of_requests {
@@ -214,34 +198,35 @@ async fn every_line_of_the_log_is_json_and_tells_the_request_but_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_internal_error_is_in_the_log_under_the_requests_id_and_nowhere_else() {
+async fn an_internal_error_is_logged_with_the_request_id_and_not_returned() {
     let mut app = App::start().await;
     app.database.query("ALTER TABLE tasks ADD CONSTRAINT secret_rule CHECK (case_id < 0)");
     let program = serve(&app.database, &[]);
-    app.grpc_addr = program.address("serving gRPC");
-    app.http_addr = crate::support::start_gateway(app.grpc_addr, &app.ending).await;
+    app.grpc_addr = program.wait_for_address("serving gRPC");
+    app.http_addr = crate::support::start_gateway(app.grpc_addr, &app.shutdown).await;
 
     let reply = Reply::of(app.post().header("x-request-id", "find-me").body(SAMPLE)).await;
     program.terminate();
-    let ended = program.ended();
+    let exited = program.wait_for_exit();
 
     assert_eq!(reply.status, 500);
-    assert_eq!(reply.faults(), ["INTERNAL -"]);
+    assert_eq!(reply.violations(), ["INTERNAL -"]);
     assert!(!reply.body.to_string().contains("secret_rule"), "{}", reply.body);
-    let log = ended.log();
+    let log = exited.log();
     let failure = log.iter().find(|event| event["message"] == "a call failed").unwrap();
     assert!(failure["causes"].as_str().unwrap().contains("secret_rule"), "{failure}");
     assert_eq!(failure["span"]["request_id"], "find-me");
 }
 
 #[tokio::test]
-async fn the_schema_is_migrated_and_checked_from_the_shell() {
+async fn migrate_migrates_and_checks_the_schema() {
     let database = TestDatabase::create_empty();
     let url = secret_url(&database);
     let run = |args: &[&str]| {
-        let ended = Program::start_with(CASELOAD, args, &[("CASELOAD_DATABASE_URL", &url)]).ended();
-        ended.assert_keeps(&[PASSWORD]);
-        ended
+        let exited = Program::start_with_env(CASELOAD, args, &[("CASELOAD_DATABASE_URL", &url)])
+            .wait_for_exit();
+        exited.assert_never_wrote(&[PASSWORD]);
+        exited
     };
     let pending = open(database.url()).pending_migrations().await.unwrap();
 
@@ -265,26 +250,26 @@ async fn the_schema_is_migrated_and_checked_from_the_shell() {
 }
 
 #[test]
-fn a_database_that_is_away_is_told_of_in_a_sentence_without_its_password() {
+fn an_unavailable_database_is_reported_without_its_password() {
     let url = format!("postgresql://me:{PASSWORD}@127.0.0.1:1/caseload");
     let start =
-        |args: &[&str]| Program::start_with(CASELOAD, args, &[("CASELOAD_DATABASE_URL", &url)]);
-    // At the same time, for they are patient.
+        |args: &[&str]| Program::start_with_env(CASELOAD, args, &[("CASELOAD_DATABASE_URL", &url)]);
+    // At the same time, since each of them tries for a while.
     let programs =
         [&["migrate"][..], &["migrate", "--check"], &["admin", "tenant", "list"]].map(start);
-    for ended in programs.map(Program::ended) {
-        assert_eq!(ended.code(), Some(1), "{ended:?}");
-        let last = ended.stderr.lines().last().unwrap();
-        assert!(last.starts_with("error: the database is not available"), "{ended:?}");
-        ended.assert_keeps(&[PASSWORD]);
+    for exited in programs.map(Program::wait_for_exit) {
+        assert_eq!(exited.code(), Some(1), "{exited:?}");
+        let last = exited.stderr.lines().last().unwrap();
+        assert!(last.starts_with("error: the database is not available"), "{exited:?}");
+        exited.assert_never_wrote(&[PASSWORD]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_told_by_the_exit_code() {
+async fn the_exit_code_of_health_tells_whether_the_server_serves() {
     let app = App::start().await;
     let program = serve(&app.database, &[]);
-    let addr = program.address("serving gRPC").to_string();
+    let addr = program.wait_for_address("serving gRPC").to_string();
     let health = |addr: &str| Program::run(CASELOAD, &["health", "--grpc-addr", addr]).code();
     assert_eq!(health(&addr), Some(0));
     assert_eq!(health("127.0.0.1:1"), Some(1));

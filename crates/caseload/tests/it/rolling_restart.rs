@@ -1,5 +1,6 @@
-//! Two servers and two gateways are replaced one after the other, under load.
+//! A rolling restart: two servers and two gateways are replaced one after the other, under load.
 
+mod balancer;
 mod callers;
 mod fleet;
 
@@ -9,7 +10,7 @@ use crate::support::App;
 use callers::Callers;
 use fleet::Fleet;
 
-/// How many batches each caller must have created between two steps.
+/// The number of batches that each caller creates between two steps.
 const BATCHES: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,5 +31,5 @@ async fn servers_and_gateways_are_replaced_one_by_one_and_no_call_fails() {
 
     let tally = callers.stop().await;
     assert!(tally.failures.is_empty(), "{:#?}", tally.failures);
-    assert_eq!(app.row_counts().0, tally.created, "each batch that was acknowledged, once");
+    assert_eq!(app.row_counts().0, tally.created, "each acknowledged batch, once");
 }

@@ -1,4 +1,4 @@
-//! The write path: batches of many callers in one statement, as if each were alone.
+//! The store's write path: the queue, and statements that batches of several callers share.
 
 mod idempotency;
 mod random_batches;
@@ -13,24 +13,27 @@ use store::{TaskWriter, WriterSettings};
 
 use crate::support::{
     Session,
-    write_path::{Call, ONE_WRITER, Outcome, Tenant, WritePath, batch, draft, submit},
+    write_path::{
+        ONE_WRITER, POISON, Tenant, WritePath, batch, descriptions, draft, last_task_id, outcomes,
+        submit,
+    },
 };
 
 #[tokio::test]
-async fn what_waits_together_is_written_together() {
+async fn batches_that_wait_together_are_written_in_one_statement() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
 
-    let first = path.block(&writer);
-    let calls = [(a, "1"), (b, "2"), (c, "3"), (a, "4")]
+    let first = path.block_writer(&writer);
+    let batches = [(a, "1"), (b, "2"), (c, "3"), (a, "4")]
         .map(|(tenant, text)| submit(&writer, tenant, batch(tenant, &[text])).unwrap());
-    path.release();
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
+    let first = last_task_id(&first.await);
     let mut created_at = Vec::new();
-    for call in calls {
-        created_at.push(call.await.unwrap().tasks[0].created_at);
+    for batch in batches {
+        created_at.push(batch.await.unwrap().tasks[0].created_at);
     }
     assert_eq!(path.transactions_since(first), 1);
     created_at.dedup();
@@ -38,36 +41,37 @@ async fn what_waits_together_is_written_together() {
 }
 
 #[tokio::test]
-async fn no_more_batches_share_a_statement_than_may() {
+async fn a_statement_has_at_most_the_configured_number_of_batches() {
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings { batches_per_statement: 2, ..ONE_WRITER });
     let [a, b, c] = path.tenants;
 
-    let first = path.block(&writer);
-    let calls =
+    let first = path.block_writer(&writer);
+    let batches =
         [a, b, c, a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
-    path.release();
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
-    for call in calls {
-        call.await.unwrap();
+    let first = last_task_id(&first.await);
+    for batch in batches {
+        batch.await.unwrap();
     }
     assert_eq!(path.transactions_since(first), 3);
 }
 
 #[tokio::test]
-async fn a_statement_is_one_tenants_where_that_is_asked_for() {
+async fn a_statement_has_batches_of_one_tenant_only_where_configured() {
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings { one_tenant_per_statement: true, ..ONE_WRITER });
     let [a, b, _] = path.tenants;
 
-    let first = path.block(&writer);
-    let calls = [a, b, a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
-    path.release();
+    let first = path.block_writer(&writer);
+    let batches =
+        [a, b, a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
-    for call in calls {
-        call.await.unwrap();
+    let first = last_task_id(&first.await);
+    for batch in batches {
+        batch.await.unwrap();
     }
     let tenants_of_transactions = path.session.query(&format!(
         "SELECT count(DISTINCT tenant_id), count(*) FROM tasks WHERE id > {first} \
@@ -77,7 +81,7 @@ async fn a_statement_is_one_tenants_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
+async fn an_invalid_batch_does_not_affect_others_in_its_statement() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
@@ -87,26 +91,26 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
     let unknown_case =
         TaskBatch::parse(i64::MAX, [draft("x", &[])].into_iter(), String::new()).unwrap();
 
-    let first = path.block(&writer);
-    let calls = [
+    let first = path.block_writer(&writer);
+    let batches = [
         submit(&writer, a, batch(a, &["before"])).unwrap(),
         submit(&writer, b, unknown_user).unwrap(),
         submit(&writer, c, unknown_case).unwrap(),
         submit(&writer, c, batch(c, &["after"])).unwrap(),
     ];
-    path.release();
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
-    let [before, unknown_user, unknown_case, after] = all(calls).await;
+    let first = last_task_id(&first.await);
+    let [before, unknown_user, unknown_case, after] = outcomes(batches).await;
     assert_eq!(descriptions(&before), ["before"]);
     assert!(
-        matches!(&unknown_user, Err(Error::Invalid(faults))
-            if faults.as_slice().len() == 1 && faults.as_slice()[0].rule.reason == Reason::UnknownUser),
+        matches!(&unknown_user, Err(Error::Invalid(violations))
+            if violations.as_slice().len() == 1 && violations.as_slice()[0].rule.reason == Reason::UnknownUser),
         "{unknown_user:?}"
     );
     assert!(matches!(unknown_case, Err(Error::NotFound(_))), "{unknown_case:?}");
     assert_eq!(descriptions(&after), ["after"]);
-    assert_eq!(path.transactions_since(first), 1, "they did travel together");
+    assert_eq!(path.transactions_since(first), 1, "they shared a statement");
     assert_eq!(
         path.database.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks"),
         "first before after"
@@ -114,100 +118,100 @@ async fn a_fault_in_one_batch_leaves_its_neighbours_untouched() {
 }
 
 #[tokio::test]
-async fn a_batch_sees_the_users_and_cases_of_its_own_tenant_alone() {
+async fn a_batch_finds_only_users_and_cases_of_its_own_tenant() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
-    let user_ids = |tenant: Tenant| {
+    let user_id = |tenant: Tenant| {
         let sql = format!(
             "SELECT id FROM users WHERE tenant_id = {} AND email = 'user1@example.com'",
             tenant.id
         );
         path.database.query(&sql).parse::<i64>().unwrap()
     };
-    let (user_of_a, user_of_b) = (user_ids(a), user_ids(b));
+    let (user_of_a, user_of_b) = (user_id(a), user_id(b));
 
-    let first = path.block(&writer);
-    let calls = [
+    let first = path.block_writer(&writer);
+    let batches = [
         submit(&writer, a, batch(a, &["of A"])).unwrap(),
         submit(&writer, b, batch(b, &["of B"])).unwrap(),
         submit(&writer, a, batch(b, &["A in a case of B"])).unwrap(),
     ];
-    path.release();
+    path.unblock_writer();
 
     first.await.unwrap();
-    let [of_a, of_b, across] = all(calls).await;
+    let [of_a, of_b, across] = outcomes(batches).await;
     assert_eq!(of_a.unwrap().tasks[0].assignees[0].id.get(), user_of_a);
     assert_eq!(of_b.unwrap().tasks[0].assignees[0].id.get(), user_of_b);
     assert!(matches!(across, Err(Error::NotFound(_))), "{across:?}");
 }
 
 #[tokio::test]
-async fn a_statement_that_fails_is_taken_apart_and_only_the_culprit_fails() {
+async fn after_a_failed_statement_each_batch_runs_alone_and_only_the_failing_one_fails() {
     let mut path = WritePath::create().await;
     path.session.query(POISON);
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
 
-    let first = path.block(&writer);
-    let calls = [(a, "1"), (b, "poison"), (c, "2"), (a, "3")]
+    let first = path.block_writer(&writer);
+    let batches = [(a, "1"), (b, "poison"), (c, "2"), (a, "3")]
         .map(|(tenant, text)| submit(&writer, tenant, batch(tenant, &[text])).unwrap());
-    path.release();
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
-    let [one, culprit, two, three] = all(calls).await;
-    assert!(matches!(culprit, Err(Error::Internal(_))), "{culprit:?}");
+    let first = last_task_id(&first.await);
+    let [one, failing, two, three] = outcomes(batches).await;
+    assert!(matches!(failing, Err(Error::Internal(_))), "{failing:?}");
     assert_eq!(
         [one, two, three].each_ref().map(|outcome| descriptions(outcome).concat()),
         ["1", "2", "3"]
     );
     assert_eq!(path.transactions_since(first), 3);
-    // The writer goes on as before.
+    // The writer still works.
     let next = writer.create(b.id, batch(b, &["next"])).await;
     assert_eq!(descriptions(&next), ["next"]);
 }
 
-/// The look-up finds them and the foreign key does not: the answer is the one that a batch gets
-/// which comes a moment later.
+/// The lookup still finds the case and the user, but the foreign keys don't. The outcome is that of
+/// a batch that comes a moment later.
 #[tokio::test]
-async fn what_goes_while_a_batch_is_written_is_not_there_and_others_are_written() {
+async fn a_case_or_user_deleted_during_the_statement_is_unknown_and_other_batches_are_written() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, c] = path.tenants;
     let mut other = Session::open(path.database.url());
 
-    let first = path.block(&writer);
-    let calls = [
+    let first = path.block_writer(&writer);
+    let batches = [
         submit(&writer, a, batch(a, &["stays"])).unwrap(),
-        submit(&writer, b, batch(b, &["its case goes"])).unwrap(),
-        submit(&writer, c, batch(c, &["its user goes"])).unwrap(),
+        submit(&writer, b, batch(b, &["its case is deleted"])).unwrap(),
+        submit(&writer, c, batch(c, &["its user is deleted"])).unwrap(),
     ];
     other.query(&format!(
         "BEGIN; DELETE FROM cases WHERE tenant_id = {}; DELETE FROM users WHERE tenant_id = {}",
         b.id, c.id
     ));
-    path.release();
+    path.unblock_writer();
     first.await.unwrap();
     path.session.await_blocked(1);
     other.query("COMMIT");
 
-    let [stays, its_case_goes, its_user_goes] = all(calls).await;
+    let [stays, its_case_is_deleted, its_user_is_deleted] = outcomes(batches).await;
     assert_eq!(descriptions(&stays), ["stays"]);
-    assert!(matches!(its_case_goes, Err(Error::NotFound(_))), "{its_case_goes:?}");
-    assert!(matches!(its_user_goes, Err(Error::Invalid(_))), "{its_user_goes:?}");
+    assert!(matches!(its_case_is_deleted, Err(Error::NotFound(_))), "{its_case_is_deleted:?}");
+    assert!(matches!(its_user_is_deleted, Err(Error::Invalid(_))), "{its_user_is_deleted:?}");
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_before_its_batch_is_at_hand_withdraws_it() {
+async fn a_batch_whose_caller_is_gone_is_removed_from_the_queue() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
 
-    let first = path.block(&writer);
+    let first = path.block_writer(&writer);
     let withdrawn = submit(&writer, a, batch(a, &["withdrawn"])).unwrap();
     let kept = submit(&writer, b, batch(b, &["kept"])).unwrap();
     drop(withdrawn);
-    path.release();
+    path.unblock_writer();
 
     first.await.unwrap();
     kept.await.unwrap();
@@ -218,50 +222,50 @@ async fn a_caller_that_goes_before_its_batch_is_at_hand_withdraws_it() {
 }
 
 #[tokio::test]
-async fn who_floods_the_queue_is_refused_beyond_its_share_and_others_wait_behind_no_more_than_that()
-{
+async fn a_tenant_is_rejected_beyond_its_queue_quota_and_others_wait_behind_no_more_than_that() {
     let mut path = WritePath::create().await;
     let settings =
         WriterSettings { batches_per_statement: 1, queue_length_per_tenant: 3, ..ONE_WRITER };
     let writer = path.writer(settings);
     let [a, b, _] = path.tenants;
 
-    let first = path.block(&writer);
-    let (taken, refused): (Vec<_>, Vec<_>) =
+    let first = path.block_writer(&writer);
+    let (accepted, rejected): (Vec<_>, Vec<_>) =
         (0..10).map(|_| submit(&writer, a, batch(a, &["flood"]))).partition(Result::is_ok);
     let other = submit(&writer, b, batch(b, &["other"])).unwrap();
-    path.release();
+    path.unblock_writer();
 
-    assert_eq!(taken.len(), 3);
-    for refusal in refused {
-        let refusal = refusal.err().unwrap();
-        assert!(matches!(refusal, Err(Error::TenantOverloaded)), "{refusal:?}");
+    assert_eq!(accepted.len(), 3);
+    for rejection in rejected {
+        let rejection = rejection.err().unwrap();
+        assert!(matches!(rejection, Err(Error::TenantOverloaded)), "{rejection:?}");
     }
-    let first = id_of(&first.await);
-    // One writer, one batch a statement, ids from one sequence: ids tell who was served when.
-    assert_eq!(id_of(&other.await), first + 4);
-    for call in taken {
-        call.unwrap().await.unwrap();
+    let first = last_task_id(&first.await);
+    // One writer, one batch a statement, ids from one sequence: ids show the order of execution.
+    assert_eq!(last_task_id(&other.await), first + 4);
+    for batch in accepted {
+        batch.unwrap().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_everyone_at_once_and_takes_more_once_there_is_room() {
+async fn a_full_queue_rejects_every_tenant_at_once_and_accepts_more_once_it_has_capacity() {
     let mut path = WritePath::create().await;
     let settings = WriterSettings { queue_length: 4, queue_length_per_tenant: 3, ..ONE_WRITER };
     let writer = path.writer(settings);
     let [a, b, c] = path.tenants;
 
-    let first = path.block(&writer);
-    let taken = [a, a, b, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    let first = path.block_writer(&writer);
+    let accepted =
+        [a, a, b, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
     for tenant in [a, b, c] {
-        let refusal = submit(&writer, tenant, batch(tenant, &["x"])).err();
-        assert!(matches!(refusal, Some(Err(Error::Overloaded))), "{refusal:?}");
+        let rejection = submit(&writer, tenant, batch(tenant, &["x"])).err();
+        assert!(matches!(rejection, Some(Err(Error::Overloaded))), "{rejection:?}");
     }
-    path.release();
+    path.unblock_writer();
 
     first.await.unwrap();
-    for outcome in all(taken).await {
+    for outcome in outcomes(accepted).await {
         outcome.unwrap();
     }
     writer.create(c.id, batch(c, &["x"])).await.unwrap();
@@ -269,14 +273,14 @@ async fn a_full_queue_refuses_everyone_at_once_and_takes_more_once_there_is_room
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_one_tenant_floods_another_is_served_every_time() {
+async fn while_one_tenant_floods_the_queue_another_is_never_rejected() {
     let path = WritePath::create().await;
     let settings =
         WriterSettings { batches_per_statement: 4, queue_length_per_tenant: 8, ..ONE_WRITER };
     let writer = Arc::new(path.writer(settings));
     let [a, b, _] = path.tenants;
     let is_over = Arc::new(AtomicBool::new(false));
-    // Twice as many callers as may wait.
+    // Twice as many callers as the tenant's queue quota.
     let flood: Vec<_> = (0..16)
         .map(|_| tokio::spawn(flood(Arc::clone(&writer), a, Arc::clone(&is_over))))
         .collect();
@@ -286,49 +290,25 @@ async fn while_one_tenant_floods_another_is_served_every_time() {
     }
 
     is_over.store(true, Ordering::Relaxed);
-    let mut refused = 0;
+    let mut rejected = 0;
     for caller in flood {
-        refused += caller.await.unwrap();
+        rejected += caller.await.unwrap();
     }
-    assert!(refused > 0, "there was no flood");
+    assert!(rejected > 0, "there was no flood");
 }
 
-/// Creates batches one after the other until it is over. Returns how many were refused.
+/// Creates batches one after the other until `is_over`. Returns how many were rejected.
 async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>) -> usize {
-    let mut refused = 0;
+    let mut rejected = 0;
     while !is_over.load(Ordering::Relaxed) {
         match writer.create(tenant.id, batch(tenant, &["flood"])).await {
             Ok(_) => {}
             Err(Error::TenantOverloaded) => {
-                refused += 1;
+                rejected += 1;
                 tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),
         }
     }
-    refused
-}
-
-/// Makes Postgres refuse tasks of one description, with an error that is no fault of form.
-const POISON: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
-     AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$; \
-     CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW \
-     WHEN (NEW.description = 'poison') EXECUTE FUNCTION refuse()";
-
-/// The outcomes, in order.
-async fn all<const N: usize>(calls: [Call<'_>; N]) -> [Outcome; N] {
-    let mut outcomes = Vec::new();
-    for call in calls {
-        outcomes.push(call.await);
-    }
-    outcomes.try_into().unwrap()
-}
-
-/// The id of a batch's last task.
-fn id_of(outcome: &Outcome) -> i64 {
-    outcome.as_ref().unwrap().tasks.last().unwrap().id.get()
-}
-
-fn descriptions(outcome: &Outcome) -> Vec<&str> {
-    outcome.as_ref().unwrap().tasks.iter().map(|task| task.description.as_str()).collect()
+    rejected
 }

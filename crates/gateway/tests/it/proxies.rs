@@ -286,7 +286,7 @@ async fn health_that_nobody_can_read_is_no_health_and_is_asked_for_again() {
     proxy.answer([envoy("14", &NOT_BASE64), in_trailers(envoy("14", &NOT_BASE64)), http(200, &[])]);
     // Only where there are several are they watched.
     let (program, gateway) = start(&format!("http://{addr},{NOWHERE}"), &[]);
-    let told = program.logged("an upstream serves");
+    let told = program.wait_for_log("an upstream serves");
     assert_eq!(told["upstream"], format!("http://{addr}/"));
     assert!(proxy.calls() > 3);
     assert_eq!(get(gateway, "/readyz").await.0, 200);

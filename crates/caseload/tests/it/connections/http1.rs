@@ -1,4 +1,4 @@
-//! Connections that are slow, idle, too many, or speak nonsense.
+//! HTTP/1.1 connections that are slow, idle, too many, or send invalid bytes.
 
 use std::net::SocketAddr;
 
@@ -6,90 +6,90 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::{ask, assert_serves, connect, gateway, read_to_end};
 use crate::support::{
-    App, Reply, Session,
-    polling::{PATIENCE, eventually},
+    App, Reply, Session, http_client,
+    polling::{TEST_TIMEOUT, eventually},
+    raw_http::{connect, get_livez, read_to_end},
 };
 
-/// Opens a connection, sends some bytes, and waits until it is cut off without an answer.
-async fn assert_cut_off(to: SocketAddr, bytes: &[u8]) {
+/// Opens a connection, sends some bytes, and checks that it is closed without a response.
+async fn assert_closed_without_response(to: SocketAddr, bytes: &[u8]) {
     let mut stream = connect(to).await;
     stream.write_all(bytes).await.unwrap();
-    let answer = read_to_end(&mut stream).await;
-    assert_eq!(String::from_utf8_lossy(&answer), "", "after {bytes:?}");
+    let response = read_to_end(&mut stream).await;
+    assert_eq!(String::from_utf8_lossy(&response), "", "after {bytes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_does_not_come_to_its_end_is_waited_for_so_long_and_no_longer() {
+async fn a_connection_with_an_incomplete_head_is_closed_after_the_header_timeout() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--header-timeout", "200ms"]).await;
+    let http_addr = app.start_gateway(&["--header-timeout", "200ms"]).await;
     for bytes in [
         &b""[..],
         b"P",
         b"POST /livez HTTP/1.1\r\nhost: a\r\nx-a: b",
-        // Of HTTP/2: half of the preface.
+        // Half of the preface of HTTP/2.
         b"PRI * HTTP/2.0\r\n",
     ] {
-        assert_cut_off(http_addr, bytes).await;
+        assert_closed_without_response(http_addr, bytes).await;
     }
-    // Also where there was a request before.
+    // Also after an earlier request.
     let mut stream = connect(http_addr).await;
-    ask(&mut stream).await;
+    get_livez(&mut stream).await;
     stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
     assert_eq!(read_to_end(&mut stream).await, b"");
-    assert_serves(&app).await;
+    app.assert_serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_byte_now_and_then_does_not_keep_a_connection() {
+async fn single_bytes_do_not_extend_the_header_timeout() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--header-timeout", "200ms"]).await;
+    let http_addr = app.start_gateway(&["--header-timeout", "200ms"]).await;
     let mut stream = connect(http_addr).await;
     stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\nx-a: ").await.unwrap();
-    eventually("the end", async || stream.write_all(b"b").await.is_err().then_some(())).await;
-    assert_serves(&app).await;
+    eventually("the end of the connection", async || {
+        stream.write_all(b"b").await.is_err().then_some(())
+    })
+    .await;
+    app.assert_serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_rests_is_closed_in_the_end() {
+async fn an_idle_connection_is_closed_after_the_idle_timeout() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--idle-timeout", "200ms"]).await;
+    let http_addr = app.start_gateway(&["--idle-timeout", "200ms"]).await;
     let mut stream = connect(http_addr).await;
-    ask(&mut stream).await;
+    get_livez(&mut stream).await;
     assert_eq!(read_to_end(&mut stream).await, b"");
 
-    // HTTP/2 too, where it is told first.
+    // Over HTTP/2 too, where GOAWAY is sent first.
     let tcp = connect(http_addr).await;
     let (mut requests, connection) = h2::client::handshake(tcp).await.unwrap();
     let request = http::Request::get("http://a/livez").body(()).unwrap();
-    let (answer, _) = requests.send_request(request, true).unwrap();
+    let (response, _) = requests.send_request(request, true).unwrap();
     let connection = tokio::spawn(connection);
-    assert_eq!(answer.await.unwrap().status(), 200);
-    timeout(PATIENCE, connection).await.expect("an end").unwrap().unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    timeout(TEST_TIMEOUT, connection).await.expect("an end").unwrap().unwrap();
 }
 
-/// Neither time-out is for requests that run, however long.
+/// Neither timeout applies to a request in flight, however long it takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_runs_is_not_cut_off() {
+async fn a_request_in_flight_is_not_cut_off() {
     let app = App::start().await;
     let args = ["--header-timeout", "300ms", "--idle-timeout", "300ms"];
-    let http_addr = gateway(&app, &args).await;
+    let http_addr = app.start_gateway(&args).await;
     let mut session = Session::open(app.database.url());
     session.lock("tasks");
-    let request = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
+    let request = http_client()
         .post(format!("http://{http_addr}{}", app.batch_path()))
         .bearer_auth(app.key.expose())
         .json(&json!({"tasks": [{"description": "a"}]}));
     let call = tokio::spawn(Reply::of(request));
     session.await_blocked(1);
 
-    // Others that begin later are cut off meanwhile, one after the other.
+    // Meanwhile, connections that were opened later are closed, one after the other.
     for _ in 0..3 {
-        assert_cut_off(http_addr, b"GET /").await;
+        assert_closed_without_response(http_addr, b"GET /").await;
     }
     session.unlock();
 
@@ -97,7 +97,7 @@ async fn a_request_that_runs_is_not_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_is_too_large_is_refused_by_http_and_what_fits_by_the_service() {
+async fn a_head_that_is_too_large_gets_431_and_a_smaller_one_reaches_the_server() {
     const KIB: usize = 1024;
     let app = App::start().await;
     let send = async |name: &str, size: usize| {
@@ -106,16 +106,19 @@ async fn a_head_that_is_too_large_is_refused_by_http_and_what_fits_by_the_servic
     };
     assert_eq!(send("x-other", 17 * KIB).await, 431);
     assert_eq!(send("x-other", 400 * KIB).await, 431);
-    // What one program takes, the next one takes too.
+    // What the gateway accepts, the server accepts too.
     let token = async |size: usize| {
         let path = app.batch_path();
         let request = app.request(reqwest::Method::POST, &path).json(&json!({"tasks": []}));
         Reply::of(request.header("x-user-token", "k".repeat(size))).await
     };
     let reply = token(15 * KIB).await;
-    assert_eq!((reply.status.as_u16(), reply.faults()), (401, vec!["KEY_INVALID -".to_owned()]));
+    assert_eq!(
+        (reply.status.as_u16(), reply.violations()),
+        (401, vec!["KEY_INVALID -".to_owned()])
+    );
 
-    // The same in many small headers.
+    // The same with many small headers.
     let many = |count: usize| -> HeaderMap {
         let name = |n: usize| format!("x-{n}").parse().unwrap();
         (0..count).map(|n| (name(n), "a".parse().unwrap())).collect()
@@ -123,11 +126,11 @@ async fn a_head_that_is_too_large_is_refused_by_http_and_what_fits_by_the_servic
     let send = async |headers| app.post().headers(headers).body("{}").send().await.unwrap();
     assert_eq!(send(many(80)).await.status(), 400);
     assert_eq!(send(many(200)).await.status(), 431);
-    assert_serves(&app).await;
+    app.assert_serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_http_2_and_grpc_a_head_that_is_too_large_ends_no_other_request() {
+async fn over_http_2_a_head_that_is_too_large_does_not_affect_other_requests() {
     let app = App::start().await;
     for addr in [app.http_addr, app.grpc_addr] {
         let (requests, connection) = h2::client::handshake(connect(addr).await).await.unwrap();
@@ -141,33 +144,33 @@ async fn over_http_2_and_grpc_a_head_that_is_too_large_ends_no_other_request() {
         assert_eq!(large.await.unwrap().status(), 431, "{addr}");
         assert_eq!(small.await.unwrap().status(), 200, "{addr}");
     }
-    assert_serves(&app).await;
+    app.assert_serves().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_too_many_is_closed_at_once_until_there_is_room_again() {
+async fn a_connection_beyond_the_limit_is_closed_until_another_one_ends() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--max-connections", "2"]).await;
+    let http_addr = app.start_gateway(&["--max-connections", "2"]).await;
     let mut first = connect(http_addr).await;
-    ask(&mut first).await;
+    get_livez(&mut first).await;
     let mut second = connect(http_addr).await;
-    ask(&mut second).await;
+    get_livez(&mut second).await;
 
     assert_eq!(read_to_end(&mut connect(http_addr).await).await, b"");
 
-    // Those that were there are served on.
-    ask(&mut first).await;
+    // The earlier connections still work.
+    get_livez(&mut first).await;
     drop(second);
-    eventually("room", async || {
-        let answer = reqwest::get(format!("http://{http_addr}/livez")).await;
-        answer.is_ok_and(|answer| answer.status() == 200).then_some(())
+    eventually("a free connection slot", async || {
+        let response = reqwest::get(format!("http://{http_addr}/livez")).await;
+        response.is_ok_and(|response| response.status() == 200).then_some(())
     })
     .await;
-    ask(&mut first).await;
+    get_livez(&mut first).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nonsense_and_half_requests_harm_nobody() {
+async fn invalid_bytes_and_partial_requests_do_not_affect_others() {
     let app = App::start().await;
     let head = format!("POST {} HTTP/1.1\r\nhost: a\r\n", app.batch_path());
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -193,8 +196,8 @@ async fn nonsense_and_half_requests_harm_nobody() {
         format!("{head}transfer-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc").into_bytes(),
         preface.to_vec(),
         [&preface[..], &b"x".repeat(10_000)].concat(),
-        // Data for no request, header bytes that decode to nothing, a window of nothing, a
-        // setting out of bounds, a frame that is too long.
+        // DATA on an idle stream, headers that can't be decoded, a window update of 0, a setting
+        // out of bounds, a frame that is too long.
         frame(0, 1, b"data"),
         frame(1, 5, &[0xff; 64]),
         frame(8, 0, &[0; 4]),
@@ -204,14 +207,14 @@ async fn nonsense_and_half_requests_harm_nobody() {
     for addr in [app.http_addr, app.grpc_addr] {
         for bytes in &table {
             let mut stream = connect(addr).await;
-            // It may be refused before all is sent.
+            // The connection may be closed before everything is sent.
             let _cut_short = stream.write_all(bytes).await;
-            let _gone = stream.shutdown().await;
-            let answer = read_to_end(&mut stream).await;
-            let answer = String::from_utf8_lossy(&answer);
-            assert!(!answer.starts_with("HTTP/1.1 5"), "{bytes:.100?}: {answer}");
+            let _already_closed = stream.shutdown().await;
+            let response = read_to_end(&mut stream).await;
+            let response = String::from_utf8_lossy(&response);
+            assert!(!response.starts_with("HTTP/1.1 5"), "{bytes:.100?}: {response}");
         }
     }
     assert_eq!(app.row_counts(), (0, 0));
-    assert_serves(&app).await;
+    app.assert_serves().await;
 }

@@ -1,4 +1,4 @@
-//! Connections that are told to make way for new ones when they have reached an age.
+//! The max age of connections: a connection that has reached it is closed gracefully.
 
 use std::{
     net::SocketAddr,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
+use proto::tasks::v1::task_service_client::TaskServiceClient;
 use runtime::CancellationToken;
 use tokio::{
     io::copy_bidirectional,
@@ -20,25 +20,25 @@ use tokio::{
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{
-    App, Session,
-    polling::{PATIENCE, eventually},
+    App, ONE_TASK, Session,
+    polling::{TEST_TIMEOUT, eventually},
     start_gateway, start_server,
 };
 
-/// So short that a call on a busy machine may find its connection told to go.
-const AGE: [&str; 2] = ["--max-connection-age", "100ms"];
+/// So short that calls often meet a connection that is being closed.
+const SHORT_MAX_AGE: [&str; 2] = ["--max-connection-age", "100ms"];
 
-/// Long enough for a call to be on its way before.
-const GREATER_AGE: [&str; 2] = ["--max-connection-age", "500ms"];
-const BODY: &str = r#"{"tasks":[{"description":"x"}]}"#;
+/// Long enough for a call to be in flight before.
+const LONG_MAX_AGE: [&str; 2] = ["--max-connection-age", "500ms"];
 
-/// Passes connections on, and counts them.
-struct Relay {
+/// A TCP proxy that counts connections.
+struct Proxy {
     addr: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
-impl Relay {
+impl Proxy {
+    /// Starts a proxy in front of a target.
     async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ impl Relay {
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     let mut server = TcpStream::connect(target).await.unwrap();
-                    // However it ends, both ends see it.
+                    // However the copying ends, both connections are closed then.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
@@ -58,33 +58,29 @@ impl Relay {
         Self { addr, connections }
     }
 
+    /// Returns the number of connections so far.
     fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_outlives_the_age_of_its_connection() {
-    let mut app = App::builder().server_args(&GREATER_AGE).start().await;
-    let relay = Relay::start(app.grpc_addr).await;
-    app.grpc_addr = relay.addr;
+async fn a_call_in_flight_outlives_the_max_age_of_its_connection() {
+    let mut app = App::builder().server_args(&LONG_MAX_AGE).start().await;
+    let proxy = Proxy::start(app.grpc_addr).await;
+    app.grpc_addr = proxy.addr;
     let mut session = Session::open(app.database.url());
     session.lock("tasks");
 
     let channel = app.channel().await;
     let mut client = TaskServiceClient::new(channel.clone());
-    let task = NewTask { description: "x".to_owned(), assignee_emails: Vec::new() };
-    let request = app.signed(BatchCreateTasksRequest {
-        case_id: app.case_id,
-        tasks: vec![task],
-        ..Default::default()
-    });
+    let request = app.one_task_request();
     let running = tokio::spawn(async move { client.batch_create_tasks(request).await });
     session.await_blocked(1);
-    // The channel makes another connection only where the first takes no calls any more.
+    // The channel opens another connection only where the first accepts no more calls.
     eventually("another connection", async || {
         let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
-        (relay.connections() > 1).then_some(())
+        (proxy.connections() > 1).then_some(())
     })
     .await;
     assert!(!running.is_finished());
@@ -94,21 +90,21 @@ async fn a_call_outlives_the_age_of_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_of_a_gateway_do_not_notice_that_its_connections_age() {
-    let ending = CancellationToken::new();
+async fn calls_over_a_gateway_succeed_while_its_connections_reach_their_max_age() {
+    let shutdown = CancellationToken::new();
     let mut app = App::start().await;
-    let server = start_server(app.database.url(), &AGE, &ending).await;
-    let relay = Relay::start(server).await;
-    app.http_addr = start_gateway(relay.addr, &ending).await;
+    let server = start_server(app.database.url(), &SHORT_MAX_AGE, &shutdown).await;
+    let proxy = Proxy::start(server).await;
+    app.http_addr = start_gateway(proxy.addr, &shutdown).await;
 
-    let (app, relay) = (Arc::new(app), Arc::new(relay));
+    let (app, proxy) = (Arc::new(app), Arc::new(proxy));
     let mut callers = JoinSet::new();
     for _ in 0..4 {
-        let (app, relay) = (Arc::clone(&app), Arc::clone(&relay));
+        let (app, proxy) = (Arc::clone(&app), Arc::clone(&proxy));
         callers.spawn(async move {
             let mut created = 0;
-            while relay.connections() < 20 {
-                let reply = app.create(BODY).await;
+            while proxy.connections() < 20 {
+                let reply = app.create(ONE_TASK).await;
                 assert_eq!(reply.status, 201, "{reply:?}");
                 created += 1;
             }
@@ -117,19 +113,19 @@ async fn callers_of_a_gateway_do_not_notice_that_its_connections_age() {
     }
     let created: u64 = callers.join_all().await.iter().sum();
     assert_eq!(app.row_counts().0, created);
-    ending.cancel();
+    shutdown.cancel();
 }
 
-/// It would keep the connection, and its place among those that the server has, for ever.
+/// A stream without an end would keep its connection open for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_without_end_is_cut_off_once_a_calls_longest_time_is_over() {
-    let args = [&GREATER_AGE[..], &["--call-timeout", "500ms"]].concat();
+async fn an_endless_stream_is_cut_off_after_the_max_age_and_the_call_timeout() {
+    let args = [&LONG_MAX_AGE[..], &["--call-timeout", "500ms"]].concat();
     let app = App::builder().server_args(&args).start().await;
     let start = Instant::now();
     let mut health = HealthClient::new(app.channel().await);
     let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let end = async { while let Ok(Some(_)) = watch.message().await {} };
-    timeout(PATIENCE, end).await.expect("the stream goes on");
-    // The age, and what a call that was begun at its end may take.
+    timeout(TEST_TIMEOUT, end).await.expect("the stream is still open");
+    // The max age, and the timeout of a call that was started just before.
     assert!(start.elapsed() >= Duration::from_millis(450 + 500), "{:?}", start.elapsed());
 }

@@ -1,13 +1,10 @@
-//! The limit of open files, of which each connection is one.
+//! The limit of open files, which bounds the number of connections.
 
 use tokio::net::TcpStream;
 
-use crate::{
-    connections::ask,
-    support::{Program, gateway_path},
-};
+use crate::support::{Program, gateway_path, raw_http::get_livez};
 
-/// A gateway that is started with `ulimit` called so, and serves. Nobody is behind it.
+/// Starts a gateway after `ulimit` with these arguments. It has no server.
 fn start(ulimit: &str) -> Program {
     let script = format!(r#"ulimit {ulimit}; exec "$0" "$@""#);
     let nowhere = ["--http-addr", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1"];
@@ -17,29 +14,29 @@ fn start(ulimit: &str) -> Program {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_takes_as_many_as_it_may() {
+async fn the_soft_limit_of_open_files_is_raised() {
     let program = start("-Sn 256");
-    let addr = program.address("serving REST");
+    let addr = program.wait_for_address("serving REST");
     let mut connections = Vec::new();
     for _ in 0..400 {
         let mut connection = TcpStream::connect(addr).await.unwrap();
-        ask(&mut connection).await;
+        get_livez(&mut connection).await;
         connections.push(connection);
     }
     for connection in &mut connections {
-        ask(connection).await;
+        get_livez(connection).await;
     }
 }
 
 #[test]
-fn fewer_connections_are_taken_where_fewer_files_may_be_open_and_it_is_told_once() {
+fn a_low_hard_limit_of_open_files_lowers_the_connection_limit_and_is_logged_once() {
     let program = start("-n 400");
-    program.address("serving REST");
-    const TOLD: &str = "fewer connections are taken, since each is a file";
-    let told = program.logged(TOLD);
-    assert_eq!((&told["limit"], &told["wanted"]), (&400.into(), &20_000.into()));
-    assert_eq!(told["room"], 144);
+    program.wait_for_address("serving REST");
+    const MESSAGE: &str = "fewer connections are taken, since each is a file";
+    let event = program.wait_for_log(MESSAGE);
+    assert_eq!((&event["limit"], &event["wanted"]), (&400.into(), &20_000.into()));
+    assert_eq!(event["room"], 144);
     program.terminate();
-    let log = program.ended().log();
-    assert_eq!(log.iter().filter(|event| event["message"] == TOLD).count(), 1, "{log:#?}");
+    let log = program.wait_for_exit().log();
+    assert_eq!(log.iter().filter(|event| event["message"] == MESSAGE).count(), 1, "{log:#?}");
 }

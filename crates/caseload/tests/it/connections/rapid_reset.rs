@@ -1,37 +1,24 @@
-//! HTTP/2's rapid reset (CVE-2023-44487): requests that are withdrawn as soon as they are made,
-//! which cost their maker next to nothing.
+//! HTTP/2 rapid reset (CVE-2023-44487): requests that are cancelled as soon as they are sent, which
+//! cost the client next to nothing.
 
 use std::net::SocketAddr;
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+
+use crate::support::{
+    App, ONE_TASK, Reply, Session,
+    http2::{DATA, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, frame},
+    polling::TEST_TIMEOUT,
+    raw_http::connect,
 };
 
-use super::{
-    assert_serves, connect,
-    http2::{PREFACE, SETTINGS},
-};
-use crate::support::{App, Reply, Session, polling::PATIENCE};
-
-/// How many requests are made and withdrawn in one write.
+/// How many requests are sent and cancelled in one write.
 const BURST: u32 = 2_000;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&size[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// A request's headers, as HPACK (RFC 7541) writes them without its tables.
+/// Returns the headers of a gRPC request, encoded with HPACK (RFC 7541) as literals.
 fn headers(path: &str) -> Vec<u8> {
     let literal = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    // POST, http; then the path and the authority by the indexes of their names.
+    // POST and http from the static table; path and authority with indexed names.
     let mut block = vec![0x83, 0x86, 0x04];
     block.extend(literal(path));
     block.push(0x01);
@@ -44,7 +31,8 @@ fn headers(path: &str) -> Vec<u8> {
     block
 }
 
-/// Floods until the connection is ended, within one patience. Returns how many requests it took.
+/// Sends and cancels requests until the other end closes the connection. Panics after the test
+/// timeout. Returns how many requests were sent.
 async fn flood(to: SocketAddr, path: &str) -> u32 {
     let mut stream = connect(to).await;
     stream.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
@@ -64,12 +52,12 @@ async fn flood(to: SocketAddr, path: &str) -> u32 {
             }
         }
     };
-    timeout(PATIENCE, flood).await.expect("the flood is endured without end");
+    timeout(TEST_TIMEOUT, flood).await.expect("the connection is still open");
     id / 2
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_withdrawn_requests_is_cut_off_and_the_others_are_served() {
+async fn a_flood_of_cancelled_requests_is_cut_off_and_other_callers_are_served() {
     let app = App::start().await;
     for (addr, path) in [
         (app.http_addr, "/readyz"),
@@ -83,34 +71,27 @@ async fn a_flood_of_withdrawn_requests_is_cut_off_and_the_others_are_served() {
                 tokio::spawn(async move { flood(addr, &path).await })
             })
             .collect();
-        assert_serves(&app).await;
+        app.assert_serves().await;
         for flood in floods {
             flood.await.unwrap();
         }
-        assert_serves(&app).await;
+        app.assert_serves().await;
     }
 }
 
-/// Reads a whole frame, and returns its type.
+/// Reads a frame and returns its type.
 async fn frame_type(stream: &mut TcpStream) -> u8 {
-    let mut head = [0; 9];
-    let frame = async {
-        stream.read_exact(&mut head).await?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        stream.read_exact(&mut vec![0; length as usize]).await
-    };
-    timeout(PATIENCE, frame).await.expect("a frame").expect("the connection was closed");
-    head[3]
+    let frame = timeout(TEST_TIMEOUT, Frame::read(stream)).await.expect("a frame");
+    frame.expect("the connection was closed").kind()
 }
 
-/// A gateway has one connection for all of its callers, who would be lost with it.
+/// A gateway has one connection for all of its callers, whose calls would fail with it.
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_come_when_their_calls_have_been_refused_do_not_end_the_connection() {
+async fn bodies_that_arrive_after_their_calls_were_rejected_do_not_end_the_connection() {
     let app = App::builder().server_args(&["--max-in-flight", "1"]).start().await;
     let mut session = Session::open(app.database.url());
     session.lock("tasks");
-    let one_task = r#"{"tasks":[{"description":"x"}]}"#;
-    let in_flight = tokio::spawn(Reply::of(app.post().body(one_task)));
+    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
     session.await_blocked(1);
 
     let mut stream = connect(app.grpc_addr).await;
@@ -119,13 +100,13 @@ async fn bodies_that_come_when_their_calls_have_been_refused_do_not_end_the_conn
     let ids = || (0..BURST).map(|n| 2 * n + 1);
     let calls: Vec<u8> = ids().flat_map(|id| frame(HEADERS, 4, id, &block)).collect();
     stream.write_all(&calls).await.unwrap();
-    let mut refused = 0;
-    while refused < BURST {
+    let mut rejected = 0;
+    while rejected < BURST {
         let kind = frame_type(&mut stream).await;
-        assert_ne!(kind, GOAWAY, "after {refused} calls");
-        refused += u32::from(kind == RST_STREAM);
+        assert_ne!(kind, GOAWAY, "after {rejected} calls");
+        rejected += u32::from(kind == RST_STREAM);
     }
-    let bodies: Vec<u8> = ids().flat_map(|id| frame(0, 0, id, b"late")).collect();
+    let bodies: Vec<u8> = ids().flat_map(|id| frame(DATA, 0, id, b"late")).collect();
     stream.write_all(&bodies).await.unwrap();
     stream.write_all(&frame(PING, 0, 0, b"be there")).await.unwrap();
     loop {

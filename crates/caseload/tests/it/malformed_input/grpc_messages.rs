@@ -1,33 +1,29 @@
-//! Messages of gRPC that are none: what cannot be read is the caller's fault, and told as such.
+//! gRPC messages that can't be decoded: the status is INVALID_ARGUMENT or OUT_OF_RANGE.
 
 use prost::Message as _;
-use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
+use proto::tasks::v1::BatchCreateTasksRequest;
 use tonic::{
     Code, Status,
     codegen::{Body as _, Service as _, http},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
-use crate::connections::assert_serves;
-use crate::{support::App, support::create_call::told_by};
+use crate::support::{App, code_and_reasons, new_task};
 
+/// The path of batch create over gRPC.
 pub(super) const METHOD: &str = "/caseload.tasks.v1.TaskService/BatchCreateTasks";
 
-/// A message in gRPC's frame: whether it is compressed, its size, itself.
+/// Returns a message in gRPC framing: the compression flag, the length, the message.
 pub(super) fn frame(message: &[u8]) -> Vec<u8> {
     framed(0, message.len(), message)
 }
 
+/// Returns a message in gRPC framing with any flag and length, right or wrong.
 fn framed(flag: u8, size: usize, message: &[u8]) -> Vec<u8> {
     [&[flag][..], &u32::try_from(size).unwrap().to_be_bytes(), message].concat()
 }
 
-/// A connection for requests of any make.
-pub(super) async fn channel(app: &App) -> Channel {
-    Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap().connect().await.unwrap()
-}
-
-/// Sends bytes as a call's body, and reads the status wherever it stands.
+/// Sends bytes as the body of a call, and reads the status from the headers or the trailers.
 pub(super) async fn send(
     channel: &mut Channel,
     path: &str,
@@ -41,12 +37,12 @@ pub(super) async fn send(
         request.headers_mut().insert(name, value.parse().unwrap());
     }
     std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
-    let answer = channel.call(request).await.unwrap();
-    assert_eq!(answer.status(), 200);
-    if let Some(status) = Status::from_header_map(answer.headers()) {
+    let response = channel.call(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    if let Some(status) = Status::from_header_map(response.headers()) {
         return status;
     }
-    let mut body = std::pin::pin!(answer.into_body());
+    let mut body = std::pin::pin!(response.into_body());
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         if let Ok(trailers) = frame.unwrap().into_trailers() {
             return Status::from_header_map(&trailers).expect("a status in the trailers");
@@ -55,38 +51,38 @@ pub(super) async fn send(
     panic!("no status");
 }
 
-/// The app's key and nothing else.
-pub(super) fn key(app: &App) -> http::HeaderMap {
+/// Returns headers with the app's key and nothing else.
+pub(super) fn key_headers(app: &App) -> http::HeaderMap {
     let value = format!("Bearer {}", app.key.expose());
     [(http::header::AUTHORIZATION, value.parse().unwrap())].into_iter().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_cannot_be_read_is_an_invalid_argument() {
+async fn a_message_that_cannot_be_decoded_is_an_invalid_argument() {
     const MIB: usize = 1024 * 1024;
     const MALFORMED: &str = "INVALID_ARGUMENT MESSAGE_MALFORMED";
     const TOO_LARGE: &str = "OUT_OF_RANGE MESSAGE_TOO_LARGE";
     let app = App::start().await;
-    let mut channel = channel(&app).await;
+    let mut channel = app.channel().await;
     let good = BatchCreateTasksRequest {
         case_id: app.case_id,
-        tasks: vec![NewTask { description: "a".to_owned(), assignee_emails: Vec::new() }],
+        tasks: vec![new_task("a", &[])],
         ..Default::default()
     }
     .encode_to_vec();
     let cut = &good[..good.len() - 1];
     let table = [
-        // No message at all, half a frame, and less than the frame says.
+        // No message at all, half a frame header, and less than the declared length.
         (Vec::new(), MALFORMED),
         (vec![0, 0, 0], MALFORMED),
         (framed(0, good.len() + 1, &good), MALFORMED),
-        // Said to be compressed, though not how; and a flag that there isn't.
+        // Compressed without a declared encoding, and unknown flags.
         (framed(1, good.len(), &good), MALFORMED),
         (framed(2, good.len(), &good), MALFORMED),
         (framed(255, good.len(), &good), MALFORMED),
-        // No protobuf: cut off, not UTF-8, a wire type that isn't the field's or isn't any, a
-        // varint without end, a size beyond the end, a field's number that isn't, an end of
-        // nothing, and groups within groups.
+        // Invalid protobuf: cut off, not UTF-8, a wrong or unknown wire type, a varint that is too
+        // long, a length beyond the end, field number 0, an end without a start of a group, and
+        // nested groups.
         (frame(cut), MALFORMED),
         (frame(b"\x12\x03\x0a\x01\xff"), MALFORMED),
         (frame(b"\x0a\x01a"), MALFORMED),
@@ -102,33 +98,33 @@ async fn a_message_that_cannot_be_read_is_an_invalid_argument() {
     ];
     for (body, expected) in table {
         let start = body[..body.len().min(20)].to_vec();
-        let status = send(&mut channel, METHOD, key(&app), body).await;
-        assert_eq!(told_by(&status), expected, "{start:?}: {status:?}");
+        let status = send(&mut channel, METHOD, key_headers(&app), body).await;
+        assert_eq!(code_and_reasons(&status), expected, "{start:?}: {status:?}");
         assert_ne!(status.message(), "");
     }
 
-    let mut gzip = key(&app);
+    let mut gzip = key_headers(&app);
     gzip.insert("grpc-encoding", "gzip".parse().unwrap());
     let status = send(&mut channel, METHOD, gzip, framed(1, good.len(), &good)).await;
-    assert_eq!(told_by(&status), "UNIMPLEMENTED NOT_SUPPORTED");
-    let status = send(&mut channel, "/nowhere", key(&app), frame(&good)).await;
-    assert_eq!(told_by(&status), "UNIMPLEMENTED NOT_SUPPORTED");
+    assert_eq!(code_and_reasons(&status), "UNIMPLEMENTED NOT_SUPPORTED");
+    let status = send(&mut channel, "/nowhere", key_headers(&app), frame(&good)).await;
+    assert_eq!(code_and_reasons(&status), "UNIMPLEMENTED NOT_SUPPORTED");
     assert_eq!(app.row_counts(), (0, 0));
 
-    assert_eq!(send(&mut channel, METHOD, key(&app), frame(&good)).await.code(), Code::Ok);
+    assert_eq!(send(&mut channel, METHOD, key_headers(&app), frame(&good)).await.code(), Code::Ok);
     assert_eq!(app.row_counts(), (1, 0));
-    assert_serves(&app).await;
+    app.assert_serves().await;
 }
 
-/// Health is another's contract; what cannot be read is the caller's fault there too.
+/// The health service is not ours, but malformed messages get the same status there.
 #[tokio::test(flavor = "multi_thread")]
-async fn health_tells_the_same_of_a_message_that_cannot_be_read() {
+async fn health_rejects_a_message_that_cannot_be_decoded_too() {
     let app = App::start().await;
-    let mut channel = channel(&app).await;
+    let mut channel = app.channel().await;
     for method in ["Check", "Watch"] {
         let path = format!("/grpc.health.v1.Health/{method}");
         let status =
             send(&mut channel, &path, http::HeaderMap::new(), frame(b"\x0a\x01\xff")).await;
-        assert_eq!(told_by(&status), "INVALID_ARGUMENT MESSAGE_MALFORMED");
+        assert_eq!(code_and_reasons(&status), "INVALID_ARGUMENT MESSAGE_MALFORMED");
     }
 }

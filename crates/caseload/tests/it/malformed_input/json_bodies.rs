@@ -1,37 +1,38 @@
-//! Hostile bodies: whatever is sent, the answer tells what is wrong with it, and nothing is
+//! Bodies that are not the documented JSON: the response says what is wrong, and nothing is
 //! created.
 
 use serde_json::json;
 
-use crate::{
-    support::raw_http::{Then, exchange, head},
-    support::{App, Reply},
+use crate::support::{
+    App, Reply,
+    raw_http::{AfterSending, exchange, request_head},
 };
 
-/// A refusal in short: each reason and its place.
+/// Checks that the response is an INVALID_ARGUMENT, and returns `REASON pointer` for each
+/// violation.
 #[track_caller]
-fn faults(reply: &Reply) -> Vec<String> {
+fn violations(reply: &Reply) -> Vec<String> {
     assert_eq!(reply.status, 400, "{reply:?}");
     assert_eq!(reply.problem()["code"], "INVALID_ARGUMENT");
-    reply.faults()
+    reply.violations()
 }
 
-/// Sends each body, and expects its one fault.
-async fn assert_faults<B: AsRef<[u8]>>(table: impl IntoIterator<Item = (B, &str)>) {
+/// Sends each body, and checks that its one violation is the expected one.
+async fn assert_violation<B: AsRef<[u8]>>(table: impl IntoIterator<Item = (B, &str)>) {
     let app = App::start().await;
-    for (body, fault) in table {
+    for (body, violation) in table {
         let body = body.as_ref();
         let start = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
         let reply = app.create(body.to_vec()).await;
-        assert_eq!(faults(&reply), [fault], "{start}");
+        assert_eq!(violations(&reply), [violation], "{start}");
     }
     assert_eq!(app.row_counts(), (0, 0));
-    // It lives, and the same request without the malice works.
+    // The service still runs, and a valid request works.
     assert_eq!(app.create(r#"{"tasks":[{"description":"a"}]}"#).await.status, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_json_is_refused_as_such() {
+async fn a_body_that_is_not_json_is_rejected_as_invalid_json() {
     let table: &[&[u8]] = &[
         b"",
         b" ",
@@ -47,7 +48,7 @@ async fn what_is_no_json_is_refused_as_such() {
         // A byte order mark (RFC 8259, 8.1, lets a reader refuse it), and UTF-16.
         b"\xef\xbb\xbf{\"tasks\":[{\"description\":\"a\"}]}",
         b"\xff\xfe{\0}\0",
-        // Half a surrogate pair is no character, wherever it stands.
+        // Half a surrogate pair is no character, in whichever string.
         br#"{"tasks":[{"description":"\ud800"}]}"#,
         br#"{"tasks":[{"description":"\ude80"}]}"#,
         br#"{"tasks":[{"description":"\ud83d and more"}]}"#,
@@ -66,17 +67,17 @@ async fn what_is_no_json_is_refused_as_such() {
         // By its grammar this is JSON; a reader may set limits to numbers (RFC 8259, 6).
         br#"{"tasks":[{"description":1e999}]}"#,
     ];
-    assert_faults(table.iter().map(|body| (body, "INVALID_JSON -"))).await;
+    assert_violation(table.iter().map(|body| (body, "INVALID_JSON -"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deep_nesting_is_refused_wherever_it_stands() {
+async fn deep_nesting_is_rejected_at_every_level_of_the_body() {
     let nest = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let objects = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     let mut table = Vec::new();
     for levels in [200, 100_000] {
         table.extend([
-            // Never closed: the first bracket is a wrong type, and no more is looked at.
+            // Never closed: the first bracket has the wrong type, and nothing after it is read.
             ("[".repeat(levels), "WRONG_TYPE "),
             (
                 format!(r#"{{"tasks":[{{"description":{}"#, "[".repeat(levels)),
@@ -92,11 +93,11 @@ async fn deep_nesting_is_refused_wherever_it_stands() {
             (format!(r#"{{"tasks":[{}]}}"#, objects(levels)), "UNKNOWN_MEMBER /tasks/0/a"),
         ]);
     }
-    assert_faults(table).await;
+    assert_violation(table).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_another_shape_is_refused_at_the_first_place_where_it_departs() {
+async fn a_wrong_type_is_rejected_with_the_path_of_its_first_occurrence() {
     let table = [
         // Not an object.
         ("null", "WRONG_TYPE "),
@@ -113,7 +114,7 @@ async fn what_has_another_shape_is_refused_at_the_first_place_where_it_departs()
         (r#"{"tasks":false}"#, "WRONG_TYPE /tasks"),
         (r#"{"tasks":[{"description":"a"},null]}"#, "WRONG_TYPE /tasks/1"),
         (r#"{"tasks":["a"]}"#, "WRONG_TYPE /tasks/0"),
-        // A number is no text, and a text no list.
+        // A number is not accepted as a string, nor a string as an array.
         (r#"{"tasks":[{"description":1}]}"#, "WRONG_TYPE /tasks/0/description"),
         (r#"{"tasks":[{"description":18446744073709551616}]}"#, "WRONG_TYPE /tasks/0/description"),
         (r#"{"tasks":-1e308}"#, "WRONG_TYPE /tasks"),
@@ -141,11 +142,11 @@ async fn what_has_another_shape_is_refused_at_the_first_place_where_it_departs()
             "WRONG_TYPE /tasks/0/assignee_emails/0",
         ),
     ];
-    assert_faults(table).await;
+    assert_violation(table).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_that_are_unknown_or_given_twice_are_refused_by_name() {
+async fn unknown_members_and_duplicate_members_are_rejected_with_their_paths() {
     let table = [
         (r#"{"task":[]}"#, "UNKNOWN_MEMBER /task"),
         (r#"{"tasks":[{"description":"a"}],"case_id":1}"#, "UNKNOWN_MEMBER /case_id"),
@@ -158,7 +159,7 @@ async fn members_that_are_unknown_or_given_twice_are_refused_by_name() {
         ),
         (r#"{"tasks":[{"description":"a","id":7}]}"#, "UNKNOWN_MEMBER /tasks/0/id"),
         (r#"{"tasks":[{"assigneeEmails":[]}]}"#, "UNKNOWN_MEMBER /tasks/0/assigneeEmails"),
-        // A pointer escapes its own signs (RFC 6901, 3).
+        // A JSON pointer escapes `/` and `~` (RFC 6901, 3).
         (r#"{"tasks":[{"a/b~c":1}]}"#, "UNKNOWN_MEMBER /tasks/0/a~1b~0c"),
         (r#"{"__proto__":{}}"#, "UNKNOWN_MEMBER /__proto__"),
         (r#"{"tasks":[],"tasks":[{"description":"a"}]}"#, "DUPLICATE_MEMBER /tasks"),
@@ -172,10 +173,10 @@ async fn members_that_are_unknown_or_given_twice_are_refused_by_name() {
             "DUPLICATE_MEMBER /tasks/0/assignee_emails",
         ),
     ];
-    assert_faults(table).await;
+    assert_violation(table).await;
 }
 
-/// What a caller sent may be private, and problems are kept in logs.
+/// What a caller sent may be private, and callers keep problem documents in logs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_never_repeats_a_description_or_an_email() {
     let app = App::start().await;
@@ -190,15 +191,15 @@ async fn a_message_never_repeats_a_description_or_an_email() {
         r#"{"tasks":[{"description":"the-secret","assignee_emails":[1]}]}"#,
     ] {
         let reply = app.create(body).await;
-        faults(&reply);
+        violations(&reply);
         assert!(!reply.body.to_string().contains("the-secret"), "{}", reply.body);
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nul_is_refused_in_its_place() {
-    assert_faults([
+async fn a_nul_character_is_rejected_with_its_path() {
+    assert_violation([
         (r#"{"tasks":[{"description":"\u0000"}]}"#, "CONTAINS_NUL /tasks/0/description"),
         (
             r#"{"tasks":[{"description":"a"},{"description":"a\u0000b"}]}"#,
@@ -213,13 +214,13 @@ async fn a_nul_is_refused_in_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mebibyte_of_next_to_nothing_is_answered_within_bounds() {
+async fn a_body_of_very_many_tiny_items_gets_a_bounded_response() {
     let app = App::start().await;
 
     let tasks = format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(300_000));
     let mut expected = vec!["TOO_MANY /tasks".to_owned()];
     expected.extend((0..25).map(|n| format!("REQUIRED /tasks/{n}/description")));
-    assert_eq!(faults(&app.create(tasks).await), expected);
+    assert_eq!(violations(&app.create(tasks).await), expected);
 
     let emails = format!(
         r#"{{"tasks":[{{"description":"a","assignee_emails":[{}""]}}]}}"#,
@@ -227,50 +228,51 @@ async fn a_mebibyte_of_next_to_nothing_is_answered_within_bounds() {
     );
     let mut expected = vec!["TOO_MANY /tasks/0/assignee_emails".to_owned()];
     expected.extend((0..50).map(|n| format!("INVALID_EMAIL /tasks/0/assignee_emails/{n}")));
-    assert_eq!(faults(&app.create(emails).await), expected);
+    assert_eq!(violations(&app.create(emails).await), expected);
 
-    // A long name is cut where it is quoted.
+    // The response quotes a long member name in part.
     let name = json!({"é".repeat(400_000): 1});
     let reply = app.create(name.to_string()).await;
-    assert!(faults(&reply)[0].starts_with("UNKNOWN_MEMBER /éé"));
+    assert!(violations(&reply)[0].starts_with("UNKNOWN_MEMBER /éé"));
     assert!(reply.body.to_string().len() < 2000, "{}", reply.body.to_string().len());
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_ends_before_its_end_is_refused() {
+async fn an_incomplete_body_is_rejected() {
     let app = App::start().await;
     let good = r#"{"tasks":[{"description":"a"}]}"#;
-    let head = head(&app);
+    let head = request_head(&app);
     let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
     let size = good.len();
     for request in [
         format!("{head}content-length: {}\r\n\r\n{good}", size + 1),
         format!("{head}content-length: {}\r\n\r\n{}", size, &good[..size - 1]),
         format!("{head}content-length: {size}\r\n\r\n"),
-        // Without its last chunk it isn't whole, though the JSON is.
+        // The last chunk is missing, though the JSON is complete.
         format!("{chunked}{size:x}\r\n{good}\r\n"),
         format!("{chunked}{size:x}\r\n{good}"),
         format!("{chunked}{:x}\r\n{good}", size + 1),
         format!("{chunked}{size:x}\r\n{good}\r\n0\r\n"),
         chunked.clone(),
-        // Not a size.
+        // The size of the last chunk is not a number.
         format!("{chunked}{size:x}\r\n{good}\r\nno size\r\n"),
     ] {
-        let reply = exchange(app.http_addr, request.as_bytes(), Then::HangUp).await;
-        assert_eq!(faults(&reply), ["BODY_INCOMPLETE -"], "{request}");
+        let reply = exchange(app.http_addr, request.as_bytes(), AfterSending::Close).await;
+        assert_eq!(violations(&reply), ["BODY_INCOMPLETE -"], "{request}");
     }
     assert_eq!(app.row_counts(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_behind_a_body_is_no_part_of_it() {
+async fn bytes_after_the_body_are_not_part_of_it() {
     let app = App::start().await;
     let good = r#"{"tasks":[{"description":"a"}]}"#;
     let size = good.len();
-    let request = format!("{}content-length: {size}\r\n\r\n{good}{{\"more\":1}}", head(&app));
+    let request =
+        format!("{}content-length: {size}\r\n\r\n{good}{{\"more\":1}}", request_head(&app));
 
-    let reply = exchange(app.http_addr, request.as_bytes(), Then::Wait).await;
+    let reply = exchange(app.http_addr, request.as_bytes(), AfterSending::Wait).await;
 
     assert_eq!(reply.status, 201);
     assert_eq!(app.row_counts(), (1, 0));

@@ -1,5 +1,5 @@
-//! Noise: bytes of no meaning wherever a caller puts bytes. Whatever they are, the answer is
-//! well-formed and puts no blame on the service.
+//! Random bytes in bodies, headers, messages, metadata and on sockets: the response is well-formed,
+//! and no internal error.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,18 +9,20 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use prost::Message as _;
-use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
+use proto::tasks::v1::BatchCreateTasksRequest;
 use reqwest::Method;
 use tokio::runtime::Runtime;
 use tonic::{Code, codegen::http};
 
-use super::grpc_messages::{METHOD, channel, frame, send};
-use crate::connections::{assert_serves, connect, read_to_end};
-use crate::support::{App, Reply};
+use super::grpc_messages::{METHOD, frame, key_headers, send};
+use crate::support::{
+    App, ONE_ASSIGNED_TASK, ONE_TASK, Reply, new_task,
+    raw_http::{connect, read_to_end},
+};
 
 const CASES: u32 = 200;
 
-/// Runs a property on an app of its own, which serves at the end as at the beginning.
+/// Checks a property for [`CASES`] random values on one app, and that the app serves afterwards.
 fn run<S: Strategy>(strategy: S, property: impl AsyncFn(&App, S::Value)) {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(App::start());
@@ -32,14 +34,14 @@ fn run<S: Strategy>(strategy: S, property: impl AsyncFn(&App, S::Value)) {
     if let Err(error) = outcome {
         panic!("{error}");
     }
-    runtime.block_on(assert_serves(&app));
+    runtime.block_on(app.assert_serves());
 }
 
-/// Any bytes that can be a header's value, or such as come close to what is meant.
-fn header(meant: &'static str) -> impl Strategy<Value = Vec<u8>> {
+/// Returns a strategy for header values: random ones, and mutations of a valid value.
+fn header(valid: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(b'\t'), 0x20..0x7f_u8, 0x80..=0xff_u8];
-    prop_oneof![vec(byte, 0..300), mutated(meant.as_bytes().to_vec())].prop_filter(
-        "no header's value",
+    prop_oneof![vec(byte, 0..300), mutated(valid.as_bytes().to_vec())].prop_filter(
+        "not a header value",
         |bytes| {
             let is_ascii_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
             http::HeaderValue::from_bytes(bytes).is_ok()
@@ -49,15 +51,15 @@ fn header(meant: &'static str) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What was meant, with some bytes changed, or cut off, or something behind it.
-fn mutated(meant: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+/// Returns a strategy for mutations of valid bytes: some bytes changed, cut off, or appended.
+fn mutated(valid: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
     (changes, any::<prop::sample::Index>(), any::<bool>(), vec(any::<u8>(), 0..8)).prop_map(
         move |(changes, end, is_cut, more)| {
-            let mut bytes = meant.clone();
-            for (place, byte) in changes {
-                let place = place.index(bytes.len());
-                bytes[place] = byte;
+            let mut bytes = valid.clone();
+            for (index, byte) in changes {
+                let index = index.index(bytes.len());
+                bytes[index] = byte;
             }
             if is_cut {
                 bytes.truncate(end.index(bytes.len()));
@@ -68,27 +70,26 @@ fn mutated(meant: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// No failure but that the time which the caller may have given was over.
+/// Checks that the response is no server error, except that a random deadline may have passed.
 #[track_caller]
-fn assert_no_failure(reply: &Reply) {
+fn assert_no_server_error(reply: &Reply) {
     if reply.status != 201 {
         let problem = reply.problem();
-        assert!(!reply.faults().is_empty());
+        assert!(!reply.violations().is_empty());
         let is_late = problem["code"] == "DEADLINE_EXCEEDED";
         assert!(!reply.status.is_server_error() || is_late, "{reply:?}");
     }
 }
 
 #[test]
-fn any_body_is_answered() {
-    let good = r#"{"tasks":[{"description":"a","assignee_emails":["user1@example.com"]}]}"#;
-    let body = prop_oneof![vec(any::<u8>(), 0..200), mutated(good.as_bytes().to_vec())];
-    run(body, async |app, body| assert_no_failure(&app.create(body).await));
+fn any_body_gets_a_response_without_a_server_error() {
+    let body =
+        prop_oneof![vec(any::<u8>(), 0..200), mutated(ONE_ASSIGNED_TASK.as_bytes().to_vec())];
+    run(body, async |app, body| assert_no_server_error(&app.create(body).await));
 }
 
 #[test]
-fn any_header_is_answered() {
-    const GOOD: &str = r#"{"tasks":[{"description":"a"}]}"#;
+fn any_header_gets_a_response_without_a_server_error() {
     let headers = prop_oneof![
         (Just("authorization"), header("Bearer cl_0123456789012345678901234567890123456789012")),
         (Just("x-user-token"), header("cl_0123456789012345678901234567890123456789012")),
@@ -109,13 +110,13 @@ fn any_header_is_answered() {
                 request = request.header(usual, value);
             }
         }
-        assert_no_failure(&Reply::of(request.header(name, value).body(GOOD)).await);
+        assert_no_server_error(&Reply::of(request.header(name, value).body(ONE_TASK)).await);
     });
 }
 
-/// Of what is no HTTP there is no document; but it is no failure either.
+/// Bytes that are not HTTP get no problem document, but no server error either.
 #[test]
-fn any_bytes_on_a_socket_are_endured() {
+fn any_bytes_on_a_socket_cause_no_server_error() {
     let good = "POST /api/v2/cases/1/tasks/batch HTTP/1.1\r\nhost: a\r\ncontent-type: \
                 application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
     let bytes = prop_oneof![vec(any::<u8>(), 0..200), mutated(good.as_bytes().to_vec())];
@@ -125,21 +126,19 @@ fn any_bytes_on_a_socket_are_endured() {
         for addr in [app.http_addr, app.grpc_addr] {
             let mut stream = connect(addr).await;
             let _cut_short = stream.write_all(&bytes).await;
-            let _gone = stream.shutdown().await;
-            let answer = read_to_end(&mut stream).await;
-            assert!(!answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
+            let _already_closed = stream.shutdown().await;
+            let response = read_to_end(&mut stream).await;
+            let text = String::from_utf8_lossy(&response);
+            assert!(!response.starts_with(b"HTTP/1.1 5"), "{text}");
         }
     });
 }
 
 #[test]
-fn any_message_is_answered() {
+fn any_message_gets_a_status_that_is_not_internal() {
     let good = BatchCreateTasksRequest {
         case_id: 1,
-        tasks: vec![NewTask {
-            description: "a".to_owned(),
-            assignee_emails: vec!["user1@example.com".to_owned()],
-        }],
+        tasks: vec![new_task("a", &["user1@example.com"])],
         request_id: "an id".to_owned(),
     };
     let message = prop_oneof![vec(any::<u8>(), 0..200), mutated(good.encode_to_vec())];
@@ -149,14 +148,13 @@ fn any_message_is_answered() {
         mutated(frame(&good.encode_to_vec())),
     ];
     run(body, async |app, body| {
-        let status =
-            send(&mut channel(app).await, METHOD, super::grpc_messages::key(app), body).await;
+        let status = send(&mut app.channel().await, METHOD, key_headers(app), body).await;
         assert!(!matches!(status.code(), Code::Internal | Code::Unknown), "{status:?}");
     });
 }
 
 #[test]
-fn any_metadata_is_answered() {
+fn any_metadata_gets_a_status_that_is_not_internal() {
     let metadata = prop_oneof![
         (Just("authorization"), header("Bearer cl_0123456789012345678901234567890123456789012")),
         (Just("grpc-timeout"), header("10S")),
@@ -166,12 +164,12 @@ fn any_metadata_is_answered() {
         (Just("a-binary-one-bin"), header("AAEC")),
     ];
     run(metadata, async |app, (name, value)| {
-        let mut headers = super::grpc_messages::key(app);
+        let mut headers = key_headers(app);
         headers.insert(name, http::HeaderValue::from_bytes(&value).unwrap());
         let message = BatchCreateTasksRequest { case_id: app.case_id, ..Default::default() };
         let body = frame(&message.encode_to_vec());
-        let status = send(&mut channel(app).await, METHOD, headers, body).await;
-        let is_fault = !matches!(status.code(), Code::Ok | Code::Internal | Code::Unknown);
-        assert!(is_fault, "{status:?}");
+        let status = send(&mut app.channel().await, METHOD, headers, body).await;
+        let is_rejected = !matches!(status.code(), Code::Ok | Code::Internal | Code::Unknown);
+        assert!(is_rejected, "{status:?}");
     });
 }

@@ -1,22 +1,20 @@
-//! Bodies that are begun and not ended, to fill the memory with.
+//! The gateway's memory for request bodies, and clients that try to use it up.
 
 use std::net::SocketAddr;
 
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
-use crate::connections::{connect, gateway};
-use crate::{
-    support::raw_http::{self, Then, exchange},
-    support::{
-        App, Reply,
-        polling::{PATIENCE, eventually},
-    },
+use crate::support::{
+    App, Reply,
+    polling::{TEST_TIMEOUT, eventually},
+    raw_http::{AfterSending, connect, exchange, padded_body, request_head},
 };
 
 const KIB: usize = 1024;
 
-/// Sends a request without a key, whose body is said to have so many bytes, and so many of them.
-async fn begin(app: &App, to: SocketAddr, declared: usize, sent: usize) -> TcpStream {
+/// Sends the beginning of a request without a key: a body of `declared` bytes, of which `sent` are
+/// sent. Returns the open connection.
+async fn send_partly(app: &App, to: SocketAddr, declared: usize, sent: usize) -> TcpStream {
     let mut stream = connect(to).await;
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
@@ -28,75 +26,78 @@ async fn begin(app: &App, to: SocketAddr, declared: usize, sent: usize) -> TcpSt
     stream
 }
 
-/// A request with the app's key whose body is padded to so many bytes.
+/// Makes a valid request with the app's key and a body of `size` bytes.
 async fn create(app: &App, to: SocketAddr, size: usize) -> Reply {
-    let mut body = r#"{"tasks":[{"description":"a"}]}"#.to_owned();
-    body.push_str(&" ".repeat(size - body.len()));
-    let request = format!("{}content-length: {size}\r\n\r\n{body}", raw_http::head(app));
-    timeout(PATIENCE, exchange(to, request.as_bytes(), Then::Wait)).await.expect("an answer")
+    let body = padded_body(size);
+    let request = format!("{}content-length: {size}\r\n\r\n{body}", request_head(app));
+    timeout(TEST_TIMEOUT, exchange(to, request.as_bytes(), AfterSending::Wait))
+        .await
+        .expect("a response")
 }
 
-/// Sends a part of a body, and waits for an answer.
-async fn hold(app: &App, to: SocketAddr, declared: usize, sent: usize) -> Reply {
-    let head = format!("{}content-length: {declared}\r\n\r\n", raw_http::head(app));
+/// Sends `sent` of the `declared` bytes of a body, and waits for the response.
+async fn send_partly_and_wait(app: &App, to: SocketAddr, declared: usize, sent: usize) -> Reply {
+    let head = format!("{}content-length: {declared}\r\n\r\n", request_head(app));
     let request = [head.into_bytes(), vec![b' '; sent]].concat();
-    timeout(PATIENCE, exchange(to, &request, Then::Wait)).await.expect("an answer")
+    timeout(TEST_TIMEOUT, exchange(to, &request, AfterSending::Wait)).await.expect("a response")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_do_not_end_hold_so_much_memory_and_no_more() {
+async fn unfinished_bodies_use_at_most_the_configured_memory() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--body-memory", "1", "--upstream-timeout", "60s"]).await;
+    let http_addr = app.start_gateway(&["--body-memory", "1", "--upstream-timeout", "60s"]).await;
 
-    // There is room for one of two. Who is refused is who comes to the end of it, in the midst of
-    // its body; it holds nothing then.
-    let mut either = Box::pin(hold(&app, http_addr, 700 * KIB, 600 * KIB));
-    let mut other = Box::pin(hold(&app, http_addr, 700 * KIB, 600 * KIB));
-    let (refused, holder) = tokio::select! {
-        refused = &mut either => (refused, other),
-        refused = &mut other => (refused, either),
+    // The memory is enough for one of two. The one that exceeds it is rejected in the middle of its
+    // body, and then uses none.
+    let mut either = Box::pin(send_partly_and_wait(&app, http_addr, 700 * KIB, 600 * KIB));
+    let mut other = Box::pin(send_partly_and_wait(&app, http_addr, 700 * KIB, 600 * KIB));
+    let (rejected, unfinished) = tokio::select! {
+        rejected = &mut either => (rejected, other),
+        rejected = &mut other => (rejected, either),
     };
-    assert_eq!(refused.status, 503);
-    assert_eq!(refused.problem()["code"], "UNAVAILABLE");
-    assert_eq!(refused.faults(), ["OVERLOADED -"]);
-    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(rejected.status, 503);
+    assert_eq!(rejected.problem()["code"], "UNAVAILABLE");
+    assert_eq!(rejected.violations(), ["OVERLOADED -"]);
+    assert_eq!(rejected.header("retry-after"), "1");
 
-    // What fits beside the other one is served.
+    // Bodies that fit beside the unfinished one are accepted.
     for size in [100, 300 * KIB] {
         assert_eq!(create(&app, http_addr, size).await.status, 201);
     }
 
-    drop(holder);
-    eventually("room", async || {
+    drop(unfinished);
+    eventually("free memory", async || {
         (create(&app, http_addr, 900 * KIB).await.status == 201).then_some(())
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_announced_and_does_not_come_holds_nothing() {
+async fn a_declared_body_that_is_not_sent_uses_no_memory() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--body-memory", "1"]).await;
+    let http_addr = app.start_gateway(&["--body-memory", "1"]).await;
     let mut idle = Vec::new();
     for _ in 0..20 {
-        idle.push(begin(&app, http_addr, KIB * KIB, 1).await);
+        idle.push(send_partly(&app, http_addr, KIB * KIB, 1).await);
     }
     assert_eq!(create(&app, http_addr, 900 * KIB).await.status, 201);
 }
 
-/// What a body is turned into is larger, where its items are next to nothing.
+/// A body of very many tiny items takes far more memory once it is decoded.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_body_that_takes_much_memory_is_refused_for_what_it_takes() {
+async fn a_body_is_rejected_for_the_memory_that_it_takes_once_decoded() {
     let app = App::start().await;
-    let http_addr = gateway(&app, &["--body-memory", "1"]).await;
+    let http_addr = app.start_gateway(&["--body-memory", "1"]).await;
     for body in [
         format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(100_000)),
         format!(r#"{{"tasks":[{{"assignee_emails":[{}""]}}]}}"#, r#""","#.repeat(100_000)),
     ] {
-        let request =
-            format!("{}content-length: {}\r\n\r\n{body}", raw_http::head(&app), body.len());
-        let reply = exchange(http_addr, request.as_bytes(), Then::Wait).await;
-        assert_eq!((reply.status.as_u16(), reply.faults()), (503, vec!["OVERLOADED -".to_owned()]));
+        let request = format!("{}content-length: {}\r\n\r\n{body}", request_head(&app), body.len());
+        let reply = exchange(http_addr, request.as_bytes(), AfterSending::Wait).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.violations()),
+            (503, vec!["OVERLOADED -".to_owned()])
+        );
     }
     assert_eq!(create(&app, http_addr, 900 * KIB).await.status, 201);
 }

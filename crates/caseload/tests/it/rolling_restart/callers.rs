@@ -1,4 +1,4 @@
-//! Callers that create one batch after the other, and what became of them.
+//! Callers that create one batch after the other, and count successes and failures.
 
 use std::{
     net::SocketAddr,
@@ -8,65 +8,39 @@ use std::{
     },
 };
 
-use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
+use proto::tasks::v1::{BatchCreateTasksRequest, task_service_client::TaskServiceClient};
 use tokio::task::JoinSet;
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
 
-use super::fleet::Fleet;
-use crate::support::{App, polling::eventually};
+use super::{balancer::Balancer, fleet::Fleet};
+use crate::support::{App, ONE_TASK, http_client, new_task, polling::eventually};
 
-const BODY: &str = r#"{"tasks":[{"description":"x"}]}"#;
-
-/// What a balancer knows: which of two must not be called any more.
-#[derive(Default)]
-pub(super) struct Balancer {
-    /// 0: none.
-    avoided: AtomicUsize,
-}
-
-impl Balancer {
-    pub(super) fn avoid(&self, index: usize) {
-        self.avoided.store(index + 1, Ordering::SeqCst);
-    }
-
-    pub(super) fn avoid_none(&self) {
-        self.avoided.store(0, Ordering::SeqCst);
-    }
-
-    /// Takes turns between those that may be called.
-    fn choose(&self, turn: usize) -> usize {
-        match self.avoided.load(Ordering::SeqCst) {
-            0 => turn % 2,
-            avoided => 2 - avoided,
-        }
-    }
-}
-
-/// Who calls, and how it takes a failure.
+/// How a caller calls, and when it retries.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// Over gRPC, with a request id: calls once more, elsewhere, whatever went wrong.
+    /// Over gRPC, with an idempotency key: retries once, on the other server, after any error.
     KeyedGrpc,
-    /// Over gRPC, without: calls once more, elsewhere, where the status is UNAVAILABLE. It calls no
-    /// server that says that it does not serve: for a call that meets a closing connection, tonic
-    /// makes up CANCELLED or INTERNAL.
+    /// Over gRPC, without a key: retries once, on the other server, after UNAVAILABLE. It avoids a
+    /// server that reports NOT_SERVING, since tonic returns CANCELLED or INTERNAL for a call on a
+    /// closing connection.
     PlainGrpc,
-    /// Over REST, with a key: calls once more, elsewhere, where it got no answer.
+    /// Over REST, with a key: retries once, on the other gateway, where there was no response.
     KeyedRest,
-    /// Over REST, without: calls the other gateway where it can't connect to one.
+    /// Over REST, without a key: retries once, on the other gateway, where it can't connect.
     PlainRest,
 }
 
 const KINDS: [Kind; 4] = [Kind::KeyedGrpc, Kind::PlainGrpc, Kind::KeyedRest, Kind::PlainRest];
 
-/// Of each kind.
+/// The number of callers of each kind.
 const CALLERS: usize = 2;
 
+/// All running callers.
 pub(super) struct Callers {
-    /// For the plain ones; those with a key find out for themselves.
+    /// For callers without a key; those with a key retry instead.
     pub(super) servers: Arc<Balancer>,
     pub(super) gateways: Arc<Balancer>,
     progress: Vec<Arc<AtomicUsize>>,
@@ -74,13 +48,14 @@ pub(super) struct Callers {
     running: JoinSet<Vec<String>>,
 }
 
-/// What all of them were told.
+/// The results of all callers.
 pub(super) struct Tally {
     pub(super) created: u64,
     pub(super) failures: Vec<String>,
 }
 
 impl Callers {
+    /// Starts the callers.
     pub(super) fn start(app: &Arc<App>, fleet: &Fleet) -> Self {
         let mut callers = Self {
             servers: Arc::default(),
@@ -104,14 +79,14 @@ impl Callers {
                 balancer,
                 grpc: fleet.server_addrs().map(client),
                 gateways: fleet.gateway_addrs(),
-                http: reqwest::Client::builder().no_proxy().build().unwrap(),
+                http: http_client(),
             };
             callers.running.spawn(caller.run(created, Arc::clone(&callers.is_over)));
         }
         callers
     }
 
-    /// Waits until each of them has created so many batches more.
+    /// Waits until each caller has created this many batches more.
     pub(super) async fn await_progress(&self, batches: usize) {
         let created = || self.progress.iter().map(|created| created.load(Ordering::SeqCst));
         let before: Vec<_> = created().collect();
@@ -121,6 +96,7 @@ impl Callers {
         .await;
     }
 
+    /// Stops the callers and returns their results.
     pub(super) async fn stop(self) -> Tally {
         self.is_over.store(true, Ordering::SeqCst);
         let failures = self.running.join_all().await.concat();
@@ -135,6 +111,7 @@ fn client(addr: SocketAddr) -> TaskServiceClient<Channel> {
     TaskServiceClient::new(endpoint.connect_lazy())
 }
 
+/// One caller.
 struct Caller {
     app: Arc<App>,
     number: usize,
@@ -153,10 +130,10 @@ impl Caller {
                 break;
             }
             let id = format!("{}-{turn}", self.number);
-            let place = self.balancer.choose(turn);
+            let target = self.balancer.choose(turn);
             let outcome = match self.kind {
-                Kind::KeyedGrpc | Kind::PlainGrpc => self.call(place, id).await,
-                Kind::KeyedRest | Kind::PlainRest => self.post(place, &id).await,
+                Kind::KeyedGrpc | Kind::PlainGrpc => self.call(target, id).await,
+                Kind::KeyedRest | Kind::PlainRest => self.post(target, &id).await,
             };
             match outcome {
                 Ok(()) => {
@@ -168,57 +145,57 @@ impl Caller {
         failures
     }
 
-    async fn call(&self, place: usize, id: String) -> Result<(), String> {
+    async fn call(&self, target: usize, id: String) -> Result<(), String> {
         let is_keyed = matches!(self.kind, Kind::KeyedGrpc);
         let request_id = if is_keyed { id } else { String::new() };
-        match self.try_call(place, &request_id).await {
+        match self.try_call(target, &request_id).await {
             Err(status) if is_keyed || status.code() == Code::Unavailable => {
-                let again = self.try_call(1 - place, &request_id).await;
+                let again = self.try_call(1 - target, &request_id).await;
                 again.map_err(|again| format!("{status:?}, then {again:?}"))
             }
             outcome => outcome.map_err(|status| format!("{status:?}")),
         }
     }
 
-    async fn try_call(&self, place: usize, request_id: &str) -> Result<(), Status> {
-        let task = NewTask { description: "x".to_owned(), assignee_emails: Vec::new() };
-        let request = self.app.signed(BatchCreateTasksRequest {
+    async fn try_call(&self, target: usize, request_id: &str) -> Result<(), Status> {
+        let request = self.app.with_key(BatchCreateTasksRequest {
             case_id: self.app.case_id,
-            tasks: vec![task],
+            tasks: vec![new_task("x", &[])],
             request_id: request_id.to_owned(),
         });
-        self.grpc[place].clone().batch_create_tasks(request).await.map(|_| ())
+        self.grpc[target].clone().batch_create_tasks(request).await.map(|_| ())
     }
 
-    async fn post(&self, place: usize, id: &str) -> Result<(), String> {
+    async fn post(&self, target: usize, id: &str) -> Result<(), String> {
         let is_keyed = matches!(self.kind, Kind::KeyedRest);
-        match self.try_post(place, is_keyed.then_some(id)).await {
+        match self.try_post(target, is_keyed.then_some(id)).await {
             Err(error) if is_keyed || error.is_connect() => {
-                let again = self.try_post(1 - place, is_keyed.then_some(id)).await;
+                let again = self.try_post(1 - target, is_keyed.then_some(id)).await;
                 again.map_err(|again| format!("{error:?}, then {again:?}"))?
             }
             outcome => outcome.map_err(|error| format!("{error:?}"))?,
         }
     }
 
-    /// The inner result tells what the answer said.
+    /// The outer result is an error where there was no response, the inner one where it was not
+    /// 201.
     async fn try_post(
         &self,
-        place: usize,
+        target: usize,
         key: Option<&str>,
     ) -> reqwest::Result<Result<(), String>> {
-        let url = format!("http://{}{}", self.gateways[place], self.app.batch_path());
+        let url = format!("http://{}{}", self.gateways[target], self.app.batch_path());
         let mut request = self
             .http
             .post(url)
             .bearer_auth(self.app.key.expose())
             .header("content-type", "application/json")
-            .body(BODY);
+            .body(ONE_TASK);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let answer = request.send().await?;
-        let (status, text) = (answer.status(), answer.text().await?);
+        let response = request.send().await?;
+        let (status, text) = (response.status(), response.text().await?);
         Ok(if status == 201 { Ok(()) } else { Err(format!("{status}: {text}")) })
     }
 }

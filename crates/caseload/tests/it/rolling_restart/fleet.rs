@@ -1,17 +1,20 @@
-//! Programs that run in twos, on addresses that outlive them.
+//! Two servers and two gateways as processes, on addresses that they keep over restarts.
 
 use std::net::SocketAddr;
 
-use super::callers::Balancer;
+use super::balancer::Balancer;
 use crate::{
-    outages::grpc_health,
-    support::{App, Program, ReservedPort, gateway_path, polling::eventually},
+    outages::probes::grpc_health,
+    support::{
+        App, Program, ReservedPort, gateway_path, polling::eventually, start_server_process,
+    },
 };
 use tonic_health::pb::health_check_response::ServingStatus;
 
-/// Long enough for balancers, and the gateways are such, to notice on a busy machine.
+/// Long enough for balancers and gateways to notice, also on a busy machine.
 const DRAIN_DELAY: [&str; 2] = ["--drain-delay", "3s"];
 
+/// The running processes.
 pub(super) struct Fleet {
     database_url: String,
     servers: [ReservedPort; 2],
@@ -21,6 +24,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
+    /// Starts all processes and waits until they are ready.
     pub(super) async fn start(app: &App) -> Self {
         let ports = || [ReservedPort::reserve(), ReservedPort::reserve()];
         let mut fleet = Self {
@@ -39,15 +43,17 @@ impl Fleet {
         fleet
     }
 
+    /// Returns the addresses of the servers.
     pub(super) fn server_addrs(&self) -> [SocketAddr; 2] {
         self.servers.each_ref().map(ReservedPort::addr)
     }
 
+    /// Returns the addresses of the gateways.
     pub(super) fn gateway_addrs(&self) -> [SocketAddr; 2] {
         self.gateways.each_ref().map(ReservedPort::addr)
     }
 
-    /// Ends a server and starts it anew.
+    /// Ends a server with SIGTERM and starts another on its address.
     pub(super) async fn replace_server(&mut self, index: usize, balancer: &Balancer) {
         let addr = self.servers[index].addr();
         let program = self.running_servers[index].take().unwrap();
@@ -57,29 +63,28 @@ impl Fleet {
         })
         .await;
         balancer.avoid(index);
-        assert_eq!(program.ended().code(), Some(0));
+        assert_eq!(program.wait_for_exit().code(), Some(0));
         self.start_server(index).await;
         balancer.avoid_none();
     }
 
-    /// Ends a gateway and starts it anew.
+    /// Ends a gateway with SIGTERM and starts another on its address.
     pub(super) async fn replace_gateway(&mut self, index: usize, balancer: &Balancer) {
         let addr = self.gateways[index].addr();
         let program = self.running_gateways[index].take().unwrap();
         program.terminate();
         eventually("the loss of readiness", async || (!is_ready(addr).await).then_some(())).await;
         balancer.avoid(index);
-        assert_eq!(program.ended().code(), Some(0));
+        assert_eq!(program.wait_for_exit().code(), Some(0));
         self.start_gateway(index).await;
         balancer.avoid_none();
     }
 
     async fn start_server(&mut self, index: usize) {
         let addr = self.servers[index].addr();
-        let listen = ["serve", "--grpc-addr", &addr.to_string(), "--writers", "1"];
+        let listen = ["--grpc-addr", &addr.to_string(), "--writers", "1"];
         let args = [&listen[..], &DRAIN_DELAY].concat();
-        let url = [("CASELOAD_DATABASE_URL", self.database_url.as_str())];
-        let program = Program::start_with(env!("CARGO_BIN_EXE_caseload"), &args, &url);
+        let program = start_server_process(&self.database_url, &args);
         eventually("a server", async || {
             (grpc_health(addr).await? == [ServingStatus::Serving; 2]).then_some(())
         })

@@ -1,4 +1,4 @@
-//! The two doors, REST and gRPC: one call through either, and what the caller is told.
+//! A call to create tasks that can be made over REST, over gRPC, or over both, and its result.
 
 use domain::ApiKey;
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, Task};
@@ -7,50 +7,54 @@ use serde_json::{Value, json};
 use tonic::{Request, Status, metadata::MetadataValue};
 use tonic_types::StatusExt as _;
 
-use crate::support::App;
+use super::App;
 
-/// A call to create tasks, with a key or without.
+/// A call to create one task.
 #[derive(Clone, Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct CreateCall<'a> {
     case_id: i64,
     headers: Vec<(&'static str, String)>,
     description: &'a str,
     emails: &'a [&'a str],
 }
 
-impl<'a> Call<'a> {
-    /// A call with one good task for the app's case, without a key.
-    pub(crate) fn of(app: &App) -> Self {
+impl<'a> CreateCall<'a> {
+    /// A call with one valid task for the app's case, without an API key.
+    pub(crate) fn new(app: &App) -> Self {
         Self { case_id: app.case_id, headers: Vec::new(), description: "a task", emails: &[] }
     }
 
+    /// Replaces the case.
     pub(crate) fn case(self, case_id: i64) -> Self {
         Self { case_id, ..self }
     }
 
+    /// Adds an API key as a bearer token.
     pub(crate) fn key(self, key: &ApiKey) -> Self {
         self.header("authorization", format!("Bearer {}", key.expose()))
     }
 
-    /// One more header, or metadata.
+    /// Adds a header (over REST) or a metadata entry (over gRPC).
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
+    /// Replaces the task.
     pub(crate) fn task(self, description: &'a str, emails: &'a [&'a str]) -> Self {
         Self { description, emails, ..self }
     }
 
-    /// What both doors tell, which must be the same: `CODE REASON…`, or `OK`.
-    pub(crate) async fn told(&self, app: &App) -> String {
-        let (rest, grpc) = (self.rest(app).await, self.grpc(app).await);
+    /// Makes the call over gRPC and over REST. Returns the result, which must be the same over
+    /// both: `OK`, or `CODE REASON…`.
+    pub(crate) async fn result(&self, app: &App) -> String {
+        let (rest, grpc) = (self.result_over_rest(app).await, self.result_over_grpc(app).await);
         assert_eq!(rest, grpc, "REST and gRPC disagree about {self:?}");
         rest
     }
 
-    /// What REST tells.
-    pub(crate) async fn rest(&self, app: &App) -> String {
+    /// Makes the call over REST and returns its result.
+    pub(crate) async fn result_over_rest(&self, app: &App) -> String {
         let path = format!("/api/v2/cases/{}/tasks/batch", self.case_id);
         let task = json!({"description": self.description, "assignee_emails": self.emails});
         let mut request = app.request(Method::POST, &path).json(&json!({"tasks": [task]}));
@@ -60,7 +64,7 @@ impl<'a> Call<'a> {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
-        self.assert_keeps_secrets(&format!("{headers:?} {text}"));
+        self.assert_repeats_no_credential(&format!("{headers:?} {text}"));
         assert_eq!(
             headers.get("www-authenticate").map(|value| value.to_str().unwrap()),
             (status == 401).then_some("Bearer"),
@@ -75,8 +79,8 @@ impl<'a> Call<'a> {
         join(problem["code"].as_str().unwrap(), reasons)
     }
 
-    /// What gRPC tells.
-    pub(crate) async fn grpc(&self, app: &App) -> String {
+    /// Makes the call over gRPC and returns its result.
+    pub(crate) async fn result_over_grpc(&self, app: &App) -> String {
         let tasks = vec![new_task(self.description, self.emails)];
         let mut request = Request::new(BatchCreateTasksRequest {
             case_id: self.case_id,
@@ -86,27 +90,43 @@ impl<'a> Call<'a> {
         for (name, value) in &self.headers {
             request.metadata_mut().append(*name, MetadataValue::try_from(value).unwrap());
         }
-        match app.grpc().await.batch_create_tasks(request).await {
+        match app.grpc_client().await.batch_create_tasks(request).await {
             Ok(_) => "OK".to_owned(),
             Err(status) => {
                 let details = String::from_utf8_lossy(status.details()).into_owned();
-                self.assert_keeps_secrets(&format!("{status:?} {details}"));
-                told_by(&status)
+                self.assert_repeats_no_credential(&format!("{status:?} {details}"));
+                code_and_reasons(&status)
             }
         }
     }
 
-    /// No answer, refused or not, repeats a credential.
-    fn assert_keeps_secrets(&self, answer: &str) {
+    /// Checks that the response, successful or not, does not repeat a credential.
+    fn assert_repeats_no_credential(&self, response: &str) {
         for (name, value) in &self.headers {
             for word in value.split([' ', ',']).filter(|word| word.len() > 8) {
-                assert!(!answer.contains(word), "{name} is repeated: {answer}");
+                assert!(!response.contains(word), "{name} is repeated: {response}");
             }
         }
     }
 }
 
-/// A task of a request over gRPC.
+impl App {
+    /// Returns a gRPC request to create one task in the app's case, with the app's key.
+    pub(crate) fn one_task_request(&self) -> tonic::Request<BatchCreateTasksRequest> {
+        self.with_key(BatchCreateTasksRequest {
+            case_id: self.case_id,
+            tasks: vec![new_task("x", &[])],
+            ..Default::default()
+        })
+    }
+
+    /// Checks that valid calls over gRPC and over REST succeed.
+    pub(crate) async fn assert_serves(&self) {
+        assert_eq!(CreateCall::new(self).key(&self.key).result(self).await, "OK");
+    }
+}
+
+/// Returns a task of a gRPC request.
 pub(crate) fn new_task(description: &str, emails: &[&str]) -> NewTask {
     NewTask {
         description: description.to_owned(),
@@ -114,16 +134,17 @@ pub(crate) fn new_task(description: &str, emails: &[&str]) -> NewTask {
     }
 }
 
-/// Creates tasks in the app's case over gRPC, with its key.
+/// Creates tasks in the app's case over gRPC, with the app's key.
 pub(crate) async fn create_over_grpc(app: &App, tasks: Vec<NewTask>) -> Vec<Task> {
     let request =
-        app.signed(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
-    app.grpc().await.batch_create_tasks(request).await.unwrap().into_inner().tasks
+        app.with_key(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
+    app.grpc_client().await.batch_create_tasks(request).await.unwrap().into_inner().tasks
 }
 
-/// What a status tells: its code, and the reasons of its violations or else its own.
-pub(crate) fn told_by(status: &Status) -> String {
-    let info = status.get_details_error_info().expect("each error has a reason");
+/// Returns `CODE REASON…`: the code of a gRPC status, and the reasons of its field violations or,
+/// where there are none, of its ErrorInfo.
+pub(crate) fn code_and_reasons(status: &Status) -> String {
+    let info = status.get_details_error_info().expect("each error has an ErrorInfo");
     assert_eq!(info.domain, "caseload");
     let violations = status.get_details_bad_request().map_or(Vec::new(), |b| b.field_violations);
     let code = code_name(status.code());
@@ -136,10 +157,10 @@ pub(crate) fn told_by(status: &Status) -> String {
 }
 
 fn join<'a>(code: &str, reasons: impl Iterator<Item = &'a str>) -> String {
-    reasons.fold(code.to_owned(), |told, reason| told + " " + reason)
+    reasons.fold(code.to_owned(), |joined, reason| joined + " " + reason)
 }
 
-/// `InvalidArgument` as `INVALID_ARGUMENT`.
+/// Returns `INVALID_ARGUMENT` for `InvalidArgument`.
 fn code_name(code: tonic::Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {

@@ -1,43 +1,45 @@
-//! Waiting for what must come to be: looking again and again, with a deadline.
+//! Polling for a condition, with a timeout. `crates/gateway/tests` uses this file too.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// How long anything may take on a busy machine before the test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a test waits for anything before it fails. Long enough for a busy machine.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The pause between two looks.
+/// The pause between two polls.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Looks until there is something to be seen, and returns that.
+/// Blocks until `poll` returns a value, and returns that value. Panics after [`TEST_TIMEOUT`],
+/// naming `what` it waited for.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(value) = poll() {
+            return value;
         }
-        assert!(Instant::now() < deadline, "in vain waited for {what}");
+        assert!(Instant::now() < deadline, "timed out while waiting for {what}");
         thread::sleep(INTERVAL);
     }
 }
 
-/// Looks until it is so.
+/// Blocks until `condition` holds. Panics after [`TEST_TIMEOUT`].
 #[track_caller]
-pub(crate) fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
-    wait_for(what, || look().then_some(()));
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait_for(what, || condition().then_some(()));
 }
 
-/// Looks, off the thread, until there is something to be seen, and returns that.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits, without blocking the thread, until `poll` returns a value, and returns that value.
+/// Panics after [`TEST_TIMEOUT`].
+pub(crate) async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
-        if let Some(seen) = look().await {
-            return seen;
+        if let Some(value) = poll().await {
+            return value;
         }
-        assert!(Instant::now() < deadline, "in vain waited for {what}");
+        assert!(Instant::now() < deadline, "timed out while waiting for {what}");
         tokio::time::sleep(INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Batches with a request id: created once, however often they are asked for.
+//! Batches with an idempotency key: created once, however often they are submitted.
 
 use std::time::Duration;
 
@@ -7,70 +7,73 @@ use store::WriterSettings;
 
 use crate::support::{
     Session,
-    write_path::{ONE_WRITER, Outcome, Tenant, WritePath, batch, batch_with_id, submit},
+    write_path::{ONE_WRITER, Outcome, Tenant, WritePath, batch, batch_with_key, outcomes, submit},
 };
 
+/// Checks that a batch was created now, and returns it.
 fn created(outcome: Outcome) -> CreatedTasks {
     let created = outcome.unwrap();
     assert!(!created.is_replay);
     created
 }
 
+/// Checks that a batch had been created before, and returns it.
 fn replayed(outcome: Outcome) -> CreatedTasks {
     let created = outcome.unwrap();
     assert!(created.is_replay);
     created
 }
 
+/// Returns the number of rows of a table.
 fn count(path: &mut WritePath, table: &str) -> u64 {
     path.session.query(&format!("SELECT count(*) FROM {table}")).parse().unwrap()
 }
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_whatever_has_become_of_what_it_names() {
+async fn a_repeat_gets_the_first_tasks_even_if_tasks_case_and_users_have_changed() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let first = created(writer.create(a.id, batch_with_id(a, &["x", "y"], "k")).await);
+    let first = created(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
     path.session.query(
         "DELETE FROM task_assignees; UPDATE users SET first_name = 'Other', email = 'other-' || email; \
          DELETE FROM tasks; DELETE FROM cases",
     );
 
-    let again = replayed(writer.create(a.id, batch_with_id(a, &["x", "y"], "k")).await);
+    let again = replayed(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
     assert_eq!(again.tasks, first.tasks);
-    // White space around a text makes no other request of it.
-    let again = replayed(writer.create(a.id, batch_with_id(a, &[" x", "y "], "k")).await);
+    // White space around a description does not make it a different request.
+    let again = replayed(writer.create(a.id, batch_with_key(a, &[" x", "y "], "k")).await);
     assert_eq!(again.tasks, first.tasks);
     assert_eq!(count(&mut path, "tasks"), 0);
 
-    let other = writer.create(a.id, batch_with_id(a, &["x"], "k")).await;
+    let other = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
 }
 
 #[tokio::test]
-async fn an_id_is_its_tenants_own() {
+async fn an_idempotency_key_belongs_to_its_tenant() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     for tenant in path.tenants {
-        created(writer.create(tenant.id, batch_with_id(tenant, &["x"], "k")).await);
+        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], "k")).await);
     }
     assert_eq!(count(&mut path, "tasks"), 3);
 }
 
 #[tokio::test]
-async fn a_refusal_leaves_the_id_unused() {
+async fn a_rejected_batch_leaves_its_key_unused() {
     let path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
     let of_another = Tenant { case_id: b.case_id, ..a };
-    let refused = writer.create(a.id, batch_with_id(of_another, &["x"], "k")).await;
+    let refused = writer.create(a.id, batch_with_key(of_another, &["x"], "k")).await;
     assert!(matches!(refused, Err(Error::NotFound(_))), "{refused:?}");
-    created(writer.create(a.id, batch_with_id(a, &["x"], "k")).await);
+    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
 }
 
 #[tokio::test]
-async fn a_batch_without_an_id_leaves_nothing_behind() {
+async fn a_batch_without_a_key_leaves_no_idempotency_record() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
@@ -79,12 +82,12 @@ async fn a_batch_without_an_id_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn of_twins_in_one_statement_one_is_created() {
+async fn of_two_batches_with_one_key_in_one_statement_one_is_created() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
-    let first = path.block(&writer);
-    let calls = [
+    let first = path.block_writer(&writer);
+    let batches = [
         (a, "x", "k"),
         (b, "x", "k"),
         (a, "x", "k"),
@@ -92,11 +95,13 @@ async fn of_twins_in_one_statement_one_is_created() {
         (a, "plain", ""),
         (a, "x", "l"),
     ]
-    .map(|(tenant, text, id)| submit(&writer, tenant, batch_with_id(tenant, &[text], id)).unwrap());
-    path.release();
+    .map(|(tenant, text, key)| {
+        submit(&writer, tenant, batch_with_key(tenant, &[text], key)).unwrap()
+    });
+    path.unblock_writer();
 
     created(first.await);
-    let [one, of_b, twin, other, plain, of_l] = super::all(calls).await;
+    let [one, of_b, twin, other, plain, of_l] = outcomes(batches).await;
     let one = created(one);
     assert_eq!(replayed(twin).tasks, one.tasks);
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
@@ -107,103 +112,104 @@ async fn of_twins_in_one_statement_one_is_created() {
     assert_eq!(count(&mut path, "task_assignees"), 5);
 }
 
-/// They collide at every point of each other's way.
+/// Repeats collide in the queue, within statements, and between writers.
 #[tokio::test(flavor = "multi_thread")]
-async fn simultaneous_repeats_through_many_writers_make_one_batch() {
+async fn simultaneous_repeats_on_several_writers_create_one_batch() {
     const REPEATS: usize = 8;
-    const IDS: usize = 25;
+    const KEYS: usize = 25;
     let mut path = WritePath::create().await;
     let writer = path.writer(WriterSettings {
         threads: 4,
         batches_per_statement: 7,
-        queue_length: IDS * REPEATS,
-        queue_length_per_tenant: IDS * REPEATS,
+        queue_length: KEYS * REPEATS,
+        queue_length_per_tenant: KEYS * REPEATS,
         ..ONE_WRITER
     });
     let a = path.tenants[0];
-    // Neighbours have their ids in different orders.
-    let id = |call: usize| {
-        if call.is_multiple_of(2) { call / 2 % IDS } else { IDS - 1 - call / 2 % IDS }
+    // Statements beside each other have their keys in different orders.
+    let key = |call: usize| {
+        if call.is_multiple_of(2) { call / 2 % KEYS } else { KEYS - 1 - call / 2 % KEYS }
     };
-    let calls: Vec<_> = (0..IDS * REPEATS)
+    let calls: Vec<_> = (0..KEYS * REPEATS)
         .map(|call| {
-            let id = format!("{}", id(call));
-            submit(&writer, a, batch_with_id(a, &[&id, "y"], &id)).unwrap()
+            let key = format!("{}", key(call));
+            submit(&writer, a, batch_with_key(a, &[&key, "y"], &key)).unwrap()
         })
         .collect();
 
-    let mut firsts = vec![0; IDS];
-    let mut answers: Vec<Option<Vec<domain::Task>>> = vec![None; IDS];
+    let mut firsts = vec![0; KEYS];
+    let mut created: Vec<Option<Vec<domain::Task>>> = vec![None; KEYS];
     for (call, outcome) in calls.into_iter().enumerate() {
         let CreatedTasks { tasks, is_replay } = outcome.await.unwrap();
-        firsts[id(call)] += usize::from(!is_replay);
-        assert_eq!(*answers[id(call)].get_or_insert_with(|| tasks.clone()), tasks);
+        firsts[key(call)] += usize::from(!is_replay);
+        assert_eq!(*created[key(call)].get_or_insert_with(|| tasks.clone()), tasks);
     }
-    assert_eq!(firsts, vec![1; IDS]);
-    assert_eq!(count(&mut path, "tasks"), 2 * IDS as u64);
+    assert_eq!(firsts, vec![1; KEYS]);
+    assert_eq!(count(&mut path, "tasks"), 2 * KEYS as u64);
 }
 
-/// Cuts the connections whose statements wait for a lock, and waits until they are gone.
-const CUT_OFF_WHO_WAITS: &str = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+/// SQL that terminates the sessions that are blocked by a lock, and waits until they are gone.
+const TERMINATE_BLOCKED_SESSIONS: &str = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// The connection is cut while the statement runs: the truth is found out on another.
+/// The connection is lost while the statement runs. Whether the batch was created is looked up on
+/// another connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_truth_about_a_batch_with_an_id_is_found_out() {
+async fn the_unknown_outcome_of_a_batch_with_a_key_is_resolved() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let first = path.block(&writer);
-    let queued = ["k", ""].map(|id| submit(&writer, a, batch_with_id(a, &["x"], id)).unwrap());
-    // What is cut off is the first one's statement; those behind it were not begun.
+    let first = path.block_writer(&writer);
+    let queued = ["k", ""].map(|key| submit(&writer, a, batch_with_key(a, &["x"], key)).unwrap());
+    // This terminates the first batch's statement; those in the queue have not been started.
     let mut other = Session::open(path.database.url());
-    other.query(CUT_OFF_WHO_WAITS);
+    other.query(TERMINATE_BLOCKED_SESSIONS);
     let lost = first.await;
     assert!(matches!(lost, Err(Error::OutcomeUnknown(_) | Error::Unavailable(_))), "{lost:?}");
     path.session.await_blocked(1);
-    // Now both of those are in a statement.
-    other.query(CUT_OFF_WHO_WAITS);
+    // Now both of the queued batches are in a statement.
+    other.query(TERMINATE_BLOCKED_SESSIONS);
     path.session.await_blocked(1);
-    path.release();
+    path.unblock_writer();
 
-    let [with_id, without] = super::all(queued).await;
-    with_id.unwrap();
+    let [with_key, without] = outcomes(queued).await;
+    with_key.unwrap();
     assert!(matches!(without, Err(Error::OutcomeUnknown(_))), "{without:?}");
     assert_eq!(count(&mut path, "tasks"), 1);
 }
 
-/// What lost its connection may be what breaks connections: it is run again by itself.
+/// A batch that lost its connection may have caused the loss, so it is run again alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_in_doubt_takes_no_other_along() {
+async fn a_batch_with_an_unknown_outcome_is_run_again_alone() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
     path.session.lock("tasks");
-    let in_doubt = submit(&writer, a, batch_with_id(a, &["x"], "k")).unwrap();
+    let unknown = submit(&writer, a, batch_with_key(a, &["x"], "k")).unwrap();
     path.session.await_blocked(1);
     let behind_it = submit(&writer, a, batch(a, &["y"])).unwrap();
     let mut other = Session::open(path.database.url());
-    // The second time both would be in one statement.
+    // The second time, both batches would otherwise be in one statement.
     for _ in 0..2 {
-        other.query(CUT_OFF_WHO_WAITS);
+        other.query(TERMINATE_BLOCKED_SESSIONS);
         path.session.await_blocked(1);
     }
-    path.release();
+    path.unblock_writer();
 
     let behind_it = behind_it.await;
     assert!(matches!(behind_it, Err(Error::Unavailable(_))), "{behind_it:?}");
-    in_doubt.await.unwrap();
+    unknown.await.unwrap();
     assert_eq!(count(&mut path, "tasks"), 1);
 }
 
 #[tokio::test]
-async fn old_requests_are_forgotten_in_steps_by_one_at_a_time() {
+async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let admin = path.database.open();
     let [a, b, _] = path.tenants;
-    for (tenant, id) in [(a, "1"), (a, "2"), (b, "3"), (b, "young")] {
-        created(writer.create(tenant.id, batch_with_id(tenant, &["x"], id)).await);
+    for (tenant, key) in [(a, "1"), (a, "2"), (b, "3"), (b, "young")] {
+        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], key)).await);
     }
     path.session.query(
         "UPDATE task_batch_requests SET created_at = now() - interval '25 hours' \
@@ -219,6 +225,6 @@ async fn old_requests_are_forgotten_in_steps_by_one_at_a_time() {
     assert_eq!(admin.forget_requests(day, 2).await.unwrap(), 1);
     assert_eq!(admin.forget_requests(day, 2).await.unwrap(), 0);
 
-    replayed(writer.create(b.id, batch_with_id(b, &["x"], "young")).await);
-    created(writer.create(a.id, batch_with_id(a, &["x"], "1")).await);
+    replayed(writer.create(b.id, batch_with_key(b, &["x"], "young")).await);
+    created(writer.create(a.id, batch_with_key(a, &["x"], "1")).await);
 }

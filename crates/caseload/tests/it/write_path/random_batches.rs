@@ -1,4 +1,4 @@
-//! Random mixes of good and bad batches: sharing a statement changes no outcome.
+//! Random valid and invalid batches: sharing a statement does not change any outcome.
 
 use std::cell::RefCell;
 
@@ -11,27 +11,28 @@ use proptest::{
 use store::{TaskWriter, WriterSettings};
 use tokio::runtime::Runtime;
 
-use super::{POISON, id_of};
-use crate::support::write_path::{ONE_WRITER, Outcome, WritePath, draft, submit};
+use crate::support::write_path::{
+    ONE_WRITER, Outcome, POISON, WritePath, draft, last_task_id, submit,
+};
 
-/// Known to every tenant, as different users; the last is one of them, written otherwise.
+/// Emails of users of every tenant. The last one is one of the others in other letters.
 const SHARED_EMAILS: [&str; 4] =
     ["user1@example.com", "user2@example.com", "user3@example.com", "USER2@Example.com"];
 
-/// Known to the first tenant alone, and to nobody.
+/// An email of a user of the first tenant only, and one of nobody.
 const OTHER_EMAILS: [&str; 2] = ["only-a@example.com", "nobody@example.com"];
 
-/// A batch, before it is known which ids the tenants and cases have.
+/// A batch, before the ids of tenants and cases are known.
 #[derive(Clone, Debug)]
 struct Sketch {
     tenant: usize,
     case: Case,
     /// The emails of each task.
     tasks: Vec<Vec<&'static str>>,
-    /// Whether Postgres refuses the last task with an error that fails the whole statement.
+    /// Whether the last task has [`POISON`]'s description, which fails the whole statement.
     is_poisonous: bool,
-    /// Which of a few request ids it bears, so that some bear the same one.
-    request_id: Option<usize>,
+    /// One of a few idempotency keys, so that some batches have the same one.
+    key: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +42,17 @@ enum Case {
     Missing,
 }
 
-/// What came of a mix.
+/// The results of a set of batches.
 #[derive(Debug, PartialEq)]
-struct Result {
-    /// What each caller was told, ids and times aside.
-    told: Vec<String>,
-    /// How many transactions created something.
+struct Results {
+    /// The outcome of each batch as text, without ids and times.
+    outcomes: Vec<String>,
+    /// The number of transactions that created something.
     transactions: usize,
 }
 
-fn mixes() -> impl Strategy<Value = Vec<Sketch>> {
+/// Returns a strategy for sets of batches that fit into one statement.
+fn sets_of_batches() -> impl Strategy<Value = Vec<Sketch>> {
     let email = prop_oneof![
         15 => prop::sample::select(SHARED_EMAILS.as_slice()),
         1 => prop::sample::select(OTHER_EMAILS.as_slice()),
@@ -60,22 +62,22 @@ fn mixes() -> impl Strategy<Value = Vec<Sketch>> {
         1 => Just(Case::OfTheNextTenant),
         1 => Just(Case::Missing),
     ];
-    // Small ones come twice now and then, and so make true repeats.
+    // Batches with one empty task are frequent, so that some are true repeats.
     let tasks = prop_oneof![Just(vec![vec![]]), vec(vec(email, 0..4), 1..4)];
-    let request_id = prop::option::of(0..3_usize);
-    let sketch = (0..3_usize, case, tasks, prop::bool::weighted(0.02), request_id);
-    let sketch = sketch.prop_map(|(tenant, case, tasks, is_poisonous, request_id)| Sketch {
+    let key = prop::option::of(0..3_usize);
+    let sketch = (0..3_usize, case, tasks, prop::bool::weighted(0.02), key);
+    let sketch = sketch.prop_map(|(tenant, case, tasks, is_poisonous, key)| Sketch {
         tenant,
         case,
         tasks,
         is_poisonous,
-        request_id,
+        key,
     });
     vec(sketch, 2..ONE_WRITER.batches_per_statement)
 }
 
 #[test]
-fn shared_or_alone_every_batch_comes_out_the_same() {
+fn batches_have_the_same_outcomes_in_a_shared_statement_as_alone() {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
     let mut path = runtime.block_on(WritePath::create());
@@ -91,54 +93,55 @@ fn shared_or_alone_every_batch_comes_out_the_same() {
     let path = RefCell::new(path);
     let mut runner =
         TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&mixes(), |mix| {
+    let outcome = runner.run(&sets_of_batches(), |sketches| {
         let mut path = path.borrow_mut();
-        let shared = runtime.block_on(run(&mut path, &shared, &mix));
-        let alone = runtime.block_on(run(&mut path, &alone, &mix));
+        let shared = runtime.block_on(run(&mut path, &shared, &sketches));
+        let alone = runtime.block_on(run(&mut path, &alone, &sketches));
 
-        prop_assert_eq!(&shared.told, &alone.told);
-        let created = shared.told.iter().filter(|told| told.starts_with("created")).count();
+        prop_assert_eq!(&shared.outcomes, &alone.outcomes);
+        let created =
+            shared.outcomes.iter().filter(|outcome| outcome.starts_with("created")).count();
         prop_assert_eq!(alone.transactions, created);
-        let is_taken_apart = shared.told.iter().any(|told| told.starts_with("internal"));
-        let expected = if is_taken_apart { created } else { created.min(1) };
+        let is_split = shared.outcomes.iter().any(|outcome| outcome.starts_with("internal"));
+        let expected = if is_split { created } else { created.min(1) };
         prop_assert_eq!(shared.transactions, expected);
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Submits all batches of a mix at once, and checks that the rows are what the callers were told.
-async fn run(path: &mut WritePath, writer: &TaskWriter, mix: &[Sketch]) -> Result {
-    // The ids of one run mean nothing to the next.
+/// Submits all batches at once, and checks that the rows are those of the outcomes.
+async fn run(path: &mut WritePath, writer: &TaskWriter, sketches: &[Sketch]) -> Results {
+    // The idempotency keys of one run must not repeat those of another.
     let run = path.session.query("SELECT nextval('tasks_id_seq')");
     let batches: Vec<_> =
-        mix.iter().map(|sketch| (sketch.tenant, sketch.batch(path, &run))).collect();
-    let first = path.block(writer);
+        sketches.iter().map(|sketch| (sketch.tenant, sketch.batch(path, &run))).collect();
+    let first = path.block_writer(writer);
     let calls: Vec<_> = batches
         .into_iter()
         .map(|(tenant, batch)| submit(writer, path.tenants[tenant], batch).unwrap())
         .collect();
-    path.release();
+    path.unblock_writer();
 
-    let first = id_of(&first.await);
-    let mut told = Vec::new();
+    let first = last_task_id(&first.await);
+    let mut outcomes = Vec::new();
     let mut rows = Vec::new();
-    for (call, sketch) in calls.into_iter().zip(mix) {
+    for (call, sketch) in calls.into_iter().zip(sketches) {
         let outcome = call.await;
         rows.extend(rows_of(&outcome, sketch, path));
-        told.push(match &outcome {
-            // A twin that waits with it may be taken first, and leave it the id or not.
+        outcomes.push(match &outcome {
+            // Another batch with the same key may be written first, so the error may differ.
             Err(Error::NotFound(_) | Error::Invalid(_) | Error::IdempotencyKeyReused)
-                if sketch.request_id.is_some() =>
+                if sketch.key.is_some() =>
             {
-                "refused".to_owned()
+                "rejected".to_owned()
             }
-            outcome => tell(outcome),
+            outcome => describe(outcome),
         });
     }
     rows.sort_unstable();
     assert_eq!(rows_since(path, first), rows);
-    Result { told, transactions: path.transactions_since(first) }
+    Results { outcomes, transactions: path.transactions_since(first) }
 }
 
 impl Sketch {
@@ -151,7 +154,7 @@ impl Sketch {
                 draft(&format!("task {index}"), emails)
             }
         });
-        let id = self.request_id.map_or_else(String::new, |id| format!("{run}-{id}"));
+        let id = self.key.map_or_else(String::new, |id| format!("{run}-{id}"));
         TaskBatch::parse(self.case_id(path), drafts, id).unwrap()
     }
 
@@ -164,21 +167,21 @@ impl Sketch {
     }
 }
 
-/// All that a caller can tell of an outcome, but for the ids of tasks and the times.
-fn tell(outcome: &Outcome) -> String {
+/// Returns everything that a caller sees of an outcome, except for task ids and times.
+fn describe(outcome: &Outcome) -> String {
     match outcome {
         Ok(CreatedTasks { tasks, is_replay }) => {
             assert!(tasks.is_sorted_by(|one, next| one.id < next.id), "{tasks:?}");
             let times = tasks.iter().flat_map(|task| [task.created_at, task.updated_at]);
             assert!(times.into_iter().all(|time| time == tasks[0].created_at), "{tasks:?}");
-            let told = tasks.iter().map(|task| {
+            let tasks = tasks.iter().map(|task| {
                 let description = task.description.as_str();
                 format!("\n{description} {} {:?}", task.completed, task.assignees)
             });
             let how = if *is_replay { "repeated" } else { "created" };
-            format!("{how}{}", told.collect::<String>())
+            format!("{how}{}", tasks.collect::<String>())
         }
-        Err(Error::Invalid(faults)) => format!("invalid {:?}", faults.as_slice()),
+        Err(Error::Invalid(violations)) => format!("invalid {:?}", violations.as_slice()),
         Err(Error::Internal(cause)) => {
             format!("internal {:?}", cause.source().map(ToString::to_string))
         }
@@ -186,9 +189,9 @@ fn tell(outcome: &Outcome) -> String {
     }
 }
 
-/// The rows that the caller was told of: id, tenant, case, description, and users in order.
+/// Returns the rows that an outcome reports: id, tenant, case, description, and users in order.
 fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath) -> Vec<String> {
-    // Those of a repeat are told of where they were created.
+    // The tasks of a repeat are reported by the batch that created them.
     let Ok(CreatedTasks { tasks, is_replay: false }) = outcome else { return Vec::new() };
     let tenant = path.tenants[sketch.tenant];
     let row = |task: &domain::Task| {
@@ -199,7 +202,7 @@ fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath) -> Vec<String> 
     tasks.iter().map(row).collect()
 }
 
-/// The rows of the tasks with greater ids.
+/// Returns the rows of the tasks with greater ids, in the same form.
 fn rows_since(path: &mut WritePath, id: i64) -> Vec<String> {
     let rows = path.session.query(&format!(
         "SELECT t.id, t.tenant_id, t.case_id, t.description, \
