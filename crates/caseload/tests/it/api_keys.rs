@@ -7,6 +7,7 @@ use reqwest::header::HeaderValue;
 
 use crate::support::{App, CreateCall, ONE_TASK, Reply, new_key, polling::eventually};
 
+/// The result of a call with a key that is unknown, revoked or expired.
 const INVALID: &str = "UNAUTHENTICATED KEY_INVALID";
 
 #[tokio::test(flavor = "multi_thread")]

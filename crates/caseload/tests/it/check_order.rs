@@ -11,9 +11,9 @@ use crate::support::{
 
 /// The id of a case that does not exist.
 const NO_CASE: i64 = 4_000_000_000;
-/// Two emails of nobody, and one of a user.
+/// Two unknown emails, and one of a user.
 const UNKNOWN_EMAILS: &[&str] = &["nobody@example.com", "user1@example.com", "no-one@example.com"];
-/// An email of nobody, and one that is malformed.
+/// An unknown email, and one that is malformed.
 const MALFORMED_EMAILS: &[&str] = &["nobody@example.com", "not an email"];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use crate::support::{App, CreateCall, code_and_reasons, new_key, polling::eventu
 /// scope, for a case of another tenant, and for a valid call.
 type Results = [&'static str; 5];
 
+/// The results of an endpoint that needs a key with the write scope.
 const GUARDED: Results = [
     "UNAUTHENTICATED KEY_REQUIRED",
     "UNAUTHENTICATED KEY_INVALID",
@@ -25,6 +26,7 @@ const GUARDED: Results = [
     "OK",
 ];
 
+/// The results of an endpoint that needs no key.
 const OPEN: Results = ["OK"; 5];
 
 /// All endpoints.

@@ -171,7 +171,7 @@ macro_rules! assert_reflected {
             server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
         };
         let mut client = ServerReflectionClient::new($app.channel().await);
-        let mut ask = async |question| {
+        let mut query = async |question| {
             let request =
                 ServerReflectionRequest { host: String::new(), message_request: Some(question) };
             let requests = tokio_stream::once(request);
@@ -179,7 +179,7 @@ macro_rules! assert_reflected {
             responses.message().await.unwrap().unwrap().message_response.unwrap()
         };
 
-        let listed = ask(MessageRequest::ListServices(String::new())).await;
+        let listed = query(MessageRequest::ListServices(String::new())).await;
         let MessageResponse::ListServicesResponse(listed) = listed else {
             panic!("{listed:?}");
         };
@@ -189,7 +189,7 @@ macro_rules! assert_reflected {
         }
 
         for symbol in [SERVICE, "caseload.tasks.v1.TaskService.BatchCreateTasks"] {
-            let found = ask(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
+            let found = query(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
             let MessageResponse::FileDescriptorResponse(found) = found else {
                 panic!("{symbol}: {found:?}");
             };

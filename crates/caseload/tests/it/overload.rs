@@ -16,7 +16,7 @@ async fn failed_call(app: &App) -> Status {
     app.grpc_client().await.batch_create_tasks(app.one_task_request()).await.unwrap_err()
 }
 
-/// Returns how many milliseconds a gRPC client is asked to wait before it retries.
+/// Returns how many milliseconds a gRPC client must wait before it retries.
 fn pushback(status: &Status) -> u64 {
     status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap()
 }

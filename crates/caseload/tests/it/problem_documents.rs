@@ -72,7 +72,7 @@ async fn an_unknown_case_and_all_unknown_users_are_reported() {
     let unknown = json!({"tasks": [
         {"description": "fine", "assignee_emails": ["user1@example.com"]},
         {"description": "one of three", "assignee_emails": ["user1@example.com", "nobody@example.com", "user2@example.com"]},
-        {"description": "a fault counts once, at its first place", "assignee_emails": ["No-One@example.com", "user1@example.com", "no-one@EXAMPLE.com"]},
+        {"description": "an unknown email is reported once, at its first position", "assignee_emails": ["No-One@example.com", "user1@example.com", "no-one@EXAMPLE.com"]},
         {"description": "and again in the next task", "assignee_emails": ["no-one@example.com"]},
     ]});
     let no_case = app

@@ -16,8 +16,8 @@ use server::{PASSWORD, secret_url, serve};
 #[test]
 fn an_invalid_configuration_is_reported_before_a_socket_is_opened() {
     // Were it tried, this address would be in the error, and the exit code would differ.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
     let good = format!("postgresql://me:{PASSWORD}@127.0.0.1:1/caseload");
     for (args, named) in [
         (&["serve"][..], "--database-url"),
@@ -107,8 +107,8 @@ fn invalid_values_of_environment_variables_are_rejected() {
 
 #[test]
 fn an_address_in_use_ends_the_program_with_an_error() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
     let url = "postgresql://db.example/caseload";
     let exited = Program::run(CASELOAD, &["serve", "--database-url", url, "--grpc-addr", &addr]);
     assert_eq!(exited.code(), Some(1), "{exited:?}");

@@ -20,6 +20,7 @@ use crate::support::{
     raw_http::{connect, read_to_end},
 };
 
+/// The number of random values for each property.
 const CASES: u32 = 200;
 
 /// Checks a property for [`CASES`] random values on one app, and that the app serves afterwards.

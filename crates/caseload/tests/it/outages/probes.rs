@@ -71,6 +71,7 @@ pub(super) fn error(reply: &Reply) -> (u16, &str, &str) {
     (reply.status.as_u16(), text("code"), reason)
 }
 
+/// Results of [`error`].
 pub(super) const DATABASE_UNAVAILABLE: (u16, &str, &str) =
     (503, "UNAVAILABLE", "DATABASE_UNAVAILABLE");
 pub(super) const UPSTREAM_UNAVAILABLE: (u16, &str, &str) =

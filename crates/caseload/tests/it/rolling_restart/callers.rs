@@ -106,6 +106,7 @@ impl Callers {
     }
 }
 
+/// Returns a gRPC client that connects at its first call.
 fn client(addr: SocketAddr) -> TaskServiceClient<Channel> {
     let endpoint = Endpoint::try_from(format!("http://{addr}")).unwrap();
     TaskServiceClient::new(endpoint.connect_lazy())
@@ -123,6 +124,7 @@ struct Caller {
 }
 
 impl Caller {
+    /// Creates batches until `is_over`. Returns the failures.
     async fn run(self, created: Arc<AtomicUsize>, is_over: Arc<AtomicBool>) -> Vec<String> {
         let mut failures = Vec::new();
         for turn in 0.. {
@@ -145,6 +147,7 @@ impl Caller {
         failures
     }
 
+    /// Makes a call over gRPC, with a retry where its kind has one.
     async fn call(&self, target: usize, id: String) -> Result<(), String> {
         let is_keyed = matches!(self.kind, Kind::KeyedGrpc);
         let request_id = if is_keyed { id } else { String::new() };
@@ -166,6 +169,7 @@ impl Caller {
         self.grpc[target].clone().batch_create_tasks(request).await.map(|_| ())
     }
 
+    /// Makes a call over REST, with a retry where its kind has one.
     async fn post(&self, target: usize, id: &str) -> Result<(), String> {
         let is_keyed = matches!(self.kind, Kind::KeyedRest);
         match self.try_post(target, is_keyed.then_some(id)).await {

@@ -80,6 +80,7 @@ impl Fleet {
         balancer.avoid_none();
     }
 
+    /// Starts a server and waits until it serves.
     async fn start_server(&mut self, index: usize) {
         let addr = self.servers[index].addr();
         let listen = ["--grpc-addr", &addr.to_string(), "--writers", "1"];
@@ -92,6 +93,7 @@ impl Fleet {
         self.running_servers[index] = Some(program);
     }
 
+    /// Starts a gateway and waits until it is ready.
     async fn start_gateway(&mut self, index: usize) {
         let addr = self.gateways[index].addr();
         let upstream = self.server_addrs().map(|addr| format!("http://{addr}")).join(",");
@@ -102,6 +104,7 @@ impl Fleet {
     }
 }
 
+/// Returns whether a gateway reports that it is ready.
 async fn is_ready(addr: SocketAddr) -> bool {
     matches!(gateway::check(addr).await, Ok(true))
 }

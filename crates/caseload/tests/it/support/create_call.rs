@@ -156,6 +156,7 @@ pub(crate) fn code_and_reasons(status: &Status) -> String {
     }
 }
 
+/// Returns the code and the reasons, separated by spaces.
 fn join<'a>(code: &str, reasons: impl Iterator<Item = &'a str>) -> String {
     reasons.fold(code.to_owned(), |joined, reason| joined + " " + reason)
 }

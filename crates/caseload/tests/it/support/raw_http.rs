@@ -83,6 +83,7 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8], then: AfterSending) -
     parse(&response)
 }
 
+/// Parses a response of HTTP/1.1 whose body is JSON.
 fn parse(response: &[u8]) -> Reply {
     let text = std::str::from_utf8(response).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("cut: {text:?}"));

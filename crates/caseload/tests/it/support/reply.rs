@@ -11,6 +11,11 @@ pub(crate) struct Reply {
     pub(crate) body: Value,
 }
 
+/// Returns an HTTP client that ignores the proxies of the environment.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 impl Reply {
     /// Sends a request and reads the response, whose body must be JSON.
     pub(crate) async fn of(request: RequestBuilder) -> Self {

@@ -123,10 +123,10 @@ pub(crate) fn draft(description: &str, emails: &[&str]) -> TaskDraft {
 }
 
 /// SQL that makes Postgres reject tasks with the description `poison`, with an internal error.
-pub(crate) const POISON: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql \
+pub(crate) const POISON: &str = "CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql \
      AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$; \
-     CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW \
-     WHEN (NEW.description = 'poison') EXECUTE FUNCTION refuse()";
+     CREATE TRIGGER reject BEFORE INSERT ON tasks FOR EACH ROW \
+     WHEN (NEW.description = 'poison') EXECUTE FUNCTION reject()";
 
 /// Awaits several batches and returns their outcomes, in order.
 pub(crate) async fn outcomes<const N: usize>(batches: [PendingBatch<'_>; N]) -> [Outcome; N] {

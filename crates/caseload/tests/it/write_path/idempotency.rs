@@ -67,8 +67,8 @@ async fn a_rejected_batch_leaves_its_key_unused() {
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
     let of_another = Tenant { case_id: b.case_id, ..a };
-    let refused = writer.create(a.id, batch_with_key(of_another, &["x"], "k")).await;
-    assert!(matches!(refused, Err(Error::NotFound(_))), "{refused:?}");
+    let rejected = writer.create(a.id, batch_with_key(of_another, &["x"], "k")).await;
+    assert!(matches!(rejected, Err(Error::NotFound(_))), "{rejected:?}");
     created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
 }
 

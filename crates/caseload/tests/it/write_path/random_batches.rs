@@ -15,11 +15,11 @@ use crate::support::write_path::{
     ONE_WRITER, Outcome, POISON, WritePath, draft, last_task_id, submit,
 };
 
-/// Emails of users of every tenant. The last one is one of the others in other letters.
+/// Emails of users of every tenant. The last one differs from another one in case only.
 const SHARED_EMAILS: [&str; 4] =
     ["user1@example.com", "user2@example.com", "user3@example.com", "USER2@Example.com"];
 
-/// An email of a user of the first tenant only, and one of nobody.
+/// An email of a user of the first tenant only, and an unknown one.
 const OTHER_EMAILS: [&str; 2] = ["only-a@example.com", "nobody@example.com"];
 
 /// A batch, before the ids of tenants and cases are known.
@@ -35,6 +35,7 @@ struct Sketch {
     key: Option<usize>,
 }
 
+/// Which case a batch is for.
 #[derive(Clone, Copy, Debug)]
 enum Case {
     Own,
@@ -145,6 +146,7 @@ async fn run(path: &mut WritePath, writer: &TaskWriter, sketches: &[Sketch]) -> 
 }
 
 impl Sketch {
+    /// Returns the batch, with idempotency keys that belong to one run.
     fn batch(&self, path: &WritePath, run: &str) -> TaskBatch {
         let last = self.tasks.len() - 1;
         let drafts = self.tasks.iter().enumerate().map(|(index, emails)| {
