@@ -206,7 +206,7 @@ fn assert_has_names_and_comments(files: &[Vec<u8>]) {
         "caseload/tasks/v1/task_service.proto",
         "BatchCreateTasksRequest",
         "Creates and tracks the tasks of cases.",
-        "Creates up to 25 tasks, with assignees, for one case: all or none.",
+        "Creates 1 to 25 tasks, with assignees, for one case: all of them or none.",
         "The tasks to create, 1 to 25.",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");

@@ -113,7 +113,7 @@ fn an_address_in_use_ends_the_program_with_an_error() {
     let exited = Program::run(CASELOAD, &["serve", "--database-url", url, "--grpc-addr", &addr]);
     assert_eq!(exited.code(), Some(1), "{exited:?}");
     assert!(
-        exited.stderr.contains(&format!("error: gRPC can't be served on {addr}: ")),
+        exited.stderr.contains(&format!("error: failed to serve gRPC on {addr}: ")),
         "{exited:?}"
     );
 }
@@ -213,7 +213,7 @@ async fn an_internal_error_is_logged_with_the_request_id_and_not_returned() {
     assert_eq!(reply.violations(), ["INTERNAL -"]);
     assert!(!reply.body.to_string().contains("secret_rule"), "{}", reply.body);
     let log = exited.log();
-    let failure = log.iter().find(|event| event["message"] == "a call failed").unwrap();
+    let failure = log.iter().find(|event| event["message"] == "call failed").unwrap();
     assert!(failure["causes"].as_str().unwrap().contains("secret_rule"), "{failure}");
     assert_eq!(failure["span"]["request_id"], "find-me");
 }
