@@ -1,10 +1,10 @@
-//! `caseload admin`: from an empty installation to a first call, all from a shell.
+//! `caseload admin`: everything from an empty database to the first call, from a shell.
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Ended, Program, Reply, TestDatabase};
+use crate::support::{App, CASELOAD, Exited, Program, Reply, TestDatabase};
 
-/// A shell on an installation.
+/// Runs `caseload admin` on a database.
 struct Shell {
     database: TestDatabase,
 }
@@ -14,54 +14,57 @@ impl Shell {
         Self { database: TestDatabase::create() }
     }
 
-    fn run(&self, args: &[&str]) -> Ended {
+    fn run(&self, args: &[&str]) -> Exited {
         let args = [&["admin"], args].concat();
         let url = [("CASELOAD_DATABASE_URL", self.database.url().expose())];
-        Program::start_with(env!("CARGO_BIN_EXE_caseload"), &args, &url).ended()
+        Program::start_with_env(CASELOAD, &args, &url).wait_for_exit()
     }
 
-    /// What a command that works prints.
+    /// Runs a command that must succeed, and returns what it prints.
     #[track_caller]
     fn text(&self, args: &[&str]) -> String {
-        let ended = self.run(args);
-        assert_eq!(ended.code(), Some(0), "{args:?}: {ended:?}");
-        ended.stdout
+        let exited = self.run(args);
+        assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
+        exited.stdout
     }
 
+    /// Runs a command that must succeed with `--json`, and returns the parsed output.
     #[track_caller]
     fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.text(&[args, &["--json"]].concat())).unwrap()
     }
 
-    /// The last line of a command that fails.
+    /// Runs a command that must fail with this exit code, and returns what it prints to standard
+    /// error.
     #[track_caller]
     fn error(&self, code: i32, args: &[&str]) -> String {
-        let ended = self.run(args);
-        assert_eq!(ended.code(), Some(code), "{args:?}: {ended:?}");
-        assert_eq!(ended.stdout, "", "{args:?}");
-        ended.stderr
+        let exited = self.run(args);
+        assert_eq!(exited.code(), Some(code), "{args:?}: {exited:?}");
+        assert_eq!(exited.stdout, "", "{args:?}");
+        exited.stderr
     }
 }
 
-/// The table's cells, which are parted by two spaces or more.
+/// Returns the cells of a table, which are separated by two spaces or more.
 fn cells(table: &str) -> Vec<Vec<&str>> {
     let rows = table.lines();
     rows.map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
         .collect()
 }
 
+/// Returns whether a value looks like a UTC time in whole seconds (RFC 3339).
 fn is_time(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.len() == 20 && text.ends_with('Z'))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_created_in_the_shell_works_in_the_service_until_it_is_revoked() {
+async fn objects_created_in_the_shell_work_in_the_service_until_the_key_is_revoked() {
     let shell = Shell::open();
     shell.text(&["tenant", "create", "Globex"]);
     let case = shell.json(&["case", "create", "--tenant", "Globex", "Leak"]);
     shell.text(&["user", "create", "--tenant", "Globex", "Ann@Example.com", "--first-name", "Ann"]);
     let key = shell.json(&["key", "create", "--tenant", "Globex", "ci", "--scope", "tasks:write"]);
-    // The service comes second, and remembers no key.
+    // The service starts second, and caches no key.
     let mut app = App::builder()
         .server_args(&["--key-ttl", "0s", "--unknown-key-ttl", "0s"])
         .start_on(shell.database)
@@ -98,7 +101,7 @@ async fn what_is_created_in_the_shell_works_in_the_service_until_it_is_revoked()
 }
 
 #[test]
-fn what_is_created_is_listed_as_text_and_as_json() {
+fn created_objects_are_listed_as_text_and_as_json() {
     let shell = Shell::open();
     let tenant = shell.json(&["tenant", "create", "Globex"]);
     assert_eq!((&tenant["id"], &tenant["name"]), (&json!(1), &json!("Globex")));
@@ -126,17 +129,17 @@ fn what_is_created_is_listed_as_text_and_as_json() {
 }
 
 #[test]
-fn a_key_is_shown_once_and_alone_so_that_a_script_can_take_it() {
+fn a_new_key_is_printed_once_and_alone_on_standard_output() {
     let shell = Shell::open();
     shell.text(&["tenant", "create", "Globex"]);
     let create =
         ["key", "create", "--tenant", "Globex", "ci", "--scope", "tasks:write", "--scope", "admin"];
 
-    let ended = shell.run(&[&create[..], &["--expires-in", "90d"]].concat());
-    let key = ended.stdout.strip_suffix('\n').unwrap();
+    let exited = shell.run(&[&create[..], &["--expires-in", "90d"]].concat());
+    let key = exited.stdout.strip_suffix('\n').unwrap();
     assert!(key.len() == 46 && key.starts_with("cl_"), "{key}");
-    assert!(!ended.stderr.contains(key), "{}", ended.stderr);
-    assert!(ended.stderr.contains("shown this once"), "{}", ended.stderr);
+    assert!(!exited.stderr.contains(key), "{}", exited.stderr);
+    assert!(exited.stderr.contains("shown this once"), "{}", exited.stderr);
 
     let listed = shell.json(&["key", "list", "--tenant", "Globex"]);
     assert_eq!(listed[0]["name"], "ci");
@@ -147,12 +150,12 @@ fn a_key_is_shown_once_and_alone_so_that_a_script_can_take_it() {
     assert_eq!(listed[0].get("key"), None);
     let text = shell.text(&["key", "list", "--tenant", "Globex"]);
     assert!(!text.contains(key) && text.contains("tasks:write,admin"), "{text}");
-    let of_its_digest = format!("SELECT count(*) FROM api_keys WHERE digest = sha256('{key}')");
-    assert_eq!(shell.database.query(&of_its_digest), "1");
+    let count_of_digest = format!("SELECT count(*) FROM api_keys WHERE digest = sha256('{key}')");
+    assert_eq!(shell.database.query(&count_of_digest), "1");
 }
 
 #[test]
-fn the_demo_prints_a_key_and_nothing_else_and_may_be_made_again() {
+fn demo_prints_only_a_key_and_can_be_repeated() {
     let shell = Shell::open();
     let first = shell.text(&["demo"]);
     let second = shell.text(&["demo"]);
@@ -168,7 +171,7 @@ fn the_demo_prints_a_key_and_nothing_else_and_may_be_made_again() {
 }
 
 #[test]
-fn errors_say_what_is_wrong() {
+fn errors_name_their_cause() {
     let shell = Shell::open();
     shell.text(&["tenant", "create", "Globex"]);
     shell.text(&["user", "create", "--tenant", "Globex", "ann@example.com"]);
@@ -220,11 +223,11 @@ fn errors_say_what_is_wrong() {
 }
 
 #[test]
-fn a_name_can_not_write_over_the_terminal() {
+fn control_characters_in_names_are_not_printed_as_text() {
     let shell = Shell::open();
     let name = "red \u{1b}[31m\r\nalert";
     let created = shell.json(&["tenant", "create", name]);
-    assert_eq!(created["name"], name, "programs get it as it is");
+    assert_eq!(created["name"], name, "JSON has the name unchanged");
     let text = shell.text(&["tenant", "list"]);
     assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
     assert_eq!(text.lines().count(), 2, "{text:?}");

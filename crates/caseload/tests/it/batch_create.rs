@@ -1,22 +1,20 @@
-//! `POST /api/v2/cases/{case_id}/tasks/batch` and `BatchCreateTasks`, where all goes well.
+//! `POST /api/v2/cases/{case_id}/tasks/batch` and `BatchCreateTasks`, where they succeed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Email;
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use store::NewUser;
 use tokio::task::JoinSet;
 
-use crate::{
-    doors::{create_over_grpc, new_task},
-    support::{App, Reply, SAMPLE},
-};
+use crate::support::{App, Reply, SAMPLE, create_over_grpc, new_task};
 
-/// The emails of each task of an answer.
+/// Returns the emails of each created task.
 fn emails(reply: &Reply) -> Vec<Vec<&str>> {
-    tasks(reply)
+    reply
+        .tasks()
         .map(|task| {
             let assignees = task["assignees"].as_array().unwrap();
             assignees.iter().map(|user| user["email"].as_str().unwrap()).collect()
@@ -24,17 +22,8 @@ fn emails(reply: &Reply) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The descriptions of an answer, in order.
-pub(crate) fn descriptions(reply: &Reply) -> Vec<&str> {
-    tasks(reply).map(|task| task["description"].as_str().unwrap()).collect()
-}
-
-fn tasks(reply: &Reply) -> impl Iterator<Item = &Value> {
-    reply.body["tasks"].as_array().unwrap_or_else(|| panic!("{reply:?}")).iter()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documents_sample_is_answered_as_documented() {
+async fn the_sample_of_the_api_document_gets_the_documented_response() {
     let app = App::start().await;
 
     let reply = app.create(SAMPLE).await;
@@ -69,7 +58,7 @@ async fn the_documents_sample_is_answered_as_documented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documents_sample_is_answered_over_grpc_too() {
+async fn the_sample_of_the_api_document_works_over_grpc_too() {
     let app = App::start().await;
 
     let tasks = create_over_grpc(
@@ -82,7 +71,7 @@ async fn the_documents_sample_is_answered_over_grpc_too() {
     )
     .await;
 
-    let answer: Vec<_> = tasks
+    let created: Vec<_> = tasks
         .iter()
         .map(|task| {
             let assignees = task
@@ -103,14 +92,14 @@ async fn the_documents_sample_is_answered_over_grpc_too() {
         ),
     ];
     assert_eq!(
-        answer,
+        created,
         expected.map(|(id, description, assignees)| (id, description, false, assignees.to_owned()))
     );
     assert_eq!(app.row_counts(), (3, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn times_are_the_rows_own_in_full_over_grpc_and_cut_to_seconds_in_rest() {
+async fn times_are_those_of_the_row_in_full_over_grpc_and_truncated_to_seconds_over_rest() {
     let app = App::start().await;
 
     let tasks = create_over_grpc(&app, vec![new_task("a", &[]), new_task("b", &[])]).await;
@@ -138,7 +127,7 @@ async fn times_are_the_rows_own_in_full_over_grpc_and_cut_to_seconds_in_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tasks_and_assignees_come_back_in_the_order_of_the_request() {
+async fn tasks_and_assignees_are_returned_in_the_order_of_the_request() {
     let app = App::start().await;
     let body = json!({"tasks": [
         {"description": "z", "assignee_emails": ["user3@example.com", "user1@example.com"]},
@@ -149,7 +138,7 @@ async fn tasks_and_assignees_come_back_in_the_order_of_the_request() {
 
     let reply = app.create(body.to_string()).await;
 
-    assert_eq!(descriptions(&reply), ["z", "a", "m", "a"]);
+    assert_eq!(reply.descriptions(), ["z", "a", "m", "a"]);
     let expected: &[&[&str]] = &[
         &["user3@example.com", "user1@example.com"],
         &["user2@example.com", "user3@example.com", "user1@example.com"],
@@ -166,7 +155,7 @@ async fn tasks_and_assignees_come_back_in_the_order_of_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_email_given_twice_in_one_task_counts_once_at_its_first_place() {
+async fn a_repeated_email_counts_once_at_its_first_position() {
     let app = App::start().await;
     let body = json!({"tasks": [
         {"description": "twice", "assignee_emails": [
@@ -184,7 +173,7 @@ async fn an_email_given_twice_in_one_task_counts_once_at_its_first_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emails_are_compared_without_regard_to_case_beyond_ascii_too() {
+async fn emails_are_compared_case_insensitively_beyond_ascii_too() {
     let app = App::start().await;
     create_user(&app, "jürgen@bücher.example").await;
     let body = json!({"tasks": [
@@ -196,6 +185,7 @@ async fn emails_are_compared_without_regard_to_case_beyond_ascii_too() {
     assert_eq!(emails(&reply), [["jürgen@bücher.example", "user3@example.com"]]);
 }
 
+/// Creates a user of the app's tenant.
 async fn create_user(app: &App, email: &str) {
     let user = NewUser {
         email: Email::parse(email.to_owned()).unwrap(),
@@ -205,9 +195,9 @@ async fn create_user(app: &App, email: &str) {
     app.admin.create_user(app.tenant, user).await.unwrap();
 }
 
-/// Every limit at once: over gRPC, for as JSON it would have more than 1 MiB.
+/// All limits at once, over gRPC: as JSON the body would be larger than 1 MiB.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_may_reach_every_limit() {
+async fn a_batch_that_reaches_every_limit_is_created() {
     let app = App::start().await;
     let emails: Vec<String> =
         (0..50).map(|n| format!("{}{n:02}@example.com", "a".repeat(254 - 14))).collect();
@@ -230,7 +220,7 @@ async fn a_batch_may_reach_every_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rest_takes_25_tasks_of_50_assignees_each() {
+async fn rest_accepts_25_tasks_of_50_assignees_each() {
     let app = App::start().await;
     let emails: Vec<String> = (0..50).map(|n| format!("user-{n}@example.com")).collect();
     for email in &emails {
@@ -243,12 +233,12 @@ async fn rest_takes_25_tasks_of_50_assignees_each() {
 
     assert_eq!(reply.status, 201);
     assert!(self::emails(&reply).iter().all(|of_task| of_task.iter().eq(&emails)));
-    assert!(descriptions(&reply).into_iter().eq((0..25).map(|n| format!("task {n}"))));
+    assert!(reply.descriptions().into_iter().eq((0..25).map(|n| format!("task {n}"))));
     assert_eq!(app.row_counts(), (25, 1250));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_emails_null_and_an_empty_list_all_mean_nobody() {
+async fn absent_null_and_empty_emails_all_mean_no_assignees() {
     let app = App::start().await;
     let body = r#"{"tasks":[
         {"description":"absent"},
@@ -266,9 +256,9 @@ async fn no_emails_null_and_an_empty_list_all_mean_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_are_json_numbers_of_64_bits() {
+async fn ids_are_64_bit_json_numbers() {
     let app = App::start().await;
-    // The first integer that a double can't hold, and the largest id there can be.
+    // The first integer that a double can't represent, and the largest possible id.
     app.database.query(
         "ALTER SEQUENCE tasks_id_seq RESTART WITH 9007199254740993;
          INSERT INTO cases (tenant_id, id, name) VALUES (1, 9223372036854775807, 'last')",
@@ -289,7 +279,7 @@ async fn ids_are_json_numbers_of_64_bits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_may_come_as_x_user_token() {
+async fn the_key_may_be_in_x_user_token() {
     let app = App::start().await;
 
     let request = app
@@ -303,7 +293,7 @@ async fn the_key_may_come_as_x_user_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn batches_that_run_together_keep_their_tasks_apart_and_in_order() {
+async fn concurrent_batches_get_their_own_tasks_in_order() {
     const BATCHES: usize = 40;
     const TASKS: usize = 5;
     let app = App::start().await;
@@ -315,34 +305,35 @@ async fn batches_that_run_together_keep_their_tasks_apart_and_in_order() {
             let request = app.post().body(json!({"tasks": tasks}).to_string());
             calls.spawn(async move { (texts, over_rest(request).await) });
         } else {
-            let mut client = app.grpc().await;
+            let mut client = app.grpc_client().await;
             let tasks = texts.iter().map(|text| new_task(text, &[])).collect();
-            let request = app.signed(BatchCreateTasksRequest {
+            let request = app.with_key(BatchCreateTasksRequest {
                 case_id: app.case_id,
                 tasks,
                 ..Default::default()
             });
             calls.spawn(async move {
-                let answer = client.batch_create_tasks(request).await.unwrap().into_inner();
-                (texts, answer.tasks.into_iter().map(|task| (task.id, task.description)).collect())
+                let created = client.batch_create_tasks(request).await.unwrap().into_inner();
+                (texts, created.tasks.into_iter().map(|task| (task.id, task.description)).collect())
             });
         }
     }
 
-    let mut answered = BTreeMap::new();
+    let mut returned = BTreeMap::new();
     while let Some(call) = calls.join_next().await {
         let (texts, tasks): (_, Vec<(i64, String)>) = call.unwrap();
         assert!(tasks.iter().map(|(_, text)| text).eq(&texts));
         assert!(tasks.is_sorted_by(|(a, _), (b, _)| a < b), "{tasks:?}");
-        answered.extend(tasks);
+        returned.extend(tasks);
     }
-    assert_eq!(answered.len(), BATCHES * TASKS);
+    assert_eq!(returned.len(), BATCHES * TASKS);
     let stored = app.database.query("SELECT id, description FROM tasks ORDER BY id");
-    let lines: Vec<_> = answered.iter().map(|(id, text)| format!("{id}|{text}")).collect();
+    let lines: Vec<_> = returned.iter().map(|(id, text)| format!("{id}|{text}")).collect();
     assert_eq!(stored.lines().collect::<Vec<_>>(), lines);
-    assert_eq!(answered.values().collect::<BTreeSet<_>>().len(), BATCHES * TASKS);
+    assert_eq!(returned.values().collect::<BTreeSet<_>>().len(), BATCHES * TASKS);
 }
 
+/// Makes a call over REST and returns the id and description of each created task.
 async fn over_rest(request: reqwest::RequestBuilder) -> Vec<(i64, String)> {
     let reply = Reply::of(request).await;
     assert_eq!(reply.status, StatusCode::CREATED);

@@ -5,16 +5,15 @@ use h2::client;
 use http::{HeaderMap, Request};
 use prost::Message as _;
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
-use tokio::net::TcpStream;
 use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
-use crate::support::App;
+use crate::support::{App, new_task, raw_http::connect};
 
-/// What gRPC's libraries take by default.
+/// The metadata that gRPC libraries accept by default, in bytes.
 const DEFAULT_LIMIT: u32 = 8 * 1024;
 
-/// 25 tasks with 50 unknown emails each.
+/// Returns a request with 25 tasks of 50 unknown emails each.
 fn unknown_emails(app: &App) -> BatchCreateTasksRequest {
     let emails = |task| (0..50).map(|n| format!("nobody-{n}@{task}.example")).collect();
     let task = |task| NewTask { description: "a task".to_owned(), assignee_emails: emails(task) };
@@ -25,11 +24,12 @@ fn unknown_emails(app: &App) -> BatchCreateTasksRequest {
     }
 }
 
-/// Makes a call that is rejected, as a client that takes so many bytes of metadata.
+/// Makes a call that is rejected, as a client that accepts `client_limit` bytes of metadata, and
+/// that asks the server for statuses of up to `requested` bytes. Returns the status.
 async fn rejected(app: &App, client_limit: u32, requested: Option<&'static str>) -> Status {
     let endpoint = Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap();
     let channel = endpoint.http2_max_header_list_size(client_limit).connect().await.unwrap();
-    let mut request = app.signed(unknown_emails(app));
+    let mut request = app.with_key(unknown_emails(app));
     request.metadata_mut().insert("x-request-id", "x".repeat(128).parse().unwrap());
     if let Some(bytes) = requested {
         request.metadata_mut().insert("caseload-max-status-bytes", bytes.parse().unwrap());
@@ -74,10 +74,10 @@ async fn a_caller_that_takes_larger_statuses_receives_more_violations() {
     assert_eq!(listed[2], 1250);
 }
 
-/// Calls with one API key in the headers, or none, and another one in the trailers.
+/// Makes a call with one API key in the headers, or none, and another one in the trailers. Returns
+/// the headers or trailers that have the status.
 async fn call_with_trailers(app: &App, header: Option<&str>, trailer: &str) -> HeaderMap {
-    let stream = TcpStream::connect(app.grpc_addr).await.unwrap();
-    let (client, connection) = client::handshake(stream).await.unwrap();
+    let (client, connection) = client::handshake(connect(app.grpc_addr).await).await.unwrap();
     tokio::spawn(connection);
     let mut client = client.ready().await.unwrap();
     let mut request = Request::post(format!(
@@ -92,7 +92,7 @@ async fn call_with_trailers(app: &App, header: Option<&str>, trailer: &str) -> H
     let (response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
     let message = BatchCreateTasksRequest {
         case_id: app.case_id,
-        tasks: vec![NewTask { description: "a task".to_owned(), ..Default::default() }],
+        tasks: vec![new_task("a task", &[])],
         ..Default::default()
     }
     .encode_to_vec();

@@ -4,9 +4,7 @@
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
-use crate::support::{Program, gateway_path};
-
-const CASELOAD: &str = env!("CARGO_BIN_EXE_caseload");
+use crate::support::{CASELOAD, Program, gateway_path};
 
 const BEGIN: &str = "<!-- options: begin -->\n";
 const END: &str = "<!-- options: end -->\n";
@@ -76,10 +74,10 @@ fn options() -> BTreeMap<Described, Vec<&'static str>> {
     ];
     let mut options: BTreeMap<Described, Vec<&str>> = BTreeMap::new();
     for (name, path, args) in commands {
-        let ended = Program::run(path, &[args, &["--help"]].concat());
-        assert!(ended.status.success(), "{ended:?}");
-        let described = read_help(&ended.stdout);
-        assert!(described.len() > 2, "the help of {name} is read: {ended:?}");
+        let exited = Program::run(path, &[args, &["--help"]].concat());
+        assert!(exited.status.success(), "{exited:?}");
+        let described = read_help(&exited.stdout);
+        assert!(described.len() > 2, "the help of {name} is read: {exited:?}");
         for option in described.into_iter().filter(|option| !option.variable.is_empty()) {
             options.entry(option).or_default().push(name);
         }

@@ -1,4 +1,5 @@
-//! Every endpoint, and what it tells whom. A method that isn't in the table fails its test.
+//! The result of every endpoint for every kind of caller. A gRPC method that is missing from the
+//! table fails a test.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +7,18 @@ use domain::{ApiKey, Scope};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use reqwest::Method;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::{
-    doors::{Call, told_by},
-    support::{App, new_key, patience::eventually},
-};
+use crate::support::{App, CreateCall, code_and_reasons, new_key, polling::eventually};
 
-/// What an endpoint tells a caller without a key, one with a key that there isn't, one whose key
-/// lacks the scope, one who asks for a case of another tenant, and one who does all right.
-type Told = [&'static str; 5];
+/// An endpoint's result for a call without a key, with an unknown key, with a key that lacks the
+/// scope, for a case of another tenant, and for a valid call.
+type Results = [&'static str; 5];
 
-const GUARDED: Told = [
+/// The results of an endpoint that needs a key with the write scope.
+const GUARDED: Results = [
     "UNAUTHENTICATED KEY_REQUIRED",
     "UNAUTHENTICATED KEY_INVALID",
     "PERMISSION_DENIED SCOPE_REQUIRED",
@@ -27,10 +26,11 @@ const GUARDED: Told = [
     "OK",
 ];
 
-const OPEN: Told = ["OK"; 5];
+/// The results of an endpoint that needs no key.
+const OPEN: Results = ["OK"; 5];
 
-/// All that is served.
-const TABLE: [(&str, Told); 8] = [
+/// All endpoints.
+const TABLE: [(&str, Results); 8] = [
     ("caseload.tasks.v1.TaskService/BatchCreateTasks", GUARDED),
     ("grpc.health.v1.Health/Check", OPEN),
     ("grpc.health.v1.Health/Watch", OPEN),
@@ -42,33 +42,33 @@ const TABLE: [(&str, Told); 8] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_endpoint_tells_each_caller_what_is_documented() {
+async fn each_endpoint_gives_each_caller_the_documented_result() {
     let app = App::start().await;
-    let (stranger, reader) = (new_key(), app.key_with(&[Scope::TasksRead]).await);
+    let (unknown, reader) = (new_key(), app.key_with(&[Scope::TasksRead]).await);
     let (_, case_of_another, _) = app.other_tenant().await;
     let callers = [
         (None, app.case_id),
-        (Some(&stranger), app.case_id),
+        (Some(&unknown), app.case_id),
         (Some(&reader), app.case_id),
         (Some(&app.key), case_of_another),
         (Some(&app.key), app.case_id),
     ];
     eventually("readiness", async || {
-        (ask(&app, "GET /readyz", None, 0).await == "OK").then_some(())
+        (call(&app, "GET /readyz", None, 0).await == "OK").then_some(())
     })
     .await;
-    for (endpoint, told) in TABLE {
-        for ((key, case_id), expected) in callers.into_iter().zip(told) {
-            let told = ask(&app, endpoint, key, case_id).await;
-            assert_eq!(told, expected, "{endpoint} with {key:?} for case {case_id}");
+    for (endpoint, results) in TABLE {
+        for ((key, case_id), expected) in callers.into_iter().zip(results) {
+            let result = call(&app, endpoint, key, case_id).await;
+            assert_eq!(result, expected, "{endpoint} with {key:?} for case {case_id}");
         }
     }
-    // One by each door that creates, for the one who does all right.
+    // The valid call created one task over gRPC and one over REST.
     assert_eq!(app.row_counts(), (2, 0));
 }
 
 #[test]
-fn each_method_that_is_described_is_in_the_table() {
+fn each_grpc_method_of_the_descriptors_is_in_the_table() {
     let sets = [
         proto::DESCRIPTOR_SET,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -80,7 +80,7 @@ fn each_method_that_is_described_is_in_the_table() {
     assert_eq!(described, of_grpc.map(str::to_owned).collect());
 }
 
-/// `package.Service/Method` for each method of an encoded descriptor set.
+/// Returns `package.Service/Method` for each method of an encoded descriptor set.
 fn methods(set: &[u8]) -> Vec<String> {
     let mut methods = Vec::new();
     for file in FileDescriptorSet::decode(set).unwrap().file {
@@ -92,37 +92,37 @@ fn methods(set: &[u8]) -> Vec<String> {
     methods
 }
 
-/// What an endpoint of the table tells who has this key, or none.
-async fn ask(app: &App, endpoint: &str, key: Option<&ApiKey>, case_id: i64) -> String {
-    let create = Call::of(app).case(case_id);
+/// Calls an endpoint of the table with this key or none. Returns `OK` or the error.
+async fn call(app: &App, endpoint: &str, key: Option<&ApiKey>, case_id: i64) -> String {
+    let create = CreateCall::new(app).case(case_id);
     let create = key.map_or_else(|| create.clone(), |key| create.clone().key(key));
     match endpoint {
-        "caseload.tasks.v1.TaskService/BatchCreateTasks" => create.grpc(app).await,
-        "POST /api/v2/cases/{case_id}/tasks/batch" => create.rest(app).await,
+        "caseload.tasks.v1.TaskService/BatchCreateTasks" => create.result_over_grpc(app).await,
+        "POST /api/v2/cases/{case_id}/tasks/batch" => create.result_over_rest(app).await,
         "grpc.health.v1.Health/Check" => {
             let request = with_key(HealthCheckRequest::default(), key);
-            told(HealthClient::new(channel(app).await).check(request).await)
+            result(HealthClient::new(app.channel().await).check(request).await)
         }
         "grpc.health.v1.Health/Watch" => {
             let request = with_key(HealthCheckRequest::default(), key);
-            told(HealthClient::new(channel(app).await).watch(request).await)
+            result(HealthClient::new(app.channel().await).watch(request).await)
         }
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo" => {
             use v1::{ServerReflectionRequest, server_reflection_client::ServerReflectionClient};
             let requests = tokio_stream::once(ServerReflectionRequest::default());
-            let mut client = ServerReflectionClient::new(channel(app).await);
-            told(client.server_reflection_info(with_key(requests, key)).await)
+            let mut client = ServerReflectionClient::new(app.channel().await);
+            result(client.server_reflection_info(with_key(requests, key)).await)
         }
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
             use v1alpha::{
                 ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
             };
             let requests = tokio_stream::once(ServerReflectionRequest::default());
-            let mut client = ServerReflectionClient::new(channel(app).await);
-            told(client.server_reflection_info(with_key(requests, key)).await)
+            let mut client = ServerReflectionClient::new(app.channel().await);
+            result(client.server_reflection_info(with_key(requests, key)).await)
         }
         _ => {
-            let path = endpoint.strip_prefix("GET ").expect("an endpoint that can be asked");
+            let path = endpoint.strip_prefix("GET ").expect("a known endpoint");
             let mut request = app.request(Method::GET, path);
             if let Some(key) = key {
                 request = request.bearer_auth(key.expose());
@@ -133,10 +133,7 @@ async fn ask(app: &App, endpoint: &str, key: Option<&ApiKey>, case_id: i64) -> S
     }
 }
 
-async fn channel(app: &App) -> Channel {
-    Channel::from_shared(format!("http://{}", app.grpc_addr)).unwrap().connect().await.unwrap()
-}
-
+/// Returns a gRPC request with this key or none.
 fn with_key<T>(message: T, key: Option<&ApiKey>) -> Request<T> {
     let mut request = Request::new(message);
     if let Some(key) = key {
@@ -146,6 +143,7 @@ fn with_key<T>(message: T, key: Option<&ApiKey>) -> Request<T> {
     request
 }
 
-fn told<T>(answer: Result<T, Status>) -> String {
-    answer.map_or_else(|status| told_by(&status), |_| "OK".to_owned())
+/// Returns `OK` or `CODE REASON…`.
+fn result<T>(response: Result<T, Status>) -> String {
+    response.map_or_else(|status| code_and_reasons(&status), |_| "OK".to_owned())
 }

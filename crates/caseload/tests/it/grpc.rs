@@ -1,4 +1,5 @@
-//! gRPC's own manners: statuses with details, health, reflection, and calls that go astray.
+//! What gRPC clients expect: statuses with details, health, reflection, UNIMPLEMENTED for unknown
+//! methods.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,6 @@ use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
 use tonic::{
     Code, Request, Status,
     codegen::{Service as _, http},
-    transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -15,23 +15,17 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 use tonic_types::StatusExt as _;
 
-use crate::{
-    doors::new_task,
-    support::{App, patience::eventually},
-};
+use crate::support::{App, new_task, polling::eventually};
 
 const SERVICE: &str = "caseload.tasks.v1.TaskService";
 
-async fn channel(app: &App) -> Channel {
-    Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap().connect().await.unwrap()
+/// Makes a call that must fail, with the app's key, and returns its status.
+async fn failed_call(app: &App, case_id: i64, tasks: Vec<NewTask>) -> Status {
+    let request = app.with_key(BatchCreateTasksRequest { case_id, tasks, ..Default::default() });
+    app.grpc_client().await.batch_create_tasks(request).await.unwrap_err()
 }
 
-async fn refused(app: &App, case_id: i64, tasks: Vec<NewTask>) -> Status {
-    let request = app.signed(BatchCreateTasksRequest { case_id, tasks, ..Default::default() });
-    app.grpc().await.batch_create_tasks(request).await.unwrap_err()
-}
-
-/// The reason of an error, which has exactly one, of this domain.
+/// Returns the reason in the status's ErrorInfo, and checks its domain.
 #[track_caller]
 fn reason(status: &Status) -> String {
     let info = status.get_details_error_info().expect("an ErrorInfo");
@@ -39,7 +33,7 @@ fn reason(status: &Status) -> String {
     info.reason
 }
 
-/// `REASON field: description` of each violation.
+/// Returns `REASON field: description` for each field violation.
 fn violations(status: &Status) -> Vec<String> {
     let violations = status.get_details_bad_request().expect("a BadRequest").field_violations;
     violations
@@ -51,7 +45,7 @@ fn violations(status: &Status) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_of_form_are_violations_at_their_paths() {
+async fn invalid_fields_are_reported_as_violations_with_their_paths() {
     let app = App::start().await;
     let emails = |count| vec!["user1@example.com"; count];
     let long = format!("{}@example.com", "a".repeat(243));
@@ -63,7 +57,7 @@ async fn faults_of_form_are_violations_at_their_paths() {
         new_task("fine", &emails(51)),
     ];
 
-    let status = refused(&app, -1, tasks).await;
+    let status = failed_call(&app, -1, tasks).await;
 
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(status.message(), "7 field violations; nothing was changed");
@@ -81,7 +75,7 @@ async fn faults_of_form_are_violations_at_their_paths() {
         ]
     );
 
-    let status = refused(&app, i64::MIN, vec![new_task("a", &[]); 26]).await;
+    let status = failed_call(&app, i64::MIN, vec![new_task("a", &[]); 26]).await;
     assert_eq!(
         violations(&status),
         [
@@ -89,7 +83,7 @@ async fn faults_of_form_are_violations_at_their_paths() {
             "TOO_MANY tasks: at most 25 tasks can be created at once",
         ]
     );
-    let status = refused(&app, 0, Vec::new()).await;
+    let status = failed_call(&app, 0, Vec::new()).await;
     assert_eq!(
         violations(&status),
         [
@@ -101,11 +95,12 @@ async fn faults_of_form_are_violations_at_their_paths() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_emails_are_violations_and_an_unknown_case_is_not_found() {
+async fn unknown_emails_are_reported_as_violations_and_an_unknown_case_as_not_found() {
     let app = App::start().await;
     let nobody = ["nobody@example.com", "user1@example.com", "no-one@example.com"];
 
-    let status = refused(&app, app.case_id, vec![new_task("a", &[]), new_task("b", &nobody)]).await;
+    let status =
+        failed_call(&app, app.case_id, vec![new_task("a", &[]), new_task("b", &nobody)]).await;
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(reason(&status), "INVALID_REQUEST");
     assert_eq!(
@@ -116,7 +111,7 @@ async fn unknown_emails_are_violations_and_an_unknown_case_is_not_found() {
         ]
     );
 
-    let status = refused(&app, i64::MAX, vec![new_task("b", &nobody)]).await;
+    let status = failed_call(&app, i64::MAX, vec![new_task("b", &nobody)]).await;
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.message(), "case 9223372036854775807 does not exist");
     assert_eq!(reason(&status), "CASE_NOT_FOUND");
@@ -125,7 +120,7 @@ async fn unknown_emails_are_violations_and_an_unknown_case_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_call_is_told_which_scope_is_missing() {
+async fn a_call_without_permission_is_rejected_with_the_missing_scope() {
     let app = App::start().await;
     let reader = app.key_with(&[Scope::TasksRead]).await;
     let call = async |key: Option<&str>| {
@@ -134,7 +129,7 @@ async fn who_may_not_call_is_told_which_scope_is_missing() {
             let value = format!("Bearer {key}").parse().unwrap();
             request.metadata_mut().insert("authorization", value);
         }
-        app.grpc().await.batch_create_tasks(request).await.unwrap_err()
+        app.grpc_client().await.batch_create_tasks(request).await.unwrap_err()
     };
 
     let status = call(None).await;
@@ -151,15 +146,15 @@ async fn who_may_not_call_is_told_which_scope_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_told_for_the_server_and_for_the_service() {
+async fn health_is_reported_for_the_server_and_for_the_service() {
     let app = App::start().await;
-    let mut client = HealthClient::new(channel(&app).await);
+    let mut client = HealthClient::new(app.channel().await);
     let check = |service: &str| HealthCheckRequest { service: service.to_owned() };
 
     for service in ["", SERVICE] {
         eventually("the service to serve", async || {
-            let answer = client.check(check(service)).await.unwrap();
-            (answer.get_ref().status() == ServingStatus::Serving).then_some(())
+            let response = client.check(check(service)).await.unwrap();
+            (response.get_ref().status() == ServingStatus::Serving).then_some(())
         })
         .await;
     }
@@ -167,23 +162,24 @@ async fn health_is_told_for_the_server_and_for_the_service() {
     assert_eq!(status.code(), Code::NotFound);
 }
 
-/// The messages of both versions of reflection have the same shape and different types.
+/// Checks one version of reflection. The messages of both versions have the same fields in
+/// different Rust types, hence a macro.
 macro_rules! assert_reflected {
     ($app:expr, $version:ident) => {{
         use $version::{
             ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
             server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
         };
-        let mut client = ServerReflectionClient::new(channel($app).await);
-        let mut ask = async |question| {
+        let mut client = ServerReflectionClient::new($app.channel().await);
+        let mut query = async |question| {
             let request =
                 ServerReflectionRequest { host: String::new(), message_request: Some(question) };
             let requests = tokio_stream::once(request);
-            let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
-            answers.message().await.unwrap().unwrap().message_response.unwrap()
+            let mut responses = client.server_reflection_info(requests).await.unwrap().into_inner();
+            responses.message().await.unwrap().unwrap().message_response.unwrap()
         };
 
-        let listed = ask(MessageRequest::ListServices(String::new())).await;
+        let listed = query(MessageRequest::ListServices(String::new())).await;
         let MessageResponse::ListServicesResponse(listed) = listed else {
             panic!("{listed:?}");
         };
@@ -193,24 +189,24 @@ macro_rules! assert_reflected {
         }
 
         for symbol in [SERVICE, "caseload.tasks.v1.TaskService.BatchCreateTasks"] {
-            let found = ask(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
+            let found = query(MessageRequest::FileContainingSymbol(symbol.to_owned())).await;
             let MessageResponse::FileDescriptorResponse(found) = found else {
                 panic!("{symbol}: {found:?}");
             };
-            assert_is_the_commented_contract(&found.file_descriptor_proto);
+            assert_has_names_and_comments(&found.file_descriptor_proto);
         }
     }};
 }
 
-/// The files hold names, and the comments of services, calls and fields.
+/// Checks that the file descriptors have names, and the comments of services, methods and fields.
 #[track_caller]
-fn assert_is_the_commented_contract(files: &[Vec<u8>]) {
+fn assert_has_names_and_comments(files: &[Vec<u8>]) {
     let text = files.iter().map(|file| String::from_utf8_lossy(file)).collect::<String>();
     for part in [
         "caseload/tasks/v1/task_service.proto",
         "BatchCreateTasksRequest",
         "Creates and tracks the tasks of cases.",
-        "Creates up to 25 tasks, with assignees, for one case: all or none.",
+        "Creates 1 to 25 tasks, with assignees, for one case: all of them or none.",
         "The tasks to create, 1 to 25.",
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
@@ -218,21 +214,21 @@ fn assert_is_the_commented_contract(files: &[Vec<u8>]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reflection_v1_lists_the_services_and_shows_the_contract_with_its_comments() {
+async fn reflection_v1_lists_the_services_and_their_commented_descriptors() {
     let app = App::start().await;
     assert_reflected!(&app, v1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reflection_v1alpha_lists_the_services_and_shows_the_contract_with_its_comments() {
+async fn reflection_v1alpha_lists_the_services_and_their_commented_descriptors() {
     let app = App::start().await;
     assert_reflected!(&app, v1alpha);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_does_not_exist_is_unimplemented() {
+async fn an_unknown_method_is_unimplemented() {
     let app = App::start().await;
-    let mut channel = channel(&app).await;
+    let mut channel = app.channel().await;
     for path in [
         "/caseload.tasks.v1.TaskService/NoSuchCall",
         "/caseload.tasks.v2.TaskService/BatchCreateTasks",
@@ -252,15 +248,16 @@ async fn a_call_that_does_not_exist_is_unimplemented() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_of_more_than_2_mib_is_refused() {
+async fn a_message_of_more_than_2_mib_is_rejected() {
     const MIB: usize = 1024 * 1024;
     let app = App::start().await;
 
-    let status = refused(&app, app.case_id, vec![new_task(&"a".repeat(2 * MIB), &[])]).await;
+    let status = failed_call(&app, app.case_id, vec![new_task(&"a".repeat(2 * MIB), &[])]).await;
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
 
-    // One that just fits is read, and refused for what is in it.
-    let status = refused(&app, app.case_id, vec![new_task(&"a".repeat(2 * MIB - 100), &[])]).await;
+    // One that just fits is read, and rejected for its content.
+    let status =
+        failed_call(&app, app.case_id, vec![new_task(&"a".repeat(2 * MIB - 100), &[])]).await;
     assert_eq!(violations(&status).len(), 1);
     assert_eq!(app.row_counts(), (0, 0));
 }

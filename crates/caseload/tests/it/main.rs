@@ -1,6 +1,7 @@
-//! The whole path: from bytes on a socket to rows in a real Postgres, and back.
+//! Integration tests over the whole path: from bytes on a socket to rows in a real Postgres, and
+//! back.
 //!
-//! Tests run in parallel, each on a database of its own. `support` has what they share.
+//! Tests run in parallel, each on its own database. `support` has the fixtures.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,29 +10,27 @@
 )]
 
 mod admin;
+mod api_keys;
 mod architecture;
 mod batch_create;
-mod bodies;
 mod call_headers;
+mod check_order;
 mod configuration;
-mod deadline;
+mod connections;
+mod deadlines;
+mod descriptions;
 mod dev;
-mod doors;
 mod endpoints;
 mod grpc;
-mod hostile;
-mod keys;
+mod idempotency;
+mod malformed_input;
+mod many_violations;
 mod migrations;
 mod outages;
 mod overload;
-mod precedence;
-mod programs;
-mod refusals;
-mod repeats;
+mod problem_documents;
+mod process;
 mod request_ids;
-mod rolling;
+mod rolling_restart;
 mod support;
-mod texts;
-mod wire;
-mod worst_case;
-mod writer;
+mod write_path;

@@ -1,14 +1,14 @@
-//! The schema: up and down, and the rules that all of its tables keep.
+//! The schema: migrations up and down, and the rules that hold for all tables.
 
 use std::{fs, path::Path};
 
-use crate::support::{Program, TestDatabase, open, postgres_program};
+use crate::support::{CASELOAD, Program, TestDatabase, open, postgres_program};
 
-/// The tables of a tenant's data.
+/// The tables of tenant data.
 const TENANT_TABLES: &str = "('users', 'cases', 'tasks', 'task_assignees', 'idempotency_keys')";
 
 #[tokio::test]
-async fn up_down_and_up_again_is_as_good_as_up() {
+async fn migrating_up_down_and_up_again_yields_the_same_schema() {
     let database = TestDatabase::create_empty();
     let store = database.open();
     let names = store.pending_migrations().await.unwrap();
@@ -25,7 +25,7 @@ async fn up_down_and_up_again_is_as_good_as_up() {
     store.revert_migrations().await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), names);
     assert!(!store.has_current_schema().await.unwrap());
-    assert_eq!(left_behind(&database), "");
+    assert_eq!(remaining_objects(&database), "");
 
     assert_eq!(store.migrate().await.unwrap(), names);
     assert!(store.has_current_schema().await.unwrap());
@@ -33,7 +33,7 @@ async fn up_down_and_up_again_is_as_good_as_up() {
 }
 
 #[tokio::test]
-async fn looking_at_what_is_pending_changes_nothing_and_needs_no_right_to() {
+async fn listing_pending_migrations_changes_nothing_and_needs_no_write_permission() {
     let database = TestDatabase::create_empty();
     let before = dump(&database);
     let url =
@@ -50,31 +50,30 @@ async fn looking_at_what_is_pending_changes_nothing_and_needs_no_right_to() {
 }
 
 #[tokio::test]
-async fn programs_that_migrate_at_the_same_time_take_turns() {
+async fn programs_that_migrate_at_the_same_time_run_one_after_the_other() {
     let database = TestDatabase::create_empty();
     let url = database.url().expose();
-    let migrate =
-        || Program::start(env!("CARGO_BIN_EXE_caseload"), &["migrate", "--database-url", url]);
+    let migrate = || Program::start(CASELOAD, &["migrate", "--database-url", url]);
 
-    let ended = [migrate(), migrate(), migrate()].map(Program::ended);
+    let exited = [migrate(), migrate(), migrate()].map(Program::wait_for_exit);
 
-    assert!(ended.iter().all(|ended| ended.code() == Some(0)), "{ended:#?}");
-    let migrated = ended.iter().filter(|ended| ended.stdout.contains("migrated: ")).count();
-    assert_eq!(migrated, 1, "{ended:#?}");
+    assert!(exited.iter().all(|exited| exited.code() == Some(0)), "{exited:#?}");
+    let migrated = exited.iter().filter(|exited| exited.stdout.contains("migrated: ")).count();
+    assert_eq!(migrated, 1, "{exited:#?}");
     assert!(database.open().has_current_schema().await.unwrap());
 }
 
 #[test]
-fn every_constraint_and_every_index_has_the_name_that_a_migration_gave_it() {
+fn every_constraint_and_index_is_named_in_a_migration() {
     let database = TestDatabase::create();
-    let given = written_names();
+    let given = names_in_migrations();
     let unnamed = |sql: &str| -> Vec<String> {
         let names = database.query(sql);
         assert_ne!(names, "");
         names.lines().filter(|name| !given.iter().any(|it| it == name)).map(str::to_owned).collect()
     };
 
-    // From version 18, Postgres keeps NOT NULL among the constraints.
+    // Since version 18, Postgres lists NOT NULL among the constraints.
     let constraints = unnamed(
         "SELECT conname FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid \
          WHERE c.connamespace = 'public'::regnamespace AND contype <> 'n' \
@@ -89,7 +88,7 @@ fn every_constraint_and_every_index_has_the_name_that_a_migration_gave_it() {
 }
 
 #[test]
-fn every_key_and_every_index_of_a_tenants_data_is_led_by_the_tenant() {
+fn every_key_and_index_of_tenant_data_begins_with_the_tenant_id() {
     let database = TestDatabase::create();
     let leading = database.query(&format!(
         "SELECT conname, a.attname FROM pg_constraint AS c \
@@ -108,8 +107,8 @@ fn every_key_and_every_index_of_a_tenants_data_is_led_by_the_tenant() {
     let others: Vec<_> = leading.lines().filter(|line| !line.ends_with("|tenant_id")).collect();
     assert!(others.is_empty(), "{others:?}");
 
-    // A foreign key that didn't carry the tenant to the other side would let one tenant's row
-    // point to another's.
+    // A foreign key that doesn't include the tenant on the referenced side would let a row of one
+    // tenant reference a row of another.
     let crossing = database.query(&format!(
         "SELECT conname FROM pg_constraint AS c \
          JOIN pg_class AS t ON t.oid = c.conrelid \
@@ -122,7 +121,7 @@ fn every_key_and_every_index_of_a_tenants_data_is_led_by_the_tenant() {
 }
 
 #[test]
-fn the_rows_of_one_tenant_can_not_point_to_those_of_another() {
+fn rows_of_one_tenant_cannot_reference_rows_of_another() {
     let database = TestDatabase::create();
     database.query(
         "INSERT INTO tenants (id, name) VALUES (1, 'A'), (2, 'B'); \
@@ -140,7 +139,7 @@ fn the_rows_of_one_tenant_can_not_point_to_those_of_another() {
         ("INSERT INTO task_assignees VALUES (2, 2, 1, 0)", "task_assignees_user_fkey"),
         ("INSERT INTO task_assignees VALUES (1, 2, 1, 0)", "task_assignees_task_fkey"),
     ] {
-        // Errors in SQL end psql, so the block turns this one into a row.
+        // psql exits at an SQL error, so the block turns the expected one into a row.
         let broken = database.query(&format!(
             "CREATE TEMPORARY TABLE broken (name text); \
              DO $$ DECLARE name text; BEGIN {sql}; \
@@ -154,13 +153,14 @@ fn the_rows_of_one_tenant_can_not_point_to_those_of_another() {
     }
 }
 
-/// Before the first ANALYZE the planner knows nothing of the tables. An index that doesn't find the
-/// one row would then be read further with each task, until each batch costs more than the last.
+/// Before the first ANALYZE the planner has no statistics. With an index other than the primary
+/// key, the check would read more entries with each task, and each batch would cost more than the
+/// last.
 #[test]
-fn foreign_keys_are_checked_by_the_primary_key_also_without_statistics() {
+fn foreign_keys_are_checked_with_the_primary_key_also_without_statistics() {
     let database = TestDatabase::create();
     for table in ["tasks", "cases", "users"] {
-        // The very query of Postgres' check.
+        // The query that Postgres runs for the check.
         let plan = database.query(&format!(
             "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
              PREPARE referenced(bigint, bigint) AS SELECT 1 FROM ONLY {table} AS x \
@@ -171,7 +171,7 @@ fn foreign_keys_are_checked_by_the_primary_key_also_without_statistics() {
     }
 }
 
-/// The whole schema as SQL, Diesel's table aside.
+/// Returns the whole schema as SQL, without Diesel's own table.
 fn dump(database: &TestDatabase) -> String {
     let output = postgres_program("pg_dump")
         .args(["--schema-only", "--exclude-table", "__diesel_schema_migrations", "--dbname"])
@@ -180,13 +180,13 @@ fn dump(database: &TestDatabase) -> String {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let sql = String::from_utf8(output.stdout).unwrap();
-    // Newer versions mark the dump with a random key.
+    // Newer versions of pg_dump add lines with a random key.
     let lines = sql.lines().filter(|line| !line.contains("restrict "));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The names of what a schema that was taken down left there, and its history.
-fn left_behind(database: &TestDatabase) -> String {
+/// Returns the names of tables, types, functions and migrations that remain after reverting.
+fn remaining_objects(database: &TestDatabase) -> String {
     database.query(
         "SELECT relname FROM pg_class \
          WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE '\\_\\_diesel%' \
@@ -201,8 +201,8 @@ fn left_behind(database: &TestDatabase) -> String {
     )
 }
 
-/// The names that migrations give, as in `CONSTRAINT name` and `INDEX name`.
-fn written_names() -> Vec<String> {
+/// Returns the names that migrations give, as in `CONSTRAINT name` and `INDEX name`.
+fn names_in_migrations() -> Vec<String> {
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
     let mut names = Vec::new();
     for migration in fs::read_dir(migrations).unwrap() {

@@ -1,4 +1,5 @@
-//! Request ids: taken over or made, and in every answer of both doors.
+//! Request ids (`x-request-id`): accepted or generated, and part of every response over gRPC and
+//! REST.
 
 use std::collections::HashSet;
 
@@ -6,37 +7,39 @@ use proto::tasks::v1::BatchCreateTasksRequest;
 use reqwest::Method;
 use tonic::metadata::MetadataMap;
 
-use crate::{
-    doors::new_task,
-    support::{App, Reply, SAMPLE},
-};
+use crate::support::{App, Reply, SAMPLE, new_task};
 
+/// A valid id.
 const ID: &str = "0af7651916cd43dd8448eb211c80319c/7:~";
 
-/// A made id: a UUID.
-fn assert_made(id: &str) {
+/// Checks that an id was generated: it is a UUID.
+fn assert_generated(id: &str) {
     let groups: Vec<_> = id.split('-').map(str::len).collect();
     assert_eq!(groups, [8, 4, 4, 4, 12], "{id}");
     assert!(id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()), "{id}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_given_is_answered_by_whatever_answers() {
+async fn a_given_id_is_returned_by_every_response() {
     let app = App::start().await;
     let longest = "a".repeat(128);
     for id in [ID, "x", &longest] {
-        let nowhere = app.request(Method::POST, "/nowhere");
+        let unknown_path = app.request(Method::POST, "/nowhere");
         let wrong_method = app.request(Method::GET, &app.batch_path());
-        let no_json = app.post().body("{");
-        let at_fault = app.post().body("{}");
+        let not_json = app.post().body("{");
+        let no_tasks = app.post().body("{}");
         let no_key = app.request(Method::POST, &app.batch_path()).json(&());
-        for (request, status) in
-            [(nowhere, 404), (wrong_method, 405), (no_json, 400), (at_fault, 400), (no_key, 400)]
-        {
+        for (request, status) in [
+            (unknown_path, 404),
+            (wrong_method, 405),
+            (not_json, 400),
+            (no_tasks, 400),
+            (no_key, 400),
+        ] {
             let reply = Reply::of(request.header("x-request-id", id)).await;
             assert_eq!(reply.status, status);
             assert_eq!(reply.header("x-request-id"), id);
-            // Which is also checked to be the header's.
+            // Also checks that the document has the same id.
             reply.problem();
         }
         let created = Reply::of(app.post().body(SAMPLE).header("x-request-id", id)).await;
@@ -45,10 +48,10 @@ async fn an_id_that_is_given_is_answered_by_whatever_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_unusable_or_missing_is_replaced() {
+async fn a_missing_or_unusable_id_is_replaced() {
     let app = App::start().await;
     let too_long = "a".repeat(129);
-    let mut made = HashSet::new();
+    let mut generated = HashSet::new();
     for ids in [
         &[][..],
         &[""],
@@ -64,20 +67,20 @@ async fn an_id_that_is_unusable_or_missing_is_replaced() {
                 ids.iter().fold(app.post(), |request, id| request.header("x-request-id", *id));
             let reply = Reply::of(request.body(body)).await;
             assert_eq!(reply.headers.get_all("x-request-id").iter().count(), 1);
-            assert_made(reply.header("x-request-id"));
+            assert_generated(reply.header("x-request-id"));
             if body == "{}" {
                 reply.problem();
             }
-            made.insert(reply.header("x-request-id").to_owned());
+            generated.insert(reply.header("x-request-id").to_owned());
         }
     }
-    assert_eq!(made.len(), 16, "each is made anew");
+    assert_eq!(generated.len(), 16, "each is generated anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn grpc_answers_with_an_id_too() {
+async fn grpc_responses_have_an_id_too() {
     let app = App::start().await;
-    let mut client = app.grpc().await;
+    let mut client = app.grpc_client().await;
     let good = BatchCreateTasksRequest {
         case_id: app.case_id,
         tasks: vec![new_task("a", &[])],
@@ -88,7 +91,7 @@ async fn grpc_answers_with_an_id_too() {
         for (ids, is_kept) in
             [(&[ID][..], true), (&[], false), (&[ID, ID], false), (&["a b"], false)]
         {
-            let mut request = app.signed(message.clone());
+            let mut request = app.with_key(message.clone());
             for id in ids {
                 request.metadata_mut().append("x-request-id", id.parse().unwrap());
             }
@@ -96,10 +99,10 @@ async fn grpc_answers_with_an_id_too() {
                 Ok(response) => response.metadata().clone(),
                 Err(status) => status.metadata().clone(),
             };
-            let answered: Vec<_> = metadata.get_all("x-request-id").iter().collect();
-            assert_eq!(answered.len(), 1);
-            let answered = answered[0].to_str().unwrap();
-            if is_kept { assert_eq!(answered, ID) } else { assert_made(answered) }
+            let ids: Vec<_> = metadata.get_all("x-request-id").iter().collect();
+            assert_eq!(ids.len(), 1);
+            let id = ids[0].to_str().unwrap();
+            if is_kept { assert_eq!(id, ID) } else { assert_generated(id) }
         }
     }
 }

@@ -295,7 +295,7 @@ async fn an_unreadable_health_status_means_not_serving_and_is_checked_again() {
     proxy.script([envoy("14", &NOT_BASE64), in_trailers(envoy("14", &NOT_BASE64)), http(200, &[])]);
     // The health of a single server is not checked.
     let (program, gateway) = start(&format!("http://{addr},{NOWHERE}"), &[]);
-    let event = program.logged("upstream is serving");
+    let event = program.wait_for_log("upstream is serving");
     assert_eq!(event["upstream"], format!("http://{addr}/"));
     assert!(proxy.calls() > 3);
     assert_eq!(get(gateway, "/readyz").await.0, 200);

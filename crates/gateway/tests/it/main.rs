@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails at the first surprise")]
 
 mod intermediaries;
-#[path = "../../../caseload/tests/it/support/patience.rs"]
-mod patience;
+#[path = "../../../caseload/tests/it/support/polling.rs"]
+mod polling;
 #[expect(dead_code, reason = "the tests of crates/caseload use the rest")]
 #[path = "../../../caseload/tests/it/support/program.rs"]
 mod program;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tonic::transport::server::TcpIncoming;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use patience::{eventually, wait_until};
+use polling::{eventually, wait_until};
 use program::Program;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_caseload-gateway");
@@ -27,7 +27,7 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 fn start(upstream: &str, more_args: &[&str]) -> (Program, SocketAddr) {
     let args = [&["--http-addr", "127.0.0.1:0", "--upstream", upstream], more_args].concat();
     let program = Program::start(GATEWAY, &args);
-    let addr = program.address("serving REST");
+    let addr = program.wait_for_address("serving REST");
     (program, addr)
 }
 
@@ -70,7 +70,8 @@ fn an_invalid_configuration_ends_the_program_with_a_sentence_before_a_socket_is_
         &["--no-such-option"],
         &["no-such-command"],
     ] {
-        let ended = Program::start_with(GATEWAY, args, &[("CASELOAD_HTTP_ADDR", &addr)]).ended();
+        let ended = Program::start_with_env(GATEWAY, args, &[("CASELOAD_HTTP_ADDR", &addr)])
+            .wait_for_exit();
         assert_eq!(ended.code(), Some(64), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(args[0]), "{args:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{args:?}");
@@ -81,7 +82,7 @@ fn an_invalid_configuration_ends_the_program_with_a_sentence_before_a_socket_is_
 fn an_upstream_with_a_password_is_rejected_and_not_repeated() {
     let ended = Program::run(GATEWAY, &["--upstream", "http://me:hunter2@server:50051"]);
     assert_eq!(ended.code(), Some(64), "{ended:?}");
-    ended.assert_keeps(&["hunter2"]);
+    ended.assert_never_wrote(&["hunter2"]);
 }
 
 #[test]
@@ -121,7 +122,7 @@ async fn without_its_upstream_a_gateway_starts_and_is_live_but_not_ready() {
     assert_eq!(health(addr), Some(1));
 
     program.terminate();
-    let ended = program.ended();
+    let ended = program.wait_for_exit();
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     for event in ended.log() {
         let message = event["message"].as_str().unwrap_or_default();
@@ -153,7 +154,7 @@ async fn with_several_upstreams_a_gateway_is_ready_while_any_of_them_serves() {
     let more = format!("http://{other_addr},{NOWHERE}");
     let (program, addr) = start(&format!("http://{one_addr}"), &["--upstream", &more]);
     eventually("readiness", async || (get(addr, "/readyz").await.0 == 200).then_some(())).await;
-    let event = program.logged("serving REST");
+    let event = program.wait_for_log("serving REST");
     let all = format!("http://{one_addr}/,http://{other_addr}/,{NOWHERE}/");
     assert_eq!(event["upstream"], all);
 
@@ -177,10 +178,10 @@ async fn during_the_drain_delay_a_gateway_serves_but_is_not_ready() {
     eventually("readiness", async || (get(addr, "/readyz").await.0 == 200).then_some(())).await;
 
     program.terminate();
-    program.logged("received SIGTERM, shutting down");
+    program.wait_for_log("received SIGTERM, shutting down");
     wait_until("the end of readiness", || health(addr) == Some(1));
     assert_eq!(get(addr, "/livez").await.0, 200);
     // A second signal ends the program at once.
     program.terminate();
-    assert_eq!(program.ended().code(), Some(130));
+    assert_eq!(program.wait_for_exit().code(), Some(130));
 }

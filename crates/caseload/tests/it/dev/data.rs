@@ -1,21 +1,21 @@
-//! The data of `caseload dev`: they stay, whatever happens, and belong to one at a time.
+//! The data of `caseload dev`: it is kept between starts, and one process uses it at a time.
 
 use std::{fs, path::Path};
 
-use super::{CASELOAD, Dev, Place, is_alive};
-use crate::support::{Program, TestDatabase, patience::wait_until};
+use super::instance::{Dev, Directory, is_alive};
+use crate::support::{CASELOAD, Program, TestDatabase, polling::wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_and_the_tasks_are_the_same_at_the_next_start() {
-    let place = Place::create();
-    let first = place.start();
+async fn the_key_and_the_tasks_are_kept_until_the_next_start() {
+    let directory = Directory::create();
+    let first = directory.start();
     assert_eq!(first.create().await, 201);
     let key = first.text("api_key").to_owned();
     let case_id = first.ready["case_id"].clone();
     first.program.terminate();
-    assert_eq!(first.program.ended().code(), Some(0));
+    assert_eq!(first.program.wait_for_exit().code(), Some(0));
 
-    let second = place.start();
+    let second = directory.start();
     assert_eq!(second.text("api_key"), key);
     assert_eq!(second.ready["case_id"], case_id);
     assert_eq!(second.task_count(), "3");
@@ -24,19 +24,19 @@ async fn the_key_and_the_tasks_are_the_same_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_killed_is_recovered_at_the_next_start() {
-    let place = Place::create();
-    let first = place.start();
+async fn data_of_a_killed_process_is_recovered_at_the_next_start() {
+    let directory = Directory::create();
+    let first = directory.start();
     assert_eq!(first.create().await, 201);
     let key = first.text("api_key").to_owned();
-    let postgres = place.postgres().unwrap();
+    let postgres = directory.postgres().unwrap();
     first.program.kill();
-    assert!(Path::new(&place.ready_file()).exists(), "nobody was there to remove it");
+    assert!(Path::new(&directory.ready_file()).exists(), "a killed process leaves its ready file");
 
-    // At once, whether Postgres has noticed yet or not.
-    let program = place.launch(&[]);
-    wait_until("another Postgres", || place.postgres().is_some_and(|pid| pid != postgres));
-    let second = place.ready(program);
+    // At once, whether or not the old Postgres has noticed yet.
+    let program = directory.launch(&[]);
+    wait_until("another Postgres", || directory.postgres().is_some_and(|pid| pid != postgres));
+    let second = directory.wait_until_ready(program);
     assert!(!is_alive(postgres));
     assert_eq!(second.text("api_key"), key);
     assert_eq!(second.task_count(), "3");
@@ -44,10 +44,10 @@ async fn one_that_was_killed_is_recovered_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_that_are_in_use_are_refused_and_their_owner_is_not_disturbed() {
-    let place = Place::create();
-    let first = place.start();
-    let (data_dir, ports) = (place.data_dir(), ["--grpc-addr", "127.0.0.1:0"]);
+async fn a_second_process_on_the_same_data_exits_and_leaves_the_first_alone() {
+    let directory = Directory::create();
+    let first = directory.start();
+    let (data_dir, ports) = (directory.data_dir(), ["--grpc-addr", "127.0.0.1:0"]);
     let args = ["dev", "--data-dir", &data_dir, "--http-addr", "127.0.0.1:0"];
 
     let second = Program::run(CASELOAD, &[&args[..], &ports].concat());
@@ -64,55 +64,60 @@ async fn data_that_are_in_use_are_refused_and_their_owner_is_not_disturbed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_refused_leaves_the_ready_file_of_the_other() {
-    let place = Place::create();
-    let first = place.start();
-    let second = place.launch(&[]).ended();
+async fn a_second_process_on_the_same_data_keeps_the_first_ones_ready_file() {
+    let directory = Directory::create();
+    let first = directory.start();
+    let second = directory.launch(&[]).wait_for_exit();
     assert_eq!(second.code(), Some(1), "{second:?}");
-    assert!(Path::new(&place.ready_file()).exists());
+    assert!(Path::new(&directory.ready_file()).exists());
     drop(first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_named_is_used_and_no_postgres_is_started() {
-    let place = Place::create();
+async fn with_a_database_url_no_postgres_is_started() {
+    let directory = Directory::create();
     let database = TestDatabase::create_empty();
     let url = database.url().expose();
-    let dev: Dev = place.ready(place.launch(&[("CASELOAD_DATABASE_URL", url)]));
+    let dev: Dev = directory.wait_until_ready(directory.launch(&[("CASELOAD_DATABASE_URL", url)]));
 
     assert_eq!(dev.text("database_url"), url);
     assert_eq!(dev.create().await, 201);
     assert_eq!(database.query("SELECT count(*) FROM tasks"), "3");
-    assert!(!Path::new(&place.data_dir()).join("postgres").exists());
+    assert!(!Path::new(&directory.data_dir()).join("postgres").exists());
     dev.program.terminate();
-    assert_eq!(dev.program.ended().code(), Some(0));
-    assert_eq!(database.query("SELECT count(*) FROM tasks"), "3", "its Postgres runs on");
+    assert_eq!(dev.program.wait_for_exit().code(), Some(0));
+    assert_eq!(
+        database.query("SELECT count(*) FROM tasks"),
+        "3",
+        "the database is still reachable"
+    );
 }
 
 #[test]
-fn a_key_file_that_holds_no_key_is_told_of_and_kept() {
-    let place = Place::create();
+fn an_invalid_key_file_is_reported_and_kept() {
+    let directory = Directory::create();
     let database = TestDatabase::create_empty();
-    fs::create_dir(place.data_dir()).unwrap();
-    let file = Path::new(&place.data_dir()).join("api-key");
+    fs::create_dir(directory.data_dir()).unwrap();
+    let file = Path::new(&directory.data_dir()).join("api-key");
     fs::write(&file, "my shopping list\n").unwrap();
 
-    let ended = place.launch(&[("CASELOAD_DATABASE_URL", database.url().expose())]).ended();
+    let exited =
+        directory.launch(&[("CASELOAD_DATABASE_URL", database.url().expose())]).wait_for_exit();
 
-    assert_eq!(ended.code(), Some(1), "{ended:?}");
-    let error = ended.stderr.lines().last().unwrap();
+    assert_eq!(exited.code(), Some(1), "{exited:?}");
+    let error = exited.stderr.lines().last().unwrap();
     assert!(error.contains("api-key holds no API key; remove it"), "{error}");
     assert_eq!(fs::read_to_string(file).unwrap(), "my shopping list\n");
 }
 
 #[test]
-fn it_may_be_told_to_end_before_it_is_ready() {
-    let place = Place::create();
-    let program = place.launch(&[]);
-    program.logged("starting a private Postgres");
+fn sigterm_before_it_is_ready_ends_it_cleanly() {
+    let directory = Directory::create();
+    let program = directory.launch(&[]);
+    program.wait_for_log("starting a private Postgres");
     program.terminate();
-    let ended = program.ended();
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert_eq!(place.postgres(), None);
-    assert!(!Path::new(&place.ready_file()).exists());
+    let exited = program.wait_for_exit();
+    assert_eq!(exited.code(), Some(0), "{exited:?}");
+    assert_eq!(directory.postgres(), None);
+    assert!(!Path::new(&directory.ready_file()).exists());
 }

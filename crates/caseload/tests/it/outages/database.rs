@@ -1,4 +1,4 @@
-//! The database is away, dies or hangs.
+//! The database is unavailable, crashes or hangs.
 
 use domain::Error;
 use localdb::Cluster;
@@ -6,23 +6,23 @@ use runtime::CancellationToken;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use super::{
-    DATABASE_AWAY, ONE_TASK, OUTCOME_UNKNOWN, await_not_ready, await_not_serving, await_ready,
-    grpc_code, grpc_health, is_created, told,
+use super::probes::{
+    DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN, await_not_ready, await_not_serving, await_ready, error,
+    grpc_code, grpc_health, is_created,
 };
 use crate::support::{
-    App, Program, Reply, Session, TestDatabase, patience::eventually, populate, psql,
-    start_gateway, start_gateway_with, start_server,
+    App, ONE_ASSIGNED_TASK, Reply, Session, TestDatabase, polling::eventually, populate, psql,
+    start_gateway, start_server, start_server_process,
 };
 
-/// A Postgres that a test may take away. What it has committed survives its death.
+/// Starts a Postgres that a test may stop or kill. Committed data survives a crash.
 fn cluster() -> Cluster {
     let cluster = Cluster::temporary().setting("synchronous_commit", "on");
-    // Several run beside each other, and hold next to nothing.
+    // Several of them run at the same time, and store little.
     cluster.setting("shared_buffers", "4MB").setting("max_connections", "30").start().unwrap()
 }
 
-/// Caseload on it, with one writer, so that it is known who writes.
+/// Starts Caseload on it, with one writer, so that statements have a known order.
 async fn app_on(cluster: &Cluster) -> App {
     let database = TestDatabase::create_on(cluster).await;
     App::builder()
@@ -32,75 +32,75 @@ async fn app_on(cluster: &Cluster) -> App {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_starts_without_its_database_and_becomes_ready_when_it_comes() {
+async fn a_server_starts_without_its_database_and_becomes_ready_once_that_is_available() {
     let mut cluster = cluster();
     let mut app = app_on(&cluster).await;
     cluster.stop().unwrap();
 
-    let ending = CancellationToken::new();
+    let shutdown = CancellationToken::new();
     app.grpc_addr =
-        start_server(app.database.url(), &["--checkout-timeout", "500ms"], &ending).await;
-    app.http_addr = start_gateway(app.grpc_addr, &ending).await;
+        start_server(app.database.url(), &["--checkout-timeout", "500ms"], &shutdown).await;
+    app.http_addr = start_gateway(app.grpc_addr, &shutdown).await;
 
     assert_eq!(grpc_health(app.grpc_addr).await.unwrap(), [ServingStatus::NotServing; 2]);
     await_not_ready(&app).await;
-    let reply = app.create(ONE_TASK).await;
-    assert_eq!(told(&reply), DATABASE_AWAY);
+    let reply = app.create(ONE_ASSIGNED_TASK).await;
+    assert_eq!(error(&reply), DATABASE_UNAVAILABLE);
     assert_eq!(reply.header("retry-after"), "1");
     assert_eq!(grpc_code(&app).await, Code::Unavailable);
 
     cluster.start().unwrap();
     await_ready(&app).await;
     assert_eq!(grpc_health(app.grpc_addr).await.unwrap(), [ServingStatus::Serving; 2]);
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
     assert_eq!(app.row_counts(), (1, 1));
-    ending.cancel();
+    shutdown.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_dies_is_told_of_and_all_is_well_once_it_is_back() {
+async fn a_database_crash_is_reported_and_the_service_recovers_after_its_restart() {
     let mut cluster = cluster();
     let app = app_on(&cluster).await;
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
 
     cluster.kill().unwrap();
-    // The writer's connection was good a moment ago, so the first one may be lost with it.
-    let first = app.create(ONE_TASK).await;
-    assert!([DATABASE_AWAY, OUTCOME_UNKNOWN].contains(&told(&first)), "{first:?}");
-    assert_eq!(told(&app.create(ONE_TASK).await), DATABASE_AWAY);
+    // The writer's connection still looked good, so the first call may be lost with it.
+    let first = app.create(ONE_ASSIGNED_TASK).await;
+    assert!([DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN].contains(&error(&first)), "{first:?}");
+    assert_eq!(error(&app.create(ONE_ASSIGNED_TASK).await), DATABASE_UNAVAILABLE);
     assert_eq!(grpc_code(&app).await, Code::Unavailable);
     await_not_serving(&app).await;
     await_not_ready(&app).await;
 
     cluster.start().unwrap();
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
-    assert_eq!(app.row_counts(), (2, 2), "those that were told so, and no others");
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
+    assert_eq!(app.row_counts(), (2, 2), "the tasks that were reported, and no others");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_knows_what_became_of_the_statement_in_flight_when_the_database_dies() {
+async fn a_call_whose_statement_runs_when_the_database_crashes_has_an_unknown_outcome() {
     let mut cluster = cluster();
     let app = app_on(&cluster).await;
     await_ready(&app).await;
     let mut session = Session::open(app.database.url());
     session.lock("tasks");
 
-    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
     session.await_blocked(1);
-    let waiting = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    let waiting = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
     cluster.kill().unwrap();
 
     let in_flight = in_flight.await.unwrap();
-    assert_eq!(told(&in_flight), OUTCOME_UNKNOWN);
-    assert_eq!(in_flight.header("retry-after"), "", "to send it again may create it twice");
-    // It came while the one writer was busy, or later: it was never sent.
-    assert_eq!(told(&waiting.await.unwrap()), DATABASE_AWAY);
+    assert_eq!(error(&in_flight), OUTCOME_UNKNOWN);
+    assert_eq!(in_flight.header("retry-after"), "", "a retry may create it twice");
+    // The one writer was busy, so this call was never sent to the database.
+    assert_eq!(error(&waiting.await.unwrap()), DATABASE_UNAVAILABLE);
 
     cluster.start().unwrap();
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,118 +131,115 @@ async fn a_lost_key_lookup_is_reported_as_an_unavailable_database() {
     let mut session = Session::open(app.database.url());
     session.query("BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE");
 
-    let call = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    let call = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
     session.await_blocked(1);
     cluster.kill().unwrap();
-    assert_eq!(told(&call.await.unwrap()), DATABASE_AWAY);
+    assert_eq!(error(&call.await.unwrap()), DATABASE_UNAVAILABLE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shutdown_of_the_database_in_good_order_is_not_taken_for_its_death() {
+async fn a_clean_shutdown_of_the_database_is_not_taken_for_a_crash() {
     let mut cluster = cluster();
     let app = app_on(&cluster).await;
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
 
-    // Postgres says goodbye on the idle connection: nothing was done with it.
+    // Postgres announces the shutdown on the idle connection: nothing was sent on it.
     cluster.stop().unwrap();
-    assert_eq!(told(&app.create(ONE_TASK).await), DATABASE_AWAY);
-    assert_eq!(app_rows_after_start(&mut cluster, &app).await, (1, 1));
+    assert_eq!(error(&app.create(ONE_ASSIGNED_TASK).await), DATABASE_UNAVAILABLE);
+    assert_eq!(row_counts_after_restart(&mut cluster, &app).await, (1, 1));
 
     let mut session = Session::open(app.database.url());
     session.lock("tasks");
-    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
     session.await_blocked(1);
     cluster.stop().unwrap();
-    // Some versions of libpq keep the goodbye to themselves where a statement was in flight.
+    // Some versions of libpq don't report the announcement where a statement was in flight.
     let in_flight = in_flight.await.unwrap();
-    assert!([DATABASE_AWAY, OUTCOME_UNKNOWN].contains(&told(&in_flight)), "{in_flight:?}");
-    let rows = app_rows_after_start(&mut cluster, &app).await;
-    assert!(rows == (1, 1) || told(&in_flight) == OUTCOME_UNKNOWN, "{rows:?}");
+    assert!([DATABASE_UNAVAILABLE, OUTCOME_UNKNOWN].contains(&error(&in_flight)), "{in_flight:?}");
+    let rows = row_counts_after_restart(&mut cluster, &app).await;
+    assert!(rows == (1, 1) || error(&in_flight) == OUTCOME_UNKNOWN, "{rows:?}");
 }
 
-async fn app_rows_after_start(cluster: &mut Cluster, app: &App) -> (u64, u64) {
+/// Starts the database, waits until the service is ready, and returns the row counts.
+async fn row_counts_after_restart(cluster: &mut Cluster, app: &App) -> (u64, u64) {
     cluster.start().unwrap();
     await_ready(app).await;
     app.row_counts()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_hangs_costs_readiness_and_callers_their_deadline_only() {
+async fn a_hanging_database_costs_readiness_and_calls_end_at_their_deadline() {
     let mut cluster = cluster();
     let mut app = app_on(&cluster).await;
-    let args = ["--upstream-timeout", "300ms"];
-    app.http_addr = start_gateway_with(app.grpc_addr, &args, &app.ending).await;
+    app.http_addr = app.start_gateway(&["--upstream-timeout", "300ms"]).await;
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
 
     cluster.pause().unwrap();
-    let reply = app.create(ONE_TASK).await;
-    assert_eq!(told(&reply), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
+    let reply = app.create(ONE_ASSIGNED_TASK).await;
+    assert_eq!(error(&reply), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
     await_not_serving(&app).await;
     await_not_ready(&app).await;
 
     cluster.resume().unwrap();
     await_ready(&app).await;
     let reply = eventually("a task", async || {
-        Some(app.create(ONE_TASK).await).filter(|reply| reply.status != 504)
+        Some(app.create(ONE_ASSIGNED_TASK).await).filter(|reply| reply.status != 504)
     });
     assert!(is_created(&reply.await));
 }
 
-/// It waits for its writer to have a connection that answers, and its caller doesn't.
+/// The batch waits until its writer has a connection that responds; its caller has gone before.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_whose_caller_has_gone_before_there_was_a_connection_is_not_created() {
+async fn a_batch_whose_caller_is_gone_before_there_is_a_connection_is_not_created() {
     let mut cluster = cluster();
     let app = app_on(&cluster).await;
     await_ready(&app).await;
-    // The key is known from now on, and nothing was written yet.
+    // Now the key is cached, and nothing has been written yet.
     assert_eq!(app.create(r#"{"tasks":[]}"#).await.status, 400);
 
     cluster.pause().unwrap();
-    let gone = app.post().header("request-timeout", "0.3").body(ONE_TASK);
-    assert_eq!(told(&Reply::of(gone).await), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
+    let gone = app.post().header("request-timeout", "0.3").body(ONE_ASSIGNED_TASK);
+    assert_eq!(error(&Reply::of(gone).await), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
     cluster.resume().unwrap();
 
     await_ready(&app).await;
-    assert!(is_created(&app.create(ONE_TASK).await));
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
     assert_eq!(app.row_counts(), (1, 1));
 }
 
-/// Queries that are never answered must not hold a process up that was told to end.
+/// Queries without a response must not delay the end of a process that got SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_database_hangs_still_ends_when_told_to() {
+async fn a_server_with_a_hanging_database_still_ends_at_sigterm() {
     let mut cluster = cluster();
     let mut app = app_on(&cluster).await;
-    let url = app.database.url().expose().to_owned();
-    let args = ["serve", "--grpc-addr", "127.0.0.1:0", "--drain-timeout", "200ms"];
-    let program = Program::start_with(
-        env!("CARGO_BIN_EXE_caseload"),
-        &args,
-        &[("CASELOAD_DATABASE_URL", url.as_str())],
-    );
-    app.grpc_addr = program.address("serving gRPC");
-    program.logged("serving");
+    let args = ["--grpc-addr", "127.0.0.1:0", "--drain-timeout", "200ms"];
+    let program = start_server_process(app.database.url().expose(), &args);
+    app.grpc_addr = program.wait_for_address("serving gRPC");
+    program.wait_for_log("serving");
     assert_eq!(grpc_code(&app).await, Code::Ok);
 
     cluster.pause().unwrap();
     await_not_serving(&app).await;
     program.terminate();
-    assert_eq!(program.ended().code(), Some(0));
+    assert_eq!(program.wait_for_exit().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_before_an_empty_database_serves_once_that_is_migrated() {
+async fn a_server_on_an_empty_database_serves_once_that_is_migrated() {
     let database = TestDatabase::create_empty();
-    let ending = CancellationToken::new();
-    let addr = start_server(database.url(), &[], &ending).await;
+    let shutdown = CancellationToken::new();
+    let addr = start_server(database.url(), &[], &shutdown).await;
 
-    // It has looked, and seen that nothing is there.
-    const LOOKED: &str = "SELECT count(*) > 0 FROM pg_stat_activity \
+    // Wait until the server has checked the schema and found none.
+    const HAS_CHECKED: &str = "SELECT count(*) > 0 FROM pg_stat_activity \
          WHERE datname = current_database() AND application_name = 'caseload' \
              AND state = 'idle' AND query LIKE '%to_regclass%'";
-    eventually("the server's look", async || (psql(database.url(), LOOKED) == "t").then_some(()))
-        .await;
+    eventually("the server's check of the schema", async || {
+        (psql(database.url(), HAS_CHECKED) == "t").then_some(())
+    })
+    .await;
     assert_eq!(grpc_health(addr).await.unwrap(), [ServingStatus::NotServing; 2]);
     assert_eq!(database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
 
@@ -251,5 +248,5 @@ async fn a_server_before_an_empty_database_serves_once_that_is_migrated() {
         (grpc_health(addr).await.unwrap() == [ServingStatus::Serving; 2]).then_some(())
     })
     .await;
-    ending.cancel();
+    shutdown.cancel();
 }

@@ -1,4 +1,4 @@
-//! A primary and its synchronous standby, which takes over.
+//! Failover from a primary to its synchronous standby.
 
 use std::{
     collections::HashSet,
@@ -11,15 +11,16 @@ use std::{
 use localdb::Cluster;
 use tokio::task::JoinSet;
 
-use super::{await_ready, is_created};
-use crate::support::{App, Reply, TestDatabase, patience::eventually, psql};
+use super::probes::{await_not_ready, await_ready, is_created};
+use crate::support::{App, Reply, TestDatabase, polling::eventually, psql};
 
-/// How many batches each caller must have created before a step and after it.
+/// The number of batches that each caller creates before and after a step.
 const BATCHES: usize = 5;
 
-/// Half of them with a key.
+/// The number of callers. Every second one uses idempotency keys.
 const CALLERS: usize = 6;
 
+/// A primary, its standby, and Caseload on both.
 struct Pair {
     primary: Cluster,
     standby: Cluster,
@@ -27,7 +28,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// A primary that acknowledges nothing before its standby has it, and Caseload before both.
+    /// Starts a primary that commits nothing before its standby has it, and Caseload on both.
     async fn start() -> Self {
         let primary = Cluster::temporary()
             .setting("synchronous_commit", "on")
@@ -53,7 +54,7 @@ impl Pair {
         Self { primary, standby, app }
     }
 
-    /// What became of each batch in the new primary: its description, and how often it is there.
+    /// Returns the description of each task on the new primary, and how often it occurs.
     fn rows(&self) -> Vec<(String, u64)> {
         let url = self.standby.url("caseload").parse().unwrap();
         let rows = psql(&url, "SELECT description, count(*) FROM tasks GROUP BY description");
@@ -64,6 +65,7 @@ impl Pair {
         rows.lines().map(row).collect()
     }
 
+    /// Checks that no task was created twice and that no acknowledged task is missing.
     fn check(&self, acknowledged: &HashSet<String>) {
         let rows = self.rows();
         let twice: Vec<_> = rows.iter().filter(|(_, count)| *count != 1).collect();
@@ -82,6 +84,7 @@ struct Load {
 }
 
 impl Load {
+    /// Starts the callers.
     fn start(app: &Arc<App>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let created: Vec<Arc<AtomicUsize>> = (0..CALLERS).map(|_| Arc::default()).collect();
@@ -93,7 +96,7 @@ impl Load {
         Self { created, is_over, callers }
     }
 
-    /// Waits until each caller has created more.
+    /// Waits until each caller has created [`BATCHES`] more.
     async fn await_progress(&self) {
         let created = || self.created.iter().map(|created| created.load(Ordering::SeqCst));
         let before: Vec<_> = created().collect();
@@ -103,14 +106,15 @@ impl Load {
         .await;
     }
 
-    /// The descriptions of all batches that were acknowledged.
+    /// Stops the callers and returns the descriptions of all acknowledged batches.
     async fn stop(self) -> HashSet<String> {
         self.is_over.store(true, Ordering::SeqCst);
         self.callers.join_all().await.into_iter().flatten().collect()
     }
 }
 
-/// Every second caller has a key for each batch, and repeats it until it is acknowledged.
+/// Creates batches one after the other until `is_over`. Every second caller has an idempotency key
+/// for each batch, and repeats it until it is acknowledged.
 async fn call(
     app: Arc<App>,
     number: usize,
@@ -139,7 +143,7 @@ async fn call(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_was_acknowledged_is_lost_with_the_primary_and_nothing_is_there_twice() {
+async fn a_crash_of_the_primary_loses_no_acknowledged_batch_and_duplicates_none() {
     let mut pair = Pair::start().await;
     let load = Load::start(&pair.app);
     load.await_progress().await;
@@ -152,9 +156,9 @@ async fn nothing_that_was_acknowledged_is_lost_with_the_primary_and_nothing_is_t
     pair.check(&load.stop().await);
 }
 
-/// Its connections stay, and reads go on, so nothing but the check finds out.
+/// Connections stay open and reads still work, so only the periodic check notices.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_turns_read_only_is_left_for_the_one_that_takes_writes() {
+async fn a_primary_that_becomes_read_only_is_replaced_by_the_promoted_standby() {
     let pair = Pair::start().await;
     let load = Load::start(&pair.app);
     load.await_progress().await;
@@ -162,7 +166,7 @@ async fn a_primary_that_turns_read_only_is_left_for_the_one_that_takes_writes() 
     let url = pair.primary.url("postgres").parse().unwrap();
     psql(&url, "ALTER SYSTEM SET default_transaction_read_only = on");
     psql(&url, "SELECT pg_reload_conf()");
-    super::await_not_ready(&pair.app).await;
+    await_not_ready(&pair.app).await;
     pair.standby.promote().unwrap();
     load.await_progress().await;
     await_ready(&pair.app).await;
@@ -170,21 +174,21 @@ async fn a_primary_that_turns_read_only_is_left_for_the_one_that_takes_writes() 
     pair.check(&load.stop().await);
 }
 
-/// Its connections stay, and nothing comes back on them: nobody has ended it, so nothing but the
-/// standby's answers tells that it is to be left.
+/// Connections stay open and no response arrives on them, so only the promoted standby's responses
+/// show that the primary is to be replaced.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_primary_that_hangs_is_left_for_the_standby_that_takes_over() {
+async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     let mut pair = Pair::start().await;
     let load = Load::start(&pair.app);
     load.await_progress().await;
 
     pair.primary.pause().unwrap();
-    super::await_not_ready(&pair.app).await;
+    await_not_ready(&pair.app).await;
     pair.standby.promote().unwrap();
     load.await_progress().await;
     await_ready(&pair.app).await;
 
-    // What it does when it comes back is of no matter any more.
+    // The old primary does not matter any more when it resumes.
     pair.primary.resume().unwrap();
     load.await_progress().await;
     pair.check(&load.stop().await);

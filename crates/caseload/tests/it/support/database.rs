@@ -1,4 +1,4 @@
-//! A database for each test, on one Postgres for all of them.
+//! A database for each test, on one Postgres that all of them share.
 
 use std::{
     process::Command,
@@ -13,31 +13,32 @@ use store::{Database, DatabaseUrl, PoolSettings};
 
 use std::time::Duration;
 
+/// The migrated database that others are copied from.
 const TEMPLATE: &str = "template_caseload";
 
-/// A migrated database of a test's own.
+/// A database that belongs to one test.
 #[derive(Clone)]
 pub(crate) struct TestDatabase {
     url: DatabaseUrl,
 }
 
 impl TestDatabase {
-    /// Makes a database as a copy of one that was migrated once.
+    /// Creates a migrated database, as a copy of a template.
     pub(crate) fn create() -> Self {
         Self::copy(Some(TEMPLATE))
     }
 
-    /// Makes a database that has nothing in it.
+    /// Creates a database without a schema.
     pub(crate) fn create_empty() -> Self {
         Self::copy(None)
     }
 
-    /// Makes a migrated database on a Postgres of the test's own.
+    /// Creates a migrated database called `caseload` on a Postgres that the test started itself.
     pub(crate) async fn create_on(cluster: &Cluster) -> Self {
         Self::create_behind(cluster, &cluster.url("caseload")).await
     }
 
-    /// The same, called `caseload`, for a URL of its own that leads there.
+    /// Creates the same, and uses `url` to reach it.
     pub(crate) async fn create_behind(cluster: &Cluster, url: &str) -> Self {
         cluster.create_database("caseload", None).unwrap();
         let database = Self { url: url.parse().unwrap() };
@@ -52,22 +53,23 @@ impl TestDatabase {
         Self { url: cluster().url(&name).parse().unwrap() }
     }
 
+    /// Returns the database's URL.
     pub(crate) fn url(&self) -> &DatabaseUrl {
         &self.url
     }
 
-    /// A way to the database beside the service's own.
+    /// Opens a connection pool for the database, apart from the server's.
     pub(crate) fn open(&self) -> Database {
         open(&self.url)
     }
 
-    /// What `psql` prints for a query: unaligned, without a head.
+    /// Runs SQL with `psql` and returns what it prints: unaligned, without headings.
     pub(crate) fn query(&self, sql: &str) -> String {
         psql(&self.url, sql)
     }
 }
 
-/// What `psql` prints for a query on any database: unaligned, without a head.
+/// Runs SQL with `psql` on any database and returns what it prints: unaligned, without headings.
 pub(crate) fn psql(url: &DatabaseUrl, sql: &str) -> String {
     let output = program("psql")
         .args([url.expose(), "-XAtqv", "ON_ERROR_STOP=1", "-c", sql])
@@ -77,27 +79,27 @@ pub(crate) fn psql(url: &DatabaseUrl, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-/// One of Postgres' own programs, such as `psql` or `pg_dump`.
+/// Returns a command for one of Postgres' own programs, such as `psql` or `pg_dump`.
 pub(crate) fn program(name: &str) -> Command {
     Command::new(cluster().bin_dir().join(name))
 }
 
-/// A small pool of a test's own.
+/// Opens a connection pool with one reader and no writer.
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
     let settings =
         PoolSettings { writers: 0, readers: 1, checkout_timeout: Duration::from_secs(10) };
     Database::open(url, &settings)
 }
 
-/// The Postgres of this test run. It ends with the process, however that ends.
+/// Returns the Postgres of this test run. It stops when the process ends, however that ends.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let cluster = Cluster::temporary().setting("max_connections", "1000").start().unwrap();
         cluster.create_database(TEMPLATE, None).unwrap();
         let url = cluster.url(TEMPLATE).parse().unwrap();
-        // A runtime of its own, for the caller may be on one already; and gone when this ends,
-        // for a template must have no connections.
+        // A separate runtime, since the caller may be on one already. It has ended before the
+        // template is copied: a template must have no connections.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async { open(&url).migrate().await.unwrap() })

@@ -1,14 +1,15 @@
-//! A port that is known before anybody serves there.
+//! A port that is known before a server listens on it.
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpSocket;
 
-/// An address that nobody serves and no other test is given. A server may still be bound to it,
-/// since that and this one allow it (`SO_REUSEADDR`) and this one doesn't listen.
+/// A free local port that is kept for one test. A server of that test can bind to it, since both
+/// sockets set `SO_REUSEADDR` and this one does not listen.
 pub(crate) struct ReservedPort(TcpSocket);
 
 impl ReservedPort {
+    /// Reserves a port.
     pub(crate) fn reserve() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -16,6 +17,7 @@ impl ReservedPort {
         Self(socket)
     }
 
+    /// Returns the address.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }

@@ -1,5 +1,4 @@
-//! A program of this workspace, run as a process of its own. `crates/gateway/tests` uses this file
-//! too.
+//! A program of this workspace, run as a process. `crates/gateway/tests` uses this file too.
 
 use std::{
     env,
@@ -12,38 +11,39 @@ use std::{
 
 use serde_json::Value;
 
-use super::patience::{wait_for, wait_until};
+use super::polling::{wait_for, wait_until};
 
-/// A program that runs. It is killed when this goes, so that a test that fails leaves none behind.
+/// A running process. It is killed on drop, so that a failing test leaves none behind.
 pub(crate) struct Program {
     child: Child,
     stdout: Output,
     stderr: Output,
 }
 
-/// How a program ended, and all that it wrote.
+/// The exit status of a process, and everything that it wrote.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Exited {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// What a program wrote so far. It is read at once, so that no program waits for its reader.
+/// What a process has written so far. A thread reads it at once, so that a full pipe never blocks
+/// the process.
 struct Output {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Program {
-    /// Starts it with these arguments. Of this process's environment it sees nothing that would
+    /// Starts a program with these arguments. It does not inherit environment variables that would
     /// configure it.
     pub(crate) fn start(path: &str, args: &[&str]) -> Self {
-        Self::start_with(path, args, &[])
+        Self::start_with_env(path, args, &[])
     }
 
-    /// The same with variables for its environment.
-    pub(crate) fn start_with(path: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// Starts a program with these arguments and environment variables.
+    pub(crate) fn start_with_env(path: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(path);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in env::vars().filter(|(name, _)| configures(name)) {
@@ -55,27 +55,28 @@ impl Program {
         Self { child, stdout, stderr }
     }
 
-    /// Runs it to its end.
-    pub(crate) fn run(path: &str, args: &[&str]) -> Ended {
-        Self::start(path, args).ended()
+    /// Runs a program until it exits.
+    pub(crate) fn run(path: &str, args: &[&str]) -> Exited {
+        Self::start(path, args).wait_for_exit()
     }
 
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it wrote to standard output so far.
+    /// Returns what it has written to standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text.lock().unwrap().clone()
     }
 
-    /// What it wrote to standard error so far.
+    /// Returns what it has written to standard error so far.
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text.lock().unwrap().clone()
     }
 
-    /// Waits for the event of its log with this message.
-    pub(crate) fn logged(&self, message: &str) -> Value {
+    /// Waits until it logs an event with this message, and returns the event.
+    pub(crate) fn wait_for_log(&self, message: &str) -> Value {
         wait_for(message, || {
             let text = self.stderr();
             let mut events = text.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -83,63 +84,64 @@ impl Program {
         })
     }
 
-    /// Waits for the event of its log that tells where it serves.
-    pub(crate) fn address(&self, message: &str) -> SocketAddr {
-        self.logged(message)["addr"].as_str().unwrap().parse().unwrap()
+    /// Waits until it logs an event with this message, and returns the event's `addr`.
+    pub(crate) fn wait_for_address(&self, message: &str) -> SocketAddr {
+        self.wait_for_log(message)["addr"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Sends it SIGTERM.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = self.pid().to_string();
         let status = Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap();
         assert!(status.success());
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
+    /// Returns whether it has exited.
+    pub(crate) fn has_exited(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end.
-    pub(crate) fn ended(mut self) -> Ended {
-        wait_until("the program's end", || self.has_ended());
+    /// Waits until it exits.
+    pub(crate) fn wait_for_exit(mut self) -> Exited {
+        wait_until("the program's exit", || self.has_exited());
         self.collect()
     }
 
-    /// Kills it, as nothing else would.
-    pub(crate) fn kill(mut self) -> Ended {
+    /// Sends SIGKILL and waits until it has exited.
+    pub(crate) fn kill(mut self) -> Exited {
         self.child.kill().unwrap();
         self.collect()
     }
 
-    fn collect(&mut self) -> Ended {
+    fn collect(&mut self) -> Exited {
         let status = self.child.wait().unwrap();
-        Ended { status, stdout: self.stdout.all(), stderr: self.stderr.all() }
+        Exited { status, stdout: self.stdout.all(), stderr: self.stderr.all() }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail where it has ended already.
+        // Both fail where it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Ended {
-    /// The code that it exited with; none where a signal ended it.
+impl Exited {
+    /// Returns the exit code, or `None` where a signal ended the process.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Its log, each line of which must be an event in JSON.
+    /// Returns the log from standard error, each line of which must be an event in JSON.
     pub(crate) fn log(&self) -> Vec<Value> {
         let event = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         self.stderr.lines().map(event).collect()
     }
 
-    /// Fails where it wrote any of these, anywhere.
+    /// Panics where standard output or standard error contains any of these texts.
     #[track_caller]
-    pub(crate) fn assert_keeps(&self, secrets: &[&str]) {
+    pub(crate) fn assert_never_wrote(&self, secrets: &[&str]) {
         for secret in secrets {
             let mut lines = self.stdout.lines().chain(self.stderr.lines());
             let line = lines.find(|line| line.contains(secret));
@@ -163,7 +165,7 @@ impl Output {
         Self { text, reader: Some(reader) }
     }
 
-    /// All of it, once the program has ended.
+    /// Returns all of it, once the process has exited.
     fn all(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -172,7 +174,8 @@ impl Output {
     }
 }
 
-/// Whether a variable is one of Caseload's own. Where Postgres is installed stays known.
+/// Returns whether an environment variable configures Caseload. The directory of Postgres'
+/// programs is inherited.
 fn configures(name: &str) -> bool {
     name.starts_with("CASELOAD_") && name != "CASELOAD_POSTGRES_BIN"
 }

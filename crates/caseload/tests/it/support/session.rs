@@ -1,4 +1,4 @@
-//! A session with a database that stays open: to hold a lock, or to look often at little cost.
+//! A session with a database that stays open: to hold a lock, or to query often at little cost.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -7,12 +7,12 @@ use std::{
 
 use store::DatabaseUrl;
 
-use super::{database::program, patience::wait_until};
+use super::{database::program, polling::wait_until};
 
-/// What psql is told to print after each answer.
-const END: &str = "-- end of the answer --";
+/// What psql prints after each result.
+const END: &str = "-- end of the result --";
 
-/// An open `psql`. What it has locked is free again once it is dropped.
+/// A running `psql`. Its locks are released when it is dropped.
 pub(crate) struct Session {
     child: Child,
     input: ChildStdin,
@@ -20,6 +20,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Starts `psql` on a database.
     pub(crate) fn open(url: &DatabaseUrl) -> Self {
         let mut child = program("psql")
             .args([url.expose(), "-XAtqv", "ON_ERROR_STOP=1"])
@@ -32,37 +33,38 @@ impl Session {
         Self { child, input, output }
     }
 
-    /// What is printed for these statements, in one line or more.
+    /// Runs SQL statements and returns what psql prints: unaligned, without headings.
     #[track_caller]
     pub(crate) fn query(&mut self, sql: &str) -> String {
         writeln!(self.input, "{sql};\n\\echo {END}").unwrap();
-        let mut answer = String::new();
+        let mut result = String::new();
         loop {
             let mut line = String::new();
             assert!(self.output.read_line(&mut line).unwrap() > 0, "psql ended at {sql}");
             if line.trim_end() == END {
-                return answer.trim_end().to_owned();
+                return result.trim_end().to_owned();
             }
-            answer.push_str(&line);
+            result.push_str(&line);
         }
     }
 
-    /// Keeps others from writing to a table, until [`Self::unlock`]. They may still read it.
+    /// Blocks writes of other sessions to a table until [`Self::unlock`]. Reads are not blocked.
     pub(crate) fn lock(&mut self, table: &str) {
         self.query(&format!("BEGIN; LOCK TABLE {table} IN SHARE MODE"));
     }
 
+    /// Releases the lock.
     pub(crate) fn unlock(&mut self) {
         self.query("COMMIT");
     }
 
-    /// Waits until this many sessions of the database wait for a lock.
+    /// Waits until this many sessions of the database are blocked by a lock.
     #[track_caller]
     pub(crate) fn await_blocked(&mut self, count: usize) {
         const BLOCKED: &str = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        // Within a transaction, Postgres would answer from its first look.
-        wait_until("a session that waits for a lock", || {
+        // Within a transaction, Postgres would otherwise return its first snapshot each time.
+        wait_until("sessions that are blocked by a lock", || {
             self.query(&format!("SELECT pg_stat_clear_snapshot(); {BLOCKED}")).trim()
                 == count.to_string()
         });
@@ -71,8 +73,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Both fail where it has ended already.
+        // Both fail where it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
+
+/// SQL that terminates the sessions that are blocked by a lock, and waits until they are gone.
+pub(crate) const TERMINATE_BLOCKED_SESSIONS: &str = "SELECT pg_terminate_backend(pid, 10000) \
+    FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

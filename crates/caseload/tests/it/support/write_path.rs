@@ -1,4 +1,4 @@
-//! The write path without a server: tenants, a writer, and the means to block it.
+//! The store's write path without a server: tenants, a writer, and a lock that blocks the writer.
 
 use std::{
     future::Future,
@@ -12,25 +12,29 @@ use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use super::{Session, TestDatabase, populate};
 
-/// A database with three tenants, each with the document's users and a case.
+/// A database with three tenants, each with the users of the API document and a case.
 pub(crate) struct WritePath {
     pub(crate) database: TestDatabase,
     pub(crate) session: Session,
     pub(crate) tenants: [Tenant; 3],
 }
 
+/// A tenant and its case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) case_id: i64,
 }
 
+/// What became of a batch.
 pub(crate) type Outcome = Result<CreatedTasks, Error>;
 
-/// A batch in the queue: the future of its outcome. To drop it is to withdraw the batch.
-pub(crate) type Call<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+/// A batch in the queue. Awaiting it returns the outcome; dropping it withdraws the batch, as a
+/// caller that disconnects does.
+pub(crate) type PendingBatch<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// One worker, so that its statements have an order, and a queue that is long enough for every test.
+/// One writer thread, so that batches are written in a known order, and a queue that is long enough
+/// for all tests.
 pub(crate) const ONE_WRITER: WriterSettings = WriterSettings {
     threads: 1,
     batches_per_statement: 32,
@@ -40,6 +44,7 @@ pub(crate) const ONE_WRITER: WriterSettings = WriterSettings {
 };
 
 impl WritePath {
+    /// Creates the database and its tenants.
     pub(crate) async fn create() -> Self {
         let database = TestDatabase::create();
         let admin = database.open();
@@ -52,64 +57,91 @@ impl WritePath {
         Self { database, session, tenants: tenants.try_into().unwrap() }
     }
 
+    /// Starts a writer on the database.
     pub(crate) fn writer(&self, settings: WriterSettings) -> TaskWriter {
         let checkout_timeout = Duration::from_secs(10);
         let pool = PoolSettings { writers: settings.threads, readers: 1, checkout_timeout };
         TaskWriter::start(&Database::open(self.database.url(), &pool), settings).unwrap()
     }
 
-    /// Blocks the writer's one thread in a statement of its own, so that all batches submitted from
-    /// now on wait in the queue until [`Self::release`].
-    pub(crate) fn block<'a>(&mut self, writer: &'a TaskWriter) -> Call<'a> {
+    /// Blocks the writer's one thread in a statement with a batch of its own, which is returned.
+    /// Batches that are submitted now stay in the queue until [`Self::unblock_writer`].
+    pub(crate) fn block_writer<'a>(&mut self, writer: &'a TaskWriter) -> PendingBatch<'a> {
         self.session.lock("tasks");
         let first = submit(writer, self.tenants[0], batch(self.tenants[0], &["first"]));
         self.session.await_blocked(1);
         first.unwrap()
     }
 
-    pub(crate) fn release(&mut self) {
+    /// Lets the blocked statement run.
+    pub(crate) fn unblock_writer(&mut self) {
         self.session.unlock();
     }
 
-    /// Returns in how many transactions the tasks with greater ids were created.
+    /// Returns the number of transactions that created the tasks with greater ids.
     pub(crate) fn transactions_since(&mut self, id: i64) -> usize {
         let sql = format!("SELECT count(DISTINCT xmin::text) FROM tasks WHERE id > {id}");
         self.session.query(&sql).parse().unwrap()
     }
 }
 
-/// Puts a batch into the queue of a writer that is blocked.
-///
-/// # Errors
-/// The outcome, if the queue refuses the batch.
+/// Puts a batch into the writer's queue. Returns the outcome as an error where there is one at
+/// once, as for a batch that the queue rejects.
 pub(crate) fn submit(
     writer: &TaskWriter,
     tenant: Tenant,
     batch: TaskBatch,
-) -> Result<Call<'_>, Outcome> {
-    let mut call: Call<'_> = Box::pin(writer.create(tenant.id, batch));
-    // The first poll puts it there.
-    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+) -> Result<PendingBatch<'_>, Outcome> {
+    let mut pending: PendingBatch<'_> = Box::pin(writer.create(tenant.id, batch));
+    // The first poll puts it into the queue.
+    match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Err(outcome),
-        Poll::Pending => Ok(call),
+        Poll::Pending => Ok(pending),
     }
 }
 
-/// Returns a batch for the tenant's case: a task for each description, all for the first user.
+/// Returns a batch for the tenant's case, with a task for each description, each assigned to the
+/// tenant's first user, and without an idempotency key.
 pub(crate) fn batch(tenant: Tenant, descriptions: &[&str]) -> TaskBatch {
     batch_with_key(tenant, descriptions, "")
 }
 
-/// Returns the same, with an idempotency key.
+/// Returns the same batch with an idempotency key, or without one where `key` is empty.
 pub(crate) fn batch_with_key(tenant: Tenant, descriptions: &[&str], key: &str) -> TaskBatch {
     let tasks = descriptions.iter().map(|text| draft(text, &["user1@example.com"]));
     let tasks = tasks.collect::<Vec<_>>().into_iter();
     TaskBatch::parse(tenant.case_id, tasks, key.to_owned()).unwrap()
 }
 
+/// Returns a task that was not yet checked.
 pub(crate) fn draft(description: &str, emails: &[&str]) -> TaskDraft {
     TaskDraft {
         description: description.to_owned(),
         assignee_emails: emails.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// SQL that makes Postgres reject tasks with the description `poison`, with an internal error.
+pub(crate) const POISON: &str = "CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql \
+     AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$; \
+     CREATE TRIGGER reject BEFORE INSERT ON tasks FOR EACH ROW \
+     WHEN (NEW.description = 'poison') EXECUTE FUNCTION reject()";
+
+/// Awaits several batches and returns their outcomes, in order.
+pub(crate) async fn outcomes<const N: usize>(batches: [PendingBatch<'_>; N]) -> [Outcome; N] {
+    let mut outcomes = Vec::new();
+    for batch in batches {
+        outcomes.push(batch.await);
+    }
+    outcomes.try_into().unwrap()
+}
+
+/// Returns the id of the last task of a batch that was created.
+pub(crate) fn last_task_id(outcome: &Outcome) -> i64 {
+    outcome.as_ref().unwrap().tasks.last().unwrap().id.get()
+}
+
+/// Returns the descriptions of the tasks of a batch that was created.
+pub(crate) fn descriptions(outcome: &Outcome) -> Vec<&str> {
+    outcome.as_ref().unwrap().tasks.iter().map(|task| task.description.as_str()).collect()
 }

@@ -1,0 +1,314 @@
+//! The store's write path: the queue, and statements that batches of several callers share.
+
+mod idempotency;
+mod random_batches;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use domain::{Error, Reason, TaskBatch};
+use store::{TaskWriter, WriterSettings};
+
+use crate::support::{
+    Session,
+    write_path::{
+        ONE_WRITER, POISON, Tenant, WritePath, batch, descriptions, draft, last_task_id, outcomes,
+        submit,
+    },
+};
+
+#[tokio::test]
+async fn batches_that_wait_together_are_written_in_one_statement() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, c] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let batches = [(a, "1"), (b, "2"), (c, "3"), (a, "4")]
+        .map(|(tenant, text)| submit(&writer, tenant, batch(tenant, &[text])).unwrap());
+    path.unblock_writer();
+
+    let first = last_task_id(&first.await);
+    let mut created_at = Vec::new();
+    for batch in batches {
+        created_at.push(batch.await.unwrap().tasks[0].created_at);
+    }
+    assert_eq!(path.transactions_since(first), 1);
+    created_at.dedup();
+    assert_eq!(created_at.len(), 1, "{created_at:?}");
+}
+
+#[tokio::test]
+async fn a_statement_has_at_most_the_configured_number_of_batches() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(WriterSettings { batches_per_statement: 2, ..ONE_WRITER });
+    let [a, b, c] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let batches =
+        [a, b, c, a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    path.unblock_writer();
+
+    let first = last_task_id(&first.await);
+    for batch in batches {
+        batch.await.unwrap();
+    }
+    assert_eq!(path.transactions_since(first), 3);
+}
+
+#[tokio::test]
+async fn a_statement_has_batches_of_one_tenant_only_where_configured() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(WriterSettings { one_tenant_per_statement: true, ..ONE_WRITER });
+    let [a, b, _] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let batches =
+        [a, b, a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    path.unblock_writer();
+
+    let first = last_task_id(&first.await);
+    for batch in batches {
+        batch.await.unwrap();
+    }
+    let tenants_of_transactions = path.session.query(&format!(
+        "SELECT count(DISTINCT tenant_id), count(*) FROM tasks WHERE id > {first} \
+         GROUP BY xmin::text"
+    ));
+    assert_eq!(tenants_of_transactions, "1|2\n1|2");
+}
+
+#[tokio::test]
+async fn an_invalid_batch_does_not_affect_others_in_its_statement() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, c] = path.tenants;
+    let unknown_user = [draft("x", &["nobody@example.com"]), draft("y", &["user1@example.com"])];
+    let unknown_user =
+        TaskBatch::parse(b.case_id, unknown_user.into_iter(), String::new()).unwrap();
+    let unknown_case =
+        TaskBatch::parse(i64::MAX, [draft("x", &[])].into_iter(), String::new()).unwrap();
+
+    let first = path.block_writer(&writer);
+    let batches = [
+        submit(&writer, a, batch(a, &["before"])).unwrap(),
+        submit(&writer, b, unknown_user).unwrap(),
+        submit(&writer, c, unknown_case).unwrap(),
+        submit(&writer, c, batch(c, &["after"])).unwrap(),
+    ];
+    path.unblock_writer();
+
+    let first = last_task_id(&first.await);
+    let [before, unknown_user, unknown_case, after] = outcomes(batches).await;
+    assert_eq!(descriptions(&before), ["before"]);
+    assert!(
+        matches!(&unknown_user, Err(Error::Invalid(violations))
+            if violations.as_slice().len() == 1 && violations.as_slice()[0].rule.reason == Reason::UnknownUser),
+        "{unknown_user:?}"
+    );
+    assert!(matches!(unknown_case, Err(Error::NotFound(_))), "{unknown_case:?}");
+    assert_eq!(descriptions(&after), ["after"]);
+    assert_eq!(path.transactions_since(first), 1, "they shared a statement");
+    assert_eq!(
+        path.database.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks"),
+        "first before after"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_finds_only_users_and_cases_of_its_own_tenant() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, _] = path.tenants;
+    let user_id = |tenant: Tenant| {
+        let sql = format!(
+            "SELECT id FROM users WHERE tenant_id = {} AND email = 'user1@example.com'",
+            tenant.id
+        );
+        path.database.query(&sql).parse::<i64>().unwrap()
+    };
+    let (user_of_a, user_of_b) = (user_id(a), user_id(b));
+
+    let first = path.block_writer(&writer);
+    let batches = [
+        submit(&writer, a, batch(a, &["of A"])).unwrap(),
+        submit(&writer, b, batch(b, &["of B"])).unwrap(),
+        submit(&writer, a, batch(b, &["A in a case of B"])).unwrap(),
+    ];
+    path.unblock_writer();
+
+    first.await.unwrap();
+    let [of_a, of_b, across] = outcomes(batches).await;
+    assert_eq!(of_a.unwrap().tasks[0].assignees[0].id.get(), user_of_a);
+    assert_eq!(of_b.unwrap().tasks[0].assignees[0].id.get(), user_of_b);
+    assert!(matches!(across, Err(Error::NotFound(_))), "{across:?}");
+}
+
+#[tokio::test]
+async fn after_a_failed_statement_each_batch_runs_alone_and_only_the_failing_one_fails() {
+    let mut path = WritePath::create().await;
+    path.session.query(POISON);
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, c] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let batches = [(a, "1"), (b, "poison"), (c, "2"), (a, "3")]
+        .map(|(tenant, text)| submit(&writer, tenant, batch(tenant, &[text])).unwrap());
+    path.unblock_writer();
+
+    let first = last_task_id(&first.await);
+    let [one, failing, two, three] = outcomes(batches).await;
+    assert!(matches!(failing, Err(Error::Internal(_))), "{failing:?}");
+    assert_eq!(
+        [one, two, three].each_ref().map(|outcome| descriptions(outcome).concat()),
+        ["1", "2", "3"]
+    );
+    assert_eq!(path.transactions_since(first), 3);
+    // The writer still works.
+    let next = writer.create(b.id, batch(b, &["next"])).await;
+    assert_eq!(descriptions(&next), ["next"]);
+}
+
+/// The lookup still finds the case and the user, but the foreign keys don't. The outcome is that of
+/// a batch that comes a moment later.
+#[tokio::test]
+async fn a_case_or_user_deleted_during_the_statement_is_unknown_and_other_batches_are_written() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, c] = path.tenants;
+    let mut other = Session::open(path.database.url());
+
+    let first = path.block_writer(&writer);
+    let batches = [
+        submit(&writer, a, batch(a, &["stays"])).unwrap(),
+        submit(&writer, b, batch(b, &["its case is deleted"])).unwrap(),
+        submit(&writer, c, batch(c, &["its user is deleted"])).unwrap(),
+    ];
+    other.query(&format!(
+        "BEGIN; DELETE FROM cases WHERE tenant_id = {}; DELETE FROM users WHERE tenant_id = {}",
+        b.id, c.id
+    ));
+    path.unblock_writer();
+    first.await.unwrap();
+    path.session.await_blocked(1);
+    other.query("COMMIT");
+
+    let [stays, its_case_is_deleted, its_user_is_deleted] = outcomes(batches).await;
+    assert_eq!(descriptions(&stays), ["stays"]);
+    assert!(matches!(its_case_is_deleted, Err(Error::NotFound(_))), "{its_case_is_deleted:?}");
+    assert!(matches!(its_user_is_deleted, Err(Error::Invalid(_))), "{its_user_is_deleted:?}");
+}
+
+#[tokio::test]
+async fn a_batch_whose_caller_is_gone_is_removed_from_the_queue() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, _] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let withdrawn = submit(&writer, a, batch(a, &["withdrawn"])).unwrap();
+    let kept = submit(&writer, b, batch(b, &["kept"])).unwrap();
+    drop(withdrawn);
+    path.unblock_writer();
+
+    first.await.unwrap();
+    kept.await.unwrap();
+    assert_eq!(
+        path.database.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks"),
+        "first kept"
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_is_rejected_beyond_its_queue_quota_and_others_wait_behind_no_more_than_that() {
+    let mut path = WritePath::create().await;
+    let settings =
+        WriterSettings { batches_per_statement: 1, queue_length_per_tenant: 3, ..ONE_WRITER };
+    let writer = path.writer(settings);
+    let [a, b, _] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let (accepted, rejected): (Vec<_>, Vec<_>) =
+        (0..10).map(|_| submit(&writer, a, batch(a, &["flood"]))).partition(Result::is_ok);
+    let other = submit(&writer, b, batch(b, &["other"])).unwrap();
+    path.unblock_writer();
+
+    assert_eq!(accepted.len(), 3);
+    for rejection in rejected {
+        let rejection = rejection.err().unwrap();
+        assert!(matches!(rejection, Err(Error::TenantOverloaded)), "{rejection:?}");
+    }
+    let first = last_task_id(&first.await);
+    // One writer, one batch a statement, ids from one sequence: ids show the order of execution.
+    assert_eq!(last_task_id(&other.await), first + 4);
+    for batch in accepted {
+        batch.unwrap().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_rejects_every_tenant_at_once_and_accepts_more_once_it_has_capacity() {
+    let mut path = WritePath::create().await;
+    let settings = WriterSettings { queue_length: 4, queue_length_per_tenant: 3, ..ONE_WRITER };
+    let writer = path.writer(settings);
+    let [a, b, c] = path.tenants;
+
+    let first = path.block_writer(&writer);
+    let accepted =
+        [a, a, b, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    for tenant in [a, b, c] {
+        let rejection = submit(&writer, tenant, batch(tenant, &["x"])).err();
+        assert!(matches!(rejection, Some(Err(Error::Overloaded))), "{rejection:?}");
+    }
+    path.unblock_writer();
+
+    first.await.unwrap();
+    for outcome in outcomes(accepted).await {
+        outcome.unwrap();
+    }
+    writer.create(c.id, batch(c, &["x"])).await.unwrap();
+    assert_eq!(path.database.query("SELECT count(*) FROM tasks"), "6");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_one_tenant_floods_the_queue_another_is_never_rejected() {
+    let path = WritePath::create().await;
+    let settings =
+        WriterSettings { batches_per_statement: 4, queue_length_per_tenant: 8, ..ONE_WRITER };
+    let writer = Arc::new(path.writer(settings));
+    let [a, b, _] = path.tenants;
+    let is_over = Arc::new(AtomicBool::new(false));
+    // Twice as many callers as the tenant's queue quota.
+    let flood: Vec<_> = (0..16)
+        .map(|_| tokio::spawn(flood(Arc::clone(&writer), a, Arc::clone(&is_over))))
+        .collect();
+
+    for _ in 0..50 {
+        writer.create(b.id, batch(b, &["other"])).await.unwrap();
+    }
+
+    is_over.store(true, Ordering::Relaxed);
+    let mut rejected = 0;
+    for caller in flood {
+        rejected += caller.await.unwrap();
+    }
+    assert!(rejected > 0, "there was no flood");
+}
+
+/// Creates batches one after the other until `is_over`. Returns how many were rejected.
+async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>) -> usize {
+    let mut rejected = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        match writer.create(tenant.id, batch(tenant, &["flood"])).await {
+            Ok(_) => {}
+            Err(Error::TenantOverloaded) => {
+                rejected += 1;
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    rejected
+}
