@@ -6,6 +6,7 @@ pub mod logs;
 pub mod request_id;
 mod request_log;
 mod request_span;
+mod span_fields;
 mod throttle;
 mod trace_context;
 

@@ -12,6 +12,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use crate::span_fields::SpanFields;
+
 /// Selects the events that are logged, and their format.
 #[derive(Args, Clone, Debug)]
 pub struct LogOptions {
@@ -69,7 +71,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + 'static,
 {
-    fmt::layer().with_writer(writer).json().flatten_event(true).with_span_list(false)
+    let layer = fmt::layer().with_writer(writer).json().flatten_event(true).with_span_list(false);
+    layer.fmt_fields(SpanFields::default())
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ impl<B> MakeSpan<B> for MakeRequestSpan {
 /// Records in the current span, which must be that of the request, who has sent the request: the
 /// ids of the tenant and of the API key. The key's id is not a secret.
 pub fn record_caller(tenant: i64, key_id: i64) {
-    // Both at once: a JSON subscriber formats all fields anew each time.
     let span = Span::current();
     tracing::record_all!(span, tenant, key_id);
 }
