@@ -8,22 +8,22 @@ CREATE TABLE idempotency_keys (
     tenant_id bigint NOT NULL,
     -- As the caller sent it.
     key text COLLATE "C" NOT NULL,
-    -- The operation that the key was used for.
+    -- The operation that the key was used for, as batch_create_tasks.
     operation text NOT NULL,
     -- The SHA-256 of what the request asks for.
     fingerprint bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    -- The ids of the tasks of the result, in the order of the request.
-    task_ids bigint[] NOT NULL,
+    -- What the result needs beyond the request; empty for an operation that does not need it.
+    -- The ids of its tasks, in the order of the request:
+    task_ids bigint[] NOT NULL DEFAULT '{}',
     -- The users assigned to those tasks: for each assignment, in the order of the request, the
-    -- user's id and names as they were at that time.
-    user_ids bigint[] NOT NULL,
-    first_names text[] NOT NULL,
-    last_names text[] NOT NULL,
+    -- user's id and names as they were at that time:
+    user_ids bigint[] NOT NULL DEFAULT '{}',
+    first_names text[] NOT NULL DEFAULT '{}',
+    last_names text[] NOT NULL DEFAULT '{}',
     CONSTRAINT idempotency_keys_key_check CHECK (octet_length(key) BETWEEN 1 AND 255),
-    CONSTRAINT idempotency_keys_operation_check CHECK (operation IN ('batch_create_tasks')),
-    CONSTRAINT idempotency_keys_fingerprint_check CHECK (octet_length(fingerprint) = 32),
-    CONSTRAINT idempotency_keys_task_ids_check CHECK (cardinality(task_ids) > 0)
+    CONSTRAINT idempotency_keys_operation_check CHECK (operation ~ '^[a-z][a-z_]{0,62}$'),
+    CONSTRAINT idempotency_keys_fingerprint_check CHECK (octet_length(fingerprint) = 32)
 );
 
 -- For the sweep, which deletes the oldest rows of a tenant.

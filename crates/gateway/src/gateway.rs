@@ -42,7 +42,7 @@ pub struct Gateway {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address could not be bound.
-    #[error("REST can't be served on {addr}")]
+    #[error("failed to serve REST on {addr}")]
     Bind {
         /// The address.
         addr: SocketAddr,
@@ -78,14 +78,14 @@ impl Gateway {
         self,
         connections: ConnectionOptions,
         drain: DrainOptions,
-        ending: CancellationToken,
+        shutdown: CancellationToken,
     ) {
         let Self { client, max_timeout, body_memory, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
-        let context = Context { client, max_timeout, body_memory, ending: ending.clone() };
+        let context = Context { client, max_timeout, body_memory, shutdown: shutdown.clone() };
         let router = router::router(context);
-        let accepting = drain.accepting(ending.clone());
+        let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
-        drain.capped(ending, serving).await;
+        drain.capped(shutdown, serving).await;
     }
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use runtime::{
     CancellationToken, command_line,
     process::{self, ProcessOptions},
-    shutdown::{self, DrainOptions},
+    shutdown::DrainOptions,
 };
 use serving::ConnectionOptions;
 use telemetry::logs::{self, LogOptions};
@@ -76,12 +76,12 @@ async fn run(cli: Cli) -> ExitCode {
 }
 
 async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
-    let ending = CancellationToken::new();
-    shutdown::on_signal(ending.clone())?;
+    let shutdown = CancellationToken::new();
+    runtime::shutdown::on_signal(shutdown.clone())?;
     let upstream: Upstream = cli.upstream.iter().cloned().collect();
     let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
     tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
-    gateway.run(cli.connections, cli.drain, ending).await;
+    gateway.run(cli.connections, cli.drain, shutdown).await;
     Ok(())
 }
 

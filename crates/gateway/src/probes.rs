@@ -17,9 +17,9 @@ pub(crate) async fn livez() -> Json<Value> {
 /// Reports whether the gateway is ready: a server behind it serves, and it is not about to end.
 pub(crate) async fn readyz<T: Transport>(
     State(client): State<Client<T>>,
-    State(ending): State<CancellationToken>,
+    State(shutdown): State<CancellationToken>,
 ) -> Result<Json<Value>, Rejection> {
-    if !ending.is_cancelled() && client.is_serving().await {
+    if !shutdown.is_cancelled() && client.is_serving().await {
         Ok(Json(json!({"status": "ready"})))
     } else {
         Err(Rejection::NotReady)

@@ -2,18 +2,18 @@
 
 use axum::{
     Router,
-    extract::{FromRef, Request},
-    http::StatusCode,
+    extract::{FromRef, Request, State},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
 use runtime::CancellationToken;
 use telemetry::{layers::RequestLayers, request_id};
+use tokio::time::Instant;
 use tower::ServiceBuilder;
 
 use crate::{
-    extract::{BodyMemory, MaxTimeout, Rejection, unread_body},
+    extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
     probes, problem, tasks,
     upstream::{Client, Transport},
 };
@@ -27,12 +27,13 @@ pub(crate) struct Context<T> {
     pub(crate) max_timeout: MaxTimeout,
     /// The memory for request bodies.
     pub(crate) body_memory: BodyMemory,
-    /// Cancelled when the gateway is about to end.
-    pub(crate) ending: CancellationToken,
+    /// Cancelled when the gateway is shutting down.
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// Returns the whole REST API.
 pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
+    let max_timeout = context.max_timeout;
     let router = Router::new()
         .route("/api/v2/cases/{case_id}/tasks/batch", post(tasks::batch_create::<T>))
         .route("/livez", get(probes::livez))
@@ -41,25 +42,24 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
         // axum adds the header `Allow`.
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
         .with_state(context);
-    with_layers(router)
-}
-
-/// Adds what happens to every request, from the outermost layer to the innermost.
-fn with_layers(router: Router) -> Router {
-    let layers = ServiceBuilder::new().layer(RequestLayers).layer(middleware::from_fn(complete));
+    // What happens to every request, from the outermost layer to the innermost.
+    let layers = ServiceBuilder::new()
+        .layer(RequestLayers)
+        .layer(middleware::from_fn_with_state(max_timeout, complete));
     router.layer(layers)
 }
 
 /// Completes each response: discards what was not read of the request's body, and writes the
 /// document of a problem. For both, no handler is needed.
-async fn complete(request: Request, next: Next) -> Response {
+async fn complete(State(max_timeout): State<MaxTimeout>, request: Request, next: Next) -> Response {
     let request_id = request_id::of(request.extensions()).to_owned();
+    // A malformed timeout is rejected by the extractor.
+    let timeout = timeout(request.headers(), max_timeout).unwrap_or(max_timeout.0);
+    let deadline = Instant::now() + timeout;
     let (request, unread_body) = unread_body::watch(request);
     let response = next.run(request).await;
     // A caller whose deadline has passed gets the response at once.
-    if response.status() != StatusCode::GATEWAY_TIMEOUT {
-        unread_body.discard().await;
-    }
+    unread_body.discard_until(deadline).await;
     problem::render(response, &request_id)
 }
 
@@ -83,7 +83,7 @@ impl<T> FromRef<Context<T>> for BodyMemory {
 
 impl<T> FromRef<Context<T>> for CancellationToken {
     fn from_ref(context: &Context<T>) -> Self {
-        context.ending.clone()
+        context.shutdown.clone()
     }
 }
 
@@ -98,7 +98,6 @@ mod tests {
 
     use axum::body::{Body, Bytes, HttpBody};
     use hyper::body::Frame;
-    use tokio::time::Instant;
     use tower::Service as _;
 
     use super::*;
@@ -120,16 +119,16 @@ mod tests {
     }
 
     /// Sends a request with a stalled body. Returns the status, and how long that took.
-    async fn status_of(path: &str, content_type: &str) -> (u16, Duration) {
+    async fn status_of(path: &str, content_type: &str, timeout: &str) -> (u16, Duration) {
         let context = Context {
             client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap())),
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1),
-            ending: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
         };
         let request = Request::post(path)
             .header("content-type", content_type)
-            .header("request-timeout", "0.5")
+            .header("request-timeout", timeout)
             .body(Body::new(Stalled))
             .unwrap();
         let start = Instant::now();
@@ -138,17 +137,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_early_response_waits_for_the_unread_body_up_to_the_limit() {
-        let limit = Duration::from_secs(2);
-        assert_eq!(status_of("/nowhere", "application/json").await, (404, limit));
-        assert_eq!(status_of("/api/v2/cases/0/tasks/batch", "").await, (404, limit));
-        assert_eq!(status_of("/api/v2/cases/1/tasks/batch", "text/plain").await, (415, limit));
-        assert_eq!(status_of("/livez", "application/json").await, (405, limit));
+    async fn an_early_response_waits_for_the_unread_body_up_to_the_limit_and_the_deadline() {
+        for (timeout, waited) in [("5", 2000), ("0.5", 500), ("malformed", 2000)] {
+            let status = async |path, content_type| {
+                let (status, elapsed) = status_of(path, content_type, timeout).await;
+                assert_eq!(elapsed, Duration::from_millis(waited), "{path} {timeout}");
+                status
+            };
+            assert_eq!(status("/nowhere", "application/json").await, 404);
+            assert_eq!(status("/api/v2/cases/0/tasks/batch", "").await, 404);
+            let expected = if timeout == "malformed" { 400 } else { 415 };
+            assert_eq!(status("/api/v2/cases/1/tasks/batch", "text/plain").await, expected);
+            assert_eq!(status("/livez", "application/json").await, 405);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_response_past_the_deadline_does_not_wait_for_the_unread_body() {
-        let (status, elapsed) = status_of("/api/v2/cases/1/tasks/batch", "application/json").await;
+        let path = "/api/v2/cases/1/tasks/batch";
+        let (status, elapsed) = status_of(path, "application/json", "0.5").await;
         assert_eq!((status, elapsed), (504, Duration::from_millis(500)));
     }
 }

@@ -114,6 +114,7 @@ fn log_causes(error: &Error) {
         source = cause.source();
     }
     if !causes.is_empty() {
-        tracing::error!(%error, causes = causes.join(": "), "call failed");
+        let effect = error.effect();
+        tracing::error!(%error, ?effect, causes = causes.join(": "), "call failed");
     }
 }

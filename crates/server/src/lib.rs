@@ -1,7 +1,7 @@
 //! Caseload's gRPC service.
 //!
-//! A request passes the [`layers`], then tonic, then the frame that every call has in common
-//! ([`call`]), then the logic of its call ([`tasks`]).
+//! A request passes the layers (`layers`), then tonic, then the frame that every call has in common
+//! (`call`), then the logic of its call (`tasks`).
 
 mod auth;
 mod call;

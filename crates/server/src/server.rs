@@ -1,4 +1,4 @@
-//! The server: binds its address, then serves until it is told to shut down.
+//! The server: binds its address, then serves until it is cancelled.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -62,7 +62,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The threads that write, or those that watch the database, can't be started.
-    #[error("failed to start the writer threads")]
+    #[error("failed to start the database threads")]
     Threads(#[source] io::Error),
     /// The reflection service does not accept the contract.
     #[error("failed to set up gRPC reflection")]

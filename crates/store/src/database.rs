@@ -85,13 +85,13 @@ impl Database {
     }
 }
 
-/// Logs which query failed, at the level `debug`: while the database is away every query fails, and
-/// the caller knows whether that matters.
+/// Logs which query failed, and makes it the cause of the failure. The level is `debug`: while the
+/// database is away every query fails, and the caller knows whether that matters.
 fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
     if let Err(error) = &result {
         tracing::debug!(query, %error, "query failed");
     }
-    result
+    result.map_err(|error| error.in_query(query))
 }
 
 #[cfg(test)]

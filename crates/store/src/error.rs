@@ -32,6 +32,14 @@ pub enum Error {
     Internal(#[source] Cause),
 }
 
+/// Names the query that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("query {name} failed")]
+struct QueryFailed {
+    name: &'static str,
+    source: Cause,
+}
+
 impl Error {
     /// [`Self::Unavailable`] with this cause, an error or a text.
     pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -48,6 +56,17 @@ impl Error {
     /// [`Self::Internal`] with this cause, an error or a text.
     pub(crate) fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into().into())
+    }
+
+    /// Adds the name of the query to the causes of a failure.
+    pub(crate) fn in_query(self, name: &'static str) -> Self {
+        let failed = |source| QueryFailed { name, source };
+        match self {
+            Self::Unavailable(cause) => Self::unavailable(failed(cause)),
+            Self::ConnectionLost(cause) => Self::connection_lost(failed(cause)),
+            Self::Internal(cause) => Self::internal(failed(cause)),
+            Self::Exists(_) | Self::Missing(_) | Self::Invalid(_) => self,
+        }
     }
 
     /// Translates an error of a query that changes nothing: a lost connection leaves nothing in

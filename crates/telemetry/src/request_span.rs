@@ -12,7 +12,8 @@ pub struct MakeRequestSpan;
 
 impl<B> MakeSpan<B> for MakeRequestSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
-        tracing::info_span!(
+        // At the level of errors, so that every log line has it, whatever is filtered.
+        tracing::error_span!(
             "request",
             request_id = request_id::of(request.extensions()),
             trace_id = trace_id(request.headers()),

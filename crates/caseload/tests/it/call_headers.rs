@@ -49,7 +49,7 @@ async fn a_status_stays_below_8_kib_and_says_how_many_violations_there_are() {
     let info = status.get_details_error_info().unwrap();
     assert_eq!(
         (info.reason.as_str(), &*info.metadata["violation_count"]),
-        ("INVALID_REQUEST", "1250")
+        ("INVALID_BATCH", "1250")
     );
     let violations = status.get_details_bad_request().unwrap().field_violations;
     assert!((40..200).contains(&violations.len()), "{}", violations.len());

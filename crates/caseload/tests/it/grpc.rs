@@ -61,7 +61,7 @@ async fn invalid_fields_are_reported_as_violations_with_their_paths() {
 
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(status.message(), "7 field violations; nothing was changed");
-    assert_eq!(reason(&status), "INVALID_REQUEST");
+    assert_eq!(reason(&status), "INVALID_BATCH");
     assert_eq!(
         violations(&status),
         [
@@ -102,7 +102,7 @@ async fn unknown_emails_are_reported_as_violations_and_an_unknown_case_as_not_fo
     let status =
         failed_call(&app, app.case_id, vec![new_task("a", &[]), new_task("b", &nobody)]).await;
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(reason(&status), "INVALID_REQUEST");
+    assert_eq!(reason(&status), "INVALID_BATCH");
     assert_eq!(
         violations(&status),
         [

@@ -1,5 +1,7 @@
 //! How a call to the server is made, from the headers of the request.
 
+use std::fmt;
+
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, request::Parts};
 use proto::wire::{header::IDEMPOTENCY_KEY, limits};
@@ -13,7 +15,6 @@ use super::{
 };
 
 /// How a call to the server is made.
-#[derive(Debug)]
 pub(crate) struct CallOptions {
     /// The key that makes the call safe to repeat, from the header `Idempotency-Key`.
     pub(crate) idempotency_key: Option<String>,
@@ -21,6 +22,16 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Instant,
     /// The headers of the request that the server gets as metadata.
     pub(crate) metadata: HeaderMap,
+}
+
+/// Without the metadata, which has the API key.
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("idempotency_key", &self.idempotency_key)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for CallOptions

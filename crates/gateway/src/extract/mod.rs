@@ -21,9 +21,7 @@ pub(crate) use call_options::CallOptions;
 #[cfg(feature = "fuzzing")]
 pub(crate) use call_options::idempotency_key;
 pub(crate) use case_id::CaseId;
-pub(crate) use deadline::MaxTimeout;
-#[cfg(feature = "fuzzing")]
-pub(crate) use deadline::timeout;
+pub(crate) use deadline::{MaxTimeout, timeout};
 pub(crate) use json_body::{JsonBody, RequestBody};
 pub(crate) use json_error::{JsonError, ShapeError};
 pub(crate) use object::Object;

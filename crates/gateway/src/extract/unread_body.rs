@@ -16,7 +16,10 @@ use axum::{
 use http::header::EXPECT;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, SizeHint};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 /// The most of an unread body that is read and discarded, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -28,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct UnreadBody(Option<oneshot::Receiver<Body>>);
 
-/// Makes the request's body return when it is dropped before its end.
+/// Returns the request with a body that is sent back if the handler drops it unread.
 ///
 /// Without effect on a request without a body, and on one that asks with `Expect` before it sends
 /// its body: reading it would tell the client to send.
@@ -43,15 +46,15 @@ pub(crate) fn watch(request: Request) -> (Request, UnreadBody) {
 }
 
 impl UnreadBody {
-    /// Reads the rest of the body and discards it: up to 16 MiB, for up to two seconds. Returns at
-    /// once if the body was read to its end.
-    pub(crate) async fn discard(self) {
+    /// Reads the rest of the body and discards it: up to 16 MiB, for up to two seconds, and not past
+    /// the deadline. Returns at once if the body was read to its end.
+    pub(crate) async fn discard_until(self, deadline: Instant) {
         let Some(body) = self.0.and_then(|mut unread| unread.try_recv().ok()) else { return };
         let read = async {
             let mut body = Limited::new(body, MAX_BYTES);
             while let Some(Ok(_)) = body.frame().await {}
         };
-        let _elapsed = timeout(TIMEOUT, read).await;
+        let _elapsed = timeout_at(deadline.min(Instant::now() + TIMEOUT), read).await;
     }
 }
 
@@ -127,6 +130,10 @@ mod tests {
         }
     }
 
+    fn far_away() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
     /// Returns how many of a body's frames are read if its handler reads the first ones only.
     async fn frames_read(frames: usize, by_handler: usize, expect: bool) -> usize {
         let read = Arc::new(AtomicUsize::new(0));
@@ -141,7 +148,7 @@ mod tests {
             assert!(body.frame().await.unwrap().is_ok());
         }
         drop(body);
-        unread.discard().await;
+        unread.discard_until(far_away()).await;
         read.load(Ordering::Relaxed)
     }
 
@@ -162,8 +169,8 @@ mod tests {
     async fn a_body_that_does_not_come_is_waited_for_until_the_timeout() {
         let (request, unread) = watch(Request::new(Body::new(Stalled)));
         drop(request);
-        let start = tokio::time::Instant::now();
-        unread.discard().await;
+        let start = Instant::now();
+        unread.discard_until(far_away()).await;
         assert_eq!(start.elapsed(), TIMEOUT);
     }
 
@@ -182,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_was_read_to_its_end_does_not_return() {
+    async fn a_body_that_was_read_to_its_end_is_not_sent_back() {
         let (request, unread) = watch(Request::new(Body::from("all of it")));
         let read = request.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(read, "all of it");

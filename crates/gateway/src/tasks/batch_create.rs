@@ -1,6 +1,10 @@
 //! `POST /api/v2/cases/{case_id}/tasks/batch`
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 
 use super::{convert, dto::CreateTasks};
@@ -16,12 +20,12 @@ pub(crate) async fn batch_create<T: Transport>(
     CaseId(case_id): CaseId,
     options: CallOptions,
     JsonBody { value, permit: _permit }: JsonBody<CreateTasks>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let message = convert::to_request(case_id, value, options.idempotency_key.clone());
     let reply = client
         .call(Retry::WithKey, options, message, |transport, request| async {
             TaskServiceClient::new(transport).batch_create_tasks(request).await
         })
         .await?;
-    Ok((StatusCode::CREATED, reply.map(convert::to_body)))
+    Ok((StatusCode::CREATED, reply.map(convert::to_body)).into_response())
 }

@@ -33,7 +33,7 @@ impl<T: Transport> Client<T> {
     /// servers, each attempt goes to the next one.
     ///
     /// # Errors
-    /// What the call came to, all attempts considered.
+    /// The failure of the call, given those of all its attempts.
     pub(crate) async fn call<M, R, F>(
         &self,
         retry: Retry,
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::upstream::servers::Server;
 
-    /// A service whose calls end as they are listed, then well.
+    /// A service that fails with the listed statuses in turn, then succeeds.
     #[derive(Default)]
     struct Scripted {
         failures: Mutex<Vec<Status>>,

@@ -37,7 +37,7 @@ pub(crate) enum IntermediaryRejection {
 }
 
 impl Failure {
-    /// Returns what a call came to whose last attempt failed like this. If an earlier attempt was
+    /// Returns the failure of the call, given that of its last attempt. If an earlier attempt was
     /// lost, that one may have succeeded, unless the server has since checked the request and
     /// found it invalid.
     pub(super) fn after(self, was_lost: bool) -> Self {

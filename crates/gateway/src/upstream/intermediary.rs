@@ -40,7 +40,7 @@ impl fmt::Display for IntermediaryResponse {
     }
 }
 
-/// Returns why a call failed that an intermediary responded to, and logs it.
+/// Returns the failure that an intermediary's response stands for, and logs it.
 pub(super) fn failure(response: &IntermediaryResponse) -> Failure {
     let failure = classify(response);
     // Rejections for load come in great numbers.

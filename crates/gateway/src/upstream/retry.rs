@@ -41,12 +41,13 @@ impl Retry {
                 true
             }
             (Self::WithKey, Failure::Lost) => has_key,
-            _ => false,
+            (Self::Never, Failure::Unreached | Failure::Lost)
+            | (_, Failure::Status(_) | Failure::Rejected(_) | Failure::TimedOut) => false,
         }
     }
 
-    /// Returns what a call came to whose last attempt failed like this. `was_lost` tells whether
-    /// an earlier attempt was lost.
+    /// Returns the failure of the call, given that of its last attempt, and whether an earlier
+    /// attempt was lost.
     pub(super) fn conclude(self, failure: Failure, was_lost: bool) -> Failure {
         match (self, failure) {
             // A lost call that changes nothing is as good as one that reached no server.

@@ -92,7 +92,7 @@ fn an_address_that_is_taken_ends_the_program_with_a_sentence() {
     let ended = Program::run(GATEWAY, &["--http-addr", &addr]);
     assert_eq!(ended.code(), Some(1), "{ended:?}");
     assert!(
-        ended.stderr.contains(&format!("error: REST can't be served on {addr}: ")),
+        ended.stderr.contains(&format!("error: failed to serve REST on {addr}: ")),
         "{ended:?}"
     );
 }

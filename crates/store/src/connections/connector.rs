@@ -31,7 +31,7 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) fn new(url: &DatabaseUrl) -> Self {
         // The conditions by which libpq itself selects a server.
-        let condition = match url.parameter("target_session_attrs") {
+        let condition = match url.parameter("target_session_attrs").as_deref() {
             Some("read-write") => Some("current_setting('transaction_read_only') = 'off'"),
             Some("primary") => Some("NOT pg_is_in_recovery()"),
             _ => None,

@@ -94,10 +94,11 @@ impl Pool {
             .map_err(Error::unavailable)?
             .map_err(Error::internal)?;
         let mut is_abandoned = self.is_abandoned.subscribe();
-        // Created here, so that its parent is the caller's span.
-        let span = tracing::info_span!("query", query = name);
+        let caller = tracing::Span::current();
         let result = spawn_blocking(move || {
-            let _entered = span.entered();
+            // The span of the query is for debugging: without it, log lines are in the caller's.
+            let _caller = caller.entered();
+            let _query = tracing::debug_span!("query", query = name).entered();
             let _permit = permit;
             query(&mut *self.connection()?)
         });

@@ -23,7 +23,7 @@ const PUBLIC: [&str; 10] = [
 ];
 
 /// Parts of parameter names whose values are secrets wherever they appear.
-const SECRET_NAMES: [&str; 3] = ["pass", "secret", "token"];
+const SECRET_NAMES: [&str; 4] = ["pass", "scram", "secret", "token"];
 
 /// Removes the secrets of a URL from messages about it. libpq quotes parts of the URL: the value
 /// that it can't use, and the name of a parameter that it doesn't know. In a URL whose password is
@@ -81,7 +81,7 @@ fn add(texts: &mut Vec<SecretString>, encoded: &str) {
 }
 
 /// Replaces each `%` and its two hexadecimal digits by the byte that they stand for.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::redaction::Redaction;
+use super::redaction::{Redaction, decode};
 
 /// Parameters that are added to a URL that does not set them: with libpq's own defaults a
 /// connection would wait for minutes when the network is gone.
@@ -96,7 +96,10 @@ impl FromStr for DatabaseUrl {
         if !has_good_escapes(text) {
             return Err(MalformedUrl::Escape);
         }
-        if parts.hosts.contains('@') || !parts.hosts.split(',').all(is_host) {
+        // An @ in the path belongs to a password with a slash that is not encoded.
+        if [parts.hosts, parts.path].iter().any(|part| part.contains('@'))
+            || !parts.hosts.split(',').all(is_host)
+        {
             return Err(MalformedUrl::Hosts);
         }
         // libpq refuses a second = too.
@@ -141,16 +144,18 @@ impl DatabaseUrl {
         self.0.expose_secret()
     }
 
-    /// Returns the value of a parameter, percent-encoded as in the URL.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        Parts::of(self.expose())?.parameters().find(|(set, _)| *set == name)?.1
+    /// Returns the value of a parameter. Names and values may be percent-encoded in the URL.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        Parts::of(self.expose())?.parameters().find(|(set, _)| decode(set) == name)?.1.map(decode)
     }
 
     /// Returns the URL for libpq, with the service's time limits unless the URL sets its own.
     pub(crate) fn with_defaults(&self) -> SecretString {
         let parts = Parts::of(self.expose());
         let is_set = |name: &str| {
-            parts.as_ref().is_some_and(|parts| parts.parameters().any(|(set, _)| set == name))
+            parts
+                .as_ref()
+                .is_some_and(|parts| parts.parameters().any(|(set, _)| decode(set) == name))
         };
         let has_parameters = parts.as_ref().is_some_and(|parts| parts.parameters.is_some());
         let mut url = self.expose().to_owned();
@@ -248,6 +253,7 @@ mod tests {
             ("postgresql://me:hunter2%00@a", MalformedUrl::Escape),
             ("postgresql://me:hun@ter2@a", MalformedUrl::Hosts),
             ("postgresql://me:hun/ter2@a", MalformedUrl::Hosts),
+            ("postgresql://me:12/hunter2@a/b", MalformedUrl::Hosts),
             ("postgresql://me:hunter2@a:port", MalformedUrl::Hosts),
             ("postgresql://me:hunter2@a:0", MalformedUrl::Hosts),
             ("postgresql://me:hunter2@[::1", MalformedUrl::Hosts),
@@ -270,6 +276,10 @@ mod tests {
         assert!(own.contains("connect_timeout=9&"), "{own}");
         assert!(!own.contains("connect_timeout=2"), "{own}");
         assert!(own.contains("&tcp_user_timeout=10000"), "{own}");
+        let encoded = "postgresql://a/b?connect%5Ftimeout=9&target%5fsession_attrs=read%2Dwrite";
+        let url = url(encoded);
+        assert_eq!(url.parameter("target_session_attrs").as_deref(), Some("read-write"));
+        assert!(!url.with_defaults().expose_secret().contains("connect_timeout=2"));
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub(crate) fn code_and_reasons(status: &Status) -> String {
     if violations.is_empty() {
         join(&code, [info.reason.as_str()].into_iter())
     } else {
-        assert_eq!(info.reason, "INVALID_REQUEST");
+        assert_eq!(info.reason, "INVALID_BATCH");
         join(&code, violations.iter().map(|violation| violation.reason.as_str()))
     }
 }
