@@ -47,8 +47,7 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["caseload-gateway", "health"]
 ENTRYPOINT ["caseload-gateway"]
 
-# --- server: gRPC, migrations and administration
-# ---------------------------------------------------
+# --- server: gRPC, migrations and administration ------------------------------------------------
 FROM runtime AS server
 LABEL org.opencontainers.image.title="caseload-server" \
       org.opencontainers.image.description="Caseload's gRPC server, with its migrations and administration" \

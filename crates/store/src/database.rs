@@ -20,7 +20,7 @@ pub struct Database(Arc<CurrentPool>);
 
 impl Database {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
-    /// is not there yet, and reconnects when it comes back.
+    /// is not there yet, and reconnects once it is available again.
     #[must_use]
     pub fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
         Self(Arc::new(CurrentPool::open(url, settings)))

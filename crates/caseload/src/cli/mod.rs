@@ -30,8 +30,9 @@ pub(crate) use dev::DevOptions;
 /// To run it in production: `caseload migrate`, then `caseload serve` and, for REST,
 /// `caseload-gateway`; `caseload admin` creates tenants, users, cases and keys.
 ///
-/// Every option is also read from the environment, as shown. Exit codes: 0 for success, 1 for
-/// failure, 64 for an invalid command line or configuration.
+/// Every option that configures a program is also read from the environment, as shown; the
+/// arguments of single admin and migrate commands are not. Exit codes: 0 for success, 1 for failure,
+/// 64 for an invalid command line or configuration.
 #[derive(Parser)]
 #[command(name = "caseload", version)]
 pub(crate) struct Cli {

@@ -44,7 +44,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
-    /// is not there yet, and reconnects when it comes back.
+    /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
         let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 1);
         let connector = Connector::new(url);

@@ -233,7 +233,7 @@ mod tests {
             "postgresql://me@a:1,b:2,[::1]:3/x?target_session_attrs=read-write",
             "postgresql:///x?host=%2Ftmp%2Fsocket&port=5433",
             "postgresql://a:/x",
-            // libpq's own message says what is wrong with these, or it knows them by then.
+            // libpq's own message says what is wrong with these, or a newer libpq knows them.
             "postgresql://a/b?sslnegotiation2=x",
             "postgresql://a/b?colour=red&oauth_issuer=https://example.com",
         ] {

@@ -62,9 +62,9 @@ pub(super) fn find(
     }))
 }
 
-/// The advisory lock by which programs that sweep at the same time exclude each other: "casereqs" in
-/// ASCII.
-const SWEEP_LOCK: i64 = 0x6361_7365_7265_7173;
+/// The advisory lock by which programs that sweep at the same time exclude each other: "caseidem" in
+/// ASCII, for "Caseload, idempotency".
+const SWEEP_LOCK: i64 = 0x6361_7365_6964_656d;
 
 /// One step of the sweep. It goes through the tenants one by one, along the index that the tenant
 /// leads.

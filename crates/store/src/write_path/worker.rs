@@ -109,16 +109,23 @@ impl Worker {
                 }
             }
             Err(error) => {
-                // Jobs behind these would wait as long, and in vain as well.
+                // Jobs behind these would fail the same way after the same wait.
                 jobs.extend(self.queue.take_all(self.generation));
-                tracing::error!(%error, batches = jobs.len(), "no connection to write with");
+                tracing::error!(
+                    %error,
+                    batches = jobs.len(),
+                    "failed to get a database connection; rejecting batches"
+                );
+                for (_, job) in &jobs {
+                    tracing::debug!(parent: job.caller.span(), "no connection for the batch");
+                }
                 self.fail(jobs, &error);
             }
         }
     }
 
-    /// Whether another generation has replaced this one: its server was given up because it hung, so
-    /// nothing that it answers from then on counts.
+    /// Whether another generation has replaced this one: its server was abandoned because it hung,
+    /// and results that arrive later are discarded.
     fn is_replaced(&self) -> bool {
         self.queue.generation() != self.generation
     }
@@ -237,7 +244,7 @@ impl Worker {
     }
 
     /// Sends the error to the callers of jobs whose statement failed. Jobs that may have been created
-    /// and have an idempotency key are requeued instead: to run them again tells what happened.
+    /// and have an idempotency key are requeued instead: to run them again shows what happened.
     fn fail(&self, jobs: impl IntoIterator<Item = (TenantId, Job)>, error: &Error) {
         for (tenant, mut job) in jobs {
             if matches!(error, Error::ConnectionLost(_)) {
@@ -313,10 +320,11 @@ mod tests {
         write_path::{outcome::Outcome, queue::Limits},
     };
 
-    fn worker() -> Worker {
-        // Nothing listens there, and nothing here needs a connection.
+    /// Returns a worker that gets no connection.
+    fn worker(checkout_timeout: Duration) -> Worker {
+        // Nothing listens there.
         let url = "postgresql://127.0.0.1:1/nowhere".parse().unwrap();
-        let settings = PoolSettings { writers: 0, readers: 0, checkout_timeout: Duration::MAX };
+        let settings = PoolSettings { writers: 0, readers: 0, checkout_timeout };
         Worker {
             queue: Arc::new(Queue::new(Limits { total: 9, per_tenant: 9 })),
             generation: Generation::default(),
@@ -346,7 +354,7 @@ mod tests {
     #[test]
     fn what_is_logged_about_a_batch_is_in_the_span_of_its_request() {
         let log = LogCapture::start();
-        let worker = worker();
+        let worker = worker(Duration::MAX);
         let (one, _one) = submit("r-1", "k-1");
         let (two, _two) = submit("r-2", "k-2");
         let (without_key, mut outcome) = submit("r-3", "");
@@ -364,6 +372,28 @@ mod tests {
         let requeued = worker.queue.take_all(worker.generation);
         assert!(requeued.iter().all(|(_, job)| job.in_doubt_since.is_some()));
         assert_eq!(requeued.len(), 2);
+    }
+
+    #[test]
+    fn a_missing_connection_is_logged_in_the_span_of_each_batch_that_it_costs() {
+        let log = LogCapture::start();
+        let mut worker = worker(Duration::from_millis(10));
+        let (one, mut one_outcome) = submit("r-1", "");
+        let (waiting, mut waiting_outcome) = submit("r-2", "");
+        worker.queue.push(tenant(), waiting).unwrap();
+
+        worker.write(vec![(tenant(), one)]);
+
+        let line = log.line("failed to get a database connection; rejecting batches");
+        assert!(line.contains(r#""batches":2"#), "{line}");
+        let lines = log.lines("no connection for the batch");
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for (line, id) in lines.iter().zip(["r-1", "r-2"]) {
+            assert!(line.contains(&format!(r#""request_id":"{id}""#)), "{line}");
+        }
+        for outcome in [one_outcome.try_recv(), waiting_outcome.try_recv()] {
+            assert!(matches!(outcome, Ok(Err(CallError::Unavailable(_)))), "{outcome:?}");
+        }
     }
 
     #[test]

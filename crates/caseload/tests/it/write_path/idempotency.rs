@@ -227,7 +227,7 @@ async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() 
     let day = Duration::from_secs(24 * 60 * 60);
 
     let mut other = Session::open(path.database.url());
-    other.query("BEGIN; SELECT pg_advisory_xact_lock(x'6361736572657173'::bit(64)::bigint)");
+    other.query("BEGIN; SELECT pg_advisory_xact_lock(x'636173656964656d'::bit(64)::bigint)");
     assert_eq!(admin.sweep_idempotency_keys(day, 10).await.unwrap(), 0);
     other.query("COMMIT");
     assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 2);

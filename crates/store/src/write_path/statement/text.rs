@@ -110,7 +110,7 @@ mod tests {
         for name in ["batch", "task", "email", "created", "assigned", ""] {
             assert_eq!(text_of(&plain, name), text_of(&idempotent, name), "{name}");
         }
-        // What one accepts at once, the other narrows down by the keys.
+        // `accepted` in create.sql is `valid` in create_idempotent.sql, which then filters by key.
         assert_eq!(text_of(&plain, "accepted"), text_of(&idempotent, "valid"));
     }
 }
