@@ -72,7 +72,7 @@ where
     W: for<'a> MakeWriter<'a> + 'static,
 {
     let layer = fmt::layer().with_writer(writer).json().flatten_event(true).with_span_list(false);
-    layer.fmt_fields(SpanFields::default())
+    layer.fmt_fields(SpanFields)
 }
 
 #[cfg(test)]
@@ -82,8 +82,8 @@ pub(crate) mod tests {
         sync::{Arc, Mutex},
     };
 
-    use serde_json::Value;
-    use tracing::Level;
+    use serde_json::{Value, json};
+    use tracing::{Level, field::Empty};
     use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
@@ -131,5 +131,65 @@ pub(crate) mod tests {
         assert_eq!((&line["message"], &line["c"]), (&"something happened".into(), &3.into()));
         assert_eq!((&line["span"]["name"], &line["span"]["b"]), (&"inner".into(), &2.into()));
         assert_eq!((line.get("spans"), line["span"].get("a")), (None, None));
+    }
+
+    #[test]
+    fn every_kind_of_value_is_written_as_json() {
+        let lines = Arc::new(Lines::default());
+        let _guard = tracing::subscriber::set_default(Lines::subscriber(&lines, Level::INFO));
+        let control = "tab\t, newline\n, bell\u{7}, \"quotes\", back\\slash, \u{e9}";
+        let span = tracing::info_span!(
+            "values",
+            control,
+            signed = -1_i64,
+            unsigned = u64::MAX,
+            flag = true,
+            float = 0.5,
+            infinite = f64::INFINITY,
+            displayed = %"a\"b",
+            none = None::<&str>,
+            empty = "",
+        );
+        let _entered = span.entered();
+        tracing::info!("logged");
+        let expected = json!({
+            "name": "values",
+            "control": control,
+            "signed": -1,
+            "unsigned": u64::MAX,
+            "flag": true,
+            "float": 0.5,
+            "infinite": null,
+            "displayed": "a\"b",
+            "empty": "",
+        });
+        assert_eq!(lines.parsed()[0]["span"], expected);
+    }
+
+    #[test]
+    fn fields_that_are_recorded_later_are_appended() {
+        let lines = Arc::new(Lines::default());
+        let _guard = tracing::subscriber::set_default(Lines::subscriber(&lines, Level::INFO));
+        for span in [
+            tracing::info_span!("some", first = "a}", number = Empty, text = Empty, flag = Empty),
+            tracing::info_span!("none", number = Empty, text = Empty, flag = Empty),
+        ] {
+            span.record("number", 7_u64);
+            span.record("text", "\"quoted\" {}");
+            span.record("flag", tracing::field::debug(Some(true)));
+            let _entered = span.entered();
+            tracing::info!("logged");
+        }
+        let log = lines.parsed();
+        let later = json!({"number": 7, "text": "\"quoted\" {}", "flag": "Some(true)"});
+        for (line, name) in log.iter().zip(["some", "none"]) {
+            let span = line["span"].as_object().unwrap();
+            assert_eq!(span["name"], name);
+            for (field, value) in later.as_object().unwrap() {
+                assert_eq!(span[field], *value, "{line}");
+            }
+        }
+        assert_eq!(log[0]["span"]["first"], "a}");
+        assert_eq!(log.len(), 2);
     }
 }

@@ -17,7 +17,7 @@ impl<B> MakeSpan<B> for MakeRequestSpan {
             "request",
             request_id = request_id::of(request.extensions()),
             trace_id = trace_id(request.headers()),
-            method = %request.method(),
+            method = request.method().as_str(),
             path = request.uri().path(),
             tenant = Empty,
             key_id = Empty,

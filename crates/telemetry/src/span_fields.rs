@@ -1,6 +1,6 @@
 //! The fields of spans, as JSON.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug, Write};
 
 use tracing::{
     field::{Field, Visit},
@@ -8,23 +8,27 @@ use tracing::{
 };
 use tracing_subscriber::{
     field::RecordFields,
-    fmt::{
-        FormatFields, FormattedFields,
-        format::{JsonFields, Writer},
-    },
+    fmt::{FormatFields, FormattedFields, format::Writer},
 };
 
-/// Formats the fields of spans as a JSON object.
+/// Formats the fields of spans as a JSON object, as
+/// [`JsonFields`](tracing_subscriber::fmt::format::JsonFields) does, but writes each field as it
+/// comes: that one collects the fields in a map first, and, when a field is recorded later, parses
+/// the whole object and writes it anew. Every request has a span, and records its caller later.
 ///
-/// [`JsonFields`] parses the whole object and writes it anew when a field is recorded later, which
-/// every request does once its caller is known. This appends the field instead, so a field must be
-/// recorded once only.
+/// A field must be recorded once only, or the object has it twice.
 #[derive(Debug, Default)]
-pub(crate) struct SpanFields(JsonFields);
+pub(crate) struct SpanFields;
 
 impl<'writer> FormatFields<'writer> for SpanFields {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        self.0.format_fields(writer, fields)
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        writer.write_char('{')?;
+        write_members(&mut writer, true, |visitor| fields.record(visitor))?;
+        writer.write_char('}')
     }
 
     fn add_fields(
@@ -36,83 +40,83 @@ impl<'writer> FormatFields<'writer> for SpanFields {
         if object.pop().is_none() {
             object.push('{');
         }
-        let mut appender = Appender { object, result: Ok(()) };
-        fields.record(&mut appender);
-        let result = appender.result;
-        object.push('}');
-        result
+        let is_empty = object.len() == 1;
+        write_members(object, is_empty, |visitor| fields.record(visitor))?;
+        object.write_char('}')
     }
 }
 
-/// Appends members to an object whose closing brace is missing.
-struct Appender<'a> {
-    object: &'a mut String,
+/// Writes members of an object. `is_empty` says whether it has none before them.
+fn write_members(
+    writer: &mut dyn Write,
+    is_empty: bool,
+    record: impl FnOnce(&mut dyn Visit),
+) -> fmt::Result {
+    let mut members = Members { writer, is_empty, result: Ok(()) };
+    record(&mut members);
+    members.result
+}
+
+struct Members<'a> {
+    writer: &'a mut dyn Write,
+    is_empty: bool,
     result: fmt::Result,
 }
 
-impl Appender<'_> {
-    fn append(&mut self, field: &Field, value: impl fmt::Display) {
-        let comma = if self.object.ends_with('{') { "" } else { "," };
-        let appended = write!(self.object, "{comma}\"{field}\":{value}");
-        self.result = self.result.and(appended);
+impl Members<'_> {
+    fn add(&mut self, field: &Field, value: impl FnOnce(&mut dyn Write) -> fmt::Result) {
+        if self.result.is_ok() {
+            self.result = self.try_add(field, value);
+        }
+    }
+
+    fn try_add(
+        &mut self,
+        field: &Field,
+        value: impl FnOnce(&mut dyn Write) -> fmt::Result,
+    ) -> fmt::Result {
+        self.writer.write_str(if self.is_empty { "\"" } else { ",\"" })?;
+        self.is_empty = false;
+        self.writer.write_str(field.name())?;
+        self.writer.write_str("\":")?;
+        value(self.writer)
     }
 }
 
-impl Visit for Appender<'_> {
+impl Visit for Members<'_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.append(field, value);
+        self.add(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.append(field, value);
+        self.add(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.append(field, value);
+        self.add(field, |writer| write!(writer, "{value}"));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no infinity.
+        self.add(field, |writer| write!(writer, "{}", serde_json::Value::from(value)));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.append(field, serde_json::Value::from(value));
+        self.add(field, |writer| write_str(writer, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.record_str(field, &format!("{value:?}"));
+        let text = format!("{value:?}");
+        self.add(field, |writer| write_str(writer, &text));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use serde_json::json;
-    use tracing::{Level, field::Empty, subscriber};
-
-    use crate::logs::tests::Lines;
-
-    #[test]
-    fn fields_that_are_recorded_later_are_appended() {
-        let lines = Arc::new(Lines::default());
-        let _guard = subscriber::set_default(Lines::subscriber(&lines, Level::INFO));
-        for span in [
-            tracing::info_span!("some", first = "a}", number = Empty, text = Empty, flag = Empty),
-            tracing::info_span!("none", number = Empty, text = Empty, flag = Empty),
-        ] {
-            span.record("number", 7_u64);
-            span.record("text", "\"quoted\" {}");
-            span.record("flag", tracing::field::debug(Some(true)));
-            let _entered = span.entered();
-            tracing::info!("logged");
-        }
-        let log = lines.parsed();
-        let later = json!({"number": 7, "text": "\"quoted\" {}", "flag": "Some(true)"});
-        for (line, name) in log.iter().zip(["some", "none"]) {
-            let span = line["span"].as_object().unwrap();
-            assert_eq!(span["name"], name);
-            for (field, value) in later.as_object().unwrap() {
-                assert_eq!(span[field], *value, "{line}");
-            }
-        }
-        assert_eq!(log[0]["span"]["first"], "a}");
-        assert_eq!(log.len(), 2);
+fn write_str(writer: &mut dyn Write, value: &str) -> fmt::Result {
+    // What RFC 8259 (7) has escaped is rare.
+    if value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        return write!(writer, "{}", serde_json::Value::from(value));
     }
+    writer.write_char('"')?;
+    writer.write_str(value)?;
+    writer.write_char('"')
 }
