@@ -9,6 +9,7 @@ use tonic::{
 
 use crate::{
     auth::Authenticator,
+    causes,
     layers::CallHeaders,
     rate_limit::{RateLimitReport, RateLimits},
     status,
@@ -105,16 +106,9 @@ fn mark_as_replay(metadata: &mut MetadataMap) {
 
 /// Logs the causes of a failure, which the caller does not see.
 fn log_causes(error: &Error) {
-    use std::error::Error as _;
-
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
+    let causes = causes::of(error);
     if !causes.is_empty() {
         let effect = error.effect();
-        tracing::error!(%error, ?effect, causes = causes.join(": "), "call failed");
+        tracing::error!(%error, ?effect, causes, "call failed");
     }
 }

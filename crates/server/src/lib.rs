@@ -5,6 +5,7 @@
 
 mod auth;
 mod call;
+mod causes;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use domain::Error;
 use runtime::CancellationToken;
 use store::Database;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use telemetry::Throttle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::causes;
 
 /// How often expired keys are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -37,10 +41,23 @@ async fn sweep(database: &Database, ttl: Duration) {
             Ok(deleted) if deleted < BATCH_SIZE as usize => return,
             Ok(_) => sleep(PAUSE).await,
             Err(error) => {
-                // Readiness reports a database that is not available.
-                tracing::debug!(%error, "failed to delete expired idempotency keys");
+                log_failure(&error.into());
                 return;
             }
         }
+    }
+}
+
+/// The least time between two log lines about a sweep that fails.
+static FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
+
+/// Logs why a sweep failed: while sweeps fail, the table grows.
+fn log_failure(error: &Error) {
+    let causes = causes::of(error);
+    if matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)) {
+        // Readiness reports a database that is not available.
+        tracing::debug!(%error, causes, "failed to delete expired idempotency keys");
+    } else if let Some(suppressed) = FAILURES.allow(Instant::now().into_std()) {
+        tracing::error!(%error, causes, suppressed, "failed to delete expired idempotency keys");
     }
 }

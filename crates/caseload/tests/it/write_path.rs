@@ -312,3 +312,46 @@ async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>
     }
     rejected
 }
+
+/// A batch with this description waits for advisory lock 1 until the end of its transaction.
+const SLOW: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
+     AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$; \
+     CREATE TRIGGER wait BEFORE INSERT ON tasks FOR EACH ROW \
+     WHEN (NEW.description = 'slow') EXECUTE FUNCTION wait()";
+
+/// The shared statement waits for a lock, then fails because of one batch. Its batches run one by
+/// one, and while the first one waits for the lock again, the caller of another one leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_caller_leaves_while_a_statement_is_split_is_not_written() {
+    let mut path = WritePath::create().await;
+    path.session.query(POISON);
+    path.session.query(SLOW);
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    let first = path.block_writer(&writer);
+    let [slow, poison, gone, last] = ["slow", "poison", "gone", "last"]
+        .map(|text| submit(&writer, a, batch(a, &[text])).unwrap());
+
+    let [mut held, mut next] = [(); 2].map(|()| Session::open(path.database.url()));
+    held.query("SELECT pg_advisory_lock(1)");
+    path.unblock_writer();
+    path.session.await_blocked(1);
+    // Behind the writer: it gets the lock when the shared statement has failed.
+    let next = std::thread::spawn(move || {
+        next.query("SELECT pg_advisory_lock(1)");
+        next
+    });
+    path.session.await_blocked(2);
+    held.query("SELECT pg_advisory_unlock(1)");
+    let mut next = next.join().unwrap();
+    path.session.await_blocked(1);
+    drop(gone);
+    next.query("SELECT pg_advisory_unlock(1)");
+
+    first.await.unwrap();
+    assert_eq!(descriptions(&slow.await), ["slow"]);
+    assert!(matches!(poison.await, Err(Error::Internal(_))));
+    assert_eq!(descriptions(&last.await), ["last"]);
+    let written = path.session.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks");
+    assert_eq!(written, "first slow last");
+}

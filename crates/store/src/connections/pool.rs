@@ -131,11 +131,17 @@ impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
         // The write path's statement is planned once a connection, not for each call. That plan must
         // not depend on how full the tables were when it was made, so the look-ups are made to use
         // their indexes.
+        //
+        // The last three are what the statements rely on: a database or a role may have others as
+        // its defaults.
         connection
             .batch_execute(
                 "SET plan_cache_mode = force_generic_plan; \
                  SET enable_seqscan = off; \
-                 SET statement_timeout = '10s'",
+                 SET statement_timeout = '10s'; \
+                 SET default_transaction_isolation = 'read committed'; \
+                 SET client_encoding = 'UTF8'; \
+                 SET DateStyle = 'ISO, MDY'",
             )
             .map_err(r2d2::Error::QueryError)
     }

@@ -67,12 +67,21 @@ pub(super) fn find(
 const SWEEP_LOCK: i64 = 0x6361_7365_6964_656d;
 
 /// One step of the sweep. It goes through the tenants one by one, along the index that the tenant
-/// leads.
+/// leads. The tenants are those of the records, so that records of deleted tenants go, too.
 const SWEEP: &str = "\
+    WITH RECURSIVE tenant AS (
+        SELECT min(f.tenant_id) AS id FROM idempotency_keys AS f
+        UNION ALL
+        SELECT (
+            SELECT min(n.tenant_id) FROM idempotency_keys AS n WHERE n.tenant_id > tenant.id
+        )
+        FROM tenant
+        WHERE tenant.id IS NOT NULL
+    )
     DELETE FROM idempotency_keys AS k
     USING (
         SELECT expired.tenant_id, expired.key
-        FROM tenants AS t
+        FROM tenant AS t
         CROSS JOIN LATERAL (
             SELECT e.tenant_id, e.key
             FROM idempotency_keys AS e

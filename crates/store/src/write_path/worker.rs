@@ -99,6 +99,8 @@ impl Worker {
                 let (in_doubt, jobs): (Vec<_>, Vec<_>) =
                     jobs.into_iter().partition(|(_, job)| job.in_doubt_since.is_some());
                 let is_usable = if self.write_each(&mut connection, in_doubt) {
+                    // The batches in doubt may have taken a while, too.
+                    let jobs = jobs.into_iter().filter(|(_, job)| !job.caller.is_gone()).collect();
                     self.write_together(&mut connection, jobs)
                 } else {
                     self.fail(jobs, &not_sent());
@@ -158,7 +160,7 @@ impl Worker {
                 is_usable
             }
             Err(error) if is_fatal(&error) => {
-                self.fail(jobs, &error.into());
+                self.fail(jobs, &failure(error));
                 false
             }
             Err(error) => {
@@ -175,10 +177,14 @@ impl Worker {
         }
     }
 
-    /// Writes each job in a statement of its own. Returns whether the connection is still usable.
+    /// Writes each job in a statement of its own, but for those whose caller is gone by then. Returns
+    /// whether the connection is still usable.
     fn write_each(&self, connection: &mut Connection, jobs: Vec<(TenantId, Job)>) -> bool {
         let mut jobs = jobs.into_iter();
         while let Some((tenant, job)) = jobs.next() {
+            if job.caller.is_gone() {
+                continue;
+            }
             if !self.write_one(connection, tenant, job) {
                 self.fail(jobs, &not_sent());
                 return false;
@@ -209,7 +215,7 @@ impl Worker {
             }
             Err(error) => {
                 let is_usable = !is_fatal(&error);
-                self.fail([(tenant, job)], &error.into());
+                self.fail([(tenant, job)], &failure(error));
                 is_usable
             }
         }
@@ -284,17 +290,28 @@ impl Worker {
 
 /// Whether the connection can't be used after this error.
 fn is_fatal(error: &DieselError) -> bool {
-    matches!(
-        error,
-        DieselError::BrokenTransactionManager
-            | DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection
-                    | DatabaseErrorKind::UnableToSendCommand
-                    // The server has become a standby since the connection was opened.
-                    | DatabaseErrorKind::ReadOnlyTransaction,
-                _
-            )
-    )
+    match error {
+        DieselError::DatabaseError(kind, _) => matches!(
+            kind,
+            DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                // The server has become a standby since the connection was opened.
+                | DatabaseErrorKind::ReadOnlyTransaction
+        ),
+        // Whatever it was, it did not come from the server.
+        _ => true,
+    }
+}
+
+/// Returns the error of jobs whose statement failed.
+///
+/// Only an error that the database itself reported proves that the statement was rolled back. Any
+/// other one, as of a result that can't be read, may come after the commit.
+fn failure(error: DieselError) -> Error {
+    match error {
+        DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager => error.into(),
+        _ => Error::connection_lost(error),
+    }
 }
 
 /// The error of jobs that were not begun.
@@ -349,6 +366,28 @@ mod tests {
         let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
         let batch = TaskBatch::parse(1, [draft].into_iter(), key.to_owned()).unwrap();
         tracing::info_span!("request", request_id).in_scope(|| Job::new(batch))
+    }
+
+    #[test]
+    fn only_an_error_that_the_database_reported_proves_a_rollback() {
+        let reported = |kind| DieselError::DatabaseError(kind, Box::new("a message".to_owned()));
+        for (error, is_in_doubt, is_unusable) in [
+            (reported(DatabaseErrorKind::ForeignKeyViolation), false, false),
+            (reported(DatabaseErrorKind::Unknown), false, false),
+            (reported(DatabaseErrorKind::SerializationFailure), false, false),
+            (reported(DatabaseErrorKind::ReadOnlyTransaction), false, true),
+            // libpq did not send the statement.
+            (reported(DatabaseErrorKind::UnableToSendCommand), false, true),
+            (reported(DatabaseErrorKind::ClosedConnection), true, true),
+            (DieselError::BrokenTransactionManager, false, true),
+            (DieselError::DeserializationError("no UTF-8".into()), true, true),
+            (DieselError::NotFound, true, true),
+            (DieselError::SerializationError("too large".into()), true, true),
+        ] {
+            let name = format!("{error:?}");
+            assert_eq!(is_fatal(&error), is_unusable, "{name}");
+            assert_eq!(matches!(failure(error), Error::ConnectionLost(_)), is_in_doubt, "{name}");
+        }
     }
 
     #[test]

@@ -250,3 +250,51 @@ async fn a_server_on_an_empty_database_serves_once_that_is_migrated() {
     .await;
     shutdown.cancel();
 }
+
+/// What the statements rely on is set in each session, whatever a database has as its defaults.
+#[tokio::test(flavor = "multi_thread")]
+async fn defaults_of_the_database_do_not_change_what_the_service_does() {
+    const DESCRIPTION: &str = "caf\u{e9} \u{1f680}";
+    let database = TestDatabase::create();
+    let mut session = Session::open(database.url());
+    let name = session.query("SELECT current_database()");
+    for setting in [
+        "default_transaction_isolation = serializable",
+        "client_encoding = LATIN1",
+        "DateStyle = 'German, DMY'",
+    ] {
+        session.query(&format!("ALTER DATABASE \"{name}\" SET {setting}"));
+    }
+    session.query(
+        "CREATE FUNCTION check_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF current_setting('transaction_isolation') <> 'read committed' \
+                 OR current_setting('DateStyle') <> 'ISO, MDY' \
+             THEN RAISE EXCEPTION 'other settings'; END IF; \
+             RETURN NEW; \
+         END $$; \
+         CREATE TRIGGER check_settings BEFORE INSERT ON tasks FOR EACH ROW \
+             EXECUTE FUNCTION check_settings()",
+    );
+    let app = App::builder().start_on(database).await;
+
+    let body = serde_json::json!({"tasks": [{"description": DESCRIPTION}]}).to_string();
+    for _ in 0..2 {
+        let request = app.post().header("idempotency-key", "k").body(body.clone());
+        let reply = Reply::of(request).await;
+        assert_eq!(reply.status, 201, "{:?}", reply.body);
+        assert_eq!(reply.body["tasks"][0]["description"], DESCRIPTION);
+    }
+}
+
+/// Readiness does not see that, and the table would grow without anybody noticing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_fails_is_logged_as_an_error() {
+    let database = TestDatabase::create();
+    let mut session = Session::open(database.url());
+    session.query("ALTER TABLE idempotency_keys RENAME TO renamed");
+    let args = ["--grpc-addr", "127.0.0.1:0"];
+    let server = start_server_process(database.url().expose(), &args);
+    let event = server.wait_for_log("failed to delete expired idempotency keys");
+    assert_eq!(event["level"], "ERROR");
+    assert!(event["causes"].as_str().unwrap().contains("sweep_idempotency_keys"), "{event}");
+}

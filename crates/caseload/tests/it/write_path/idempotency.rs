@@ -237,3 +237,16 @@ async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() 
     replayed(writer.create(b.id, batch_with_key(b, &["x"], "young")).await);
     created(writer.create(a.id, batch_with_key(a, &["x"], "1")).await);
 }
+
+#[tokio::test]
+async fn records_of_tenants_that_no_longer_exist_are_deleted_too() {
+    let mut path = WritePath::create().await;
+    path.session.query(
+        "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, created_at) \
+         SELECT tenant, 'k', 'batch_create_tasks', sha256(''), now() - interval '2 hours' \
+         FROM unnest(ARRAY[77777, 88888, 99999]) AS tenant",
+    );
+    let admin = path.database.open();
+    assert_eq!(admin.sweep_idempotency_keys(Duration::from_secs(3600), 100).await.unwrap(), 3);
+    assert_eq!(count(&mut path, "idempotency_keys"), 0);
+}
