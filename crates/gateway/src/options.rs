@@ -2,9 +2,9 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::{Args, value_parser};
+use clap::Args;
 use http::Uri;
-use humantime::parse_duration;
+use runtime::command_line::{DAY, MILLISECOND, count, duration};
 
 /// The options of the gateway.
 #[derive(Args, Clone, Debug)]
@@ -20,12 +20,12 @@ pub struct GatewayOptions {
     pub http_addr: SocketAddr,
 
     /// Longest time that a call to the server may take, reading the request's body included
-    #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub upstream_timeout: Duration,
 
     /// Memory for the bodies of all running requests together, in MiB. A request that needs more
     /// than is left is rejected with status 503
-    #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = value_parser!(u32).range(1..), value_name = "MIB")]
+    #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
 }
 

@@ -1,6 +1,9 @@
 //! Parses command lines before the program opens anything.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{
+    error::Error, fmt::Display, ops::RangeInclusive, process::ExitCode, str::FromStr,
+    time::Duration,
+};
 
 use clap::{
     Parser,
@@ -47,15 +50,49 @@ fn hide_secret(error: &mut clap::Error) {
     }
 }
 
-/// Parses a duration that must be more than zero, such as `10s`.
-///
-/// # Errors
-/// A message for clap to print.
-pub fn positive_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("it must be more than 0s".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
+/// The shortest timeout.
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The longest timeout.
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A year of 365.25 days, as in `1y` on the command line.
+pub const YEAR: Duration = Duration::from_secs(31_557_600);
+
+/// Returns a parser for an option that is a duration, such as `10s`, within bounds.
+pub fn duration(
+    bounds: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |text: &str| {
+        let show = |bound: &Duration| humantime::format_duration(*bound).to_string();
+        bounded(humantime::parse_duration(text), &bounds, show)
+    }
+}
+
+/// Returns a parser for an option that is a whole number within bounds. The type of the bounds must
+/// be the type of the option.
+pub fn count<T>(
+    bounds: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
+where
+    T: FromStr<Err: Display> + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text: &str| bounded(text.parse(), &bounds, T::to_string)
+}
+
+/// Returns the value if it is within the bounds, or else a message for clap to print.
+fn bounded<T: PartialOrd, E: Display>(
+    parsed: Result<T, E>,
+    bounds: &RangeInclusive<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<T, String> {
+    let rule = || {
+        format!("it must be at least {} and at most {}", show(bounds.start()), show(bounds.end()))
+    };
+    match parsed {
+        Ok(value) if bounds.contains(&value) => Ok(value),
+        Ok(_) => Err(rule()),
+        Err(error) => Err(format!("{error}; {}", rule())),
     }
 }
 
@@ -104,5 +141,48 @@ mod tests {
             assert!(!message.contains("hunter2") && message.contains('…'), "{message}");
         }
         assert!(error_message(&["test", "--writers", "many"]).contains("'many'"));
+    }
+
+    #[test]
+    fn a_duration_is_accepted_from_the_lower_to_the_upper_bound() {
+        let parse = duration(MILLISECOND..=DAY);
+        for (text, parsed) in [
+            ("1ms", MILLISECOND),
+            ("0.5s", Duration::from_millis(500)),
+            ("1h 30m", Duration::from_secs(5400)),
+            ("24h", DAY),
+        ] {
+            assert_eq!(parse(text), Ok(parsed));
+        }
+        for text in [
+            "",
+            "0",
+            "0s",
+            "1ns",
+            "999us",
+            "24h 1ns",
+            "8000y",
+            "18446744073709551615",
+            "-1",
+            "1e9",
+            "18446744073709551615y",
+            "99999999999y",
+            "10",
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.ends_with("it must be at least 1ms and at most 1day"), "{message}");
+        }
+        assert_eq!(duration(Duration::ZERO..=YEAR)("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration(Duration::ZERO..=YEAR)("1y"), Ok(YEAR));
+    }
+
+    #[test]
+    fn a_count_is_accepted_from_the_lower_to_the_upper_bound() {
+        let parse = count(1_u32..=1024);
+        assert_eq!((parse("1"), parse("1024")), (Ok(1), Ok(1024)));
+        for text in ["", "0", "1025", "18446744073709551615", "-1", "1e9", "1.5", " 1", "0x10"] {
+            let message = parse(text).unwrap_err();
+            assert!(message.ends_with("it must be at least 1 and at most 1024"), "{message}");
+        }
     }
 }

@@ -1,25 +1,25 @@
 //! Runs the async part of a program.
 
-use std::{future::Future, num::NonZeroUsize, process::ExitCode, thread};
+use std::{future::Future, process::ExitCode, thread};
 
 use clap::Args;
 use tokio::runtime::Builder;
 
-use crate::open_files;
+use crate::{command_line::count, open_files};
 
 /// How many resources of the machine a process uses.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ProcessOptions {
     /// The number of threads for network I/O, apart from the writer threads [default: half of the
     /// processors that the process may use, at least 1]
-    #[arg(long, env = "CASELOAD_THREADS", value_name = "COUNT", global = true)]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, env = "CASELOAD_THREADS", value_parser = count(1_usize..=1024), value_name = "COUNT", global = true)]
+    pub threads: Option<usize>,
 }
 
 impl ProcessOptions {
     fn threads(self) -> usize {
         let half = || thread::available_parallelism().map_or(1, |all| all.get() / 2).max(1);
-        self.threads.map_or_else(half, NonZeroUsize::get)
+        self.threads.unwrap_or_else(half)
     }
 }
 

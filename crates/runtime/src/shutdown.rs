@@ -10,16 +10,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::command_line::{DAY, duration};
+
 /// How long a graceful shutdown may take.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct DrainOptions {
     /// How long connections are still accepted after readiness was withdrawn, so that load
     /// balancers notice
-    #[arg(long, env = "CASELOAD_DRAIN_DELAY", default_value = "0s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_DRAIN_DELAY", default_value = "0s", value_parser = duration(Duration::ZERO..=DAY), value_name = "DURATION")]
     pub drain_delay: Duration,
 
     /// How long running requests may take to complete before they are aborted
-    #[arg(long, env = "CASELOAD_DRAIN_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_DRAIN_TIMEOUT", default_value = "20s", value_parser = duration(Duration::ZERO..=DAY), value_name = "DURATION")]
     pub drain_timeout: Duration,
 }
 

@@ -3,8 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use clap::Args;
-use humantime::parse_duration;
-use runtime::command_line::positive_duration;
+use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use crate::Rate;
@@ -47,11 +46,11 @@ pub struct ServerOptions {
 #[command(next_help_heading = "Write path")]
 pub struct WriterOptions {
     /// Threads that write, each with its own database connection
-    #[arg(long, env = "CASELOAD_WRITERS", default_value_t = 2, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_WRITERS", default_value_t = 2, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub writers: usize,
 
     /// The most batches in one statement and its transaction; 1 turns sharing off
-    #[arg(long, env = "CASELOAD_BATCHES_PER_STATEMENT", default_value_t = 32, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_BATCHES_PER_STATEMENT", default_value_t = 32, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub batches_per_statement: usize,
 
     /// Let only batches of one tenant share a statement, for databases sharded by tenant
@@ -59,12 +58,12 @@ pub struct WriterOptions {
     pub one_tenant_per_statement: bool,
 
     /// The most batches in the write queue; further ones are rejected with UNAVAILABLE
-    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 256, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 256, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub queue_length: usize,
 
     /// The most batches of one tenant in the write queue; further ones are rejected with
     /// RESOURCE_EXHAUSTED
-    #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub tenant_queue_length: usize,
 
     /// Write each batch in a transaction of its own on a pooled connection: the plain design, for
@@ -79,11 +78,11 @@ pub struct WriterOptions {
 #[command(next_help_heading = "Database")]
 pub struct PoolOptions {
     /// Database connections for everything but writing
-    #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub readers: usize,
 
     /// How long a query waits for a free connection
-    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub checkout_timeout: Duration,
 }
 
@@ -92,11 +91,11 @@ pub struct PoolOptions {
 #[command(next_help_heading = "API keys")]
 pub struct AuthOptions {
     /// How long a key is cached, and so how long a revoked key goes on working at most
-    #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
     pub key_ttl: Duration,
 
     /// How long it is cached that a key doesn't exist
-    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
     pub unknown_key_ttl: Duration,
 }
 
@@ -106,7 +105,7 @@ pub struct AuthOptions {
 pub struct IdempotencyOptions {
     /// How long an idempotency key is kept at least: within this time a repeated request returns
     /// the result of the first one
-    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = duration(MILLISECOND..=10 * YEAR), value_name = "DURATION")]
     pub idempotency_ttl: Duration,
 }
 
@@ -125,20 +124,12 @@ pub struct LimitOptions {
 
     /// The most calls in flight at once; further ones are rejected with UNAVAILABLE before their
     /// messages are read
-    #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = at_least_one, value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_in_flight: usize,
 
     /// The longest deadline of a call, also for callers that give a longer one or none
-    #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub call_timeout: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1 is needed".to_owned()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 impl ServerOptions {

@@ -20,9 +20,13 @@ pub struct Rate {
     burst: NonZeroU32,
 }
 
+/// The largest rate and the largest burst. The limiter counts in nanoseconds, so above one call a
+/// nanosecond there would be no time between two calls.
+const MAX: u32 = 1_000_000;
+
 /// A text that is not a rate limit.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a rate is RATE or RATE:BURST, both whole numbers above 0")]
+#[error("a rate is RATE or RATE:BURST, both whole numbers of at least 1 and at most {}", MAX)]
 pub struct MalformedRate;
 
 impl FromStr for Rate {
@@ -30,7 +34,10 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (rate, burst) = text.split_once(':').unwrap_or((text, text));
-        let number = |text: &str| text.parse().map_err(|_| MalformedRate);
+        let number = |text: &str| {
+            let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= MAX);
+            number.ok_or(MalformedRate)
+        };
         Ok(Self { per_second: number(rate)?, burst: number(burst)? })
     }
 }
@@ -153,7 +160,22 @@ mod tests {
     fn a_rate_may_have_a_burst_and_neither_is_zero() {
         assert_eq!("100".parse::<Rate>().unwrap().to_string(), "100:100");
         assert_eq!("5:50".parse::<Rate>().unwrap().to_string(), "5:50");
-        for text in ["", "0", "1:0", "0:1", "-1", "1.5", "1:", ":1", "1:2:3", "4294967296"] {
+        assert_eq!("1:1000000".parse::<Rate>().unwrap().to_string(), "1:1000000");
+        for text in [
+            "",
+            "0",
+            "1:0",
+            "0:1",
+            "-1",
+            "1.5",
+            "1:",
+            ":1",
+            "1:2:3",
+            "1000001",
+            "1:1000001",
+            "4294967295",
+            "4294967296",
+        ] {
             assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, value_parser};
-use runtime::command_line::positive_duration;
+use clap::Args;
+use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 
 use crate::limits::{Limits, MaxAge};
 
@@ -12,24 +12,24 @@ use crate::limits::{Limits, MaxAge};
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
     /// The maximum number of connections from clients; further ones are closed at once
-    #[arg(long, env = "CASELOAD_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = value_parser!(u32).range(1..), value_name = "COUNT")]
+    #[arg(long, env = "CASELOAD_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = count(1_u32..=1_000_000), value_name = "COUNT")]
     pub max_connections: u32,
 
     /// How long a client may take to send the HTTP/2 preface after it has connected, or over
     /// HTTP/1.1 the head of a request: the first one after it has connected, further ones after
     /// their first byte
-    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub header_timeout: Duration,
 
     /// How long a connection may be idle between requests; must be longer than a load balancer
     /// keeps idle connections [default: 75s for REST, 1h for gRPC]
-    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
     /// The age, give or take a tenth, at which a connection is closed, so that clients reconnect
     /// and spread over replicas that were added. Running requests are completed; a connection over
     /// HTTP/1.1 is closed with the next response
-    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = positive_duration, value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = duration(MILLISECOND..=YEAR), value_name = "DURATION")]
     pub max_connection_age: Duration,
 }
 

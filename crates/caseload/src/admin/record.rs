@@ -1,6 +1,6 @@
 //! What is printed of tenants, users, cases and keys.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::{Case, Scope, Tenant, User};
 use humantime::format_rfc3339_seconds;
@@ -104,6 +104,32 @@ impl From<ApiKeyRecord> for KeyRecord {
     }
 }
 
+/// The last second that RFC 3339 can express: 9999-12-31T23:59:59Z, in time since 1970.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// Returns the time in the format of RFC 3339. A time out of its range becomes the nearest in it:
+/// Postgres stores times up to the year 294276, and infinity.
 fn rfc3339(time: SystemTime) -> String {
-    format_rfc3339_seconds(time).to_string()
+    // humantime panics for times out of this range.
+    format_rfc3339_seconds(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_of_the_range_of_rfc_3339_becomes_the_nearest_in_it() {
+        let after = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (time, text) in [
+            (UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00Z"),
+            (UNIX_EPOCH, "1970-01-01T00:00:00Z"),
+            (after(1_711_381_239), "2024-03-25T15:40:39Z"),
+            (UNIX_EPOCH + LAST_SECOND, "9999-12-31T23:59:59Z"),
+            (UNIX_EPOCH + LAST_SECOND + Duration::from_nanos(1), "9999-12-31T23:59:59Z"),
+            (after(9_000_000_000_000), "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(time), text);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroI64, time::Duration};
 
 use clap::{Args, Subcommand};
 use domain::{Email, Scope};
-use humantime::parse_duration;
+use runtime::command_line::{YEAR, duration};
 
 use super::database::DatabaseOptions;
 
@@ -98,7 +98,7 @@ pub(crate) enum KeyCommand {
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
         /// How long the key is valid, as in 90d [default: without end]
-        #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+        #[arg(long, value_parser = duration(Duration::ZERO..=100 * YEAR), value_name = "DURATION")]
         expires_in: Option<Duration>,
     },
     /// List a tenant's keys, without their secrets

@@ -155,6 +155,42 @@ fn a_new_key_is_printed_once_and_alone_on_standard_output() {
 }
 
 #[test]
+fn a_key_expires_within_100_years_and_no_stored_time_breaks_the_list() {
+    let shell = Shell::open();
+    shell.text(&["tenant", "create", "Globex"]);
+    let create = |name, expires_in| {
+        let key = ["key", "create", "--tenant", "Globex", name, "--scope", "admin"];
+        [&key[..], &["--expires-in", expires_in]].concat()
+    };
+    for too_long in ["100y 1s", "8000y", "99999999999y"] {
+        let stderr = shell.error(64, &create("too-long", too_long));
+        assert!(stderr.contains("at least 0s and at most 100years"), "{stderr}");
+    }
+    assert!(is_time(&shell.json(&create("longest", "100y"))["expires_at"]));
+
+    // Anybody with access to the database can store these.
+    shell.json(&create("other", "0s"));
+    for (stored, printed) in [
+        ("8000-01-01 00:00:00+00", "8000-01-01T00:00:00Z"),
+        ("10000-01-01 00:00:00+00", "9999-12-31T23:59:59Z"),
+        ("294276-12-31 23:59:59+00", "9999-12-31T23:59:59Z"),
+        ("infinity", "9999-12-31T23:59:59Z"),
+        ("4713-01-01 00:00:00+00 BC", "1970-01-01T00:00:00Z"),
+        ("-infinity", "1970-01-01T00:00:00Z"),
+    ] {
+        shell.database.query(&format!(
+            "UPDATE api_keys SET created_at = '{stored}', expires_at = '{stored}', \
+             revoked_at = '{stored}' WHERE name = 'other'"
+        ));
+        let listed = shell.json(&["key", "list", "--tenant", "Globex"]);
+        for member in ["created_at", "expires_at", "revoked_at"] {
+            assert_eq!(listed[1][member], printed, "{stored}");
+        }
+        assert!(shell.text(&["key", "list", "--tenant", "Globex"]).contains(printed), "{stored}");
+    }
+}
+
+#[test]
 fn demo_prints_only_a_key_and_can_be_repeated() {
     let shell = Shell::open();
     let first = shell.text(&["demo"]);

@@ -26,6 +26,7 @@ mod idempotency;
 mod malformed_input;
 mod many_violations;
 mod migrations;
+mod option_bounds;
 mod outages;
 mod overload;
 mod problem_documents;

@@ -26,8 +26,14 @@ fn an_invalid_configuration_is_reported_before_a_socket_is_opened() {
         (&["serve", "--database-url", &good, "--writers", "many"], "--writers"),
         (&["serve", "--database-url", &good, "--queue-length", "1.5"], "--queue-length"),
         (&["serve", "--database-url", &good, "--drain-timeout", "soon"], "--drain-timeout"),
-        (&["serve", "--database-url", &good, "--checkout-timeout", "0s"], "more than 0s"),
-        (&["serve", "--database-url", &good, "--max-connection-age", "0s"], "more than 0s"),
+        (
+            &["serve", "--database-url", &good, "--checkout-timeout", "0s"],
+            "at least 1ms and at most 1day",
+        ),
+        (
+            &["serve", "--database-url", &good, "--max-connection-age", "0s"],
+            "at least 1ms and at most 1year",
+        ),
         (&["serve", "--database-url", &good, "--log-level", "a=b=c"], "--log-level"),
         (&["serve", "--database-url", &good, "--log-format", "xml"], "--log-format"),
         (&["serve", "--database-url", &good, "--no-such-option"], "--no-such-option"),

@@ -1,0 +1,109 @@
+//! Every option that takes a duration, a count, a size or a rate has bounds. A value outside ends the
+//! program with exit code 64 and a sentence that names them; at its bounds, the program runs.
+
+use crate::support::{CASELOAD, Program, gateway_path};
+
+/// The kinds of values that have bounds, as `--help` writes them.
+const KINDS: [&str; 4] = ["<DURATION>", "<COUNT>", "<MIB>", "<RATE[:BURST]>"];
+
+/// Values that no option takes, except those of [`ZERO`].
+const EXTREMES: [&str; 13] = [
+    "",
+    "0",
+    "0s",
+    "1ns",
+    "-1",
+    "1e9",
+    "4294967295",
+    "18446744073709551615",
+    "18446744073709551616",
+    "101y",
+    "8000y",
+    "99999999999y",
+    "18446744073709551615y",
+];
+
+/// Options that may be zero, and so take durations close to it.
+const ZERO: [&str; 5] =
+    ["--drain-delay", "--drain-timeout", "--key-ttl", "--unknown-key-ttl", "--expires-in"];
+
+/// Returns the options of a command that take a value of these kinds.
+fn options(path: &str, command: &[&str]) -> Vec<String> {
+    let help = Program::run(path, &[command, &["--help"]].concat());
+    assert_eq!(help.code(), Some(0), "{help:?}");
+    let option = |line: &str| {
+        let (flag, kind) = line.trim().split_once(' ')?;
+        (flag.starts_with("--") && KINDS.contains(&kind)).then(|| flag.to_owned())
+    };
+    help.stdout.lines().filter_map(option).collect()
+}
+
+/// Returns the least and the greatest value of an option, as its error message names them.
+fn bounds(path: &str, command: &[&str], flag: &str) -> [String; 2] {
+    let rejected = Program::run(path, &[command, &[&format!("{flag}=-1")]].concat());
+    let named = || {
+        let (_, least) = rejected.stderr.split_once("at least ")?;
+        let (least, greatest) = least.split_once(" and at most ")?;
+        Some([least.to_owned(), greatest.split_whitespace().next()?.to_owned()])
+    };
+    named().unwrap_or_else(|| panic!("{flag}: the message names no bounds: {rejected:?}"))
+}
+
+#[test]
+fn an_extreme_value_of_any_option_is_rejected_with_a_message_that_names_the_bounds() {
+    let gateway = gateway_path();
+    let mut wrong = Vec::new();
+    for (path, command, least_count) in [
+        (CASELOAD, &["serve"][..], 18),
+        (CASELOAD, &["dev"], 20),
+        (CASELOAD, &["migrate"], 1),
+        (CASELOAD, &["admin", "key", "create"], 2),
+        (CASELOAD, &["health"], 1),
+        (gateway.as_str(), &[], 9),
+        (gateway.as_str(), &["health"], 1),
+    ] {
+        let flags = options(path, command);
+        assert!(flags.len() >= least_count, "{command:?}: {flags:?}");
+        for flag in &flags {
+            for value in EXTREMES {
+                // Values are parsed in their order: the help text shows that this one was accepted.
+                let argument = format!("{flag}={value}");
+                let ended = Program::run(path, &[command, &[&argument, "--help"]].concat());
+                let is_accepted =
+                    ZERO.contains(&flag.as_str()) && ["0", "0s", "1ns"].contains(&value);
+                let names_bounds = value.is_empty() || ended.stderr.contains(" and at most ");
+                let is_right = match ended.code() {
+                    Some(0) => is_accepted,
+                    Some(64) => !is_accepted && ended.stderr.contains(flag) && names_bounds,
+                    _ => false,
+                };
+                if !is_right {
+                    wrong.push(format!("{command:?} {argument}: {ended:?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_program_runs_with_all_options_at_their_least_or_greatest_values() {
+    let gateway = gateway_path();
+    let server = ["--grpc-addr=127.0.0.1:0", "--database-url=postgresql://127.0.0.1:1/caseload"];
+    for (path, command, args, message) in [
+        (CASELOAD, &["serve"][..], &server[..], "serving gRPC"),
+        (gateway.as_str(), &[], &["--http-addr=127.0.0.1:0"], "serving REST"),
+    ] {
+        let flags = options(path, command);
+        let bounds: Vec<_> = flags.iter().map(|flag| bounds(path, command, flag)).collect();
+        for index in [0, 1] {
+            let values = flags.iter().zip(&bounds);
+            let values: Vec<_> =
+                values.map(|(flag, bounds)| format!("{flag}={}", bounds[index])).collect();
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            let program = Program::start(path, &[command, args, &values].concat());
+            program.wait_for_log(message);
+            program.kill().assert_never_wrote(&["panicked"]);
+        }
+    }
+}
