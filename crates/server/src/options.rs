@@ -99,13 +99,17 @@ pub struct AuthOptions {
     pub unknown_key_ttl: Duration,
 }
 
+/// The least that an idempotency key is kept: longer than the service itself repeats a batch whose
+/// outcome is unknown, which takes half a minute and one more statement.
+const MIN_IDEMPOTENCY_TTL: Duration = Duration::from_secs(60);
+
 /// The records of idempotency keys.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Idempotency keys")]
 pub struct IdempotencyOptions {
     /// How long an idempotency key is kept at least: within this time a repeated request returns
     /// the result of the first one
-    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = duration(MILLISECOND..=10 * YEAR), value_name = "DURATION")]
+    #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = duration(MIN_IDEMPOTENCY_TTL..=10 * YEAR), value_name = "DURATION")]
     pub idempotency_ttl: Duration,
 }
 

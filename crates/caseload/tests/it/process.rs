@@ -34,6 +34,10 @@ fn an_invalid_configuration_is_reported_before_a_socket_is_opened() {
             &["serve", "--database-url", &good, "--max-connection-age", "0s"],
             "at least 1ms and at most 1year",
         ),
+        (
+            &["serve", "--database-url", &good, "--idempotency-ttl", "59s"],
+            "at least 1m and at most 10years",
+        ),
         (&["serve", "--database-url", &good, "--log-level", "a=b=c"], "--log-level"),
         (&["serve", "--database-url", &good, "--log-format", "xml"], "--log-format"),
         (&["serve", "--database-url", &good, "--no-such-option"], "--no-such-option"),
