@@ -5,6 +5,7 @@
 //! record of its idempotency key ([`idempotency`]), becomes the batch's [`outcome`].
 
 mod creation;
+mod failure;
 mod idempotency;
 mod job;
 mod outcome;

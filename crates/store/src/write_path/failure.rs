@@ -1,0 +1,69 @@
+//! What the failure of a statement says about its batches and its connection.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::error::Error;
+
+/// Whether the connection can't be used after this error.
+pub(super) fn is_fatal(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(kind, _) => matches!(
+            kind,
+            DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                // The server has become a standby since the connection was opened.
+                | DatabaseErrorKind::ReadOnlyTransaction
+        ),
+        // Whatever it was, it did not come from the server.
+        _ => true,
+    }
+}
+
+/// Returns the error of jobs whose statement failed.
+///
+/// Only an error that the database itself reported proves that the statement was rolled back. Any
+/// other one, as of a result that can't be read, may come after the commit.
+pub(super) fn failure(error: DieselError) -> Error {
+    match error {
+        DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager => error.into(),
+        _ => Error::connection_lost(error),
+    }
+}
+
+/// The error of jobs that were not begun.
+pub(super) fn not_sent() -> Error {
+    Error::unavailable("the connection was lost before the batch was sent")
+}
+
+/// The error of jobs whose result does not count: another server may have taken over before the
+/// statement was committed, and know nothing of it.
+pub(super) fn abandoned() -> Error {
+    Error::connection_lost("the server was replaced by another one before it answered")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_that_the_database_reported_proves_a_rollback() {
+        let reported = |kind| DieselError::DatabaseError(kind, Box::new("a message".to_owned()));
+        for (error, is_in_doubt, is_unusable) in [
+            (reported(DatabaseErrorKind::ForeignKeyViolation), false, false),
+            (reported(DatabaseErrorKind::Unknown), false, false),
+            (reported(DatabaseErrorKind::SerializationFailure), false, false),
+            (reported(DatabaseErrorKind::ReadOnlyTransaction), false, true),
+            // libpq did not send the statement.
+            (reported(DatabaseErrorKind::UnableToSendCommand), false, true),
+            (reported(DatabaseErrorKind::ClosedConnection), true, true),
+            (DieselError::BrokenTransactionManager, false, true),
+            (DieselError::DeserializationError("no UTF-8".into()), true, true),
+            (DieselError::NotFound, true, true),
+            (DieselError::SerializationError("too large".into()), true, true),
+        ] {
+            let name = format!("{error:?}");
+            assert_eq!(is_fatal(&error), is_unusable, "{name}");
+            assert_eq!(matches!(failure(error), Error::ConnectionLost(_)), is_in_doubt, "{name}");
+        }
+    }
+}
