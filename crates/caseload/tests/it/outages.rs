@@ -2,6 +2,7 @@
 
 mod database;
 mod failover;
+mod key_lookups;
 mod upstream;
 
 pub(crate) mod probes;

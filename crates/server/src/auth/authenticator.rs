@@ -8,9 +8,16 @@ use std::{
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
 use moka::future::Cache;
 use store::{ApiKeyRecord, Database};
+use tokio::time::timeout;
+
+use super::single_flight::SingleFlight;
 
 /// The most keys of each cache. Each takes some hundred bytes.
 const CACHED_KEYS: u64 = 10_000;
+
+/// How long callers share one look-up at most. Its connection may hang while others don't; the next
+/// caller starts another look-up then.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Authenticates callers by their API keys.
 ///
@@ -21,6 +28,7 @@ pub(crate) struct Authenticator {
     database: Database,
     known: Cache<KeyDigest, Arc<ApiKeyRecord>>,
     unknown: Cache<KeyDigest, ()>,
+    look_ups: SingleFlight<KeyDigest, Result<Option<Arc<ApiKeyRecord>>, store::Error>>,
 }
 
 impl Authenticator {
@@ -30,7 +38,7 @@ impl Authenticator {
         let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
             Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown }
+        Self { database, known, unknown, look_ups: SingleFlight::new() }
     }
 
     /// Returns the caller that the key of a call belongs to.
@@ -57,30 +65,25 @@ impl Authenticator {
         if self.unknown.get(&digest).await.is_some() {
             return Ok(None);
         }
-        // Callers with the same key share one look-up.
-        let found = self.known.try_get_with(digest, self.look_up(digest)).await;
-        match found {
-            Ok(key) => Ok(Some(key)),
-            Err(miss) => match &*miss {
-                Miss::Unknown => {
-                    self.unknown.insert(digest, ()).await;
-                    Ok(None)
-                }
-                Miss::Failed(error) => Err(error.clone().into()),
-            },
+        // Callers with the same key share one look-up, and none of them ends it: callers may go away
+        // one after the other while the database is slow.
+        let authenticator = self.clone();
+        let look_up = async move { authenticator.look_up(digest).await };
+        match self.look_ups.run(digest, look_up).await {
+            Some(found) => Ok(found?),
+            None => Err(Error::Internal("the look-up of an API key panicked".into())),
         }
     }
 
-    async fn look_up(&self, digest: KeyDigest) -> Result<Arc<ApiKeyRecord>, Miss> {
-        self.database.find_api_key(digest).await?.map(Arc::new).ok_or(Miss::Unknown)
+    /// Looks a key up in the database, and caches what it finds.
+    async fn look_up(&self, digest: KeyDigest) -> Result<Option<Arc<ApiKeyRecord>>, store::Error> {
+        let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
+        let found = found.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)))??;
+        let key = found.map(Arc::new);
+        match &key {
+            Some(key) => self.known.insert(digest, Arc::clone(key)).await,
+            None => self.unknown.insert(digest, ()).await,
+        }
+        Ok(key)
     }
-}
-
-/// Why a look-up returned no key.
-#[derive(Debug, thiserror::Error)]
-enum Miss {
-    #[error("the API key does not exist")]
-    Unknown,
-    #[error("failed to look up an API key")]
-    Failed(#[from] store::Error),
 }

@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod credentials;
+mod single_flight;
 
 pub(crate) use authenticator::Authenticator;
 pub(crate) use credentials::api_key;

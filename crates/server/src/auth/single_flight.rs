@@ -1,0 +1,136 @@
+//! One piece of work for all callers that need its result at the same time.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+/// The results to come, by the key of the work.
+type Flights<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
+
+/// Work that runs once for each key at a time, however many callers need its result.
+///
+/// It runs in a task of its own, so it doesn't depend on any of them: callers come and go while it
+/// runs. Clones share the work.
+#[derive(Debug)]
+pub(super) struct SingleFlight<K, V> {
+    flights: Flights<K, V>,
+}
+
+impl<K, V> SingleFlight<K, V>
+where
+    K: Copy + Eq + Hash + Send + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(super) fn new() -> Self {
+        Self { flights: Flights::default() }
+    }
+
+    /// Returns the result of the work that is running for this key; if none is, of `work`, which is
+    /// started. `None` if the work panicked.
+    pub(super) async fn run(
+        &self,
+        key: K,
+        work: impl Future<Output = V> + Send + 'static,
+    ) -> Option<V> {
+        let mut result = self.join(key, work);
+        let result = result.wait_for(Option::is_some).await.ok()?;
+        result.clone()
+    }
+
+    fn join(
+        &self,
+        key: K,
+        work: impl Future<Output = V> + Send + 'static,
+    ) -> watch::Receiver<Option<V>> {
+        let mut flights = lock(&self.flights);
+        if let Some(result) = flights.get(&key) {
+            return result.clone();
+        }
+        let (sender, result) = watch::channel(None);
+        flights.insert(key, result.clone());
+        let entry = Entry { flights: Arc::clone(&self.flights), key };
+        let task = async move {
+            let value = work.await;
+            // Who comes after the work has ended starts it again.
+            drop(entry);
+            sender.send_replace(Some(value));
+        };
+        tokio::spawn(task.in_current_span());
+        result
+    }
+}
+
+impl<K, V> Clone for SingleFlight<K, V> {
+    fn clone(&self) -> Self {
+        Self { flights: Arc::clone(&self.flights) }
+    }
+}
+
+/// The entry of a piece of work, which is removed when the work ends, also in a panic.
+struct Entry<K: Eq + Hash, V> {
+    flights: Flights<K, V>,
+    key: K,
+}
+
+impl<K: Eq + Hash, V> Drop for Entry<K, V> {
+    fn drop(&mut self) {
+        lock(&self.flights).remove(&self.key);
+    }
+}
+
+/// Locks the map, also if a thread panicked while it had it locked: no update of it can panic
+/// half-way.
+fn lock<T>(flights: &Mutex<T>) -> MutexGuard<'_, T> {
+    flights.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::{sync::Semaphore, task::yield_now};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_work_is_shared_and_goes_on_when_its_callers_have_gone() {
+        let flights = SingleFlight::new();
+        let (runs, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let call = || {
+            let (flights, runs, gate) = (flights.clone(), Arc::clone(&runs), Arc::clone(&gate));
+            let work = async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                "found"
+            };
+            tokio::spawn(async move { flights.run(1, work).await })
+        };
+
+        let gone = call();
+        yield_now().await;
+        let waiting = call();
+        yield_now().await;
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        gate.add_permits(1);
+        assert_eq!(waiting.await.unwrap(), Some("found"));
+        assert_eq!(runs.load(Ordering::SeqCst), 1);
+
+        gate.add_permits(1);
+        assert_eq!(call().await.unwrap(), Some("found"));
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+        assert!(lock(&flights.flights).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_those_that_wait_and_the_next_caller_starts_the_work_again() {
+        let flights = SingleFlight::new();
+        assert_eq!(flights.run(1, async { panic!("a defect") }).await, None::<u8>);
+        assert_eq!(flights.run(1, async { 7 }).await, Some(7));
+    }
+}
