@@ -73,6 +73,12 @@ pub struct WriterOptions {
     pub plain_writes: bool,
 }
 
+/// The shortest time to wait for a lock: longer than others hold one in the ordinary course.
+const MIN_LOCK_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// The longest time to wait for a lock: below the 10 s that a statement may take in all.
+const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(9);
+
 /// The connections to the database.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Database")]
@@ -84,6 +90,11 @@ pub struct PoolOptions {
     /// How long a query waits for a free connection
     #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub checkout_timeout: Duration,
+
+    /// How long a statement waits for a lock that another session holds. A batch that has waited in
+    /// vain is tried again, apart from all others, until its deadline
+    #[arg(long, env = "CASELOAD_LOCK_TIMEOUT", default_value = "1s", value_parser = duration(MIN_LOCK_TIMEOUT..=MAX_LOCK_TIMEOUT), value_name = "DURATION")]
+    pub lock_timeout: Duration,
 }
 
 /// The caches of API keys.
@@ -142,6 +153,7 @@ impl ServerOptions {
             writers: self.writer.writers,
             readers: self.pool.readers,
             checkout_timeout: self.pool.checkout_timeout,
+            lock_timeout: self.pool.lock_timeout,
         }
     }
 

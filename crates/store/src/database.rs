@@ -1,6 +1,6 @@
 //! The database, as every query outside the write path uses it.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use diesel::PgConnection;
 
@@ -78,6 +78,11 @@ impl Database {
         log_failure(name, self.0.get().run(name, query).await)
     }
 
+    /// Returns how long a statement waits for a lock.
+    pub(crate) fn lock_timeout(&self) -> Duration {
+        self.0.settings().lock_timeout
+    }
+
     /// Registers a callback that runs after each failover. The callback must not keep a
     /// [`Database`] alive: the pool would never be dropped.
     pub(crate) fn on_failover(&self, callback: impl Fn(&Self) + Send + 'static) {
@@ -96,8 +101,6 @@ fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Er
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tracing::{Instrument as _, info_span};
 
     use super::*;
@@ -108,8 +111,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_query_is_logged_with_its_name_in_the_callers_span() {
-        let settings =
-            PoolSettings { writers: 0, readers: 1, checkout_timeout: Duration::from_millis(50) };
+        let settings = PoolSettings {
+            writers: 0,
+            readers: 1,
+            checkout_timeout: Duration::from_millis(50),
+            lock_timeout: Duration::from_secs(1),
+        };
         let database = Database::open(&NOWHERE.parse().unwrap(), &settings);
         let log = LogCapture::start();
 

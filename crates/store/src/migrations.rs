@@ -93,11 +93,14 @@ fn exclusively<T>(
     connection: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    // The session's limit is for calls; to build an index may take longer.
+    // The session's limits are for calls; to build an index, or to wait for another program, may take
+    // longer.
     sql_query("SET statement_timeout = 0").execute(connection)?;
+    sql_query("SET lock_timeout = 0").execute(connection)?;
     sql_query("SELECT pg_advisory_lock(hashtext('caseload migrations'))").execute(connection)?;
     let outcome = work(connection);
     sql_query("SELECT pg_advisory_unlock(hashtext('caseload migrations'))").execute(connection)?;
     sql_query("RESET statement_timeout").execute(connection)?;
+    sql_query("RESET lock_timeout").execute(connection)?;
     outcome
 }

@@ -179,7 +179,8 @@ fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let keys = runtime.block_on(async {
         let checkout_timeout = Duration::from_secs(10);
-        let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout };
+        let lock_timeout = Duration::from_secs(1);
+        let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout };
         let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
         database.migrate().await.unwrap();
         let mut keys = Vec::new();

@@ -22,7 +22,8 @@ use record::{CaseRecord, KeyRecord, TenantRecord, UserRecord};
 /// Opens the database for a command that needs one connection and then ends.
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
     let checkout_timeout = Duration::from_secs(10);
-    Database::open(url, &PoolSettings { writers: 0, readers: 1, checkout_timeout })
+    let lock_timeout = Duration::from_secs(5);
+    Database::open(url, &PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout })
 }
 
 pub(crate) async fn run(options: AdminOptions) -> Result<(), Failure> {

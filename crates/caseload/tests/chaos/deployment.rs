@@ -165,7 +165,8 @@ impl Psql {
 /// Migrates the database, and creates the tenants with users and cases. Returns an API key for each.
 async fn load(psql: &Psql) -> Vec<ApiKey> {
     let checkout_timeout = Duration::from_secs(10);
-    let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout };
+    let lock_timeout = Duration::from_secs(1);
+    let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout };
     let database = Database::open(&psql.url.parse::<DatabaseUrl>().unwrap(), &settings);
     database.migrate().await.unwrap();
     let mut keys = Vec::new();

@@ -1,6 +1,7 @@
 //! Overload: rate limits, the limit of calls in flight, the queue, the memory for bodies.
 
 mod body_memory;
+mod locked_rows;
 
 use domain::Scope;
 use proto::tasks::v1::BatchCreateTasksRequest;

@@ -1,6 +1,7 @@
 //! The store's write path: the queue, and statements that batches of several callers share.
 
 mod idempotency;
+mod locks;
 mod random_batches;
 
 use std::sync::{
@@ -13,6 +14,7 @@ use store::{TaskWriter, WriterSettings};
 
 use crate::support::{
     Session,
+    polling::wait_until,
     write_path::{
         ONE_WRITER, POISON, Tenant, WritePath, batch, descriptions, draft, last_task_id, outcomes,
         submit,
@@ -313,14 +315,20 @@ async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>
     rejected
 }
 
-/// A batch with this description waits for advisory lock 1 until the end of its transaction.
-const SLOW: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
-     AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$; \
+/// The second attempt to create a task with this description waits while somebody holds advisory lock
+/// 1. It does so without waiting for a lock, which would end soon.
+const SLOW: &str = "CREATE SEQUENCE attempts; \
+     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+       IF nextval('attempts') = 2 THEN \
+         WHILE NOT pg_try_advisory_xact_lock(1) LOOP PERFORM pg_sleep(0.01); END LOOP; \
+       END IF; \
+       RETURN NEW; \
+     END $$; \
      CREATE TRIGGER wait BEFORE INSERT ON tasks FOR EACH ROW \
      WHEN (NEW.description = 'slow') EXECUTE FUNCTION wait()";
 
-/// The shared statement waits for a lock, then fails because of one batch. Its batches run one by
-/// one, and while the first one waits for the lock again, the caller of another one leaves.
+/// The shared statement fails because of one batch. Its batches run one by one, and while the first
+/// one is run, the caller of another one leaves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_caller_leaves_while_a_statement_is_split_is_not_written() {
     let mut path = WritePath::create().await;
@@ -332,21 +340,14 @@ async fn a_batch_whose_caller_leaves_while_a_statement_is_split_is_not_written()
     let [slow, poison, gone, last] = ["slow", "poison", "gone", "last"]
         .map(|text| submit(&writer, a, batch(a, &[text])).unwrap());
 
-    let [mut held, mut next] = [(); 2].map(|()| Session::open(path.database.url()));
-    held.query("SELECT pg_advisory_lock(1)");
+    let mut holder = Session::open(path.database.url());
+    holder.query("SELECT pg_advisory_lock(1)");
     path.unblock_writer();
-    path.session.await_blocked(1);
-    // Behind the writer: it gets the lock when the shared statement has failed.
-    let next = std::thread::spawn(move || {
-        next.query("SELECT pg_advisory_lock(1)");
-        next
+    wait_until("the second attempt", || {
+        path.session.query("SELECT last_value FROM attempts") == "2"
     });
-    path.session.await_blocked(2);
-    held.query("SELECT pg_advisory_unlock(1)");
-    let mut next = next.join().unwrap();
-    path.session.await_blocked(1);
     drop(gone);
-    next.query("SELECT pg_advisory_unlock(1)");
+    holder.query("SELECT pg_advisory_unlock(1)");
 
     first.await.unwrap();
     assert_eq!(descriptions(&slow.await), ["slow"]);

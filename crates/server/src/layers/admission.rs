@@ -105,7 +105,8 @@ mod tests {
     fn layer(max_in_flight: usize, queue_length: usize) -> AdmissionLayer {
         let url = "postgresql://127.0.0.1:1/none".parse().unwrap();
         let checkout_timeout = Duration::from_secs(1);
-        let pool = PoolSettings { writers: 1, readers: 1, checkout_timeout };
+        let lock_timeout = Duration::from_secs(1);
+        let pool = PoolSettings { writers: 1, readers: 1, checkout_timeout, lock_timeout };
         let settings = WriterSettings {
             threads: 1,
             batches_per_statement: 1,

@@ -30,6 +30,9 @@ pub struct PoolSettings {
     pub readers: usize,
     /// How long a caller waits for a free connection. Must be far below the callers' deadlines.
     pub checkout_timeout: Duration,
+    /// How long a statement waits for a lock that another session holds before it fails. Must be
+    /// below 10 s, which a statement may take in all.
+    pub lock_timeout: Duration,
 }
 
 /// A pool of connections, and the queries that run on them.
@@ -56,7 +59,7 @@ impl Pool {
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
             .test_on_check_out(true)
-            .connection_customizer(Box::new(Session))
+            .connection_customizer(Box::new(Session { lock_timeout: settings.lock_timeout }))
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(connector);
         Self {
@@ -124,7 +127,9 @@ impl Pool {
 
 /// Prepares each new session.
 #[derive(Debug)]
-struct Session;
+struct Session {
+    lock_timeout: Duration,
+}
 
 impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
@@ -132,17 +137,22 @@ impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
         // not depend on how full the tables were when it was made, so the look-ups are made to use
         // their indexes.
         //
-        // The last three are what the statements rely on: a database or a role may have others as
-        // its defaults.
+        // What follows the timeouts is what the statements rely on: a database or a role may have
+        // others as its defaults. Errors are known by their messages, as Diesel doesn't pass the
+        // SQLSTATE on, so these are in English, where the role may choose that.
+        let lock_timeout = self.lock_timeout.as_millis().max(1);
         connection
-            .batch_execute(
+            .batch_execute(&format!(
                 "SET plan_cache_mode = force_generic_plan; \
                  SET enable_seqscan = off; \
                  SET statement_timeout = '10s'; \
+                 SET lock_timeout = '{lock_timeout}ms'; \
                  SET default_transaction_isolation = 'read committed'; \
                  SET client_encoding = 'UTF8'; \
-                 SET DateStyle = 'ISO, MDY'",
-            )
+                 SET DateStyle = 'ISO, MDY'; \
+                 SELECT set_config('lc_messages', 'C', false) FROM pg_roles \
+                 WHERE rolname = current_user AND rolsuper"
+            ))
             .map_err(r2d2::Error::QueryError)
     }
 }

@@ -2,15 +2,16 @@
 
 use std::{thread, time::Instant};
 
-use domain::TaskBatch;
+use domain::{CaseId, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::outcome::Outcome;
+use super::{outcome::Outcome, queued::Queued};
 
 /// A batch that waits to be written.
 #[derive(Debug)]
 pub(super) struct Job {
+    pub(super) tenant: TenantId,
     pub(super) batch: TaskBatch,
     pub(super) caller: Caller,
     /// Since when the batch may have been created, by a statement whose connection was lost.
@@ -29,12 +30,26 @@ pub(super) struct Caller {
 }
 
 impl Job {
-    /// Returns a job for a batch that is submitted in the current span, and the receiver of its
+    /// Returns a job for a tenant's batch that is submitted in the current span, and the receiver of its
     /// outcome.
-    pub(super) fn new(batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
+    pub(super) fn new(tenant: TenantId, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
         let caller = Caller { span: Span::current(), outcome: Some(sender) };
-        (Self { batch, caller, in_doubt_since: None }, receiver)
+        (Self { tenant, batch, caller, in_doubt_since: None }, receiver)
+    }
+}
+
+impl Queued for Job {
+    fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    fn case(&self) -> CaseId {
+        self.batch.case()
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.caller.is_gone()
     }
 }
 

@@ -1,10 +1,14 @@
 //! The write path: from checked batches to committed rows.
 //!
 //! [`writer::TaskWriter`] puts a batch as a [`job`] into the [`queue`]; a [`worker`] thread takes the
-//! jobs that wait and runs them as one [`statement`]. What the statement reports of a batch, or the
-//! record of its idempotency key ([`idempotency`]), becomes the batch's [`outcome`].
+//! jobs that wait and runs them as one [`statement`] ([`execution`]). What the statement reports of a
+//! batch, or the record of its idempotency key ([`idempotency`]), becomes the batch's [`outcome`].
+//! Batches without one are run again or fail ([`unfinished`]); those that need a lock which somebody
+//! else holds wait for it beside all others ([`contended`]).
 
+mod contended;
 mod creation;
+mod execution;
 mod failure;
 mod idempotency;
 mod job;
@@ -12,8 +16,10 @@ mod outcome;
 #[cfg(feature = "plain-writes")]
 mod plain;
 mod queue;
+mod queued;
 mod settings;
 mod statement;
+mod unfinished;
 mod worker;
 mod writer;
 

@@ -3,16 +3,23 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use domain::TenantId;
+use domain::{CaseId, TenantId};
 
-/// A first-in, first-out queue with a limit in total and a limit for each tenant.
+use super::{
+    contended::{Lane, Turn},
+    queued::Queued,
+};
+
+/// A first-in, first-out queue with a limit in total and a limit for each tenant, and a lane beside
+/// it for the jobs of tenants that wait for locks.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
-    /// Wakes one worker for each job that is pushed, and all of them when the queue is closed or
-    /// another generation begins.
+    /// Wakes one worker for each job that is pushed, and all of them when the queue is closed,
+    /// another generation begins, or the lane becomes free.
     not_empty: Condvar,
     limits: Limits,
 }
@@ -20,7 +27,7 @@ pub(super) struct Queue<T> {
 /// How many jobs may wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Of all tenants together.
+    /// Of all tenants together. As many again may wait in the lane.
     pub(super) total: usize,
     /// Of any one tenant.
     pub(super) per_tenant: usize,
@@ -37,9 +44,36 @@ pub(super) enum Refusal {
     Closed,
 }
 
+/// What a worker is to do next.
+#[derive(Debug)]
+pub(super) enum Work<T> {
+    /// Jobs that may share a statement.
+    Shared(Vec<T>),
+    /// The jobs of a turn in the lane. No other worker gets one until [`Queue::end_turn`].
+    Lane(Turn<T>),
+}
+
+/// What became of a job that had waited for a lock in vain.
+#[derive(Debug)]
+pub(super) enum Blocked<T> {
+    /// It is in the lane.
+    Waits {
+        /// Whether it is the first job of its tenant there.
+        is_first: bool,
+    },
+    /// The lane is full.
+    Refused(T),
+}
+
 #[derive(Debug)]
 struct State<T> {
-    jobs: VecDeque<(TenantId, T)>,
+    jobs: VecDeque<T>,
+    lane: Lane<T>,
+    /// The generation of the worker that has a turn in the lane.
+    turn: Option<Generation>,
+    /// When the next turn in the lane may begin.
+    next_turn: Option<Instant>,
+    /// The number of jobs of each tenant that wait, in the lane or not.
     waiting: HashMap<TenantId, usize>,
     is_closed: bool,
     generation: Generation,
@@ -57,10 +91,13 @@ impl Generation {
     }
 }
 
-impl<T> Queue<T> {
+impl<T: Queued> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
         let state = State {
             jobs: VecDeque::new(),
+            lane: Lane::new(),
+            turn: None,
+            next_turn: None,
             waiting: HashMap::new(),
             is_closed: false,
             generation: Generation::default(),
@@ -69,82 +106,141 @@ impl<T> Queue<T> {
     }
 
     /// Appends a job, or refuses it at once.
-    pub(super) fn push(&self, tenant: TenantId, job: T) -> Result<(), Refusal> {
+    pub(super) fn push(&self, job: T) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.is_closed {
             return Err(Refusal::Closed);
         }
-        if state.jobs.len() >= self.limits.total {
-            return Err(Refusal::Full);
-        }
-        let waiting = state.waiting.entry(tenant).or_default();
-        if *waiting >= self.limits.per_tenant {
-            return Err(Refusal::TenantFull);
-        }
-        *waiting += 1;
-        state.jobs.push_back((tenant, job));
+        state.check(job.tenant(), self.limits).or_else(|refusal| {
+            // What nobody waits for any more must not keep other jobs out.
+            if state.lane.has(job.tenant()) && state.tidy(Instant::now()) {
+                state.check(job.tenant(), self.limits)
+            } else {
+                Err(refusal)
+            }
+        })?;
+        state.append(job);
         drop(state);
         self.not_empty.notify_one();
         Ok(())
     }
 
-    /// Whether the queue is full: it refuses the next job of any tenant.
+    /// Whether the queue is full: it refuses the next job of any tenant that waits for no lock.
     pub(super) fn is_full(&self) -> bool {
         self.lock().jobs.len() >= self.limits.total
     }
 
-    /// Returns a job that was taken to the front of the queue, whatever the limits are.
-    pub(super) fn requeue(&self, tenant: TenantId, job: T) {
+    /// Returns a job that was taken to the front of the queue, whatever the limits are; or to the
+    /// lane, if its tenant waits for locks.
+    pub(super) fn requeue(&self, job: T) {
         let mut state = self.lock();
-        *state.waiting.entry(tenant).or_default() += 1;
-        state.jobs.push_front((tenant, job));
+        state.count_up(job.tenant());
+        if let Some(job) = state.lane.add(job) {
+            state.jobs.push_front(job);
+        }
         drop(state);
         self.not_empty.notify_one();
     }
 
-    /// Blocks until the generation has begun and a job waits. Returns that job and up to `most - 1`
-    /// of those behind it, for which it does not wait; with `one_tenant`, only jobs of the first
-    /// one's tenant.
+    /// Moves a job that was taken to the lane if its tenant waits for locks. Else gives it back.
+    pub(super) fn divert(&self, job: T) -> Option<T> {
+        let mut state = self.lock();
+        let tenant = job.tenant();
+        let left = state.lane.add(job);
+        if left.is_none() {
+            state.count_up(tenant);
+        }
+        left
+    }
+
+    /// Puts a job that has waited for a lock in vain into the lane, and with it all that its tenant
+    /// has in the queue.
+    pub(super) fn block(&self, job: T) -> Blocked<T> {
+        let mut state = self.lock();
+        if state.lane.len() >= self.limits.total && !state.tidy(Instant::now()) {
+            return Blocked::Refused(job);
+        }
+        let tenant = job.tenant();
+        state.count_up(tenant);
+        let is_first = state.lane.block(job, Instant::now());
+        if is_first {
+            for job in state.take_tenant(tenant, usize::MAX) {
+                // The tenant is in the lane, so the job is taken.
+                let _none = state.lane.add(job);
+            }
+        }
+        drop(state);
+        self.not_empty.notify_all();
+        Blocked::Waits { is_first }
+    }
+
+    /// Records that a job in the lane has got its lock. If no other job of its tenant waits for one,
+    /// the tenant's jobs return to the queue.
+    pub(super) fn unblock(&self, tenant: TenantId, case: CaseId) {
+        let mut state = self.lock();
+        let leaving = state.lane.unblock(tenant, case);
+        state.requeue_all(leaving);
+        drop(state);
+        self.not_empty.notify_all();
+    }
+
+    /// Blocks until the generation has begun and there is work. With `one_tenant`, jobs share a
+    /// statement only with others of their tenant.
     ///
-    /// Returns an empty list once the queue is closed and empty, or the generation was replaced.
+    /// Work on jobs of the queue is up to `most` of them: the first one, and those behind it, for
+    /// which this does not wait.
+    ///
+    /// Returns `None` once the queue is closed and empty, or the generation was replaced.
     pub(super) fn take(
         &self,
         generation: Generation,
         most: usize,
         one_tenant: bool,
-    ) -> Vec<(TenantId, T)> {
-        let mut state = self
-            .not_empty
-            .wait_while(self.lock(), |state| {
-                let has_none = state.generation == generation && state.jobs.is_empty();
-                !state.is_closed && (state.generation < generation || has_none)
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.generation != generation {
-            return Vec::new();
-        }
-        let first = state.jobs.front().map(|(tenant, _)| *tenant);
-        let taken: Vec<_> = match first {
-            Some(tenant) if one_tenant => state.take_tenant(tenant, most),
-            _ => {
-                let count = state.jobs.len().min(most);
-                state.jobs.drain(..count).collect()
+    ) -> Option<Work<T>> {
+        let mut state = self.lock();
+        loop {
+            if state.generation == generation {
+                if let Some(work) = state.take(most, one_tenant) {
+                    return Some(work);
+                }
+                if state.is_closed && state.lane.len() == 0 {
+                    return None;
+                }
+            } else if state.generation > generation || state.is_closed {
+                return None;
             }
-        };
-        for (tenant, _) in &taken {
-            state.count_down(*tenant);
+            state = match state.until_next_turn() {
+                Some(timeout) => {
+                    let waited = self.not_empty.wait_timeout(state, timeout);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.not_empty.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
-        taken
+    }
+
+    /// Ends a turn in the lane, which took this long. The next one begins after as long a pause, so
+    /// that a lone worker has as much time for all others.
+    pub(super) fn end_turn(&self, generation: Generation, took: Duration) {
+        let mut state = self.lock();
+        if state.turn == Some(generation) {
+            state.turn = None;
+            state.next_turn = Instant::now().checked_add(took);
+        }
+        drop(state);
+        self.not_empty.notify_all();
     }
 
     /// Returns all jobs that wait, without blocking; none if the generation was replaced.
-    pub(super) fn take_all(&self, generation: Generation) -> Vec<(TenantId, T)> {
+    pub(super) fn take_all(&self, generation: Generation) -> Vec<T> {
         let mut state = self.lock();
         if state.generation != generation {
             return Vec::new();
         }
         state.waiting.clear();
-        state.jobs.drain(..).collect()
+        let mut jobs: Vec<T> = state.jobs.drain(..).collect();
+        jobs.extend(state.lane.drain());
+        jobs
     }
 
     /// Returns the generation of workers that may take jobs.
@@ -154,7 +250,11 @@ impl<T> Queue<T> {
 
     /// Begins a generation, which replaces the one before: workers of that one get no more jobs.
     pub(super) fn begin(&self, generation: Generation) {
-        self.lock().generation = generation;
+        let mut state = self.lock();
+        state.generation = generation;
+        // The worker that has the turn waits for a server that hangs.
+        state.turn = None;
+        drop(state);
         self.not_empty.notify_all();
     }
 
@@ -171,13 +271,96 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T: Queued> State<T> {
+    /// Checks the limits for one job more.
+    fn check(&self, tenant: TenantId, limits: Limits) -> Result<(), Refusal> {
+        let length = if self.lane.has(tenant) { self.lane.len() } else { self.jobs.len() };
+        if length >= limits.total {
+            return Err(Refusal::Full);
+        }
+        match self.waiting.get(&tenant) {
+            Some(waiting) if *waiting >= limits.per_tenant => Err(Refusal::TenantFull),
+            None if limits.per_tenant == 0 => Err(Refusal::TenantFull),
+            _ => Ok(()),
+        }
+    }
+
+    fn append(&mut self, job: T) {
+        self.count_up(job.tenant());
+        if let Some(job) = self.lane.add(job) {
+            self.jobs.push_back(job);
+        }
+    }
+
+    /// Removes the jobs for what is to be done next, if there is something to do.
+    fn take(&mut self, most: usize, one_tenant: bool) -> Option<Work<T>> {
+        if let Some(turn) = self.take_turn() {
+            return Some(Work::Lane(turn));
+        }
+        let first = self.jobs.front()?.tenant();
+        let taken: Vec<T> = if one_tenant {
+            self.take_tenant(first, most)
+        } else {
+            let count = self.jobs.len().min(most);
+            self.jobs.drain(..count).collect()
+        };
+        for job in &taken {
+            self.count_down(job.tenant());
+        }
+        Some(Work::Shared(taken))
+    }
+
+    /// Begins a turn in the lane, if there are jobs, no other worker has one, and it is time.
+    fn take_turn(&mut self) -> Option<Turn<T>> {
+        if self.lane.len() == 0 || self.turn.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        if self.next_turn.is_some_and(|next| now < next) {
+            return None;
+        }
+        self.tidy(now);
+        let turn = self.lane.turn()?;
+        match &turn {
+            Turn::Untried(jobs) => jobs.iter().for_each(|job| self.count_down(job.tenant())),
+            Turn::Blocked(job) => self.count_down(job.tenant()),
+        }
+        self.turn = Some(self.generation);
+        Some(turn)
+    }
+
+    /// Returns how long the lane is to be left alone, if there is something to do in it then.
+    fn until_next_turn(&self) -> Option<Duration> {
+        if self.lane.len() == 0 || self.turn.is_some() {
+            return None;
+        }
+        self.next_turn.map(|next| next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Removes what no longer belongs in the lane. Returns whether there is room in it now.
+    fn tidy(&mut self, now: Instant) -> bool {
+        let (withdrawn, leaving) = self.lane.tidy(now);
+        for job in &withdrawn {
+            self.count_down(job.tenant());
+        }
+        let has_removed = !withdrawn.is_empty() || !leaving.is_empty();
+        self.requeue_all(leaving);
+        has_removed
+    }
+
+    /// Puts jobs from the lane to the front of the queue. They stay counted.
+    fn requeue_all(&mut self, jobs: impl IntoIterator<Item = T, IntoIter: DoubleEndedIterator>) {
+        for job in jobs.into_iter().rev() {
+            self.jobs.push_front(job);
+        }
+    }
+
     /// Removes up to `most` jobs of a tenant from anywhere in the queue. The others keep their order.
-    fn take_tenant(&mut self, tenant: TenantId, most: usize) -> Vec<(TenantId, T)> {
+    fn take_tenant(&mut self, tenant: TenantId, most: usize) -> Vec<T> {
         let mut taken = Vec::new();
         let mut left = VecDeque::with_capacity(self.jobs.len());
         for job in self.jobs.drain(..) {
-            if job.0 == tenant && taken.len() < most {
+            if job.tenant() == tenant && taken.len() < most {
                 taken.push(job);
             } else {
                 left.push_back(job);
@@ -187,10 +370,15 @@ impl<T> State<T> {
         taken
     }
 
+    /// Counts one waiting job more for a tenant.
+    fn count_up(&mut self, tenant: TenantId) {
+        *self.waiting.entry(tenant).or_default() += 1;
+    }
+
     /// Counts one waiting job less for a tenant.
     fn count_down(&mut self, tenant: TenantId) {
         if let Some(waiting) = self.waiting.get_mut(&tenant) {
-            *waiting -= 1;
+            *waiting = waiting.saturating_sub(1);
             if *waiting == 0 {
                 self.waiting.remove(&tenant);
             }
@@ -200,84 +388,105 @@ impl<T> State<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::queued::tests::{Letter, letters},
+        *,
+    };
 
-    fn tenant(id: i64) -> TenantId {
-        TenantId::new(id).unwrap()
-    }
+    /// All tests are of the first generation, but for the one about generations.
+    const FIRST: Generation = Generation(0);
 
-    fn queue(total: usize, per_tenant: usize) -> Queue<char> {
+    fn queue(total: usize, per_tenant: usize) -> Queue<Letter> {
         Queue::new(Limits { total, per_tenant })
     }
 
-    fn jobs(taken: Vec<(TenantId, char)>) -> String {
-        taken.into_iter().map(|(_, job)| job).collect()
+    /// A job of a tenant, for its case 1.
+    fn job(tenant: i64, letter: char) -> Letter {
+        Letter::new(letter, tenant, 1)
+    }
+
+    /// Returns the letters of the next work: in brackets if the jobs share no statement.
+    fn take(queue: &Queue<Letter>, most: usize, one_tenant: bool) -> String {
+        match queue.take(FIRST, most, one_tenant) {
+            None => String::new(),
+            Some(Work::Shared(jobs)) => letters(jobs),
+            Some(Work::Lane(Turn::Untried(jobs))) => format!("({})", letters(jobs)),
+            Some(Work::Lane(Turn::Blocked(job))) => format!("[{}]", job.letter),
+        }
+    }
+
+    /// Returns the letter of the job that is next in the lane, which is tried again.
+    fn blocked(queue: &Queue<Letter>) -> Letter {
+        match queue.take(FIRST, 1, false) {
+            Some(Work::Lane(Turn::Blocked(job))) => job,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn jobs_are_taken_in_order_up_to_the_given_number() {
         let queue = queue(10, 10);
-        for job in "abc".chars() {
-            queue.push(tenant(1), job).unwrap();
+        for letter in "abc".chars() {
+            queue.push(job(1, letter)).unwrap();
         }
-        assert_eq!(jobs(queue.take(Generation::default(), 2, false)), "ab");
-        assert_eq!(jobs(queue.take(Generation::default(), 2, false)), "c");
+        assert_eq!(take(&queue, 2, false), "ab");
+        assert_eq!(take(&queue, 2, false), "c");
     }
 
     #[test]
     fn a_job_beyond_a_limit_is_refused_until_another_was_taken() {
         let queue = queue(3, 2);
-        queue.push(tenant(1), 'a').unwrap();
-        queue.push(tenant(1), 'b').unwrap();
-        assert_eq!(queue.push(tenant(1), 'c'), Err(Refusal::TenantFull));
-        queue.push(tenant(2), 'd').unwrap();
-        assert_eq!(queue.push(tenant(3), 'e'), Err(Refusal::Full));
-        assert_eq!(jobs(queue.take(Generation::default(), 1, false)), "a");
-        queue.push(tenant(1), 'f').unwrap();
-        assert_eq!(jobs(queue.take_all(Generation::default())), "bdf");
-        queue.push(tenant(1), 'g').unwrap();
-        queue.push(tenant(1), 'h').unwrap();
-        assert_eq!(queue.push(tenant(1), 'i'), Err(Refusal::TenantFull));
+        queue.push(job(1, 'a')).unwrap();
+        queue.push(job(1, 'b')).unwrap();
+        assert_eq!(queue.push(job(1, 'c')), Err(Refusal::TenantFull));
+        queue.push(job(2, 'd')).unwrap();
+        assert_eq!(queue.push(job(3, 'e')), Err(Refusal::Full));
+        assert_eq!(take(&queue, 1, false), "a");
+        queue.push(job(1, 'f')).unwrap();
+        assert_eq!(letters(queue.take_all(FIRST)), "bdf");
+        queue.push(job(1, 'g')).unwrap();
+        queue.push(job(1, 'h')).unwrap();
+        assert_eq!(queue.push(job(1, 'i')), Err(Refusal::TenantFull));
     }
 
     #[test]
     fn jobs_of_one_tenant_are_taken_and_the_others_keep_their_order() {
         let queue = queue(10, 10);
-        for (id, job) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
-            queue.push(tenant(id), job).unwrap();
+        for (id, letter) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
+            queue.push(job(id, letter)).unwrap();
         }
-        assert_eq!(jobs(queue.take(Generation::default(), 2, true)), "ab");
-        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "x");
-        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "y");
-        assert_eq!(jobs(queue.take(Generation::default(), 5, true)), "c");
+        assert_eq!(take(&queue, 2, true), "ab");
+        assert_eq!(take(&queue, 5, true), "x");
+        assert_eq!(take(&queue, 5, true), "y");
+        assert_eq!(take(&queue, 5, true), "c");
     }
 
     #[test]
     fn a_closed_queue_is_emptied_and_then_ends() {
         let queue = queue(10, 10);
-        queue.push(tenant(1), 'a').unwrap();
+        queue.push(job(1, 'a')).unwrap();
         queue.close();
-        assert_eq!(queue.push(tenant(1), 'b'), Err(Refusal::Closed));
-        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "a");
-        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "");
+        assert_eq!(queue.push(job(1, 'b')), Err(Refusal::Closed));
+        assert_eq!(take(&queue, 5, false), "a");
+        assert_eq!(take(&queue, 5, false), "");
     }
 
     #[test]
     fn a_requeued_job_comes_first_whatever_the_limits_are() {
         let queue = queue(1, 1);
-        queue.push(tenant(1), 'a').unwrap();
+        queue.push(job(1, 'a')).unwrap();
         queue.close();
-        queue.requeue(tenant(1), 'b');
-        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "ba");
-        assert_eq!(jobs(queue.take(Generation::default(), 5, false)), "");
+        queue.requeue(job(1, 'b'));
+        assert_eq!(take(&queue, 5, false), "ba");
+        assert_eq!(take(&queue, 5, false), "");
     }
 
     #[test]
     fn a_push_wakes_a_waiting_worker() {
         let queue = queue(10, 10);
         std::thread::scope(|scope| {
-            let taker = scope.spawn(|| jobs(queue.take(Generation::default(), 5, false)));
-            queue.push(tenant(1), 'a').unwrap();
+            let taker = scope.spawn(|| take(&queue, 5, false));
+            queue.push(job(1, 'a')).unwrap();
             assert_eq!(taker.join().unwrap(), "a");
         });
     }
@@ -286,15 +495,140 @@ mod tests {
     fn only_the_current_generation_gets_jobs() {
         let queue = queue(10, 10);
         let first = queue.generation();
+        let is_over = |generation| queue.take(generation, 5, false).is_none();
         std::thread::scope(|scope| {
-            let old = scope.spawn(|| jobs(queue.take(first, 5, false)));
-            let new = scope.spawn(|| jobs(queue.take(first.next(), 5, false)));
+            let old = scope.spawn(|| is_over(first));
+            let new = scope.spawn(|| queue.take(first.next(), 5, false));
             queue.begin(first.next());
-            assert_eq!(old.join().unwrap(), "");
-            queue.push(tenant(1), 'a').unwrap();
-            assert_eq!(jobs(queue.take(first, 5, false)), "");
-            assert_eq!(jobs(queue.take_all(first)), "");
-            assert_eq!(new.join().unwrap(), "a");
+            assert!(old.join().unwrap());
+            queue.push(job(1, 'a')).unwrap();
+            assert!(is_over(first));
+            assert!(queue.take_all(first).is_empty());
+            assert!(matches!(new.join().unwrap(), Some(Work::Shared(jobs)) if jobs.len() == 1));
         });
+    }
+
+    #[test]
+    fn a_tenant_that_waits_for_a_lock_keeps_one_worker_at_most_and_others_share_statements() {
+        let queue = queue(10, 10);
+        for (tenant, letter) in [(1, 'b'), (2, 'x'), (1, 'c'), (2, 'y')] {
+            queue.push(job(tenant, letter)).unwrap();
+        }
+        assert!(matches!(queue.block(job(1, 'a')), Blocked::Waits { is_first: true }));
+        queue.push(job(1, 'd')).unwrap();
+        queue.push(job(2, 'z')).unwrap();
+
+        let tried = blocked(&queue);
+        assert_eq!(tried.letter, 'a');
+        // Another worker gets the jobs of other tenants only.
+        assert_eq!(take(&queue, 9, false), "xyz");
+        assert!(matches!(queue.block(tried), Blocked::Waits { is_first: false }));
+        queue.end_turn(FIRST, Duration::ZERO);
+
+        let tried = blocked(&queue);
+        assert_eq!(tried.letter, 'a');
+        // It got its lock, and so may the others.
+        queue.unblock(tried.tenant(), tried.case());
+        queue.end_turn(FIRST, Duration::ZERO);
+        assert_eq!(take(&queue, 9, false), "bcd");
+    }
+
+    #[test]
+    fn after_a_turn_in_the_lane_the_queue_gets_as_much_time() {
+        let queue = queue(10, 10);
+        queue.block(job(1, 'a'));
+        let tried = blocked(&queue);
+        queue.push(job(2, 'x')).unwrap();
+        queue.block(tried);
+        queue.end_turn(FIRST, Duration::from_secs(3600));
+        assert_eq!(take(&queue, 9, false), "x");
+        queue.push(job(2, 'y')).unwrap();
+        assert_eq!(take(&queue, 9, false), "y");
+    }
+
+    #[test]
+    fn a_worker_waits_for_the_next_turn_in_the_lane() {
+        let queue = queue(10, 10);
+        queue.block(job(1, 'a'));
+        let tried = blocked(&queue);
+        queue.block(tried);
+        queue.end_turn(FIRST, Duration::from_millis(20));
+        assert_eq!(take(&queue, 9, false), "[a]");
+    }
+
+    #[test]
+    fn the_end_of_a_turn_in_the_lane_wakes_a_waiting_worker() {
+        let queue = queue(10, 10);
+        queue.block(job(1, 'a'));
+        queue.push(job(1, 'b')).unwrap();
+        let tried = blocked(&queue);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| take(&queue, 9, false));
+            queue.block(tried);
+            queue.end_turn(FIRST, Duration::ZERO);
+            assert_eq!(taker.join().unwrap(), "[a]");
+        });
+    }
+
+    #[test]
+    fn a_new_generation_gets_the_lane_although_the_old_one_has_not_returned_it() {
+        let queue = queue(10, 10);
+        queue.block(job(1, 'a'));
+        let tried = blocked(&queue);
+        queue.begin(FIRST.next());
+        queue.block(tried);
+        assert!(matches!(queue.take(FIRST.next(), 1, false), Some(Work::Lane(Turn::Blocked(_)))));
+        // What the old worker returns is not the new one's.
+        queue.end_turn(FIRST, Duration::ZERO);
+        queue.push(job(1, 'b')).unwrap();
+        queue.push(job(2, 'x')).unwrap();
+        assert!(matches!(queue.take(FIRST.next(), 1, false), Some(Work::Shared(_))));
+    }
+
+    #[test]
+    fn jobs_in_the_lane_count_for_their_tenant_but_take_no_room_from_others() {
+        let queue = queue(3, 2);
+        queue.block(job(1, 'a'));
+        queue.push(job(1, 'b')).unwrap();
+        assert_eq!(queue.push(job(1, 'c')), Err(Refusal::TenantFull));
+        for tenant in 2..5 {
+            assert!(!queue.is_full());
+            queue.push(job(tenant, 'x')).unwrap();
+        }
+        assert!(queue.is_full());
+        assert_eq!(queue.push(job(5, 'y')), Err(Refusal::Full));
+    }
+
+    #[test]
+    fn a_full_lane_refuses_jobs_until_those_that_nobody_waits_for_are_removed() {
+        let queue = queue(2, 2);
+        let [a, b] = [job(1, 'a'), job(1, 'b')];
+        queue.block(a.clone());
+        queue.push(b).unwrap();
+        assert!(matches!(queue.block(job(2, 'x')), Blocked::Refused(_)));
+        assert_eq!(queue.push(job(1, 'c')), Err(Refusal::Full));
+        a.withdraw();
+        queue.push(job(1, 'd')).unwrap();
+        assert_eq!(take(&queue, 9, false), "[b]");
+    }
+
+    #[test]
+    fn all_jobs_are_taken_from_queue_and_lane() {
+        let queue = queue(9, 9);
+        queue.block(job(1, 'a'));
+        queue.push(job(2, 'x')).unwrap();
+        assert_eq!(letters(queue.take_all(FIRST)), "xa");
+        for _ in 0..9 {
+            queue.push(job(1, 'b')).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_closed_queue_ends_when_its_lane_is_empty() {
+        let queue = queue(9, 9);
+        queue.block(job(1, 'a'));
+        queue.close();
+        assert_eq!(take(&queue, 9, false), "[a]");
+        assert_eq!(take(&queue, 9, false), "");
     }
 }

@@ -74,6 +74,9 @@ impl TaskWriter {
     /// again on another one until it is known what happened: the second run waits for whatever the
     /// first one still does.
     ///
+    /// A batch that needs a lock which another session holds is tried again and again, until it gets
+    /// the lock or its caller drops the future.
+    ///
     /// # Errors
     /// [`Error::NotFound`] if the case does not exist, then [`Error::Invalid`] if users do not;
     /// [`Error::IdempotencyKeyReused`] if the tenant used the key for another request;
@@ -84,8 +87,8 @@ impl TaskWriter {
         if let Some(database) = &self.plain {
             return super::plain::create(database, tenant, batch).await;
         }
-        let (job, outcome) = Job::new(batch);
-        self.queue.push(tenant, job).map_err(|refusal| match refusal {
+        let (job, outcome) = Job::new(tenant, batch);
+        self.queue.push(job).map_err(|refusal| match refusal {
             Refusal::Full => Error::Overloaded,
             Refusal::TenantFull => Error::TenantOverloaded,
             Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),

@@ -94,7 +94,13 @@ pub(crate) async fn start_server(
     shutdown: &CancellationToken,
 ) -> SocketAddr {
     let mut args = more_args.to_vec();
-    for [name, value] in [["--grpc-addr", "127.0.0.1:0"], ["--writers", "2"], ["--readers", "2"]] {
+    for [name, value] in [
+        ["--grpc-addr", "127.0.0.1:0"],
+        ["--writers", "2"],
+        ["--readers", "2"],
+        // Tests hold locks for other reasons.
+        ["--lock-timeout", "9s"],
+    ] {
         if !args.contains(&name) {
             args.extend([name, value]);
         }

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// The migrated database that others are copied from.
 const TEMPLATE: &str = "template_caseload";
 
+/// How long statements wait for locks in tests that hold locks for other reasons.
+pub(crate) const LONG_LOCK_TIMEOUT: Duration = Duration::from_secs(9);
+
 /// A database that belongs to one test.
 #[derive(Clone)]
 pub(crate) struct TestDatabase {
@@ -86,8 +89,9 @@ pub(crate) fn program(name: &str) -> Command {
 
 /// Opens a connection pool with one reader and no writer.
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
+    let checkout_timeout = Duration::from_secs(10);
     let settings =
-        PoolSettings { writers: 0, readers: 1, checkout_timeout: Duration::from_secs(10) };
+        PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout: LONG_LOCK_TIMEOUT };
     Database::open(url, &settings)
 }
 

@@ -17,7 +17,9 @@ pub(crate) mod write_path;
 pub(crate) use app::{App, new_key, populate, start_gateway, start_gateway_with, start_server};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};
-pub(crate) use database::{TestDatabase, open, program as postgres_program, psql};
+pub(crate) use database::{
+    LONG_LOCK_TIMEOUT, TestDatabase, open, program as postgres_program, psql,
+};
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Exited, Program};
 pub(crate) use programs::{CASELOAD, gateway_path, start_server_process};

@@ -10,7 +10,7 @@ use std::{
 use domain::{CreatedTasks, Error, TaskBatch, TaskDraft, TenantId};
 use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
-use super::{Session, TestDatabase, populate};
+use super::{LONG_LOCK_TIMEOUT, Session, TestDatabase, populate};
 
 /// A database with three tenants, each with the users of the API document and a case.
 pub(crate) struct WritePath {
@@ -59,8 +59,21 @@ impl WritePath {
 
     /// Starts a writer on the database.
     pub(crate) fn writer(&self, settings: WriterSettings) -> TaskWriter {
-        let checkout_timeout = Duration::from_secs(10);
-        let pool = PoolSettings { writers: settings.threads, readers: 1, checkout_timeout };
+        self.writer_with(settings, LONG_LOCK_TIMEOUT)
+    }
+
+    /// Starts a writer whose statements wait this long for locks.
+    pub(crate) fn writer_with(
+        &self,
+        settings: WriterSettings,
+        lock_timeout: Duration,
+    ) -> TaskWriter {
+        let pool = PoolSettings {
+            writers: settings.threads,
+            readers: 1,
+            checkout_timeout: Duration::from_secs(10),
+            lock_timeout,
+        };
         TaskWriter::start(&Database::open(self.database.url(), &pool), settings).unwrap()
     }
 

@@ -205,10 +205,14 @@ async fn a_batch_with_an_unknown_outcome_is_run_again_alone() {
     }
     path.unblock_writer();
 
-    let behind_it = behind_it.await;
-    assert!(matches!(behind_it, Err(Error::Unavailable(_))), "{behind_it:?}");
+    // Never in a statement that was lost: it was not begun, or it is written in the end.
+    let created = match behind_it.await {
+        Ok(_) => 2,
+        Err(Error::Unavailable(_)) => 1,
+        Err(error) => panic!("{error:?}"),
+    };
     unknown.await.unwrap();
-    assert_eq!(count(&mut path, "tasks"), 1);
+    assert_eq!(count(&mut path, "tasks"), created);
 }
 
 #[tokio::test]

@@ -1,0 +1,244 @@
+//! Runs jobs on a connection.
+
+use std::time::Duration;
+
+use diesel::{
+    connection::SimpleConnection as _,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use domain::{CaseId, TenantId};
+
+use super::{
+    failure::{abandoned, failure, is_fatal, is_lock_timeout, not_sent},
+    job::Job,
+    outcome::resolve,
+    queue::{Generation, Queue},
+    statement::{Statement, Verdict},
+    unfinished::{block, fail},
+};
+use crate::connections::pool::Connection;
+
+/// The longest time for which a job waits for a lock where others wait for the job.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// A worker's turn to run jobs on its connection.
+pub(super) struct Execution<'a> {
+    pub(super) queue: &'a Queue<Job>,
+    pub(super) generation: Generation,
+    pub(super) connection: &'a mut Connection,
+    /// How long the session waits for a lock.
+    pub(super) lock_timeout: Duration,
+}
+
+/// Which jobs are not tried after one that has waited for a lock in vain: those of the same case, or
+/// all of the same tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Case,
+    Tenant,
+}
+
+/// What a job leaves behind when it was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// The job is done with, and the connection is usable.
+    Done,
+    /// The job waits for a lock, and the connection is usable.
+    Blocked,
+    /// The connection is not usable.
+    Lost,
+}
+
+impl Execution<'_> {
+    /// Writes jobs that may share a statement. Returns whether the connection is still usable.
+    pub(super) fn write_shared(&mut self, jobs: Vec<Job>) -> bool {
+        // A batch in doubt may be what breaks connections: it runs alone, and first.
+        let (in_doubt, mut jobs): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.in_doubt_since.is_some());
+        if !in_doubt.is_empty() {
+            if !self.write_apart(in_doubt, Scope::Tenant) {
+                fail(self.queue, jobs, &not_sent());
+                return false;
+            }
+            // They have taken a while.
+            jobs = jobs.into_iter().filter_map(|job| self.queue.divert(job)).collect();
+            jobs.retain(|job| !job.caller.is_gone());
+        }
+        match (jobs.pop(), jobs.is_empty()) {
+            (None, _) => true,
+            (Some(job), true) => self.write_one(job) != Step::Lost,
+            (Some(job), false) => {
+                jobs.push(job);
+                self.write_together(jobs)
+            }
+        }
+    }
+
+    /// Writes all jobs in one statement. If that fails, writes each in its own, so that none fails
+    /// because of another. Returns whether the connection is still usable.
+    fn write_together(&mut self, jobs: Vec<Job>) -> bool {
+        let statement = Statement::new(jobs.iter().map(|job| (job.tenant, &job.batch)));
+        match statement.run(self.connection) {
+            Ok(_) if self.is_replaced() => {
+                fail(self.queue, jobs, &abandoned());
+                false
+            }
+            Ok(mut results) => {
+                let mut others = Vec::new();
+                for job in jobs {
+                    match results.next(&job.batch) {
+                        // These need no look-up, and do not wait for those of others.
+                        verdict @ Verdict::Created(_) => {
+                            self.finish(job, verdict);
+                        }
+                        verdict => others.push((job, verdict)),
+                    }
+                }
+                self.finish_all(others)
+            }
+            Err(error) if is_fatal(&error) => {
+                fail(self.queue, jobs, &failure(error));
+                false
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    batches = jobs.len(),
+                    "a shared statement failed; running its batches one by one"
+                );
+                for job in &jobs {
+                    tracing::debug!(parent: job.caller.span(), "running the batch by itself");
+                }
+                self.write_apart(jobs, Scope::Tenant)
+            }
+        }
+    }
+
+    /// Writes each job in a statement of its own, which waits for locks for a moment only: most of
+    /// these jobs need no lock that is held, and the others are run again. Jobs that can be expected
+    /// to wait too, as one of the same scope did, are not begun.
+    ///
+    /// Returns whether the connection is still usable.
+    pub(super) fn write_apart(&mut self, jobs: Vec<Job>, scope: Scope) -> bool {
+        let moment = (self.lock_timeout / 20).min(MOMENT);
+        if !self.set_lock_timeout(moment) {
+            fail(self.queue, jobs, &not_sent());
+            return false;
+        }
+        let mut blocked: Vec<(TenantId, CaseId)> = Vec::new();
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            let place = (job.tenant, job.batch.case());
+            let waits = |other: &(TenantId, CaseId)| match scope {
+                Scope::Case => *other == place,
+                Scope::Tenant => other.0 == place.0,
+            };
+            // Of the old generation nothing more is begun: its server may be an old primary.
+            if blocked.iter().any(waits) || self.is_replaced() {
+                self.queue.requeue(job);
+                continue;
+            }
+            match self.write_one(job) {
+                Step::Done => {}
+                Step::Blocked => blocked.push(place),
+                Step::Lost => {
+                    fail(self.queue, jobs, &not_sent());
+                    return false;
+                }
+            }
+        }
+        self.set_lock_timeout(self.lock_timeout)
+    }
+
+    /// Writes one job, unless its caller is gone.
+    pub(super) fn write_one(&mut self, job: Job) -> Step {
+        if job.caller.is_gone() {
+            return Step::Done;
+        }
+        let statement = || Statement::new([(job.tenant, &job.batch)].into_iter());
+        let result = match statement().run(self.connection) {
+            // The case or a user was deleted between the look-up and the check of the foreign key.
+            // A second look-up no longer finds it and reports that.
+            Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
+                if !job.caller.is_gone() =>
+            {
+                statement().run(self.connection)
+            }
+            result => result,
+        };
+        match result {
+            Ok(_) if self.is_replaced() => {
+                fail(self.queue, [job], &abandoned());
+                Step::Lost
+            }
+            Ok(mut results) => {
+                let verdict = results.next(&job.batch);
+                self.finish(job, verdict)
+            }
+            Err(error) if is_lock_timeout(&error) => {
+                block(self.queue, job, &error.into());
+                Step::Blocked
+            }
+            Err(error) => {
+                let step = if is_fatal(&error) { Step::Lost } else { Step::Done };
+                fail(self.queue, [job], &failure(error));
+                step
+            }
+        }
+    }
+
+    /// Sends the outcomes of jobs that were not created. Returns whether the connection is still
+    /// usable.
+    fn finish_all(&mut self, jobs: Vec<(Job, Verdict)>) -> bool {
+        let mut step = Step::Done;
+        for (job, verdict) in jobs {
+            if step == Step::Done || job.batch.idempotency_key().is_none() {
+                step = step.max(self.finish(job, verdict));
+            } else {
+                // Its look-up would wait for the same lock, or needs another connection. To run it
+                // again gives the same verdict.
+                self.queue.requeue(job);
+            }
+        }
+        step != Step::Lost
+    }
+
+    /// Sends the outcome of a job that was run.
+    fn finish(&mut self, job: Job, verdict: Verdict) -> Step {
+        // Only a batch whose key is looked up is copied: the look-up may fail.
+        let copy = (!matches!(verdict, Verdict::Created(_))
+            && job.batch.idempotency_key().is_some())
+        .then(|| job.batch.clone());
+        let Job { tenant, batch, caller, in_doubt_since } = job;
+        match resolve(self.connection, tenant, batch, verdict) {
+            Ok(outcome) => {
+                caller.send(outcome);
+                Step::Done
+            }
+            Err(error) => {
+                let job = copy.map(|batch| Job { tenant, batch, caller, in_doubt_since });
+                if is_lock_timeout(&error) {
+                    if let Some(job) = job {
+                        block(self.queue, job, &error.into());
+                    }
+                    return Step::Blocked;
+                }
+                let step = if is_fatal(&error) { Step::Lost } else { Step::Done };
+                fail(self.queue, job, &error.into());
+                step
+            }
+        }
+    }
+
+    /// Whether another generation has replaced this one: its server was abandoned because it hung,
+    /// and results that arrive later are discarded.
+    fn is_replaced(&self) -> bool {
+        self.queue.generation() != self.generation
+    }
+
+    /// Sets how long the session waits for a lock. Returns whether the connection is usable.
+    fn set_lock_timeout(&mut self, timeout: Duration) -> bool {
+        let milliseconds = timeout.as_millis().max(1);
+        self.connection.batch_execute(&format!("SET lock_timeout = '{milliseconds}ms'")).is_ok()
+    }
+}

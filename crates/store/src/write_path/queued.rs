@@ -1,0 +1,64 @@
+//! What the queue needs to know of the jobs in it.
+
+use domain::{CaseId, TenantId};
+
+/// A job that waits in the queue.
+pub(super) trait Queued {
+    /// The tenant that the job is for.
+    fn tenant(&self) -> TenantId;
+
+    /// The case that the job is for.
+    fn case(&self) -> CaseId;
+
+    /// Whether nobody waits for the job any more, so that it is not to be begun.
+    fn is_withdrawn(&self) -> bool;
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+
+    /// A job for tests of the queue: a letter that belongs to a tenant and a case.
+    #[derive(Clone, Debug)]
+    pub(in crate::write_path) struct Letter {
+        pub(in crate::write_path) letter: char,
+        tenant: TenantId,
+        case: CaseId,
+        is_withdrawn: Arc<AtomicBool>,
+    }
+
+    impl Letter {
+        pub(in crate::write_path) fn new(letter: char, tenant: i64, case: i64) -> Self {
+            let (tenant, case) = (TenantId::new(tenant).unwrap(), CaseId::new(case).unwrap());
+            Self { letter, tenant, case, is_withdrawn: Arc::default() }
+        }
+
+        pub(in crate::write_path) fn withdraw(&self) {
+            self.is_withdrawn.store(true, Ordering::Relaxed);
+        }
+    }
+
+    impl Queued for Letter {
+        fn tenant(&self) -> TenantId {
+            self.tenant
+        }
+
+        fn case(&self) -> CaseId {
+            self.case
+        }
+
+        fn is_withdrawn(&self) -> bool {
+            self.is_withdrawn.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Returns the letters of some jobs.
+    pub(in crate::write_path) fn letters(jobs: impl IntoIterator<Item = Letter>) -> String {
+        jobs.into_iter().map(|job| job.letter).collect()
+    }
+}
