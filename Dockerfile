@@ -1,8 +1,16 @@
 # Two images from one build:
 #   docker build --target server  -t caseload-server  .
 #   docker build --target gateway -t caseload-gateway .
-# Both drain on SIGTERM for up to 20 seconds, longer than Docker waits by default (10 seconds): stop
+# and one for docker-compose.yml, which prepares the database: --target roles.
+# The two drain on SIGTERM for up to 20 seconds, longer than Docker waits by default (10 seconds): stop
 # them with docker stop --time 30.
+
+# --- roles: Postgres' client, and the SQL that creates the database's roles ------------------------
+FROM postgres:17-alpine AS roles
+LABEL org.opencontainers.image.title="caseload-roles" \
+      org.opencontainers.image.description="The roles of Caseload's database" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --chmod=444 deploy/roles.sql deploy/passwords.sql /usr/local/share/caseload/
 
 # --- build: both programs, with Cargo's downloads and artifacts kept between builds ------------
 FROM rust:1.95-slim-bookworm AS build

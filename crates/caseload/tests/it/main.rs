@@ -32,6 +32,7 @@ mod overload;
 mod problem_documents;
 mod process;
 mod request_ids;
+mod roles;
 mod rolling_restart;
 mod support;
 mod write_path;

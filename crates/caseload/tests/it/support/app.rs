@@ -62,11 +62,17 @@ impl AppBuilder {
 
     /// Starts the app on a migrated database.
     pub(crate) async fn start_on(self, database: TestDatabase) -> App {
+        let url = database.url().clone();
+        self.start_as(database, &url).await
+    }
+
+    /// Starts the app on a migrated database, to which its server connects by another URL.
+    pub(crate) async fn start_as(self, database: TestDatabase, server_url: &DatabaseUrl) -> App {
         let admin = database.open();
         let (tenant, case_id) = populate(&admin, "Acme").await;
         let shutdown = CancellationToken::new();
 
-        let grpc_addr = start_server(database.url(), &self.server_args, &shutdown).await;
+        let grpc_addr = start_server(server_url, &self.server_args, &shutdown).await;
         let http_addr = start_gateway(grpc_addr, &shutdown).await;
 
         let key = new_key();

@@ -49,6 +49,11 @@ impl TestDatabase {
         database
     }
 
+    /// Returns the database at a URL, as it is.
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.parse().unwrap() }
+    }
+
     fn copy(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -1,0 +1,8 @@
+//! The database's roles (`deploy/roles.sql`): the programs work with exactly the privileges that
+//! docs/OPERATIONS.md lists, and the roles have no others.
+
+mod fixture;
+mod grants;
+mod passwords;
+mod service;
+mod setup;

@@ -1,0 +1,103 @@
+//! The service, connected as its role.
+
+use std::time::Duration;
+
+use localdb::Cluster;
+use proto::tasks::v1::BatchCreateTasksRequest;
+use store::Database;
+
+use super::fixture::{SERVICE, cluster, set_up, url_as};
+use crate::support::{
+    App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_task, open, psql,
+};
+
+/// A service that connects as its role, and does everything that a service does.
+struct Service {
+    app: App,
+    /// A connection as the service's role.
+    database: Database,
+}
+
+impl Service {
+    /// Starts a service on the database `caseload`, which is migrated and has roles.
+    async fn start(cluster: &Cluster) -> Self {
+        let database = TestDatabase::at(&cluster.url("caseload"));
+        let url = url_as(cluster, SERVICE);
+        // No key is cached: each call looks its key up.
+        let args = ["--key-ttl", "0s", "--unknown-key-ttl", "0s"];
+        let app = App::builder().server_args(&args).start_as(database, &url).await;
+        Self { app, database: open(&url) }
+    }
+
+    /// Does everything that a service does. Returns what failed.
+    async fn failures(&self, repeat: u32) -> Vec<String> {
+        let mut failures = Vec::new();
+        let mut expect = |what: &str, found: String, expected: &str| {
+            if found != expected {
+                failures.push(format!("{what}: {found}"));
+            }
+        };
+        let app = &self.app;
+        expect("schema", format!("{:?}", self.database.has_current_schema().await), "Ok(true)");
+
+        let valid = CreateCall::new(app).key(&app.key).task("x", &["user1@example.com"]);
+        expect("REST", valid.result_over_rest(app).await, "OK");
+        expect("gRPC", valid.result_over_grpc(app).await, "OK");
+        let unknown = CreateCall::new(app).key(&app.key).case(i64::MAX);
+        expect("case", unknown.result_over_rest(app).await, "NOT_FOUND CASE_NOT_FOUND");
+
+        let key = format!("key-{repeat}");
+        for replayed in ["", "true"] {
+            let request = app.post().header("idempotency-key", &key).body(ONE_ASSIGNED_TASK);
+            let reply = Reply::of(request).await;
+            let found = format!("{} {}", reply.status, reply.header("idempotency-replayed"));
+            expect("REST with a key", found, &format!("201 Created {replayed}"));
+        }
+        let repeated = BatchCreateTasksRequest {
+            case_id: app.case_id,
+            tasks: vec![new_task("another", &[])],
+            request_id: key,
+        };
+        let status = app.grpc_client().await.batch_create_tasks(app.with_key(repeated)).await;
+        let found = status.map_or_else(|status| code_and_reasons(&status), |_| "OK".to_owned());
+        expect("gRPC with the key", found, "INVALID_ARGUMENT REQUEST_ID_REUSED");
+
+        let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
+        expect("sweep", format!("{swept:?}"), "Ok(1)");
+        failures
+    }
+}
+
+/// Checks that a service that connects as its role can do everything that a service does.
+pub(super) async fn assert_works(cluster: &Cluster) {
+    let service = Service::start(cluster).await;
+    assert_eq!(service.failures(0).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_works_with_its_privileges_and_needs_each_of_them() {
+    let cluster = cluster();
+    set_up(&cluster);
+    let service = Service::start(&cluster).await;
+    assert_eq!(service.failures(0).await, Vec::<String>::new());
+
+    let superuser = cluster.url("caseload").parse().unwrap();
+    let grants = psql(
+        &superuser,
+        "SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.relname, \
+             a.privilege_type \
+         FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS a \
+         WHERE a.grantee = 'caseload_service'::regrole",
+    );
+    assert!(grants.lines().count() >= 9, "{grants}");
+    for (repeat, grant) in (1..).zip(grants.lines()) {
+        let (object, privilege) = grant.split_once('|').unwrap();
+        psql(&superuser, &format!("REVOKE {privilege} ON {object} FROM {SERVICE}"));
+        let failures = service.failures(repeat).await;
+        assert!(!failures.is_empty(), "the service does not need {grant}");
+        psql(&superuser, &format!("GRANT {privilege} ON {object} TO {SERVICE}"));
+        // Nothing is left for the sweep of the next round to find.
+        psql(&superuser, "DELETE FROM idempotency_keys");
+    }
+    assert_eq!(service.failures(0).await, Vec::<String>::new());
+}

@@ -1,0 +1,71 @@
+//! Setting the roles up: on a new database, and on one that is in use.
+
+use serde_json::Value;
+
+use super::{
+    fixture::{ADMIN, OWNER, cluster, run_as, run_file, set_up, url_as},
+    grants, service,
+};
+use crate::support::{TestDatabase, psql};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles() {
+    let cluster = cluster();
+    let database = TestDatabase::create_on(&cluster).await;
+    let tables = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(database.query(tables), "caseload");
+
+    run_file(database.url(), "roles.sql", &[]);
+
+    assert_eq!(database.query(tables), OWNER);
+    assert_eq!(run_as(&cluster, OWNER, &["migrate", "--check"]).code(), Some(0));
+    assert_eq!(run_as(&cluster, OWNER, &["migrate"]).code(), Some(0));
+    service::assert_works(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_create_roles_and_owns_the_database_needs_not_be_a_superuser() {
+    let cluster = cluster();
+    cluster.create_database("caseload", None).unwrap();
+    let superuser = cluster.url("caseload").parse().unwrap();
+    psql(
+        &superuser,
+        "CREATE ROLE dba LOGIN CREATEROLE; ALTER DATABASE caseload OWNER TO dba; \
+         ALTER SCHEMA public OWNER TO dba",
+    );
+    let dba = url_as(&cluster, "dba");
+
+    run_file(&dba, "roles.sql", &[]);
+    assert_eq!(run_as(&cluster, OWNER, &["migrate"]).code(), Some(0));
+    run_file(&dba, "roles.sql", &[]);
+
+    grants::assert_as_documented(&superuser);
+    service::assert_works(&cluster).await;
+}
+
+#[test]
+fn every_admin_command_works_as_the_admin_role() {
+    let cluster = cluster();
+    set_up(&cluster);
+    let json = |args: &[&str]| -> Value {
+        let exited = run_as(&cluster, ADMIN, &[&["admin", "--json"], args].concat());
+        assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
+        serde_json::from_str(&exited.stdout).unwrap()
+    };
+    let tenant = ["--tenant", "Acme"];
+    json(&["tenant", "create", "Acme"]);
+    json(&["tenant", "list"]);
+    json(&[&["user", "create"], &tenant[..], &["a@example.com"]].concat());
+    json(&[&["user", "list"], &tenant[..]].concat());
+    json(&[&["case", "create"], &tenant[..], &["A case"]].concat());
+    json(&[&["case", "list"], &tenant[..]].concat());
+    let key = [&["key", "create"], &tenant[..], &["ci", "--scope", "tasks:write"]].concat();
+    let id = json(&key)["id"].to_string();
+    json(&[&["key", "list"], &tenant[..]].concat());
+    let revoked = json(&[&["key", "revoke"], &tenant[..], &[&id]].concat());
+    assert_eq!(revoked["valid"], false);
+    for _ in 0..2 {
+        let demo = run_as(&cluster, ADMIN, &["admin", "demo"]);
+        assert_eq!(demo.code(), Some(0), "{demo:?}");
+    }
+}
