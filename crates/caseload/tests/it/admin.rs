@@ -1,5 +1,8 @@
 //! `caseload admin`: everything from an empty database to the first call, from a shell.
 
+use std::fs;
+
+use localdb::Cluster;
 use serde_json::{Value, json};
 
 use crate::support::{App, CASELOAD, Exited, Program, Reply, TestDatabase};
@@ -267,4 +270,23 @@ fn control_characters_in_names_are_not_printed_as_text() {
     let text = shell.text(&["tenant", "list"]);
     assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
     assert_eq!(text.lines().count(), 2, "{text:?}");
+}
+
+/// A process that ends while one of its threads opens a connection may crash: the TLS library, which
+/// libpq also uses for passwords, cleans up at that time.
+#[tokio::test]
+async fn a_command_opens_no_connection_that_it_does_not_need() {
+    let cluster = Cluster::temporary().setting("log_connections", "on").start().unwrap();
+    let shell = Shell { database: TestDatabase::create_on(&cluster).await };
+    let connections = || {
+        let log = fs::read_to_string(cluster.log_file()).unwrap();
+        let is_ours = |line: &&str| line.contains("authorized") && line.contains("=caseload ");
+        log.lines().filter(is_ours).filter(|line| line.contains("application_name=")).count()
+    };
+    let before = connections();
+    assert!(before > 0, "connections are logged");
+    for count in 1..=5 {
+        shell.text(&["tenant", "create", &format!("Tenant {count}")]);
+        assert_eq!(connections() - before, count);
+    }
 }

@@ -24,7 +24,8 @@ pub(crate) type Connection = PooledConnection<Connector>;
 /// How many connections are kept, and for what.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSettings {
-    /// Connections for the writer threads, one each.
+    /// Connections for the writer threads, one each. Without writers the pool is that of a command,
+    /// which connects once and ends: its connections are opened when they are needed.
     pub writers: usize,
     /// Connections for all other queries.
     pub readers: usize,
@@ -50,12 +51,15 @@ impl Pool {
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
         let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 1);
+        // A command must not end while a thread of the pool connects: the TLS library, which libpq
+        // also uses for passwords, cleans up when the process exits, and that thread then crashes.
+        let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
         let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all.
             .max_size(size + 1)
-            .min_idle(Some(size))
+            .min_idle(Some(min_idle))
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
             .test_on_check_out(true)
