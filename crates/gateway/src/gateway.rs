@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use proto::wire::limits;
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Protocol};
+use serving::{ConnectionOptions, Endpoint, Protocol};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -82,10 +82,11 @@ impl Gateway {
     ) {
         let Self { client, max_timeout, body_memory, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: body_memory.is_scarce() };
         let context = Context { client, max_timeout, body_memory, shutdown: shutdown.clone() };
         let router = router::router(context);
         let accepting = drain.accepting(shutdown.clone());
-        let serving = serving::serve(self.listener, router, PROTOCOL, limits, accepting);
+        let serving = serving::serve(self.listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;
     }
 }

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::{tasks::v1::task_service_server::TaskServiceServer, wire::limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Protocol};
+use serving::{ConnectionOptions, Endpoint, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
 use telemetry::layers::RequestLayers;
 use tokio::net::TcpListener;
@@ -144,14 +144,16 @@ impl Server {
             writer: Arc::clone(&writer),
         };
         let routes = routes(tasks)?.add_service(health_service).prepare();
+        let admission = AdmissionLayer::new(max_in_flight, writer);
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: admission.is_scarce() };
         let service = ServiceBuilder::new()
             .layer(RequestLayers)
-            .layer(AdmissionLayer::new(max_in_flight, writer))
+            .layer(admission)
             .layer(DeadlineLayer::new(call_timeout))
             .map_request(read_call_headers)
             .map_response(attach_error_info)
             .service(routes);
-        let serving = serving::serve(self.listener, service, PROTOCOL, limits, accepting);
+        let serving = serving::serve(self.listener, service, endpoint, accepting);
         drain.capped(shutdown, serving).await;
         Ok(())
     }

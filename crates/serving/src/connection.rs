@@ -1,16 +1,15 @@
 //! Handles one connection from its first byte to its last.
 
-use std::{convert::Infallible, error::Error, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible, error::Error, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc,
+};
 
 use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{
     body::{Body, Incoming},
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep_until,
@@ -21,16 +20,21 @@ use tower::{Service, ServiceExt as _};
 use crate::{
     activity::Activity,
     body::ResponseBody,
+    delivery::Delivery,
     lifetime::{Lifetime, Step},
     limits::Limits,
+    send_limit::SendLimit,
     stream::ObservedStream,
+    stream_task::StreamExecutor,
+    untaken::{Untaken, UntakenWatch},
 };
 
 /// Serves the connections of one endpoint.
 pub(crate) struct ConnectionHandler<S> {
-    pub(crate) builder: Builder<TokioExecutor>,
+    pub(crate) builder: Builder<StreamExecutor>,
     pub(crate) service: S,
     pub(crate) limits: Limits,
+    pub(crate) send_limit: SendLimit,
 }
 
 impl<S> ConnectionHandler<S> {
@@ -42,12 +46,17 @@ impl<S> ConnectionHandler<S> {
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send,
-        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+        B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>>
+            + Send
+            + Unpin
+            + 'static,
     {
         let activity = Arc::new(Activity::new());
+        let untaken = Arc::new(Untaken::new(self.send_limit.clone()));
         let service = service_fn(|request: Request<Incoming>| {
             let mut running = Activity::start_request(&activity, request.version());
             let response = self.service.clone().oneshot(request);
+            let untaken = Arc::clone(&untaken);
             async move {
                 let mut response = response.await?;
                 if running.start_response() {
@@ -55,12 +64,15 @@ impl<S> ConnectionHandler<S> {
                     // shutdown would come too late for responses that are ready at once.
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, running)))
+                let delivery = Delivery::start(&mut response, &untaken);
+                let respond = |body| ResponseBody::new(body, running, delivery);
+                Ok::<_, Infallible>(response.map(respond))
             }
         });
         let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut lifetime = Lifetime::new(&self.limits);
+        let mut watch = UntakenWatch::new(Arc::clone(&untaken));
         let mut is_shutting_down = false;
         loop {
             tokio::select! {
@@ -70,6 +82,10 @@ impl<S> ConnectionHandler<S> {
                     if let Err(error) = closed {
                         tracing::debug!(%peer, %error, "connection failed");
                     }
+                    return;
+                }
+                untaken_for = poll_fn(|cx| watch.poll_overdue(cx)) => {
+                    self.send_limit.log_reset("connection closed", untaken_for);
                     return;
                 }
                 () = shutdown.cancelled(), if !is_shutting_down => {
@@ -123,6 +139,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(3600),
+        send_timeout: secs(30),
         max_age: MaxAge { age: secs(300), grace: secs(30) },
     };
 
@@ -131,7 +148,9 @@ mod tests {
         let service = tower::service_fn(async |_: Request<Incoming>| {
             Ok::<_, Infallible>(Response::new(String::new()))
         });
-        let handler = ConnectionHandler { builder: PROTOCOL.builder(), service, limits: LIMITS };
+        let send_limit = SendLimit::new(LIMITS.send_timeout, || false);
+        let builder = PROTOCOL.builder(send_limit.clone());
+        let handler = ConnectionHandler { builder, service, limits: LIMITS, send_limit };
         let (client, stream) = tokio::io::duplex(1024);
         tokio::spawn(async move {
             let peer = SocketAddr::from(([127, 0, 0, 1], 1));

@@ -1,21 +1,29 @@
 //! Serves HTTP connections within limits: how many there may be, how much each may hold, how long
-//! each may be idle, and how old it may become.
+//! each may be idle, how old it may become, and how long a client may leave a response untaken.
 //!
 //! It knows HTTP and tower services, but none of the services that Caseload offers.
 
 mod activity;
 mod body;
+mod check_timer;
 mod connection;
 mod deadline;
+mod delivery;
+mod endpoint;
 mod lifetime;
 mod limits;
 mod listener;
 mod options;
 mod preface;
 mod protocol;
+mod send_limit;
 mod server;
 mod stream;
+mod stream_task;
+mod untaken;
 
+pub use delivery::hold_until_sent;
+pub use endpoint::Endpoint;
 pub use limits::{Limits, MaxAge};
 pub use options::ConnectionOptions;
 pub use protocol::Protocol;

@@ -128,6 +128,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
+        send_timeout: secs(30),
         max_age: MaxAge { age: secs(1000), grace: secs(30) },
     };
 

@@ -12,6 +12,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may be idle: no request on it is being processed.
     pub idle_timeout: Duration,
+    /// How long a client may leave a part of a response untaken before the response is reset, over
+    /// HTTP/1.1 the connection closed.
+    pub send_timeout: Duration,
     /// When a connection is closed although it is in use.
     pub max_age: MaxAge,
 }

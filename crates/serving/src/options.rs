@@ -26,6 +26,12 @@ pub struct ConnectionOptions {
     #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
+    /// How long a client may leave a part of a response untaken before the response is reset (over
+    /// HTTP/1.1: the connection closed). It is at most 1s while more than half of the requests in
+    /// flight, or of the memory for bodies, are used
+    #[arg(long, env = "CASELOAD_SEND_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
+    pub send_timeout: Duration,
+
     /// The age, give or take a tenth, at which a connection is closed, so that clients reconnect
     /// and spread over replicas that were added. Running requests are completed; a connection over
     /// HTTP/1.1 is closed with the next response
@@ -47,6 +53,7 @@ impl ConnectionOptions {
             max_connections: self.max_connections,
             header_timeout: self.header_timeout,
             idle_timeout: self.idle_timeout.unwrap_or(idle_timeout),
+            send_timeout: self.send_timeout,
             max_age: MaxAge { age: self.max_connection_age, grace },
         }
     }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
+
+use crate::{send_limit::SendLimit, stream_task::StreamExecutor};
 
 /// Selects the HTTP versions of an endpoint, and limits what one connection may use of it.
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +31,9 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// Returns a builder of connections that obey these limits.
-    pub(crate) fn builder(&self) -> Builder<TokioExecutor> {
-        let mut builder = Builder::new(TokioExecutor::new());
+    /// Returns a builder of connections that obey these limits, and that one for responses.
+    pub(crate) fn builder(&self, limit: SendLimit) -> Builder<StreamExecutor> {
+        let mut builder = Builder::new(StreamExecutor(limit));
         if self.is_http2_only {
             builder = builder.http2_only();
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    connection::ConnectionHandler, limits::Limits, listener::Listener, protocol::Protocol,
+    connection::ConnectionHandler, endpoint::Endpoint, listener::Listener, send_limit::SendLimit,
 };
 
 /// The shortest interval between two log lines about rejected connections.
@@ -22,22 +22,25 @@ const OTHER_FILES: usize = 256;
 
 /// Accepts connections until `accepting` completes, then returns once all running requests are
 /// answered. Dropping the future closes all connections at once.
-pub async fn serve<S, B>(
+pub async fn serve<S, B, F>(
     listener: TcpListener,
     service: S,
-    protocol: Protocol,
-    limits: Limits,
+    endpoint: Endpoint<F>,
     accepting: impl Future<Output = ()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+    B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+    F: Fn() -> bool + Send + Sync + 'static,
 {
+    let Endpoint { protocol, limits, is_scarce } = endpoint;
     let capacity = capacity(limits.max_connections);
     let rejections = Throttle::new(LOG_INTERVAL);
     let listener = Listener::new(listener, protocol);
-    let handler = Arc::new(ConnectionHandler { builder: protocol.builder(), service, limits });
+    let send_limit = SendLimit::new(limits.send_timeout, is_scarce);
+    let builder = protocol.builder(send_limit.clone());
+    let handler = Arc::new(ConnectionHandler { builder, service, limits, send_limit });
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
     let mut connections = JoinSet::new();

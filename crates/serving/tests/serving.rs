@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use caseload_serving::{ConnectionOptions, Limits, MaxAge, Protocol, serve};
+use caseload_serving::{ConnectionOptions, Endpoint, Limits, MaxAge, Protocol, serve};
 use clap::Parser;
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -76,7 +76,8 @@ impl Server {
         });
         let shutdown = CancellationToken::new();
         let accepting = shutdown.clone().cancelled_owned();
-        let serving = tokio::spawn(serve(listener, service, PROTOCOL, limits, accepting));
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: || false };
+        let serving = tokio::spawn(serve(listener, service, endpoint, accepting));
         Self { addr, serving, shutdown }
     }
 

@@ -9,7 +9,10 @@ use tokio::sync::Semaphore;
 
 /// The memory that is left for request bodies: a semaphore permit for each KiB. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct BodyMemory(Arc<Semaphore>);
+pub(crate) struct BodyMemory {
+    left: Arc<Semaphore>,
+    total: usize,
+}
 
 /// The memory that one request has taken. It is released on drop.
 #[derive(Debug)]
@@ -26,12 +29,19 @@ impl BodyMemory {
     /// Returns a memory of so many MiB.
     pub(crate) fn of_mib(mib: u32) -> Self {
         let permits = kib(1024 * 1024).saturating_mul(mib as usize);
-        Self(Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))))
+        let total = permits.min(Semaphore::MAX_PERMITS);
+        Self { left: Arc::new(Semaphore::new(total)), total }
     }
 
     /// Returns a permit for no memory yet.
     pub(super) fn permit(&self) -> MemoryPermit {
-        MemoryPermit { memory: Arc::clone(&self.0), bytes: 0 }
+        MemoryPermit { memory: Arc::clone(&self.left), bytes: 0 }
+    }
+
+    /// Returns a function that returns whether more than half of the memory is taken.
+    pub(crate) fn is_scarce(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let Self { left, total } = self.clone();
+        move || left.available_permits() < total / 2
     }
 }
 
@@ -77,7 +87,7 @@ mod tests {
         drop(large);
         assert_eq!(small.grow(1000 * KIB), Ok(()));
         drop(small);
-        assert_eq!(memory.0.available_permits(), KIB);
+        assert_eq!(memory.left.available_permits(), KIB);
     }
 
     #[test]
@@ -87,11 +97,11 @@ mod tests {
         assert_eq!(permit.grow(600 * KIB), Ok(()));
         assert_eq!(permit.grow(600 * KIB), Err(Exhausted));
         assert_eq!(permit.grow(usize::MAX), Err(Exhausted));
-        assert_eq!(memory.0.available_permits(), 424);
+        assert_eq!(memory.left.available_permits(), 424);
         assert_eq!(permit.grow(424 * KIB), Ok(()));
         assert_eq!(permit.grow(1), Err(Exhausted));
         drop(permit);
-        assert_eq!(memory.0.available_permits(), KIB);
+        assert_eq!(memory.left.available_permits(), KIB);
     }
 
     #[test]
@@ -101,12 +111,12 @@ mod tests {
         for _ in 0..KIB {
             assert_eq!(permit.grow(1), Ok(()));
         }
-        assert_eq!(memory.0.available_permits(), KIB - 1);
+        assert_eq!(memory.left.available_permits(), KIB - 1);
         assert_eq!(permit.grow(1), Ok(()));
-        assert_eq!(memory.0.available_permits(), KIB - 2);
+        assert_eq!(memory.left.available_permits(), KIB - 2);
         let mut nothing = memory.permit();
         assert_eq!(nothing.grow(0), Ok(()));
-        assert_eq!(memory.0.available_permits(), KIB - 2);
+        assert_eq!(memory.left.available_permits(), KIB - 2);
     }
 
     #[test]

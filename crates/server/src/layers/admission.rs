@@ -18,7 +18,8 @@ use tower::{Layer, Service};
 
 use crate::status;
 
-/// Admits calls up to a limit. Rejects the others before anything of their messages is read.
+/// Admits calls up to a limit. Rejects the others before anything of their messages is read. A call is
+/// in flight until its response was sent.
 ///
 /// While the write queue is full it also rejects every call that writes: the queue would reject it
 /// after all the work on it. Calls that read are admitted.
@@ -27,6 +28,7 @@ use crate::status;
 #[derive(Clone, Debug)]
 pub(crate) struct AdmissionLayer {
     permits: Arc<Semaphore>,
+    max_in_flight: usize,
     writer: Arc<TaskWriter>,
 }
 
@@ -34,7 +36,13 @@ impl AdmissionLayer {
     /// Creates a layer that admits `max_in_flight` calls at once.
     pub(crate) fn new(max_in_flight: usize, writer: Arc<TaskWriter>) -> Self {
         let permits = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
-        Self { permits, writer }
+        Self { permits, max_in_flight, writer }
+    }
+
+    /// Returns a function that returns whether more than half of the permits are taken.
+    pub(crate) fn is_scarce(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let (permits, max_in_flight) = (Arc::clone(&self.permits), self.max_in_flight);
+        move || permits.available_permits() < max_in_flight / 2
     }
 
     /// Returns the permit of an admitted call.
@@ -86,8 +94,9 @@ where
         };
         let call = self.inner.call(request);
         Box::pin(async move {
-            let _permit = permit;
-            call.await
+            let mut response = call.await?;
+            serving::hold_until_sent(&mut response, permit);
+            Ok(response)
         })
     }
 }
