@@ -60,12 +60,54 @@ impl fmt::Display for IdempotencyKey {
 }
 
 /// The SHA-256 of what a request asks for. Two requests with the same idempotency key are repeats
-/// of each other only if their fingerprints are equal.
+/// of each other only if their fingerprints of one version are equal.
 pub type Fingerprint = [u8; 32];
+
+/// How a fingerprint is made.
+///
+/// What a version covers, and how, must never change: a repeat is compared with a fingerprint that an
+/// earlier release may have made, or another one that runs at the same time. What is to be covered
+/// differently is another version. A release must know a version before any release makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FingerprintVersion {
+    /// Every value in a fixed order, each text and list after its length.
+    V1,
+}
+
+impl FingerprintVersion {
+    /// The version of the fingerprints that this release stores.
+    pub const CURRENT: Self = Self::V1;
+
+    /// Returns the number by which the version is stored.
+    #[must_use]
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::V1 => 1,
+        }
+    }
+
+    /// Returns the version with this number; `None` if this release doesn't know it.
+    #[must_use]
+    pub const fn from_number(number: i16) -> Option<Self> {
+        match number {
+            1 => Some(Self::V1),
+            _ => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_known_by_its_number() {
+        let current = FingerprintVersion::CURRENT;
+        assert_eq!(FingerprintVersion::from_number(current.number()), Some(current));
+        for number in [i16::MIN, -1, 0, 2, i16::MAX] {
+            assert_eq!(FingerprintVersion::from_number(number), None);
+        }
+    }
 
     #[test]
     fn takes_1_to_255_visible_ascii_characters() {

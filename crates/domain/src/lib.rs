@@ -26,7 +26,7 @@ pub use case::Case;
 pub use description::Description;
 pub use email::Email;
 pub use error::{AuthError, Cause, Effect, Error, Quota, Resource};
-pub use idempotency::{Fingerprint, IdempotencyKey};
+pub use idempotency::{Fingerprint, FingerprintVersion, IdempotencyKey};
 pub use ids::{CaseId, KeyId, TaskId, TenantId, UserId};
 pub use principal::Principal;
 pub use scope::{Scope, Scopes, UnknownScope};

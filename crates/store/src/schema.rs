@@ -51,5 +51,6 @@ diesel::table! {
         user_ids -> Array<BigInt>,
         first_names -> Array<Text>,
         last_names -> Array<Text>,
+        fingerprint_version -> SmallInt,
     }
 }

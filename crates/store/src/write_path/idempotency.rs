@@ -7,7 +7,7 @@ use diesel::{
     prelude::*,
     sql_types::{BigInt, Bool, Double},
 };
-use domain::{Fingerprint, IdempotencyKey, TenantId};
+use domain::{FingerprintVersion, IdempotencyKey, TaskBatch, TenantId};
 
 use super::creation::Creation;
 use crate::{database::Database, error::Error, schema::idempotency_keys, time::from_postgres};
@@ -20,18 +20,37 @@ const BATCH_CREATE_TASKS: &str = "batch_create_tasks";
 pub(super) struct IdempotencyRecord {
     operation: String,
     fingerprint: Vec<u8>,
+    fingerprint_version: i16,
     pub(super) creation: Creation,
 }
 
+/// Whether a record is of a certain batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    Same,
+    Other,
+    /// A newer release has made the fingerprint.
+    Unknown,
+}
+
 impl IdempotencyRecord {
-    /// Whether the record is of the batch with this fingerprint. Any other operation with the same
-    /// key is another request.
-    pub(super) fn is_of(&self, fingerprint: &Fingerprint) -> bool {
-        self.operation == BATCH_CREATE_TASKS && self.fingerprint == fingerprint
+    /// Compares the record with a batch. Any other operation with the same key is another request.
+    pub(super) fn compare(&self, batch: &TaskBatch) -> Match {
+        if self.operation != BATCH_CREATE_TASKS {
+            return Match::Other;
+        }
+        match FingerprintVersion::from_number(self.fingerprint_version) {
+            None => Match::Unknown,
+            Some(version) if self.fingerprint == batch.fingerprint(version) => Match::Same,
+            Some(_) => Match::Other,
+        }
     }
 }
 
-type Row = (String, Vec<u8>, PgTimestamp, Vec<i64>, Vec<i64>, Vec<String>, Vec<String>);
+type Row = (String, Vec<u8>, i16, PgTimestamp, Vec<i64>, Users);
+
+/// The ids, first names and last names of the users.
+type Users = (Vec<i64>, Vec<String>, Vec<String>);
 
 /// Returns the record of a tenant's key, if there is one.
 pub(super) fn find(
@@ -44,21 +63,25 @@ pub(super) fn find(
         .select((
             idempotency_keys::operation,
             idempotency_keys::fingerprint,
+            idempotency_keys::fingerprint_version,
             idempotency_keys::created_at,
             idempotency_keys::task_ids,
-            idempotency_keys::user_ids,
-            idempotency_keys::first_names,
-            idempotency_keys::last_names,
+            (
+                idempotency_keys::user_ids,
+                idempotency_keys::first_names,
+                idempotency_keys::last_names,
+            ),
         ))
         .first(connection)
         .optional()?;
     Ok(row.map(|row| {
-        let (operation, fingerprint, created_at, task_ids, user_ids, first_names, last_names) = row;
+        let (operation, fingerprint, fingerprint_version, created_at, task_ids, users) = row;
+        let (user_ids, first_names, last_names) = users;
         let names = first_names.into_iter().zip(last_names);
         let users = user_ids.into_iter().zip(names).map(|(id, (first, last))| (id, first, last));
         let created_at = from_postgres(created_at);
         let creation = Creation { created_at, task_ids, users: users.collect() };
-        IdempotencyRecord { operation, fingerprint, creation }
+        IdempotencyRecord { operation, fingerprint, fingerprint_version, creation }
     }))
 }
 

@@ -5,7 +5,7 @@ use domain::{CreatedTasks, Error, TaskBatch, TenantId};
 
 use super::{
     creation::Creation,
-    idempotency,
+    idempotency::{self, Match},
     statement::{Verdict, mismatch},
 };
 
@@ -34,10 +34,16 @@ pub(super) fn resolve(
         Some(key) => idempotency::find(connection, tenant, key)?,
         None => None,
     };
-    Ok(match record {
-        Some(record) if record.is_of(&batch.fingerprint()) => created(batch, record.creation, true),
-        Some(_) => Err(Error::IdempotencyKeyReused),
-        None => Err(refusal),
+    let Some(record) = record else {
+        return Ok(Err(refusal));
+    };
+    Ok(match record.compare(&batch) {
+        Match::Same => created(batch, record.creation, true),
+        Match::Other => Err(Error::IdempotencyKeyReused),
+        // A server of that release can tell.
+        Match::Unknown => Err(Error::Unavailable(
+            "a newer release has written the record of the idempotency key".into(),
+        )),
     })
 }
 

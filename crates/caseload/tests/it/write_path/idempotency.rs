@@ -65,6 +65,41 @@ async fn a_key_that_another_operation_used_is_rejected_as_reused() {
 }
 
 #[tokio::test]
+async fn a_record_from_before_fingerprints_had_versions_still_matches() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    let first = created(writer.create(a.id, batch_with_key(a, &["x"], "new")).await);
+    assert_eq!(path.session.query("SELECT fingerprint_version FROM idempotency_keys"), "1");
+    // What the release before writes.
+    path.session.query(
+        "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, created_at, task_ids, \
+             user_ids, first_names, last_names) \
+         SELECT tenant_id, 'old', operation, fingerprint, created_at, task_ids, \
+             user_ids, first_names, last_names FROM idempotency_keys",
+    );
+
+    let again = replayed(writer.create(a.id, batch_with_key(a, &["x"], "old")).await);
+    assert_eq!(again.tasks, first.tasks);
+    let other = writer.create(a.id, batch_with_key(a, &["y"], "old")).await;
+    assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
+}
+
+/// A server of that release is asked next.
+#[tokio::test]
+async fn a_record_of_a_newer_release_is_neither_a_repeat_nor_another_request() {
+    let mut path = WritePath::create().await;
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
+    path.session.query("UPDATE idempotency_keys SET fingerprint_version = 2");
+
+    let outcome = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    assert_eq!(count(&mut path, "tasks"), 1);
+}
+
+#[tokio::test]
 async fn an_idempotency_key_belongs_to_its_tenant() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);

@@ -3,6 +3,7 @@
 -- which describes parameters 1 to 9 and the result.
 --
 --   10 to 12  for each batch with an idempotency key, its number, the key, and its fingerprint
+--   13        the version of these fingerprints
 --
 -- A batch is created if its case exists, each of its emails belongs to a user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
@@ -52,9 +53,13 @@ valid AS MATERIALIZED (
 -- wait for each other.
 recorded AS (
     INSERT INTO idempotency_keys
-        (tenant_id, key, operation, fingerprint, task_ids, user_ids, first_names, last_names)
+        (
+            tenant_id, key, operation, fingerprint, fingerprint_version,
+            task_ids, user_ids, first_names, last_names
+        )
     SELECT
-        b.tenant_id, k.key, 'batch_create_tasks', k.fingerprint, v.task_ids,
+        b.tenant_id, k.key, 'batch_create_tasks', k.fingerprint, $13::smallint,
+        v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k
     JOIN batch AS b ON b.no = k.batch_no

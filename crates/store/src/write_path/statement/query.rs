@@ -7,7 +7,7 @@ use diesel::{
     result::QueryResult,
     sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
-use domain::{Assignment, Fingerprint, TaskBatch, TenantId};
+use domain::{Assignment, Fingerprint, FingerprintVersion, TaskBatch, TenantId};
 
 use super::{
     results::{Results, Row},
@@ -30,6 +30,7 @@ pub(in crate::write_path) struct Statement<'a> {
     key_batches: Vec<i32>,
     keys: Vec<&'a str>,
     key_fingerprints: Vec<Fingerprint>,
+    fingerprint_version: i16,
 }
 
 impl<'a> Statement<'a> {
@@ -37,7 +38,8 @@ impl<'a> Statement<'a> {
     pub(in crate::write_path) fn new(
         batches: impl Iterator<Item = (TenantId, &'a TaskBatch)>,
     ) -> Self {
-        let mut statement = Self::default();
+        let mut statement =
+            Self { fingerprint_version: FingerprintVersion::CURRENT.number(), ..Self::default() };
         for (tenant, batch) in batches {
             statement.add(tenant, batch);
         }
@@ -51,7 +53,7 @@ impl<'a> Statement<'a> {
         if let Some(key) = batch.idempotency_key() {
             self.key_batches.push(batch_no);
             self.keys.push(key.as_str());
-            self.key_fingerprints.push(batch.fingerprint());
+            self.key_fingerprints.push(batch.fingerprint(FingerprintVersion::CURRENT));
         }
         for task in batch.tasks() {
             self.task_batches.push(batch_no);
@@ -121,6 +123,8 @@ impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
         out.push_bind_param::<Array<Text>, _>(&statement.keys)?;
         text(&mut out);
         out.push_bind_param::<Array<Bytea>, _>(&statement.key_fingerprints)?;
+        text(&mut out);
+        out.push_bind_param::<SmallInt, _>(&statement.fingerprint_version)?;
         text(&mut out);
         Ok(())
     }
