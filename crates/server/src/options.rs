@@ -95,6 +95,11 @@ pub struct PoolOptions {
     /// vain is tried again, apart from all others, until its deadline
     #[arg(long, env = "CASELOAD_LOCK_TIMEOUT", default_value = "1s", value_parser = duration(MIN_LOCK_TIMEOUT..=MAX_LOCK_TIMEOUT), value_name = "DURATION")]
     pub lock_timeout: Duration,
+
+    /// How long a statement may run, its commit included, before the server reports that it is not
+    /// serving: a commit may wait for a synchronous standby without limit
+    #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
+    pub max_statement_age: Duration,
 }
 
 /// The caches of API keys.

@@ -17,32 +17,49 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long a check may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reports the service, and the server as a whole, as serving while the database responds and has
-/// the schema that this program needs. Once the token is cancelled, reports both as not serving and
-/// returns.
+/// Whether the server can do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readiness {
+    Ready,
+    /// The database does not answer in time, or does not have the schema of this program.
+    Unavailable,
+    /// A statement has been running for too long, as one whose commit waits for a standby. Queries
+    /// that only read, as the other check, are answered all the same.
+    Stalled,
+}
+
+/// Reports the service, and the server as a whole, as serving while the database responds, has the
+/// schema that this program needs, and has run no statement for longer than `max_statement_age`.
+/// Once the token is cancelled, reports both as not serving and returns.
 pub(crate) async fn report(
     database: Database,
+    max_statement_age: Duration,
     health: HealthReporter,
     shutdown: CancellationToken,
 ) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut was_ready = None;
+    let mut last = None;
     loop {
-        let is_ready = tokio::select! {
+        let current = tokio::select! {
             () = shutdown.cancelled() => break,
-            is_ready = async { ticks.tick().await; is_ready(&database).await } => is_ready,
-        };
-        if was_ready != Some(is_ready) {
-            if is_ready {
-                tracing::info!("serving");
-            } else {
-                tracing::warn!(
-                    "not serving: the database is not available or its schema is not up to date"
-                );
+            current = async { ticks.tick().await; check(&database, max_statement_age).await } => {
+                current
             }
-            set(&health, is_ready).await;
-            was_ready = Some(is_ready);
+        };
+        if last != Some(current) {
+            match current {
+                Readiness::Ready => tracing::info!("serving"),
+                Readiness::Unavailable => tracing::warn!(
+                    "not serving: the database is not available or its schema is not up to date"
+                ),
+                Readiness::Stalled => tracing::warn!(
+                    ?max_statement_age,
+                    "not serving: a statement has been running for too long"
+                ),
+            }
+            set(&health, current == Readiness::Ready).await;
+            last = Some(current);
         }
     }
     set(&health, false).await;
@@ -55,8 +72,14 @@ pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
     health.clear_service_status(TaskServiceServer::<Tasks>::NAME).await;
 }
 
-async fn is_ready(database: &Database) -> bool {
-    matches!(timeout(TIMEOUT, database.has_current_schema()).await, Ok(Ok(true)))
+async fn check(database: &Database, max_statement_age: Duration) -> Readiness {
+    if !matches!(timeout(TIMEOUT, database.has_current_schema()).await, Ok(Ok(true))) {
+        return Readiness::Unavailable;
+    }
+    match database.oldest_statement() {
+        Some(age) if age > max_statement_age => Readiness::Stalled,
+        _ => Readiness::Ready,
+    }
 }
 
 /// The server as a whole serves only while the service does: it is reported last as serving and

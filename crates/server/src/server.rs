@@ -112,6 +112,7 @@ impl Server {
         health.set_not_serving::<TaskServiceServer<Tasks>>().await;
         let reporter = tokio::spawn(readiness::report(
             self.database.clone(),
+            self.options.pool.max_statement_age,
             health.clone(),
             shutdown.clone(),
         ));

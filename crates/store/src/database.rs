@@ -48,6 +48,17 @@ impl Database {
         self.0.get().connection()
     }
 
+    /// Returns how long the oldest statement has been running, the time that its commit takes
+    /// included; `None` if none is running. Statements on connections that were replaced by a
+    /// failover don't count.
+    ///
+    /// `statement_timeout` does not limit a commit: it waits for a synchronous standby for as long as
+    /// that is away, while queries that only read are answered.
+    #[must_use]
+    pub fn oldest_statement(&self) -> Option<Duration> {
+        self.0.get().oldest_statement()
+    }
+
     /// Runs a query that changes nothing, off the async threads. Whatever the query logs is in a
     /// span `query` with its name.
     ///

@@ -3,6 +3,7 @@
 mod database;
 mod failover;
 mod key_lookups;
+mod stalled_commits;
 mod upstream;
 
 pub(crate) mod probes;

@@ -8,3 +8,4 @@ pub(crate) mod url;
 
 mod connector;
 mod redaction;
+mod statements;

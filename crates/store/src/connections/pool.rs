@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{connector::Connector, url::DatabaseUrl};
+use super::{connector::Connector, statements::Statements, url::DatabaseUrl};
 use crate::error::Error;
 
 pub(crate) type Connection = PooledConnection<Connector>;
@@ -44,6 +44,7 @@ pub(crate) struct Pool {
     checkout_timeout: Duration,
     is_abandoned: watch::Sender<bool>,
     life: Weak<()>,
+    statements: Statements,
 }
 
 impl Pool {
@@ -55,7 +56,7 @@ impl Pool {
         // also uses for passwords, cleans up when the process exits, and that thread then crashes.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
-        let life = connector.life();
+        let (life, statements) = (connector.life(), connector.statements());
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all.
             .max_size(size + 1)
@@ -72,6 +73,7 @@ impl Pool {
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
             life,
+            statements,
         }
     }
 
@@ -120,6 +122,11 @@ impl Pool {
     /// Ends the wait of all queries that are still running.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.send_replace(true);
+    }
+
+    /// Returns how long the oldest statement has been running; `None` if none is running.
+    pub(crate) fn oldest_statement(&self) -> Option<Duration> {
+        self.statements.oldest()
     }
 
     /// Returns a reference that can be upgraded for as long as the pool, one of its connections, or
