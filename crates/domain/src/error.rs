@@ -30,6 +30,9 @@ pub enum Error {
     /// The tenant has as many waiting calls as one tenant may have.
     #[error("the tenant has too many calls waiting; nothing was changed")]
     TenantOverloaded,
+    /// The client's address has as many calls in flight as one address may have.
+    #[error("too many calls from one address are in flight; nothing was changed")]
+    AddressOverloaded,
     /// A rate limit was reached.
     #[error("the rate limit of the {quota} was reached; nothing was changed")]
     RateLimited {
@@ -76,6 +79,7 @@ impl Error {
             | Self::NotFound(_)
             | Self::Overloaded
             | Self::TenantOverloaded
+            | Self::AddressOverloaded
             | Self::RateLimited { .. }
             | Self::Unavailable(_) => Effect::None,
             Self::DeadlineExceeded | Self::OutcomeUnknown(_) | Self::Internal(_) => Effect::Unknown,

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use proto::wire::limits;
+use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
 use tokio::net::TcpListener;
@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::{
     GatewayOptions, Upstream,
     extract::{BodyMemory, MaxTimeout},
+    in_flight::InFlight,
     router::{self, Context},
     upstream::{Client, Servers},
 };
@@ -28,6 +29,9 @@ const PROTOCOL: Protocol = Protocol {
 /// The default idle timeout of a connection: longer than that of balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// The default share of one client address, in percent.
+const ADDRESS_SHARE_PERCENT: u8 = 25;
+
 /// A gateway whose socket is bound.
 #[derive(Debug)]
 pub struct Gateway {
@@ -35,7 +39,8 @@ pub struct Gateway {
     local_addr: SocketAddr,
     client: Client,
     max_timeout: MaxTimeout,
-    body_memory: BodyMemory,
+    body_memory: u32,
+    max_requests: usize,
 }
 
 /// Why a gateway failed to start.
@@ -63,8 +68,8 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream));
         let max_timeout = MaxTimeout(options.upstream_timeout);
-        let body_memory = BodyMemory::of_mib(options.body_memory);
-        Ok(Self { listener, local_addr, client, max_timeout, body_memory })
+        let (body_memory, max_requests) = (options.body_memory, options.max_requests);
+        Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests })
     }
 
     /// Returns the bound address, with the real port if port 0 was asked for.
@@ -80,10 +85,19 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self { client, max_timeout, body_memory, .. } = self;
+        let Self { client, max_timeout, body_memory, max_requests, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: body_memory.is_scarce() };
-        let context = Context { client, max_timeout, body_memory, shutdown: shutdown.clone() };
+        let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
+        let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
+        let in_flight = InFlight::new(max_requests, clients.share_percent);
+        let is_scarce = {
+            let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
+            move || in_flight.is_scarce() || body_memory.is_scarce()
+        };
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
+        let shutdown_token = shutdown.clone();
+        let context =
+            Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
         let router = router::router(context);
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(self.listener, router, endpoint, accepting);

@@ -8,6 +8,7 @@ mod extract;
 pub mod fuzzing;
 mod gateway;
 mod health;
+mod in_flight;
 mod options;
 mod probes;
 mod problem;

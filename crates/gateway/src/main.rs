@@ -81,7 +81,7 @@ async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let upstream: Upstream = cli.upstream.iter().cloned().collect();
     let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
     tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
-    gateway.run(cli.connections, cli.drain, shutdown).await;
+    gateway.run(cli.connections.clone(), cli.drain, shutdown).await;
     Ok(())
 }
 

@@ -23,8 +23,13 @@ pub struct GatewayOptions {
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub upstream_timeout: Duration,
 
-    /// Memory for the bodies of all running requests together, in MiB. A request that needs more
-    /// than is left is rejected with status 503
+    /// The most requests in flight at once; further ones are rejected with status 503. Health checks
+    /// are not counted
+    #[arg(long, env = "CASELOAD_MAX_REQUESTS", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
+    pub max_requests: usize,
+
+    /// Memory for the bodies of all requests and responses together, in MiB. A request that needs
+    /// more than is left is rejected with status 503
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
 }

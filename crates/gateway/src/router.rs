@@ -1,5 +1,7 @@
 //! All routes, and what happens to every request around them.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{FromRef, Request, State},
@@ -14,6 +16,7 @@ use tower::ServiceBuilder;
 
 use crate::{
     extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
+    in_flight::{self, InFlight, NotBegun},
     probes, problem, tasks,
     upstream::{Client, Transport},
 };
@@ -25,17 +28,23 @@ pub(crate) struct Context<T> {
     pub(crate) client: Client<T>,
     /// The longest that a call may take.
     pub(crate) max_timeout: MaxTimeout,
-    /// The memory for request bodies.
+    /// The memory for bodies.
     pub(crate) body_memory: BodyMemory,
+    /// The requests in flight.
+    pub(crate) in_flight: InFlight,
     /// Cancelled when the gateway is shutting down.
     pub(crate) shutdown: CancellationToken,
 }
 
 /// Returns the whole REST API.
 pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
-    let max_timeout = context.max_timeout;
+    let completion =
+        Completion { max_timeout: context.max_timeout, body_memory: context.body_memory.clone() };
+    let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = Router::new()
         .route("/api/v2/cases/{case_id}/tasks/batch", post(tasks::batch_create::<T>))
+        .route_layer(admission)
+        // Probes are admitted under overload, too.
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz::<T>))
         .fallback(async || Rejection::RouteNotFound)
@@ -45,22 +54,43 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
     // What happens to every request, from the outermost layer to the innermost.
     let layers = ServiceBuilder::new()
         .layer(RequestLayers)
-        .layer(middleware::from_fn_with_state(max_timeout, complete));
+        .layer(middleware::from_fn_with_state(completion, complete));
     router.layer(layers)
 }
 
-/// Completes each response: discards what was not read of the request's body, and writes the
-/// document of a problem. For both, no handler is needed.
-async fn complete(State(max_timeout): State<MaxTimeout>, request: Request, next: Next) -> Response {
+/// How long the body of a request that was not begun is read.
+const UNBEGUN_BODY_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// What completes responses.
+#[derive(Clone)]
+struct Completion {
+    max_timeout: MaxTimeout,
+    body_memory: BodyMemory,
+}
+
+/// Completes each response: discards what was not read of the request's body, writes the document
+/// of a problem, and takes the memory for the response. For none of that a handler is needed.
+async fn complete(
+    State(Completion { max_timeout, body_memory }): State<Completion>,
+    request: Request,
+    next: Next,
+) -> Response {
     let request_id = request_id::of(request.extensions()).to_owned();
+    let client = serving::Client::of(request.extensions());
     // A malformed timeout is rejected by the extractor.
     let timeout = timeout(request.headers(), max_timeout).unwrap_or(max_timeout.0);
     let deadline = Instant::now() + timeout;
     let (request, unread_body) = unread_body::watch(request);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     // A caller whose deadline has passed gets the response at once.
-    unread_body.discard_until(deadline).await;
-    problem::render(response, &request_id)
+    let read_until = match response.extensions_mut().remove::<NotBegun>() {
+        Some(NotBegun) => deadline.min(Instant::now() + UNBEGUN_BODY_TIMEOUT),
+        None => deadline,
+    };
+    unread_body.discard_until(read_until).await;
+    let mut response = problem::render(response, &request_id);
+    in_flight::hold_memory(&mut response, &body_memory, &client);
+    response
 }
 
 impl<T: Transport> FromRef<Context<T>> for Client<T> {
@@ -93,7 +123,6 @@ mod tests {
         convert::Infallible,
         pin::Pin,
         task::{self, Poll},
-        time::Duration,
     };
 
     use axum::body::{Body, Bytes, HttpBody};
@@ -123,7 +152,8 @@ mod tests {
         let context = Context {
             client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap())),
             max_timeout: MaxTimeout(Duration::from_secs(10)),
-            body_memory: BodyMemory::of_mib(1),
+            body_memory: BodyMemory::of_mib(1, 100),
+            in_flight: InFlight::new(1, 100),
             shutdown: CancellationToken::new(),
         };
         let request = Request::post(path)

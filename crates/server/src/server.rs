@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use proto::{tasks::v1::task_service_server::TaskServiceServer, wire::limits};
+use proto::{
+    tasks::v1::task_service_server::TaskServiceServer,
+    wire::{header, limits},
+};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
@@ -39,6 +42,10 @@ const PROTOCOL: Protocol = Protocol {
 /// How long a connection may be idle by default: longer than gRPC's libraries keep an idle connection
 /// (half an hour), so that the client closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The default share of one client address, in percent. The server's clients are gateways and
+/// services, each of which makes the calls of many.
+const ADDRESS_SHARE_PERCENT: u8 = 100;
 
 /// A server that has bound its address.
 #[derive(Debug)]
@@ -145,8 +152,11 @@ impl Server {
             writer: Arc::clone(&writer),
         };
         let routes = routes(tasks)?.add_service(health_service).prepare();
-        let admission = AdmissionLayer::new(max_in_flight, writer);
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: admission.is_scarce() };
+        let clients =
+            connections.client_rules(ADDRESS_SHARE_PERCENT, header::FORWARDED_FOR.clone());
+        let admission = AdmissionLayer::new(max_in_flight, clients.share_percent, writer);
+        let is_scarce = admission.is_scarce();
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
         let service = ServiceBuilder::new()
             .layer(RequestLayers)
             .layer(admission)

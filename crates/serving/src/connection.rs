@@ -1,8 +1,6 @@
 //! Handles one connection from its first byte to its last.
 
-use std::{
-    convert::Infallible, error::Error, future::poll_fn, net::SocketAddr, pin::pin, sync::Arc,
-};
+use std::{convert::Infallible, error::Error, future::poll_fn, pin::pin, sync::Arc};
 
 use http::{HeaderValue, Request, Response, header::CONNECTION};
 use hyper::{
@@ -20,6 +18,7 @@ use tower::{Service, ServiceExt as _};
 use crate::{
     activity::Activity,
     body::ResponseBody,
+    clients::ConnectionPeer,
     delivery::Delivery,
     lifetime::{Lifetime, Step},
     limits::Limits,
@@ -40,8 +39,12 @@ pub(crate) struct ConnectionHandler<S> {
 impl<S> ConnectionHandler<S> {
     /// Serves a connection until it is closed. Once `shutdown` is cancelled, it accepts no more
     /// requests, and the connection is closed after the running ones.
-    pub(crate) async fn serve<I, B>(&self, stream: I, peer: SocketAddr, shutdown: CancellationToken)
-    where
+    pub(crate) async fn serve<I, B>(
+        &self,
+        stream: I,
+        peer: ConnectionPeer,
+        shutdown: CancellationToken,
+    ) where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -53,7 +56,9 @@ impl<S> ConnectionHandler<S> {
     {
         let activity = Arc::new(Activity::new());
         let untaken = Arc::new(Untaken::new(self.send_limit.clone()));
-        let service = service_fn(|request: Request<Incoming>| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            let client = peer.client_of(request.headers());
+            request.extensions_mut().insert(client);
             let mut running = Activity::start_request(&activity, request.version());
             let response = self.service.clone().oneshot(request);
             let untaken = Arc::clone(&untaken);
@@ -72,6 +77,7 @@ impl<S> ConnectionHandler<S> {
         let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&activity)));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut lifetime = Lifetime::new(&self.limits);
+        let peer = peer.socket();
         let mut watch = UntakenWatch::new(Arc::clone(&untaken));
         let mut is_shutting_down = false;
         loop {
@@ -117,7 +123,11 @@ mod tests {
         time::advance,
     };
 
-    use crate::{limits::MaxAge, protocol::Protocol};
+    use crate::{
+        clients::{ClientRules, Clients},
+        limits::MaxAge,
+        protocol::Protocol,
+    };
 
     use super::*;
 
@@ -153,7 +163,12 @@ mod tests {
         let handler = ConnectionHandler { builder, service, limits: LIMITS, send_limit };
         let (client, stream) = tokio::io::duplex(1024);
         tokio::spawn(async move {
-            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            let clients = Clients::new(ClientRules {
+                trusted_proxies: "none".parse().unwrap(),
+                forwarded_for: http::header::FORWARDED,
+                share_percent: 100,
+            });
+            let peer = clients.connection(([127, 0, 0, 1], 1).into());
             handler.serve(stream, peer, CancellationToken::new()).await;
         });
         client

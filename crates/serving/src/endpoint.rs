@@ -1,14 +1,16 @@
 //! How the connections of an endpoint are served.
 
-use crate::{limits::Limits, protocol::Protocol};
+use crate::{clients::ClientRules, limits::Limits, protocol::Protocol};
 
 /// How the connections of an endpoint are served.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint<F> {
     /// The protocols.
     pub protocol: Protocol,
     /// The limits on connections.
     pub limits: Limits,
+    /// How clients are told apart.
+    pub clients: ClientRules,
     /// Returns whether the endpoint is short of what responses hold (see
     /// [`hold_until_sent`](crate::hold_until_sent)). It is called for each response, and must be
     /// cheap.

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
+use http::HeaderName;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 
-use crate::limits::{Limits, MaxAge};
+use crate::{
+    clients::ClientRules,
+    limits::{Limits, MaxAge},
+    trusted_proxies::TrustedProxies,
+};
 
 /// Limits on the connections from clients.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
     /// The maximum number of connections from clients; further ones are closed at once
@@ -37,6 +42,23 @@ pub struct ConnectionOptions {
     /// HTTP/1.1 is closed with the next response
     #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = duration(MILLISECOND..=YEAR), value_name = "DURATION")]
     pub max_connection_age: Duration,
+
+    /// The part of the connections, the requests in flight and the memory for bodies that one client
+    /// address may use, in percent; an IPv6 network of 64 bits counts as one address. 100 sets no
+    /// such limit [default: 25 for REST, 100 for gRPC]
+    #[arg(long, env = "CASELOAD_ADDRESS_SHARE", value_parser = count(1_u8..=100), value_name = "PERCENT")]
+    pub address_share: Option<u8>,
+
+    /// The proxies that are believed when they name the client's address in X-Forwarded-For, as
+    /// addresses or networks separated by commas; or none. The share of a client behind them is
+    /// that of the address that they name; where they name none, it is not limited
+    #[arg(
+        long,
+        env = "CASELOAD_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1",
+        value_name = "NETWORKS"
+    )]
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// How much longer than the longest request the grace after the maximum age lasts: time to send
@@ -44,6 +66,17 @@ pub struct ConnectionOptions {
 const AGE_SLACK: Duration = Duration::from_secs(1);
 
 impl ConnectionOptions {
+    /// Returns the rules to tell clients apart on an endpoint whose default share of an address is
+    /// `share_percent`. Proxies name their clients in the header `forwarded_for`.
+    #[must_use]
+    pub fn client_rules(&self, share_percent: u8, forwarded_for: HeaderName) -> ClientRules {
+        ClientRules {
+            trusted_proxies: self.trusted_proxies.clone(),
+            forwarded_for,
+            share_percent: self.address_share.unwrap_or(share_percent),
+        }
+    }
+
     /// Returns the limits of an endpoint whose default idle timeout is `idle_timeout`, and whose
     /// requests take `longest_request` at most.
     #[must_use]

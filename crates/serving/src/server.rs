@@ -1,21 +1,18 @@
 //! Serves the connections of a listener.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, pin::pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use runtime::open_files;
-use telemetry::Throttle;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    connection::ConnectionHandler, endpoint::Endpoint, listener::Listener, send_limit::SendLimit,
+    clients::Clients, connection::ConnectionHandler, endpoint::Endpoint, listener::Listener,
+    peers::Resource, quota::Quota, send_limit::SendLimit,
 };
-
-/// The shortest interval between two log lines about rejected connections.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A generous estimate of the files that a process opens besides its connections from clients.
 const OTHER_FILES: usize = 256;
@@ -34,9 +31,10 @@ pub async fn serve<S, B, F>(
     B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     F: Fn() -> bool + Send + Sync + 'static,
 {
-    let Endpoint { protocol, limits, is_scarce } = endpoint;
+    let Endpoint { protocol, limits, clients, is_scarce } = endpoint;
     let capacity = capacity(limits.max_connections);
-    let rejections = Throttle::new(LOG_INTERVAL);
+    let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
+    let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
     let send_limit = SendLimit::new(limits.send_timeout, is_scarce);
     let builder = protocol.builder(send_limit.clone());
@@ -52,14 +50,17 @@ pub async fn serve<S, B, F>(
             () = &mut accepting => break,
         };
         while connections.try_join_next().is_some() {}
-        if connections.len() >= capacity {
-            if let Some(suppressed) = rejections.allow(Instant::now().into_std()) {
-                tracing::warn!(capacity, %peer, suppressed, "connection rejected: too many are open");
-            }
+        let connection_peer = clients.connection(peer);
+        let mut permit = open.permit(connection_peer.client());
+        if permit.grow(1).is_err() {
+            tracing::debug!(%peer, "connection rejected: too many are open");
             continue;
         }
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
-        connections.spawn(async move { handler.serve(stream, peer, shutdown).await });
+        connections.spawn(async move {
+            let _permit = permit;
+            handler.serve(stream, connection_peer, shutdown).await;
+        });
     }
     drop(listener);
     shutdown.cancel();

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use caseload_serving::{ConnectionOptions, Endpoint, Limits, MaxAge, Protocol, serve};
+use caseload_serving::{ClientRules, ConnectionOptions, Endpoint, Limits, MaxAge, Protocol, serve};
 use clap::Parser;
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -28,6 +28,15 @@ const PREFACE_AND_SETTINGS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04
 
 /// How long anything may take on a busy machine before a test fails.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Clients that are not told apart.
+fn clients() -> ClientRules {
+    ClientRules {
+        trusted_proxies: "none".parse().unwrap(),
+        forwarded_for: http::header::FORWARDED,
+        share_percent: 100,
+    }
+}
 
 const PROTOCOL: Protocol = Protocol {
     is_http2_only: false,
@@ -76,7 +85,8 @@ impl Server {
         });
         let shutdown = CancellationToken::new();
         let accepting = shutdown.clone().cancelled_owned();
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: || false };
+        let endpoint =
+            Endpoint { protocol: PROTOCOL, limits, clients: clients(), is_scarce: || false };
         let serving = tokio::spawn(serve(listener, service, endpoint, accepting));
         Self { addr, serving, shutdown }
     }

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use caseload_serving::{ConnectionOptions, Endpoint, Protocol, hold_until_sent, serve};
+use caseload_serving::{
+    ClientRules, ConnectionOptions, Endpoint, Protocol, hold_until_sent, serve,
+};
 use clap::Parser;
 use h2::{Reason, RecvStream, client::SendRequest};
 use http::{HeaderValue, Request, Response};
@@ -29,6 +31,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may leave a part untaken here.
 const SEND_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Clients that are not told apart.
+fn clients() -> ClientRules {
+    ClientRules {
+        trusted_proxies: "none".parse().unwrap(),
+        forwarded_for: http::header::FORWARDED,
+        share_percent: 100,
+    }
+}
 
 const PROTOCOL: Protocol = Protocol {
     is_http2_only: false,
@@ -72,7 +83,8 @@ impl Server {
         let limits = Options::parse_from(["", &send_timeout]).connections.limits(long, long);
         let is_scarce_now = Arc::clone(&is_scarce);
         let is_scarce_now = move || is_scarce_now.load(Relaxed);
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, is_scarce: is_scarce_now };
+        let endpoint =
+            Endpoint { protocol: PROTOCOL, limits, clients: clients(), is_scarce: is_scarce_now };
         tokio::spawn(serve(listener, service, endpoint, std::future::pending()));
         Self { addr, permits, is_scarce }
     }

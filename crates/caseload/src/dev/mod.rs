@@ -93,7 +93,7 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let server_stop = CancellationToken::new();
-    let mut server = tokio::spawn(server.run(connections, drain, server_stop.clone()));
+    let mut server = tokio::spawn(server.run(connections.clone(), drain, server_stop.clone()));
     let mut gateway = tokio::spawn(gateway.run(connections, drain, stop.clone()));
 
     // Checked in this order: a part that ends after the signal has not failed.

@@ -5,6 +5,7 @@ use std::fmt;
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, request::Parts};
 use proto::wire::{header::IDEMPOTENCY_KEY, limits};
+use serving::Client;
 use tokio::time::Instant;
 
 use super::{
@@ -44,7 +45,9 @@ where
         let idempotency_key = idempotency_key(&parts.headers)
             .map_err(|Malformed| Rejection::IdempotencyKeyInvalid)?;
         let Deadline(deadline) = Deadline::from_request_parts(parts, state).await?;
-        Ok(Self { idempotency_key, deadline, metadata: forwarded(&parts.headers) })
+        let client = Client::of(&parts.extensions).address();
+        let metadata = forwarded(&parts.headers, client);
+        Ok(Self { idempotency_key, deadline, metadata })
     }
 }
 

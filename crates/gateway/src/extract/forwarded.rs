@@ -1,12 +1,14 @@
 //! The headers of a request that the server gets as metadata.
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use proto::wire::header::{REQUEST_ID, TRACEPARENT, TRACESTATE, USER_TOKEN};
+use std::net::IpAddr;
 
-/// Returns the metadata of the call for a request with these headers: the request id, the trace
-/// context, and every API key. The server judges whether there is exactly one key, and a valid
-/// one.
-pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use proto::wire::header::{FORWARDED_FOR, REQUEST_ID, TRACEPARENT, TRACESTATE, USER_TOKEN};
+
+/// Returns the metadata of the call for a request with these headers, from a client at this address:
+/// the request id, the trace context, every API key, and the address. The server judges whether
+/// there is exactly one key, and a valid one.
+pub(super) fn forwarded(headers: &HeaderMap, client: Option<IpAddr>) -> HeaderMap {
     let mut metadata = HeaderMap::new();
     if let Some(id) = headers.get(&REQUEST_ID) {
         metadata.insert(&REQUEST_ID, id.clone());
@@ -17,6 +19,10 @@ pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     }
     for token in headers.get_all(&USER_TOKEN) {
         metadata.append(AUTHORIZATION, bearer(token));
+    }
+    // What the client says of proxies before it is not repeated.
+    if let Some(address) = client.and_then(|address| address.to_string().try_into().ok()) {
+        metadata.insert(&FORWARDED_FOR, address);
     }
     metadata
 }
@@ -53,16 +59,21 @@ mod tests {
 
     #[test]
     fn every_api_key_is_forwarded_as_a_bearer_key() {
-        let metadata = forwarded(&headers(&[
-            ("x-user-token", "two"),
-            ("authorization", "Bearer one"),
-            ("x-request-id", "id"),
-            ("cookie", "a=b"),
-        ]));
+        let metadata = forwarded(
+            &headers(&[
+                ("x-user-token", "two"),
+                ("authorization", "Bearer one"),
+                ("x-request-id", "id"),
+                ("cookie", "a=b"),
+                ("x-forwarded-for", "192.0.2.9"),
+            ]),
+            Some([192, 0, 2, 1].into()),
+        );
         let expected = headers(&[
             ("x-request-id", "id"),
             ("authorization", "Bearer one"),
             ("authorization", "Bearer two"),
+            ("x-forwarded-for", "192.0.2.1"),
         ]);
         assert_eq!(metadata, expected);
     }
@@ -74,7 +85,7 @@ mod tests {
             ("tracestate", "x=1,y=2"),
             ("tracestate", "z=3"),
         ]);
-        assert_eq!(forwarded(&context), context);
+        assert_eq!(forwarded(&context, None), context);
     }
 
     #[test]
@@ -83,7 +94,7 @@ mod tests {
             headers(&[("tracestate", "x=1")]),
             headers(&[("traceparent", "a"), ("traceparent", "b"), ("tracestate", "x=1")]),
         ] {
-            assert_eq!(forwarded(&context), HeaderMap::new(), "{context:?}");
+            assert_eq!(forwarded(&context, None), HeaderMap::new(), "{context:?}");
         }
     }
 }

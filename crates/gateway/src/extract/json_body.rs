@@ -11,11 +11,12 @@ use http::{
 use http_body_util::BodyExt as _;
 use proto::wire::limits;
 use serde::de::DeserializeOwned;
+use serving::{Client, QuotaPermit};
 use tokio::time::timeout_at;
 
 use super::{
     Rejection,
-    body_memory::{BodyMemory, MemoryPermit},
+    body_memory::BodyMemory,
     deadline::{Deadline, MaxTimeout},
     json_error::JsonError,
     object::Object,
@@ -37,7 +38,7 @@ pub(crate) trait RequestBody: DeserializeOwned {
 pub(crate) struct JsonBody<T> {
     pub(crate) value: T,
     /// The memory that the value takes. It must be held until the call is over.
-    pub(crate) permit: MemoryPermit,
+    pub(crate) permit: QuotaPermit,
 }
 
 impl<S, T> FromRequest<S> for JsonBody<T>
@@ -52,13 +53,13 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
         let (mut parts, body) = request.into_parts();
         let Deadline(deadline) = Deadline::from_request_parts(&mut parts, state).await?;
-        let permit = BodyMemory::from_ref(state).permit();
+        let permit = BodyMemory::from_ref(state).permit(&Client::of(&parts.extensions));
         let reading = collect(&parts.headers, body, permit);
         let (bytes, mut permit) =
             timeout_at(deadline, reading).await.map_err(|_| Rejection::DeadlineExceeded)??;
         let Object(value) = serde_json::from_slice::<Object<T>>(&bytes)
             .map_err(|error| Rejection::Json(JsonError::locate::<T>(&bytes, &error)))?;
-        permit.grow(value.list_bytes()).map_err(|_| Rejection::BodyMemoryExhausted)?;
+        permit.grow(value.list_bytes()).map_err(Rejection::Exhausted)?;
         Ok(Self { value, permit })
     }
 }
@@ -67,8 +68,8 @@ where
 async fn collect(
     headers: &HeaderMap,
     mut body: Body,
-    mut permit: MemoryPermit,
-) -> Result<(Vec<u8>, MemoryPermit), Rejection> {
+    mut permit: QuotaPermit,
+) -> Result<(Vec<u8>, QuotaPermit), Rejection> {
     if !is_json(headers) {
         return Err(Rejection::UnsupportedMediaType);
     }
@@ -84,7 +85,7 @@ async fn collect(
         if data.len() > limits::BODY_BYTES - bytes.len() {
             return Err(Rejection::BodyTooLarge);
         }
-        permit.grow(data.len()).map_err(|_| Rejection::BodyMemoryExhausted)?;
+        permit.grow(data.len()).map_err(Rejection::Exhausted)?;
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, permit))

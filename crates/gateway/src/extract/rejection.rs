@@ -1,5 +1,7 @@
 //! Why the gateway rejects a request by itself.
 
+use serving::Exhausted;
+
 use super::JsonError;
 
 /// Why the gateway rejects a request without asking the server. `problem` has the sentence and the
@@ -20,8 +22,8 @@ pub(crate) enum Rejection {
     UnsupportedMediaType,
     /// The body exceeds [`proto::wire::limits::BODY_BYTES`].
     BodyTooLarge,
-    /// The memory for request bodies is used up.
-    BodyMemoryExhausted,
+    /// The requests in flight, or the memory for bodies, are used up.
+    Exhausted(Exhausted),
     /// The connection ended, or broke the protocol, before the end of the body.
     BodyIncomplete,
     /// The body is not the documented JSON.

@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use proto::wire::Reason;
+use serving::Exhausted;
 
 use super::document::{Item, Problem};
 use crate::extract::{JsonError, Rejection, ShapeError};
@@ -36,7 +37,7 @@ impl From<Rejection> for Problem {
                 "the body must be sent as content-type: application/json",
             ),
             Rejection::BodyTooLarge => (Reason::BodyTooLarge, "the body must not exceed 1 MiB"),
-            Rejection::BodyMemoryExhausted => return body_memory_exhausted(),
+            Rejection::Exhausted(exhausted) => return from_exhausted(exhausted),
             Rejection::BodyIncomplete => (Reason::BodyIncomplete, "the body ended before its end"),
             Rejection::Json(error) => return json(error),
             Rejection::DeadlineExceeded => return Self::deadline_exceeded(),
@@ -46,9 +47,17 @@ impl From<Rejection> for Problem {
     }
 }
 
-fn body_memory_exhausted() -> Problem {
-    Problem::new(Reason::Overloaded, "too much is being worked on already; nothing was changed")
-        .with_header(RETRY_AFTER, "1".to_owned())
+fn from_exhausted(exhausted: Exhausted) -> Problem {
+    let (reason, detail) = match exhausted {
+        Exhausted::Total => {
+            (Reason::Overloaded, "too much is being worked on already; nothing was changed")
+        }
+        Exhausted::Address => (
+            Reason::AddressOverloaded,
+            "too much from one address is being worked on already; nothing was changed",
+        ),
+    };
+    Problem::new(reason, detail).with_header(RETRY_AFTER, "1".to_owned())
 }
 
 fn json(error: JsonError) -> Problem {

@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use proto::tasks::v1::task_service_client::TaskServiceClient;
-use serving::hold_until_sent;
 
 use super::{convert, dto::CreateTasks};
 use crate::{
@@ -20,7 +19,7 @@ pub(crate) async fn batch_create<T: Transport>(
     State(client): State<Client<T>>,
     CaseId(case_id): CaseId,
     options: CallOptions,
-    JsonBody { value, permit }: JsonBody<CreateTasks>,
+    JsonBody { value, permit: _permit }: JsonBody<CreateTasks>,
 ) -> Result<Response, Problem> {
     let message = convert::to_request(case_id, value, options.idempotency_key.clone());
     let reply = client
@@ -28,8 +27,5 @@ pub(crate) async fn batch_create<T: Transport>(
             TaskServiceClient::new(transport).batch_create_tasks(request).await
         })
         .await?;
-    let mut response = (StatusCode::CREATED, reply.map(convert::to_body)).into_response();
-    // The response has the texts of the request.
-    hold_until_sent(&mut response, permit);
-    Ok(response)
+    Ok((StatusCode::CREATED, reply.map(convert::to_body)).into_response())
 }

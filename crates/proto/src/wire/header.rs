@@ -14,6 +14,10 @@ pub static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The API key, as the documented REST API also takes it: without `Bearer`.
 pub static USER_TOKEN: HeaderName = HeaderName::from_static("x-user-token");
 
+/// The addresses of the client and of the proxies between: each proxy adds that of its peer at the
+/// end. The gateway sends the address of its client.
+pub static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// The key that makes a REST request safe to repeat (draft-ietf-httpapi-idempotency-key-header).
 /// Over gRPC it is the field `request_id` of the message.
 pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -26,6 +26,8 @@ pub enum Reason {
     Overloaded,
     /// The tenant has as many waiting calls as one tenant may have.
     TenantOverloaded,
+    /// The client's address has as many requests, or as much memory, as one address may have.
+    AddressOverloaded,
     /// A rate limit was reached.
     RateLimited,
     /// The caller's deadline passed before the result was known.
@@ -72,7 +74,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::KeyRequired,
         Self::KeyRepeated,
         Self::AuthorizationMalformed,
@@ -83,6 +85,7 @@ impl Reason {
         Self::CaseNotFound,
         Self::Overloaded,
         Self::TenantOverloaded,
+        Self::AddressOverloaded,
         Self::RateLimited,
         Self::DeadlineExceeded,
         Self::DatabaseUnavailable,
@@ -119,6 +122,7 @@ impl Reason {
             Self::CaseNotFound => ("CASE_NOT_FOUND", Code::NotFound, 404),
             Self::Overloaded => ("OVERLOADED", Code::Unavailable, 503),
             Self::TenantOverloaded => ("TENANT_OVER_SHARE", Code::ResourceExhausted, 429),
+            Self::AddressOverloaded => ("ADDRESS_OVER_SHARE", Code::ResourceExhausted, 429),
             Self::RateLimited => ("RATE_LIMITED", Code::ResourceExhausted, 429),
             Self::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, 504),
             Self::DatabaseUnavailable => ("DATABASE_UNAVAILABLE", Code::Unavailable, 503),

@@ -11,8 +11,8 @@ use std::{
 use domain::Error;
 use http::{Request, Response};
 use proto::wire::{self, Access};
+use serving::{Client, Exhausted, Quota, QuotaPermit, Resource, hold_until_sent};
 use store::TaskWriter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -27,30 +27,34 @@ use crate::status;
 /// Behind a proxy all calls come on one connection, so a limit for each connection would not do.
 #[derive(Clone, Debug)]
 pub(crate) struct AdmissionLayer {
-    permits: Arc<Semaphore>,
-    max_in_flight: usize,
+    permits: Arc<Quota>,
     writer: Arc<TaskWriter>,
 }
 
 impl AdmissionLayer {
-    /// Creates a layer that admits `max_in_flight` calls at once.
-    pub(crate) fn new(max_in_flight: usize, writer: Arc<TaskWriter>) -> Self {
-        let permits = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
-        Self { permits, max_in_flight, writer }
+    /// Creates a layer that admits `max_in_flight` calls at once, of which one client address may
+    /// make `share_percent`.
+    pub(crate) fn new(max_in_flight: usize, share_percent: u8, writer: Arc<TaskWriter>) -> Self {
+        Self { permits: Quota::new(Resource::Requests, max_in_flight, share_percent), writer }
     }
 
     /// Returns a function that returns whether more than half of the permits are taken.
     pub(crate) fn is_scarce(&self) -> impl Fn() -> bool + Send + Sync + 'static {
-        let (permits, max_in_flight) = (Arc::clone(&self.permits), self.max_in_flight);
-        move || permits.available_permits() < max_in_flight / 2
+        let permits = Arc::clone(&self.permits);
+        move || permits.is_scarce()
     }
 
     /// Returns the permit of an admitted call.
-    fn admit(&self, access: Access) -> Option<OwnedSemaphorePermit> {
+    fn admit(&self, access: Access, client: &Client) -> Result<QuotaPermit, Error> {
         if access == Access::Write && self.writer.is_full() {
-            return None;
+            return Err(Error::Overloaded);
         }
-        Arc::clone(&self.permits).try_acquire_owned().ok()
+        let mut permit = self.permits.permit(client);
+        match permit.grow(1) {
+            Ok(()) => Ok(permit),
+            Err(Exhausted::Total) => Err(Error::Overloaded),
+            Err(Exhausted::Address) => Err(Error::AddressOverloaded),
+        }
     }
 }
 
@@ -88,14 +92,16 @@ where
         let Some(access) = wire::access(request.uri().path()) else {
             return Box::pin(self.inner.call(request));
         };
-        let Some(permit) = self.layer.admit(access) else {
-            let status = status::of_layer(&Error::Overloaded);
-            return Box::pin(ready(Ok(status.into_http())));
+        let permit = match self.layer.admit(access, &Client::of(request.extensions())) {
+            Ok(permit) => permit,
+            Err(error) => {
+                return Box::pin(ready(Ok(status::of_layer(&error).into_http())));
+            }
         };
         let call = self.inner.call(request);
         Box::pin(async move {
             let mut response = call.await?;
-            serving::hold_until_sent(&mut response, permit);
+            hold_until_sent(&mut response, permit);
             Ok(response)
         })
     }
@@ -124,23 +130,25 @@ mod tests {
             queue_length_per_tenant: queue_length,
         };
         let writer = TaskWriter::start(&Database::open(&url, &pool), settings).unwrap();
-        AdmissionLayer::new(max_in_flight, Arc::new(writer))
+        AdmissionLayer::new(max_in_flight, 100, Arc::new(writer))
     }
 
     #[test]
     fn a_full_write_queue_rejects_calls_that_write_and_admits_calls_that_read() {
         let layer = layer(2, 0);
-        assert!(layer.admit(Access::Write).is_none());
-        assert!(layer.admit(Access::Read).is_some());
+        let client = Client::default();
+        assert!(matches!(layer.admit(Access::Write, &client), Err(Error::Overloaded)));
+        assert!(layer.admit(Access::Read, &client).is_ok());
     }
 
     #[test]
     fn a_permit_is_returned_when_its_call_ends() {
         let layer = layer(1, 1);
-        let permit = layer.admit(Access::Write);
-        assert!(permit.is_some());
-        assert!(layer.admit(Access::Read).is_none());
+        let client = Client::default();
+        let permit = layer.admit(Access::Write, &client);
+        assert!(permit.is_ok());
+        assert!(matches!(layer.admit(Access::Read, &client), Err(Error::Overloaded)));
         drop(permit);
-        assert!(layer.admit(Access::Read).is_some());
+        assert!(layer.admit(Access::Read, &client).is_ok());
     }
 }

@@ -66,6 +66,7 @@ const fn reason(error: &Error) -> wire::Reason {
         Error::NotFound(Resource::Case(_)) => wire::Reason::CaseNotFound,
         Error::Overloaded => wire::Reason::Overloaded,
         Error::TenantOverloaded => wire::Reason::TenantOverloaded,
+        Error::AddressOverloaded => wire::Reason::AddressOverloaded,
         Error::RateLimited { .. } => wire::Reason::RateLimited,
         Error::DeadlineExceeded => wire::Reason::DeadlineExceeded,
         Error::Unavailable(_) => wire::Reason::DatabaseUnavailable,
@@ -86,6 +87,7 @@ fn error_info_metadata(error: &Error) -> HashMap<String, String> {
         | Error::NotFound(_)
         | Error::Overloaded
         | Error::TenantOverloaded
+        | Error::AddressOverloaded
         | Error::RateLimited { .. }
         | Error::DeadlineExceeded
         | Error::Unavailable(_)

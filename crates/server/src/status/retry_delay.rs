@@ -13,7 +13,10 @@ const RANGE_MS: (u32, u32) = (500, 1000);
 /// Returns how long to wait before the call is made again; `None` if it should not be, unchanged.
 pub(super) fn of(error: &Error) -> Option<Duration> {
     match error {
-        Error::Overloaded | Error::TenantOverloaded | Error::Unavailable(_) => Some(spread_delay()),
+        Error::Overloaded
+        | Error::TenantOverloaded
+        | Error::AddressOverloaded
+        | Error::Unavailable(_) => Some(spread_delay()),
         Error::RateLimited { retry_after, .. } => Some(*retry_after),
         Error::Unauthenticated(_)
         | Error::MissingScope(_)

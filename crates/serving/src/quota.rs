@@ -1,0 +1,216 @@
+//! What all clients, and each client address, may use of a resource.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use telemetry::Throttle;
+use tokio::time::Instant;
+
+use crate::{
+    clients::Client,
+    peers::{Peer, Resource},
+};
+
+/// The shortest interval between two log lines about one kind of refusal.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The units of a resource that all clients together, and each client address, may use at once.
+#[derive(Debug)]
+pub struct Quota {
+    resource: Resource,
+    total: usize,
+    per_address: usize,
+    used: AtomicUsize,
+    total_refusals: Throttle,
+    address_refusals: Throttle,
+}
+
+/// The units that one connection or request uses. They are returned on drop.
+#[derive(Debug)]
+pub struct QuotaPermit {
+    quota: Arc<Quota>,
+    peer: Option<Arc<Peer>>,
+    units: usize,
+}
+
+/// A quota is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// By all clients together.
+    Total,
+    /// By the client's address.
+    Address,
+}
+
+impl Quota {
+    /// Returns a quota of `total` units, of which one address may use `share_percent`, but at least
+    /// one unit.
+    #[must_use]
+    pub fn new(resource: Resource, total: usize, share_percent: u8) -> Arc<Self> {
+        let share = total as u128 * u128::from(share_percent.min(100)) / 100;
+        Arc::new(Self {
+            resource,
+            total,
+            per_address: usize::try_from(share).unwrap_or(total).max(1),
+            used: AtomicUsize::new(0),
+            total_refusals: Throttle::new(LOG_INTERVAL),
+            address_refusals: Throttle::new(LOG_INTERVAL),
+        })
+    }
+
+    /// Returns a permit for no units yet.
+    #[must_use]
+    pub fn permit(self: &Arc<Self>, client: &Client) -> QuotaPermit {
+        QuotaPermit { quota: Arc::clone(self), peer: client.peer.clone(), units: 0 }
+    }
+
+    /// Returns whether more than half of the units are used.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.used.load(Relaxed) > self.total / 2
+    }
+
+    fn log_refusal(&self, peer: Option<&Arc<Peer>>, exhausted: Exhausted) {
+        let throttle = match exhausted {
+            Exhausted::Total => &self.total_refusals,
+            Exhausted::Address => &self.address_refusals,
+        };
+        let Some(suppressed) = throttle.allow(Instant::now().into_std()) else { return };
+        let (resource, limit) = (self.resource, self.total);
+        let address: Option<IpAddr> = peer.map(|peer| peer.key());
+        match exhausted {
+            Exhausted::Total => {
+                tracing::warn!(
+                    ?resource,
+                    limit,
+                    suppressed,
+                    "a limit is reached; rejecting clients"
+                );
+            }
+            Exhausted::Address => tracing::warn!(
+                ?resource,
+                ?address,
+                limit = self.per_address,
+                suppressed,
+                "a client address has reached its share; rejecting it"
+            ),
+        }
+    }
+}
+
+impl QuotaPermit {
+    /// Takes so many units more.
+    ///
+    /// # Errors
+    /// There are not enough left. Then the permit stays as it was.
+    pub fn grow(&mut self, units: usize) -> Result<(), Exhausted> {
+        self.try_grow(units)
+            .inspect_err(|exhausted| self.quota.log_refusal(self.peer.as_ref(), *exhausted))
+    }
+
+    fn try_grow(&mut self, units: usize) -> Result<(), Exhausted> {
+        let Quota { resource, total, per_address, used, .. } = &*self.quota;
+        let take = |used: &AtomicUsize, limit: usize| {
+            used.fetch_update(Relaxed, Relaxed, |used| {
+                used.checked_add(units).filter(|used| *used <= limit)
+            })
+        };
+        if let Some(peer) = &self.peer {
+            take(peer.used(*resource), *per_address).map_err(|_| Exhausted::Address)?;
+        }
+        if take(used, *total).is_err() {
+            if let Some(peer) = &self.peer {
+                peer.used(*resource).fetch_sub(units, Relaxed);
+            }
+            return Err(Exhausted::Total);
+        }
+        self.units += units;
+        Ok(())
+    }
+
+    /// Takes so many units more even if there are not enough left: for what is there already, as a
+    /// response is. Others get nothing until units are returned.
+    pub fn overdraw(&mut self, units: usize) {
+        if let Some(peer) = &self.peer {
+            peer.used(self.quota.resource).fetch_add(units, Relaxed);
+        }
+        self.quota.used.fetch_add(units, Relaxed);
+        self.units += units;
+    }
+}
+
+impl Drop for QuotaPermit {
+    fn drop(&mut self) {
+        if let Some(peer) = &self.peer {
+            peer.used(self.quota.resource).fetch_sub(self.units, Relaxed);
+        }
+        self.quota.used.fetch_sub(self.units, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::peers::Peers;
+
+    use super::*;
+
+    fn client(peers: &Arc<Peers>, address: &str) -> Client {
+        Client { peer: Some(peers.peer(address.parse().unwrap())), ..Client::default() }
+    }
+
+    #[test]
+    fn an_address_gets_its_share_and_all_get_the_total() {
+        let quota = Quota::new(Resource::Requests, 10, 40);
+        let peers = Arc::new(Peers::default());
+        let take = |client: &Client, units| {
+            let mut permit = quota.permit(client);
+            permit.grow(units).map(|()| permit)
+        };
+        let (first, second) = (client(&peers, "192.0.2.1"), client(&peers, "192.0.2.2"));
+        let held = [take(&first, 3).unwrap(), take(&first, 1).unwrap()];
+        assert_eq!(take(&first, 1).unwrap_err(), Exhausted::Address);
+        assert!(!quota.is_scarce());
+        let others = take(&second, 4).unwrap();
+        assert!(quota.is_scarce());
+        // Whose address is not known has no share.
+        assert_eq!(take(&Client::default(), 3).unwrap_err(), Exhausted::Total);
+        let unknown = take(&Client::default(), 2).unwrap();
+        let third = client(&peers, "192.0.2.3");
+        assert_eq!(take(&third, 1).unwrap_err(), Exhausted::Total);
+        drop(held);
+        assert!(take(&third, 4).is_ok());
+        assert_eq!(take(&first, 5).unwrap_err(), Exhausted::Address);
+        drop((others, unknown));
+        assert_eq!(quota.used.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_permit_that_asks_for_too_much_keeps_what_it_has() {
+        let quota = Quota::new(Resource::BodyMemory, 10, 100);
+        let mut permit = quota.permit(&Client::default());
+        assert_eq!(permit.grow(6), Ok(()));
+        assert_eq!(permit.grow(5), Err(Exhausted::Total));
+        assert_eq!(permit.grow(usize::MAX), Err(Exhausted::Total));
+        assert_eq!(permit.grow(4), Ok(()));
+        let mut overdrawn = quota.permit(&Client::default());
+        overdrawn.overdraw(7);
+        drop(permit);
+        let mut next = quota.permit(&Client::default());
+        assert_eq!((next.grow(4), next.grow(3)), (Err(Exhausted::Total), Ok(())));
+        drop((overdrawn, next));
+        assert_eq!(quota.used.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn an_address_may_use_at_least_one_unit() {
+        let peers = Arc::new(Peers::default());
+        let mut permit = Quota::new(Resource::Connections, 1, 1).permit(&client(&peers, "::1"));
+        assert_eq!(permit.grow(1), Ok(()));
+    }
+}

@@ -1,0 +1,61 @@
+//! The option that names the proxies that are trusted.
+
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+
+use ipnet::IpNet;
+
+/// The networks of the proxies that are believed when they name the address of their client: as in
+/// `10.0.0.0/8,2001:db8::1`, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedProxies(pub(crate) Arc<[IpNet]>);
+
+/// The text is not a list of networks.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "trusted proxies are addresses or networks, separated by commas, as in 10.0.0.0/8,::1; or none"
+)]
+pub struct MalformedProxies;
+
+impl FromStr for TrustedProxies {
+    type Err = MalformedProxies;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self(Arc::default()));
+        }
+        let network =
+            |text: &str| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let networks: Result<_, _> = text.split(',').map(str::trim).map(network).collect();
+        networks.map(Self).map_err(|_| MalformedProxies)
+    }
+}
+
+impl fmt::Display for TrustedProxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        let networks: Vec<_> = self.0.iter().map(IpNet::to_string).collect();
+        f.write_str(&networks.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_networks_or_addresses_or_none() {
+        for (text, written) in [
+            ("none", "none"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.1, ::1,fd00::/8", "10.0.0.1/32,::1/128,fd00::/8"),
+        ] {
+            assert_eq!(text.parse::<TrustedProxies>().unwrap().to_string(), written);
+        }
+        for text in ["", "10.0.0.0/33", "10.0.0.0/8,", "proxy", "10.0.0", "none,::1", "10.0.0.1:80"]
+        {
+            assert!(text.parse::<TrustedProxies>().is_err(), "{text}");
+        }
+    }
+}
