@@ -61,8 +61,8 @@ pub struct WriterOptions {
     #[arg(long, env = "CASELOAD_QUEUE_LENGTH", default_value_t = 256, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub queue_length: usize,
 
-    /// The most batches of one tenant in the write queue; further ones are rejected with
-    /// RESOURCE_EXHAUSTED
+    /// The most batches of one tenant in the write queue, and no more than there is room left; further
+    /// ones are rejected with RESOURCE_EXHAUSTED
     #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub tenant_queue_length: usize,
 

@@ -10,6 +10,7 @@
 )]
 
 mod cell;
+mod fairness;
 mod grpc;
 #[path = "../../tests/guardian/mod.rs"]
 mod guardian;
@@ -29,6 +30,7 @@ use std::{fs, path::PathBuf};
 use clap::Parser;
 
 use cell::Cell;
+use fairness::Fairness;
 use measure::Measurement;
 use report::Report;
 use world::World;
@@ -78,15 +80,20 @@ fn main() {
     let mut cells = if options.quick { Cell::quick() } else { Cell::all() };
     cells.retain(|cell| cell.to_string().contains(&options.only));
     let mut measurements: Vec<Vec<Measurement>> = cells.iter().map(|_| Vec::new()).collect();
+    let mut fairness = "fairness".contains(&options.only).then(Fairness::new);
     for round in 1..=rounds {
         for (cell, measured) in cells.iter().zip(&mut measurements) {
             let measurement = Measurement::of(cell, &world, seconds);
             println!("round {round}  {cell:<40} {:>8.0} batches/s", measurement.rate());
             measured.push(measurement);
         }
+        if let Some(fairness) = &mut fairness {
+            fairness.measure(&world, seconds);
+            println!("round {round}  {fairness}");
+        }
     }
 
-    let report = Report::new(&world, cells, measurements);
+    let report = Report::new(&world, cells, measurements, fairness);
     println!("\n{report}");
     world.check_rows(report.created());
     fs::write(&options.out, report.to_json()).unwrap();

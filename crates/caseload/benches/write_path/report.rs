@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cell::{Cell, Contender},
+    fairness::Fairness,
     measure::Measurement,
     tally::quantile_ms,
     work::{Spread, Work},
@@ -16,6 +17,7 @@ use crate::{
 pub(crate) struct Report {
     settings: Vec<String>,
     rows: Vec<Row>,
+    fairness: Option<Fairness>,
     created: (u64, u64, u64),
     memory_mib: [f64; 3],
 }
@@ -49,6 +51,7 @@ impl Report {
         world: &World,
         cells: Vec<Cell>,
         measurements: Vec<Vec<Measurement>>,
+        fairness: Option<Fairness>,
     ) -> Self {
         let mut created = (0, 0, 0);
         for (cell, rounds) in cells.iter().zip(&measurements) {
@@ -59,11 +62,16 @@ impl Report {
                 created.2 += batches;
             }
         }
+        if let Some(fairness) = &fairness {
+            created.0 += fairness.created() * Work::Sample.tasks();
+            created.1 += fairness.created() * Work::Sample.assignments();
+        }
         let rows =
             cells.into_iter().zip(&measurements).map(|(cell, rounds)| Row::new(cell, rounds));
         Self {
             settings: world.settings(),
             rows: rows.collect(),
+            fairness,
             created,
             memory_mib: world.memory_mib(),
         }
@@ -243,6 +251,9 @@ impl fmt::Display for Report {
                 row.refused_p50_ms.median,
                 row.refused_p99_ms.median
             )?;
+        }
+        if let Some(fairness) = &self.fairness {
+            writeln!(f, "{fairness}")?;
         }
         let [server, gateway, postgres] = self.memory_mib;
         writeln!(

@@ -74,14 +74,25 @@ impl Batch {
     /// Returns the batches of a load, in the order in which they are sent.
     pub(crate) fn all(work: Work, spread: Spread, keys: &[ApiKey]) -> Vec<Self> {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        (0..BATCHES).map(|_| Self::one(work, spread, keys, &mut random)).collect()
-    }
-
-    fn one(work: Work, spread: Spread, keys: &[ApiKey], random: &mut Random) -> Self {
-        let tenant = match spread {
+        let tenant = |random: &mut Random| match spread {
             Spread::Tenants => random.below(TENANTS),
             Spread::OneTenant => 0,
         };
+        (0..BATCHES)
+            .map(|_| {
+                let tenant = tenant(&mut random);
+                Self::one(work, tenant, keys, &mut random)
+            })
+            .collect()
+    }
+
+    /// Returns the sample batches of a load of one tenant, counted from 0.
+    pub(crate) fn of_tenant(tenant: i64, keys: &[ApiKey]) -> Vec<Self> {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        (0..BATCHES).map(|_| Self::one(Work::Sample, tenant, keys, &mut random)).collect()
+    }
+
+    fn one(work: Work, tenant: i64, keys: &[ApiKey], random: &mut Random) -> Self {
         let case_id = tenant * CASES + 1 + random.below(CASES);
         let key = keys[usize::try_from(tenant).unwrap()].expose().to_owned();
         let emails: Vec<Vec<String>> = work

@@ -28,6 +28,7 @@ pub(crate) struct World {
     directory: TempDir,
     /// Leaked, as the tasks of the loads borrow them.
     batches: Vec<((Work, Spread), &'static [Batch])>,
+    batches_of_tenants: [&'static [Batch]; 3],
 }
 
 impl World {
@@ -71,11 +72,20 @@ impl World {
                 batches.push(((work, spread), all));
             }
         }
-        Self { server, gateway, plain, cluster, directory, batches }
+        let batches_of_tenants = [0, 1, 2].map(|tenant| {
+            let batches: &'static [Batch] = Batch::of_tenant(tenant, &keys).leak();
+            batches
+        });
+        Self { server, gateway, plain, cluster, directory, batches, batches_of_tenants }
     }
 
     pub(crate) fn batches(&self, work: Work, spread: Spread) -> &'static [Batch] {
         self.batches.iter().find(|(of, _)| *of == (work, spread)).unwrap().1
+    }
+
+    /// Returns sample batches of each of three tenants.
+    pub(crate) fn batches_of_tenants(&self) -> [&'static [Batch]; 3] {
+        self.batches_of_tenants
     }
 
     pub(crate) fn grpc_addr(&self) -> SocketAddr {

@@ -259,7 +259,7 @@ async fn a_full_queue_rejects_every_tenant_at_once_and_accepts_more_once_it_has_
 
     let first = path.block_writer(&writer);
     let accepted =
-        [a, a, b, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+        [a, a, b, c].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
     for tenant in [a, b, c] {
         let rejection = submit(&writer, tenant, batch(tenant, &["x"])).err();
         assert!(matches!(rejection, Some(Err(Error::Overloaded))), "{rejection:?}");
@@ -275,16 +275,22 @@ async fn a_full_queue_rejects_every_tenant_at_once_and_accepts_more_once_it_has_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_one_tenant_floods_the_queue_another_is_never_rejected() {
+async fn while_tenants_flood_the_queue_another_is_never_rejected() {
     let path = WritePath::create().await;
-    let settings =
-        WriterSettings { batches_per_statement: 4, queue_length_per_tenant: 8, ..ONE_WRITER };
+    // The quotas of two tenants would fill the queue.
+    let settings = WriterSettings {
+        batches_per_statement: 4,
+        queue_length: 16,
+        queue_length_per_tenant: 8,
+        ..ONE_WRITER
+    };
     let writer = Arc::new(path.writer(settings));
-    let [a, b, _] = path.tenants;
+    let [a, b, c] = path.tenants;
     let is_over = Arc::new(AtomicBool::new(false));
-    // Twice as many callers as the tenant's queue quota.
-    let flood: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(flood(Arc::clone(&writer), a, Arc::clone(&is_over))))
+    // Twice as many callers as the tenants' queue quotas.
+    let flood: Vec<_> = (0..32)
+        .map(|number| if number % 2 == 0 { a } else { c })
+        .map(|tenant| tokio::spawn(flood(Arc::clone(&writer), tenant, Arc::clone(&is_over))))
         .collect();
 
     for _ in 0..50 {

@@ -48,6 +48,13 @@ impl Queued for Job {
         self.batch.case()
     }
 
+    /// A row for each task, for each of its assignees, and for the record of an idempotency key.
+    fn rows(&self) -> usize {
+        let tasks = self.batch.tasks();
+        let assignees = tasks.iter().map(|task| task.assignments.len()).sum::<usize>();
+        tasks.len() + assignees + usize::from(self.batch.idempotency_key().is_some())
+    }
+
     fn is_withdrawn(&self) -> bool {
         self.caller.is_gone()
     }

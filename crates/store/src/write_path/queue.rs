@@ -1,7 +1,7 @@
 //! The bounded queue between the async callers and the worker threads.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,10 +11,11 @@ use domain::{CaseId, TenantId};
 use super::{
     contended::{Lane, Turn},
     queued::Queued,
+    turns::{Most, Turns},
 };
 
-/// A first-in, first-out queue with a limit in total and a limit for each tenant, and a lane beside
-/// it for the jobs of tenants that wait for locks.
+/// A queue in which tenants take turns, with a limit in total and a limit for each tenant, and a lane
+/// beside it for the jobs of tenants that wait for locks.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -29,7 +30,8 @@ pub(super) struct Queue<T> {
 pub(super) struct Limits {
     /// Of all tenants together. As many again may wait in the lane.
     pub(super) total: usize,
-    /// Of any one tenant.
+    /// Of any one tenant, which has at most as many as there is room left: however many tenants fill
+    /// the queue, there is room for others.
     pub(super) per_tenant: usize,
 }
 
@@ -67,7 +69,7 @@ pub(super) enum Blocked<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    jobs: VecDeque<T>,
+    jobs: Turns<T>,
     lane: Lane<T>,
     /// The generation of the worker that has a turn in the lane.
     turn: Option<Generation>,
@@ -94,7 +96,7 @@ impl Generation {
 impl<T: Queued> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
         let state = State {
-            jobs: VecDeque::new(),
+            jobs: Turns::new(),
             lane: Lane::new(),
             turn: None,
             next_turn: None,
@@ -105,7 +107,7 @@ impl<T: Queued> Queue<T> {
         Self { state: Mutex::new(state), not_empty: Condvar::new(), limits }
     }
 
-    /// Appends a job, or refuses it at once.
+    /// Adds a job, or refuses it at once.
     pub(super) fn push(&self, job: T) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.is_closed {
@@ -130,8 +132,8 @@ impl<T: Queued> Queue<T> {
         self.lock().jobs.len() >= self.limits.total
     }
 
-    /// Returns a job that was taken to the front of the queue, whatever the limits are; or to the
-    /// lane, if its tenant waits for locks.
+    /// Returns a job that was taken, before all others of its tenant and whatever the limits are; to
+    /// the lane, if its tenant waits for locks.
     pub(super) fn requeue(&self, job: T) {
         let mut state = self.lock();
         state.count_up(job.tenant());
@@ -164,7 +166,7 @@ impl<T: Queued> Queue<T> {
         state.count_up(tenant);
         let is_first = state.lane.block(job, Instant::now());
         if is_first {
-            for job in state.take_tenant(tenant, usize::MAX) {
+            for job in state.jobs.take_tenant(tenant) {
                 // The tenant is in the lane, so the job is taken.
                 let _none = state.lane.add(job);
             }
@@ -184,23 +186,14 @@ impl<T: Queued> Queue<T> {
         self.not_empty.notify_all();
     }
 
-    /// Blocks until the generation has begun and there is work. With `one_tenant`, jobs share a
-    /// statement only with others of their tenant.
-    ///
-    /// Work on jobs of the queue is up to `most` of them: the first one, and those behind it, for
-    /// which this does not wait.
+    /// Blocks until the generation has begun and there is work. Does not wait for more of it.
     ///
     /// Returns `None` once the queue is closed and empty, or the generation was replaced.
-    pub(super) fn take(
-        &self,
-        generation: Generation,
-        most: usize,
-        one_tenant: bool,
-    ) -> Option<Work<T>> {
+    pub(super) fn take(&self, generation: Generation, most: Most) -> Option<Work<T>> {
         let mut state = self.lock();
         loop {
             if state.generation == generation {
-                if let Some(work) = state.take(most, one_tenant) {
+                if let Some(work) = state.take(most) {
                     return Some(work);
                 }
                 if state.is_closed && state.lane.len() == 0 {
@@ -238,7 +231,7 @@ impl<T: Queued> Queue<T> {
             return Vec::new();
         }
         state.waiting.clear();
-        let mut jobs: Vec<T> = state.jobs.drain(..).collect();
+        let mut jobs = state.jobs.drain();
         jobs.extend(state.lane.drain());
         jobs
     }
@@ -275,39 +268,34 @@ impl<T: Queued> State<T> {
     /// Checks the limits for one job more.
     fn check(&self, tenant: TenantId, limits: Limits) -> Result<(), Refusal> {
         let length = if self.lane.has(tenant) { self.lane.len() } else { self.jobs.len() };
-        if length >= limits.total {
+        let room = limits.total.saturating_sub(length);
+        if room == 0 {
             return Err(Refusal::Full);
         }
-        match self.waiting.get(&tenant) {
-            Some(waiting) if *waiting >= limits.per_tenant => Err(Refusal::TenantFull),
-            None if limits.per_tenant == 0 => Err(Refusal::TenantFull),
-            _ => Ok(()),
+        let waiting = self.waiting.get(&tenant).copied().unwrap_or_default();
+        if waiting >= limits.per_tenant.min(room) {
+            return Err(Refusal::TenantFull);
         }
+        Ok(())
     }
 
     fn append(&mut self, job: T) {
         self.count_up(job.tenant());
         if let Some(job) = self.lane.add(job) {
-            self.jobs.push_back(job);
+            self.jobs.push(job);
         }
     }
 
     /// Removes the jobs for what is to be done next, if there is something to do.
-    fn take(&mut self, most: usize, one_tenant: bool) -> Option<Work<T>> {
+    fn take(&mut self, most: Most) -> Option<Work<T>> {
         if let Some(turn) = self.take_turn() {
             return Some(Work::Lane(turn));
         }
-        let first = self.jobs.front()?.tenant();
-        let taken: Vec<T> = if one_tenant {
-            self.take_tenant(first, most)
-        } else {
-            let count = self.jobs.len().min(most);
-            self.jobs.drain(..count).collect()
-        };
+        let taken = self.jobs.take(most);
         for job in &taken {
             self.count_down(job.tenant());
         }
-        Some(Work::Shared(taken))
+        (!taken.is_empty()).then_some(Work::Shared(taken))
     }
 
     /// Begins a turn in the lane, if there are jobs, no other worker has one, and it is time.
@@ -348,26 +336,11 @@ impl<T: Queued> State<T> {
         has_removed
     }
 
-    /// Puts jobs from the lane to the front of the queue. They stay counted.
+    /// Puts jobs from the lane before the others of their tenants. They stay counted.
     fn requeue_all(&mut self, jobs: impl IntoIterator<Item = T, IntoIter: DoubleEndedIterator>) {
         for job in jobs.into_iter().rev() {
             self.jobs.push_front(job);
         }
-    }
-
-    /// Removes up to `most` jobs of a tenant from anywhere in the queue. The others keep their order.
-    fn take_tenant(&mut self, tenant: TenantId, most: usize) -> Vec<T> {
-        let mut taken = Vec::new();
-        let mut left = VecDeque::with_capacity(self.jobs.len());
-        for job in self.jobs.drain(..) {
-            if job.tenant() == tenant && taken.len() < most {
-                taken.push(job);
-            } else {
-                left.push_back(job);
-            }
-        }
-        self.jobs = left;
-        taken
     }
 
     /// Counts one waiting job more for a tenant.
@@ -396,6 +369,8 @@ mod tests {
     /// All tests are of the first generation, but for the one about generations.
     const FIRST: Generation = Generation(0);
 
+    const MOST: Most = Most { jobs: 5, rows: 1000, one_tenant: false };
+
     fn queue(total: usize, per_tenant: usize) -> Queue<Letter> {
         Queue::new(Limits { total, per_tenant })
     }
@@ -407,7 +382,7 @@ mod tests {
 
     /// Returns the letters of the next work: in brackets if the jobs share no statement.
     fn take(queue: &Queue<Letter>, most: usize, one_tenant: bool) -> String {
-        match queue.take(FIRST, most, one_tenant) {
+        match queue.take(FIRST, Most { jobs: most, rows: 1000, one_tenant }) {
             None => String::new(),
             Some(Work::Shared(jobs)) => letters(jobs),
             Some(Work::Lane(Turn::Untried(jobs))) => format!("({})", letters(jobs)),
@@ -417,14 +392,14 @@ mod tests {
 
     /// Returns the letter of the job that is next in the lane, which is tried again.
     fn blocked(queue: &Queue<Letter>) -> Letter {
-        match queue.take(FIRST, 1, false) {
+        match queue.take(FIRST, MOST) {
             Some(Work::Lane(Turn::Blocked(job))) => job,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn jobs_are_taken_in_order_up_to_the_given_number() {
+    fn jobs_of_a_tenant_are_taken_in_order_up_to_the_given_number() {
         let queue = queue(10, 10);
         for letter in "abc".chars() {
             queue.push(job(1, letter)).unwrap();
@@ -435,30 +410,42 @@ mod tests {
 
     #[test]
     fn a_job_beyond_a_limit_is_refused_until_another_was_taken() {
-        let queue = queue(3, 2);
+        let queue = queue(4, 2);
         queue.push(job(1, 'a')).unwrap();
         queue.push(job(1, 'b')).unwrap();
         assert_eq!(queue.push(job(1, 'c')), Err(Refusal::TenantFull));
         queue.push(job(2, 'd')).unwrap();
-        assert_eq!(queue.push(job(3, 'e')), Err(Refusal::Full));
+        queue.push(job(3, 'e')).unwrap();
+        assert_eq!(queue.push(job(4, 'f')), Err(Refusal::Full));
         assert_eq!(take(&queue, 1, false), "a");
-        queue.push(job(1, 'f')).unwrap();
-        assert_eq!(letters(queue.take_all(FIRST)), "bdf");
-        queue.push(job(1, 'g')).unwrap();
+        queue.push(job(4, 'g')).unwrap();
+        assert_eq!(letters(queue.take_all(FIRST)), "bdeg");
         queue.push(job(1, 'h')).unwrap();
-        assert_eq!(queue.push(job(1, 'i')), Err(Refusal::TenantFull));
+        queue.push(job(1, 'i')).unwrap();
+        assert_eq!(queue.push(job(1, 'j')), Err(Refusal::TenantFull));
     }
 
     #[test]
-    fn jobs_of_one_tenant_are_taken_and_the_others_keep_their_order() {
+    fn tenants_that_fill_the_queue_leave_room_for_others() {
+        let queue = queue(256, 128);
+        let fill = |tenant| (0..300).filter(|_| queue.push(job(tenant, 'f')).is_ok()).count();
+        assert_eq!(fill(1), 128);
+        assert_eq!(fill(2), 64);
+        assert_eq!(fill(3), 32);
+        queue.push(job(4, 'q')).unwrap();
+        assert!(!queue.is_full());
+    }
+
+    #[test]
+    fn with_one_tenant_at_a_time_jobs_of_different_tenants_are_not_taken_together() {
         let queue = queue(10, 10);
         for (id, letter) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
             queue.push(job(id, letter)).unwrap();
         }
         assert_eq!(take(&queue, 2, true), "ab");
+        assert_eq!(take(&queue, 5, true), "c");
         assert_eq!(take(&queue, 5, true), "x");
         assert_eq!(take(&queue, 5, true), "y");
-        assert_eq!(take(&queue, 5, true), "c");
     }
 
     #[test]
@@ -495,10 +482,10 @@ mod tests {
     fn only_the_current_generation_gets_jobs() {
         let queue = queue(10, 10);
         let first = queue.generation();
-        let is_over = |generation| queue.take(generation, 5, false).is_none();
+        let is_over = |generation| queue.take(generation, MOST).is_none();
         std::thread::scope(|scope| {
             let old = scope.spawn(|| is_over(first));
-            let new = scope.spawn(|| queue.take(first.next(), 5, false));
+            let new = scope.spawn(|| queue.take(first.next(), MOST));
             queue.begin(first.next());
             assert!(old.join().unwrap());
             queue.push(job(1, 'a')).unwrap();
@@ -577,12 +564,12 @@ mod tests {
         let tried = blocked(&queue);
         queue.begin(FIRST.next());
         queue.block(tried);
-        assert!(matches!(queue.take(FIRST.next(), 1, false), Some(Work::Lane(Turn::Blocked(_)))));
+        assert!(matches!(queue.take(FIRST.next(), MOST), Some(Work::Lane(Turn::Blocked(_)))));
         // What the old worker returns is not the new one's.
         queue.end_turn(FIRST, Duration::ZERO);
         queue.push(job(1, 'b')).unwrap();
         queue.push(job(2, 'x')).unwrap();
-        assert!(matches!(queue.take(FIRST.next(), 1, false), Some(Work::Shared(_))));
+        assert!(matches!(queue.take(FIRST.next(), MOST), Some(Work::Shared(_))));
     }
 
     #[test]
@@ -601,15 +588,18 @@ mod tests {
 
     #[test]
     fn a_full_lane_refuses_jobs_until_those_that_nobody_waits_for_are_removed() {
-        let queue = queue(2, 2);
+        let queue = queue(4, 4);
         let [a, b] = [job(1, 'a'), job(1, 'b')];
         queue.block(a.clone());
-        queue.push(b).unwrap();
-        assert!(matches!(queue.block(job(2, 'x')), Blocked::Refused(_)));
+        queue.push(b.clone()).unwrap();
+        queue.block(job(2, 'x'));
+        queue.block(job(3, 'y'));
+        assert!(matches!(queue.block(job(4, 'z')), Blocked::Refused(_)));
         assert_eq!(queue.push(job(1, 'c')), Err(Refusal::Full));
         a.withdraw();
+        b.withdraw();
         queue.push(job(1, 'd')).unwrap();
-        assert_eq!(take(&queue, 9, false), "[b]");
+        assert_eq!(take(&queue, 9, false), "(d)");
     }
 
     #[test]
@@ -618,9 +608,11 @@ mod tests {
         queue.block(job(1, 'a'));
         queue.push(job(2, 'x')).unwrap();
         assert_eq!(letters(queue.take_all(FIRST)), "xa");
-        for _ in 0..9 {
+        // Nothing is counted any more.
+        for _ in 0..5 {
             queue.push(job(1, 'b')).unwrap();
         }
+        assert_eq!(queue.push(job(1, 'b')), Err(Refusal::TenantFull));
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub(super) trait Queued {
     /// The case that the job is for.
     fn case(&self) -> CaseId;
 
+    /// How many rows the job writes at most.
+    fn rows(&self) -> usize;
+
     /// Whether nobody waits for the job any more, so that it is not to be begun.
     fn is_withdrawn(&self) -> bool;
 }
@@ -29,13 +32,18 @@ pub(super) mod tests {
         pub(in crate::write_path) letter: char,
         tenant: TenantId,
         case: CaseId,
+        rows: usize,
         is_withdrawn: Arc<AtomicBool>,
     }
 
     impl Letter {
         pub(in crate::write_path) fn new(letter: char, tenant: i64, case: i64) -> Self {
             let (tenant, case) = (TenantId::new(tenant).unwrap(), CaseId::new(case).unwrap());
-            Self { letter, tenant, case, is_withdrawn: Arc::default() }
+            Self { letter, tenant, case, rows: 1, is_withdrawn: Arc::default() }
+        }
+
+        pub(in crate::write_path) fn with_rows(self, rows: usize) -> Self {
+            Self { rows, ..self }
         }
 
         pub(in crate::write_path) fn withdraw(&self) {
@@ -50,6 +58,10 @@ pub(super) mod tests {
 
         fn case(&self) -> CaseId {
             self.case
+        }
+
+        fn rows(&self) -> usize {
+            self.rows
         }
 
         fn is_withdrawn(&self) -> bool {

@@ -14,6 +14,7 @@ use super::{
     job::Job,
     queue::{Generation, Queue, Work},
     settings::WriterSettings,
+    turns::Most,
     unfinished::fail,
 };
 use crate::{connections::pool::Connection, database::Database, error::Error};
@@ -21,6 +22,10 @@ use crate::{connections::pool::Connection, database::Database, error::Error};
 /// A connection that has been idle for longer is checked before it is used: it may be dead, and a
 /// statement that is lost on it would leave its outcome unknown.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The most rows of a statement with several batches, which bounds the time that it takes. The largest
+/// batch has 1,276: 25 tasks with 50 assignees each, and an idempotency key.
+const ROWS_PER_STATEMENT: usize = 1280;
 
 /// How many workers were started, and why not all of them.
 pub(super) struct Started {
@@ -75,8 +80,12 @@ impl Worker {
 
     fn run(&mut self) {
         let WriterSettings { batches_per_statement, one_tenant_per_statement, .. } = self.settings;
-        let most = batches_per_statement.max(1);
-        while let Some(work) = self.queue.take(self.generation, most, one_tenant_per_statement) {
+        let most = Most {
+            jobs: batches_per_statement.max(1),
+            rows: ROWS_PER_STATEMENT,
+            one_tenant: one_tenant_per_statement,
+        };
+        while let Some(work) = self.queue.take(self.generation, most) {
             let begun = Instant::now();
             let is_in_lane = matches!(work, Work::Lane(_));
             // A panic must cost these jobs only, not the thread. Each of the jobs logs it too, when

@@ -169,7 +169,7 @@ async fn simultaneous_repeats_on_several_writers_create_one_batch() {
     let writer = path.writer(WriterSettings {
         threads: 4,
         batches_per_statement: 7,
-        queue_length: KEYS * REPEATS,
+        queue_length: 2 * KEYS * REPEATS,
         queue_length_per_tenant: KEYS * REPEATS,
         ..ONE_WRITER
     });

@@ -1,0 +1,337 @@
+//! The order in which the tenants' jobs are taken: deficit round robin by rows.
+//!
+//! Each tenant has a first-in, first-out list of jobs. The tenants take turns, and each turn gives a
+//! tenant a quantum of rows that it may have written. A tenant whose job is larger than what it has
+//! left pays for it with later turns. So however many jobs a tenant has, and however large they are,
+//! all tenants get the same number of rows while they have jobs.
+//!
+//! A tenant that had no jobs comes before those that have been waiting, once: its first turn is its
+//! next. (Deficit round robin is by Shreedhar and Varghese, 1995; the second list, for tenants that
+//! come, is that of FQ-CoDel, RFC 8290, section 4.1.)
+
+use std::collections::{HashMap, VecDeque};
+
+use domain::TenantId;
+
+use super::queued::Queued;
+
+/// The rows of a turn: a few ordinary batches, so that one statement has room for the turns of many
+/// tenants.
+const QUANTUM: i64 = 16;
+
+/// How many jobs are taken at once at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// The number of jobs.
+    pub(super) jobs: usize,
+    /// The rows of all these jobs together, unless the first one has more.
+    pub(super) rows: usize,
+    /// Whether all must be of one tenant.
+    pub(super) one_tenant: bool,
+}
+
+/// The jobs that wait, and whose turn it is.
+#[derive(Debug)]
+pub(super) struct Turns<T> {
+    tenants: HashMap<TenantId, Tenant<T>>,
+    /// The tenants that have come and had no turn since, in order.
+    new: VecDeque<TenantId>,
+    /// All others, in the order of their turns. Among them are tenants whose jobs are all taken: they
+    /// keep their places until their turn has come and what they have had too much is paid for, lest
+    /// they come as new ones again. When no tenant has jobs, all this is forgotten.
+    old: VecDeque<TenantId>,
+    /// The number of jobs.
+    length: usize,
+}
+
+#[derive(Debug)]
+struct Tenant<T> {
+    jobs: VecDeque<T>,
+    /// The rows that the tenant may have written before its turn is over; negative if it has had more.
+    credit: i64,
+}
+
+impl<T: Queued> Turns<T> {
+    pub(super) fn new() -> Self {
+        Self { tenants: HashMap::new(), new: VecDeque::new(), old: VecDeque::new(), length: 0 }
+    }
+
+    /// The number of jobs.
+    pub(super) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Appends a job to those of its tenant.
+    pub(super) fn push(&mut self, job: T) {
+        let id = job.tenant();
+        self.tenant(id, |new| new.push_back(id)).jobs.push_back(job);
+        self.length += 1;
+    }
+
+    /// Puts a job before all others of its tenant. If the tenant has no others, its turn is next.
+    pub(super) fn push_front(&mut self, job: T) {
+        let id = job.tenant();
+        self.tenant(id, |new| new.push_front(id)).jobs.push_front(job);
+        self.length += 1;
+    }
+
+    /// Returns the tenant, after it was added to the new ones if it is none of those that wait.
+    fn tenant(
+        &mut self,
+        id: TenantId,
+        add: impl FnOnce(&mut VecDeque<TenantId>),
+    ) -> &mut Tenant<T> {
+        let Self { tenants, new, .. } = self;
+        tenants.entry(id).or_insert_with(|| {
+            add(new);
+            Tenant { jobs: VecDeque::new(), credit: QUANTUM }
+        })
+    }
+
+    /// Removes the jobs whose turn it is.
+    pub(super) fn take(&mut self, most: Most) -> Vec<T> {
+        let mut taken: Vec<T> = Vec::with_capacity(self.length.min(most.jobs));
+        let mut rows = 0;
+        while self.length > 0 && taken.len() < most.jobs {
+            let Some(id) = self.next() else { break };
+            let is_of_another = taken.first().is_some_and(|first| first.tenant() != id);
+            let Some(tenant) = self.tenants.get_mut(&id) else { continue };
+            // Where others may not join, a statement is not kept small for them.
+            let has_credit = tenant.credit > 0 || most.one_tenant && !taken.is_empty();
+            let Some(next) = tenant.jobs.front().map(Queued::rows).filter(|_| has_credit) else {
+                self.end_turn(id);
+                continue;
+            };
+            let fits = rows + next <= most.rows && !(most.one_tenant && is_of_another);
+            if !fits && !taken.is_empty() {
+                break;
+            }
+            rows += next;
+            let spent = i64::try_from(next).unwrap_or(i64::MAX);
+            tenant.credit = tenant.credit.saturating_sub(spent);
+            taken.extend(tenant.jobs.pop_front());
+            self.length -= 1;
+        }
+        self.forget_if_empty();
+        taken
+    }
+
+    /// Removes all jobs of a tenant.
+    pub(super) fn take_tenant(&mut self, tenant: TenantId) -> VecDeque<T> {
+        let jobs = self.tenants.get_mut(&tenant).map(|tenant| std::mem::take(&mut tenant.jobs));
+        let jobs = jobs.unwrap_or_default();
+        self.length -= jobs.len();
+        self.forget_if_empty();
+        jobs
+    }
+
+    /// Removes all jobs.
+    pub(super) fn drain(&mut self) -> Vec<T> {
+        let all = self.new.iter().chain(&self.old);
+        let mut jobs = Vec::with_capacity(self.length);
+        for id in all {
+            if let Some(tenant) = self.tenants.get_mut(id) {
+                jobs.extend(tenant.jobs.drain(..));
+            }
+        }
+        self.length = 0;
+        self.forget_if_empty();
+        jobs
+    }
+
+    /// Returns the tenant whose turn it is.
+    fn next(&self) -> Option<TenantId> {
+        self.new.front().or_else(|| self.old.front()).copied()
+    }
+
+    /// Ends the turn of the tenant whose turn it is. The next one of its turns begins with more rows.
+    fn end_turn(&mut self, id: TenantId) {
+        let was_new = self.new.pop_front().is_some();
+        if !was_new {
+            self.old.pop_front();
+        }
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        if !was_new && tenant.jobs.is_empty() && tenant.credit > 0 {
+            self.tenants.remove(&id);
+            return;
+        }
+        if tenant.credit <= 0 {
+            tenant.credit += QUANTUM;
+        }
+        self.old.push_back(id);
+    }
+
+    /// Forgets the tenants that have no jobs, if none has any.
+    fn forget_if_empty(&mut self) {
+        if self.length == 0 {
+            self.tenants.clear();
+            self.new.clear();
+            self.old.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::queued::tests::{Letter, letters},
+        *,
+    };
+
+    /// Adds jobs with this many rows each.
+    fn push(turns: &mut Turns<Letter>, tenant: i64, letters: &str, rows: usize) {
+        for letter in letters.chars() {
+            turns.push(Letter::new(letter, tenant, 1).with_rows(rows));
+        }
+    }
+
+    /// Takes jobs, as many as there are rows.
+    fn take(turns: &mut Turns<Letter>, rows: usize) -> String {
+        letters(turns.take(Most { jobs: 1000, rows, one_tenant: false }))
+    }
+
+    #[test]
+    fn tenants_take_turns_of_some_rows() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abcdefgh", 8);
+        push(&mut turns, 2, "stuvwxyz", 4);
+        // 16 rows each.
+        assert_eq!(take(&mut turns, 64), "abstuvcdwxyz");
+        assert_eq!(take(&mut turns, 64), "efgh");
+    }
+
+    #[test]
+    fn a_turn_that_a_statement_has_no_room_for_goes_on_in_the_next_one() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abcd", 8);
+        push(&mut turns, 2, "xyz", 8);
+        assert_eq!(take(&mut turns, 8), "a");
+        assert_eq!(take(&mut turns, 16), "bx");
+        assert_eq!(take(&mut turns, 99), "ycdz");
+    }
+
+    #[test]
+    fn large_jobs_are_paid_for_with_later_turns() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "AB", 48);
+        push(&mut turns, 2, "abcdefgh", 16);
+        // Once A is taken, its tenant waits until the other one has had as many rows.
+        assert_eq!(take(&mut turns, 999), "AabcBdefgh");
+    }
+
+    #[test]
+    fn the_first_job_is_taken_however_large_it_is() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "A", 500);
+        push(&mut turns, 2, "b", 1);
+        assert_eq!(take(&mut turns, 10), "A");
+        assert_eq!(take(&mut turns, 10), "b");
+    }
+
+    #[test]
+    fn a_tenant_that_comes_is_served_before_those_that_wait() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abcdefghijkl", 8);
+        push(&mut turns, 2, "mnopqrstuvwx", 8);
+        assert_eq!(take(&mut turns, 48), "abmncd");
+        push(&mut turns, 3, "X", 8);
+        assert_eq!(take(&mut turns, 24), "Xop");
+    }
+
+    /// A tenant that has one job at a time would otherwise always be the first.
+    #[test]
+    fn a_tenant_that_comes_again_at_once_waits_for_its_turn() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abcdefgh", 16);
+        push(&mut turns, 2, "X", 16);
+        assert_eq!(take(&mut turns, 32), "aX");
+        push(&mut turns, 2, "Y", 16);
+        assert_eq!(take(&mut turns, 48), "bYc");
+        push(&mut turns, 2, "Z", 16);
+        assert_eq!(take(&mut turns, 48), "Zde");
+    }
+
+    #[test]
+    fn what_a_tenant_has_had_too_much_is_not_forgotten_while_others_wait() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "A", 64);
+        push(&mut turns, 2, "abcdefgh", 16);
+        assert_eq!(take(&mut turns, 80), "Aa");
+        push(&mut turns, 1, "B", 64);
+        assert_eq!(take(&mut turns, 999), "bcdBefgh");
+    }
+
+    #[test]
+    fn a_quiet_tenant_is_in_the_next_statement_whatever_the_others_do() {
+        let mut turns = Turns::new();
+        for tenant in 1..=2 {
+            push(&mut turns, tenant, &"f".repeat(300), 6);
+        }
+        let most = Most { jobs: 32, rows: 1280, one_tenant: false };
+        for round in 0..10 {
+            turns.push(Letter::new('q', 3, 1).with_rows(6));
+            let taken = letters(turns.take(most));
+            assert_eq!((taken.len(), taken.matches('q').count()), (32, 1), "{round}: {taken}");
+        }
+    }
+
+    #[test]
+    fn all_tenants_that_wait_get_the_same_number_of_rows() {
+        let mut turns = Turns::new();
+        for (tenant, rows) in [(1, 1), (2, 6), (3, 75), (4, 1276)] {
+            push(&mut turns, tenant, &"f".repeat(20_000 / rows), rows);
+        }
+        let mut written = [0; 4];
+        for _ in 0..20 {
+            for job in turns.take(Most { jobs: 9999, rows: 1280, one_tenant: false }) {
+                written[usize::try_from(job.tenant().get()).unwrap() - 1] += job.rows();
+            }
+        }
+        let (least, most) = (written.iter().min().unwrap(), written.iter().max().unwrap());
+        // The largest job, and a turn.
+        assert!(most - least <= 1276 + 2 * 16, "{written:?}");
+    }
+
+    #[test]
+    fn with_one_tenant_at_a_time_a_statement_has_as_many_jobs_as_it_may_have() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abcdef", 16);
+        push(&mut turns, 2, "xyz", 16);
+        let mut take = || letters(turns.take(Most { jobs: 4, rows: 999, one_tenant: true }));
+        assert_eq!([take(), take(), take(), take()], ["abcd", "xyz", "ef", ""]);
+    }
+
+    #[test]
+    fn a_job_is_put_before_the_others_of_its_tenant_and_its_tenant_before_others_that_come() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "ab", 1);
+        turns.push_front(Letter::new('X', 1, 1));
+        turns.push_front(Letter::new('Y', 2, 1));
+        assert_eq!(take(&mut turns, 99), "YXab");
+    }
+
+    #[test]
+    fn all_jobs_or_all_of_a_tenant_are_removed() {
+        let mut turns = Turns::new();
+        push(&mut turns, 1, "abc", 1);
+        push(&mut turns, 2, "xyz", 1);
+        assert_eq!(letters(turns.take_tenant(TenantId::new(1).unwrap())), "abc");
+        assert_eq!(letters(turns.take_tenant(TenantId::new(9).unwrap())), "");
+        assert_eq!(turns.len(), 3);
+        assert_eq!(letters(turns.drain()), "xyz");
+        assert_eq!(turns.len(), 0);
+        assert_eq!(take(&mut turns, 99), "");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_tenants_once_no_job_waits() {
+        let mut turns = Turns::new();
+        for tenant in 1..=1000 {
+            push(&mut turns, tenant, "a", 1276);
+        }
+        while turns.len() > 0 {
+            assert!(!take(&mut turns, 1280).is_empty());
+        }
+        assert!(turns.tenants.is_empty() && turns.new.is_empty() && turns.old.is_empty());
+    }
+}
