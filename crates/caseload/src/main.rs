@@ -21,7 +21,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    logs::start(&cli.log);
+    // Dropped last: what is logged until then is flushed.
+    let _logs = match logs::start(&cli.log) {
+        Ok(logs) => logs,
+        Err(error) => return command_line::fail(&error),
+    };
     process::run(cli.process, run(cli))
 }
 
@@ -36,6 +40,10 @@ async fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => command_line::fail(&*error),
+        Err(error) => {
+            // The reason for the end comes last.
+            logs::flush();
+            command_line::fail(&*error)
+        }
     }
 }

@@ -60,7 +60,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    logs::start(&cli.log);
+    // Dropped last: what is logged until then is flushed.
+    let _logs = match logs::start(&cli.log) {
+        Ok(logs) => logs,
+        Err(error) => return command_line::fail(&error),
+    };
     process::run(cli.process, run(cli))
 }
 
@@ -71,13 +75,17 @@ async fn run(cli: Cli) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => command_line::fail(&*error),
+        Err(error) => {
+            // The reason for the end comes last.
+            logs::flush();
+            command_line::fail(&*error)
+        }
     }
 }
 
 async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
-    runtime::shutdown::on_signal(shutdown.clone())?;
+    runtime::shutdown::on_signal(shutdown.clone(), logs::flush)?;
     let upstream: Upstream = cli.upstream.iter().cloned().collect();
     let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
     tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");

@@ -26,11 +26,14 @@ pub struct DrainOptions {
 }
 
 /// Cancels the token on the first SIGTERM or SIGINT (Ctrl-C). The second one ends the process at
-/// once, with exit code 130.
+/// once, with exit code 130; before that it calls `before_exit`, which must not take long.
 ///
 /// # Errors
 /// If the system doesn't allow a signal handler.
-pub fn on_signal(token: CancellationToken) -> io::Result<()> {
+pub fn on_signal(
+    token: CancellationToken,
+    before_exit: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -44,6 +47,7 @@ pub fn on_signal(token: CancellationToken) -> io::Result<()> {
             _ = interrupt.recv() => {}
         }
         tracing::warn!("received a second signal, exiting at once");
+        before_exit();
         std::process::exit(130);
     });
     Ok(())

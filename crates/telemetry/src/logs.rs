@@ -1,6 +1,12 @@
 //! Logs: one line per event, on standard error.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    sync::OnceLock,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use tracing::Subscriber;
@@ -12,7 +18,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::span_fields::SpanFields;
+use crate::{log_writer::LogWriter, panics, repeats::Repeats, span_fields::SpanFields};
 
 /// Selects the events that are logged, and their format.
 #[derive(Args, Clone, Debug)]
@@ -45,23 +51,69 @@ fn filter(text: &str) -> Result<String, String> {
     }
 }
 
-/// Starts logging for the process. A second call changes nothing.
-pub fn start(options: &LogOptions) {
+/// The most bytes of log lines that wait to be written. As many again may be on their way.
+const CAPACITY: usize = 2 * 1024 * 1024;
+
+/// How long a process waits at its end for its log lines to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+static STARTED: OnceLock<(LogWriter, Repeats)> = OnceLock::new();
+
+/// Flushes the log when it is dropped, also by a panic. To be kept until the process ends.
+#[derive(Debug)]
+#[must_use]
+pub struct FlushOnDrop(());
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Starts logging for the process, panics included. A second call changes nothing.
+///
+/// Nobody waits for a line to be written: a thread writes them. Lines are dropped while nobody reads
+/// standard error, and lines of one kind are limited, see [`Repeats`]; both are counted, and logged.
+///
+/// # Errors
+/// If standard error can't be used, or the system can't start another thread.
+pub fn start(options: &LogOptions) -> io::Result<FlushOnDrop> {
     let is_terminal = io::stderr().is_terminal();
     let as_json = match options.log_format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
+    // A file of its own: a write that blocks must not hold the lock of the standard library's.
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let writer = LogWriter::start(stderr, CAPACITY, |dropped| {
+        tracing::error!(dropped, "log lines were dropped");
+    })?;
+    let repeats = Repeats::default();
+    repeats.start_reports()?;
     let registry = tracing_subscriber::registry().with(EnvFilter::new(&options.log_level));
+    let registry = registry.with(repeats.clone());
     let started = if as_json {
-        registry.with(json(io::stderr)).try_init()
+        registry.with(json(writer.clone())).try_init()
     } else {
-        let text = fmt::layer().with_writer(io::stderr);
+        let text = fmt::layer().with_writer(writer.clone());
         registry.with(text.with_ansi(is_terminal).with_target(false)).try_init()
     };
     if started.is_err() {
         tracing::debug!("logging has already been started");
+    } else {
+        panics::log();
+        STARTED.get_or_init(|| (writer, repeats));
+    }
+    Ok(FlushOnDrop(()))
+}
+
+/// Blocks until all lines so far are written, a second at most: for a process that is about to exit,
+/// or to print to standard error.
+pub fn flush() {
+    if let Some((writer, repeats)) = STARTED.get() {
+        repeats.report();
+        writer.flush(FLUSH_TIMEOUT);
     }
 }
 
@@ -97,6 +149,11 @@ pub(crate) mod tests {
         pub(crate) fn subscriber(lines: &Arc<Self>, level: Level) -> impl Subscriber + use<> {
             let level = LevelFilter::from_level(level);
             tracing_subscriber::registry().with(level).with(json(Arc::clone(lines)))
+        }
+
+        /// Returns a subscriber that writes these lines, and limits those of one kind.
+        fn limited(lines: &Arc<Self>, repeats: Repeats) -> impl Subscriber + use<> {
+            tracing_subscriber::registry().with(repeats).with(json(Arc::clone(lines)))
         }
 
         /// Returns the lines so far.
@@ -191,5 +248,34 @@ pub(crate) mod tests {
         }
         assert_eq!(log[0]["span"]["first"], "a}");
         assert_eq!(log.len(), 2);
+    }
+
+    #[test]
+    fn lines_of_one_kind_are_limited_and_the_suppressed_ones_counted() {
+        let lines = Arc::new(Lines::default());
+        let repeats = Repeats::default();
+        let _guard = tracing::subscriber::set_default(Lines::limited(&lines, repeats.clone()));
+        for count in 0..100 {
+            tracing::error!(count, "call failed");
+            tracing::debug!("a detail");
+        }
+        tracing::error!("something else");
+        repeats.report();
+        repeats.report();
+
+        let log = lines.parsed();
+        let count = |message: &str| log.iter().filter(|line| line["message"] == message).count();
+        let failed = count("call failed");
+        // The first ten; more only where this took seconds.
+        assert!((10..50).contains(&failed), "{failed}");
+        assert_eq!(log[0]["count"], 0);
+        assert_eq!((count("a detail"), count("something else")), (100, 1));
+        let [report] = log.iter().filter(|it| !it["suppressed"].is_null()).collect::<Vec<_>>()[..]
+        else {
+            panic!("{log:?}")
+        };
+        assert_eq!(report["message"], "log lines were suppressed");
+        assert_eq!((&report["level"], &report["kind"]), (&"ERROR".into(), &"call failed".into()));
+        assert_eq!(report["suppressed"], 100 - failed);
     }
 }

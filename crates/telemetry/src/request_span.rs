@@ -4,7 +4,7 @@ use http::Request;
 use tower_http::trace::MakeSpan;
 use tracing::{Span, field::Empty};
 
-use crate::{request_id, trace_context::trace_id};
+use crate::{cut::cut, request_id, trace_context::trace_id};
 
 /// Opens the span of a request.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +12,14 @@ pub struct MakeRequestSpan;
 
 impl<B> MakeSpan<B> for MakeRequestSpan {
     fn make_span(&mut self, request: &Request<B>) -> Span {
+        // The id of a request has at most 128 bytes, and that of a trace 32.
         // At the level of errors, so that every log line has it, whatever is filtered.
         tracing::error_span!(
             "request",
             request_id = request_id::of(request.extensions()),
             trace_id = trace_id(request.headers()),
-            method = request.method().as_str(),
-            path = request.uri().path(),
+            method = &*cut(request.method().as_str()),
+            path = &*cut(request.uri().path()),
             tenant = Empty,
             key_id = Empty,
         )

@@ -28,7 +28,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    shutdown::on_signal(stop.clone())?;
+    shutdown::on_signal(stop.clone(), telemetry::logs::flush)?;
     let data_dir = data_dir::choose(options.data_dir.clone())?;
     // Without the lock another process uses the directory, and the ready file may be that one's.
     let lock = data_dir::try_lock(&data_dir)?;

@@ -23,6 +23,7 @@ mod dev;
 mod endpoints;
 mod grpc;
 mod idempotency;
+mod logs;
 mod malformed_input;
 mod many_violations;
 mod migrations;

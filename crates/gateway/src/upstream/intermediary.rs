@@ -9,6 +9,7 @@ use http::{
 use proto::wire::header::{
     ENVOY_OVERLOADED, ENVOY_RATELIMITED, GRPC_MESSAGE, GRPC_RETRY_PUSHBACK, GRPC_STATUS,
 };
+use telemetry::cut;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -43,6 +44,8 @@ impl fmt::Display for IntermediaryResponse {
 /// Returns the failure that an intermediary's response stands for, and logs it.
 pub(super) fn failure(response: &IntermediaryResponse) -> Failure {
     let failure = classify(response);
+    // Its texts may be as long as a header may be.
+    let shown = || cut(&response.to_string()).into_owned();
     // Rejections for load come in great numbers.
     if matches!(
         failure,
@@ -50,9 +53,17 @@ pub(super) fn failure(response: &IntermediaryResponse) -> Failure {
             IntermediaryRejection::RateLimited(_) | IntermediaryRejection::Unavailable(_)
         )
     ) {
-        tracing::debug!(%response, ?failure, "an intermediary responded instead of the server");
+        tracing::debug!(
+            response = shown(),
+            ?failure,
+            "an intermediary responded instead of the server"
+        );
     } else {
-        tracing::warn!(%response, ?failure, "an intermediary responded instead of the server");
+        tracing::warn!(
+            response = shown(),
+            ?failure,
+            "an intermediary responded instead of the server"
+        );
     }
     failure
 }

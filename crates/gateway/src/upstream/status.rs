@@ -4,6 +4,7 @@
 use std::error::Error;
 
 use h2::Reason;
+use telemetry::cut;
 use tonic::{ConnectError, Status, TimeoutExpired};
 
 use super::{
@@ -32,7 +33,8 @@ impl From<Status> for Failure {
             }
             source = error.source();
         }
-        tracing::warn!(code = %status.code(), error = status.message(), "lost a call to the server");
+        let error = cut(status.message());
+        tracing::warn!(code = %status.code(), %error, "lost a call to the server");
         Self::Lost
     }
 }

@@ -94,7 +94,10 @@ async fn during_the_drain_delay_calls_succeed_though_health_reports_not_serving(
     app.grpc_client().await.batch_create_tasks(app.one_task_request()).await.unwrap();
     // A second signal ends the process at once.
     program.terminate();
-    assert_eq!(program.wait_for_exit().code(), Some(130));
+    let exited = program.wait_for_exit();
+    assert_eq!(exited.code(), Some(130));
+    let log = exited.log();
+    assert!(log.iter().any(|line| line["message"] == "received a second signal, exiting at once"));
 }
 
 /// A health watch has no end of its own.
