@@ -20,7 +20,6 @@ const PROTOCOL: Protocol = Protocol {
     is_http2_only: false,
     max_head_bytes: limits::GATEWAY_HEAD_BYTES,
     max_streams: 256,
-    max_early_resets: 128,
     max_ended_streams: Some(1024),
     ping_interval: Duration::from_secs(20),
     ping_timeout: Duration::from_secs(10),

@@ -29,9 +29,7 @@ const PROTOCOL: Protocol = Protocol {
     is_http2_only: true,
     max_head_bytes: limits::SERVER_HEAD_BYTES,
     // Admission limits the calls in flight.
-    max_streams: 4096,
-    // A gateway resets many streams at once when their callers' time is over.
-    max_early_resets: 1024,
+    max_streams: limits::CALLS_PER_CONNECTION,
     // A gateway's connection carries the calls of all its callers, so it is not closed for what
     // some of them do. Other limits bound what each call can cost.
     max_ended_streams: None,

@@ -139,7 +139,6 @@ mod tests {
         is_http2_only: false,
         max_head_bytes: 16 * 1024,
         max_streams: 16,
-        max_early_resets: 16,
         max_ended_streams: Some(16),
         ping_interval: secs(20),
         ping_timeout: secs(10),

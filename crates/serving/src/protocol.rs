@@ -15,10 +15,11 @@ pub struct Protocol {
     /// 6.5.2).
     pub max_head_bytes: u32,
     /// The maximum number of concurrent requests on one connection (HTTP/2).
+    ///
+    /// It is also the maximum number of requests that the client has reset before they were accepted.
+    /// One more closes the connection (CVE-2023-44487, "rapid reset"). It can't be less: a client
+    /// whose requests are not answered in time resets all of them at once.
     pub max_streams: u32,
-    /// The maximum number of requests that the client has reset before they were accepted. One
-    /// more closes the connection (CVE-2023-44487, "rapid reset").
-    pub max_early_resets: usize,
     /// The maximum number of requests, over the life of a connection, that the server has reset,
     /// because they violated the protocol (CVE-2025-8671, "MadeYouReset") or because their bodies
     /// went on after the response. One more closes the connection and aborts its requests. `None`
@@ -48,7 +49,7 @@ impl Protocol {
             .timer(TokioTimer::new())
             .max_header_list_size(self.max_head_bytes)
             .max_concurrent_streams(self.max_streams)
-            .max_pending_accept_reset_streams(self.max_early_resets)
+            .max_pending_accept_reset_streams(self.max_streams as usize)
             .max_local_error_reset_streams(self.max_ended_streams)
             .keep_alive_interval(self.ping_interval)
             .keep_alive_timeout(self.ping_timeout);

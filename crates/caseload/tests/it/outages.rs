@@ -2,6 +2,7 @@
 
 mod database;
 mod failover;
+mod frozen_server;
 mod key_lookups;
 mod stalled_commits;
 mod upstream;

@@ -72,6 +72,7 @@ impl<T: Transport> Client<T> {
         F: Future<Output = Result<Response<R>, Status>>,
     {
         let server = self.servers.next().ok_or(Failure::Unreached)?;
+        let call = server.begin_call().ok_or(Failure::Unreached)?;
         // tonic's own timeout does not count the wait for a connection.
         let result = match timeout_at(deadline, method(server.transport(), request)).await {
             Ok(result) => result.map_err(Failure::from),
@@ -79,6 +80,9 @@ impl<T: Transport> Client<T> {
         };
         if matches!(result, Err(Failure::Unreached | Failure::Lost)) {
             server.mark_down();
+        }
+        if !matches!(result, Err(Failure::TimedOut)) {
+            call.answered();
         }
         result.map(Reply::from)
     }

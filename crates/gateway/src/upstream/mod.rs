@@ -1,5 +1,6 @@
 //! Calls to the gRPC servers.
 
+mod backlog;
 mod client;
 mod details;
 mod failure;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -12,14 +12,18 @@ use http::Uri;
 use proto::wire::limits;
 use tokio::{
     task::JoinSet,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{origin::OriginResponses, transport::Transport};
+use super::{
+    backlog::{Backlog, Unanswered},
+    origin::OriginResponses,
+    transport::Transport,
+};
 use crate::Upstream;
 
 /// The limit for all headers of a response, as HTTP/2 counts them.
@@ -51,6 +55,7 @@ pub(crate) struct Server<T = Channel> {
     uri: Uri,
     transport: OriginResponses<T>,
     is_up: AtomicBool,
+    backlog: Backlog,
 }
 
 impl Servers {
@@ -86,7 +91,7 @@ impl<T: Transport> Servers<T> {
     }
 
     /// Returns the server for the next attempt at a call; `None` if there are no servers.
-    pub(super) fn next(&self) -> Option<&Server<T>> {
+    pub(super) fn next(&self) -> Option<&Arc<Server<T>>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let up = || self.servers.iter().filter(|server| server.is_up.load(Ordering::Relaxed));
         let server = match up().count() {
@@ -94,8 +99,7 @@ impl<T: Transport> Servers<T> {
             // `nth` finds none if a server went down since they were counted.
             count => up().nth(turn % count),
         };
-        let server = server.or_else(|| self.servers.get(turn % self.servers.len().max(1)));
-        server.map(Arc::as_ref)
+        server.or_else(|| self.servers.get(turn % self.servers.len().max(1)))
     }
 
     /// Returns whether any server reports that it serves.
@@ -117,12 +121,26 @@ impl<T: Transport> Servers<T> {
 impl<T: Transport> Server<T> {
     /// Returns a server that is called over this transport. The URI names it in logs.
     pub(super) fn new(uri: Uri, transport: T) -> Self {
-        Self { uri, transport: OriginResponses(transport), is_up: AtomicBool::new(true) }
+        Self {
+            uri,
+            transport: OriginResponses(transport),
+            is_up: AtomicBool::new(true),
+            backlog: Backlog::default(),
+        }
     }
 
     /// Returns the transport for a call.
     pub(super) fn transport(&self) -> OriginResponses<T> {
         self.transport.clone()
+    }
+
+    /// Counts a call to the server; `None` if it has left too many without an answer. Must be called on
+    /// a runtime.
+    pub(super) fn begin_call(self: &Arc<Self>) -> Option<Unanswered<'_>> {
+        if self.backlog.wants_answer() {
+            tokio::spawn(await_answer(Arc::downgrade(self)));
+        }
+        self.backlog.begin()
     }
 
     /// Skips the server until it reports that it serves.
@@ -132,11 +150,39 @@ impl<T: Transport> Server<T> {
 
     /// Returns whether the server reports that it serves. An intermediary's response means that it
     /// does not, and so do the health service's own errors, which have no reason.
-    async fn serves(&self) -> bool {
+    async fn serves(self: &Arc<Self>) -> bool {
+        let Some(call) = self.begin_call() else { return false };
+        self.check(call).await.unwrap_or(false)
+    }
+
+    /// Asks the server whether it serves; `None` if it does not answer in time.
+    async fn check(&self, call: Unanswered<'_>) -> Option<bool> {
         let mut health = HealthClient::new(self.transport());
         // Not tonic's timeout: the wait for a connection counts, too.
-        let check = timeout(CHECK_TIMEOUT, health.check(HealthCheckRequest::default())).await;
-        matches!(check, Ok(Ok(reply)) if reply.get_ref().status() == ServingStatus::Serving)
+        let check =
+            timeout(CHECK_TIMEOUT, health.check(HealthCheckRequest::default())).await.ok()?;
+        call.answered();
+        Some(check.is_ok_and(|reply| reply.get_ref().status() == ServingStatus::Serving))
+    }
+}
+
+/// Asks a server until it answers, or its connection ends.
+async fn await_answer<T: Transport>(server: Weak<Server<T>>) {
+    let mut was_asked = false;
+    while let Some(server) = server.upgrade() {
+        let upstream = &server.uri;
+        if server.check(server.backlog.begin_anyway()).await.is_some() {
+            if was_asked {
+                tracing::info!(%upstream, "upstream answers again");
+            }
+            return server.backlog.stop_asking();
+        }
+        if !was_asked {
+            tracing::warn!(%upstream, "upstream does not answer; its calls are limited");
+            was_asked = true;
+        }
+        drop(server);
+        sleep(CHECK_INTERVAL).await;
     }
 }
 

@@ -16,6 +16,10 @@ pub const GATEWAY_HEAD_BYTES: u32 = 16 * 1024;
 /// adds headers and lengthens names.
 pub const SERVER_HEAD_BYTES: u32 = 2 * GATEWAY_HEAD_BYTES;
 
+/// The most calls on one connection to the server, and the most that the server takes at once of calls
+/// that were reset before it began them.
+pub const CALLS_PER_CONNECTION: u32 = 4096;
+
 /// The most metadata of a status, in bytes as HTTP/2 counts them (name, value and 32 for each
 /// header), for callers that don't ask for more: what gRPC's libraries take by default.
 pub const STATUS_BYTES: usize = 8 * 1024;

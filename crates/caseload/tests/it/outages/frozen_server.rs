@@ -1,0 +1,72 @@
+//! A server that is frozen while its gateway has many callers.
+
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+use super::probes::{await_ready, is_created};
+use crate::support::{
+    App, ONE_ASSIGNED_TASK, Reply, Session, start_gateway_with, start_server_process,
+};
+
+/// How many callers there are. Each repeats its call as soon as its time is over, so that together
+/// they make a thousand calls a second.
+const CALLERS: u32 = 250;
+
+/// How long each of them waits, in seconds.
+const TIME: &str = "0.25";
+
+/// How long the server is frozen: less than the gateway waits for the answer to a PING.
+const FROZEN: Duration = Duration::from_secs(5);
+
+/// Each call whose time is over is reset on the gateway's one connection. The server finds all of the
+/// resets at once when it goes on, and must not take them for an attack: the calls that go on are on
+/// the same connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_outs_while_the_server_is_frozen_do_not_end_the_gateways_connection() {
+    let mut app = App::start().await;
+    let server = start_server_process(
+        app.database.url().expose(),
+        &["--grpc-addr", "127.0.0.1:0", "--writers", "1"],
+    );
+    let addr = server.wait_for_address("serving gRPC");
+    app.http_addr = start_gateway_with(addr, &["--upstream-timeout", "30s"], &app.shutdown).await;
+    await_ready(&app).await;
+    let app = Arc::new(app);
+    let mut session = Session::open(app.database.url());
+    session.lock("tasks");
+    // Without an idempotency key it is not repeated if the connection is lost.
+    let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
+    session.await_blocked(1);
+    let signal = |name: &str| {
+        let pid = server.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    };
+
+    signal("STOP");
+    let end = Instant::now() + FROZEN;
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let app = Arc::clone(&app);
+        callers.spawn(async move {
+            while Instant::now() < end {
+                let call = app.post().header("request-timeout", TIME).body(ONE_ASSIGNED_TASK);
+                let reply = Reply::of(call).await;
+                // The gateway refuses calls once it has too many that are not answered.
+                assert!([503, 504].contains(&reply.status.as_u16()), "{reply:?}");
+            }
+        });
+    }
+    callers.join_all().await;
+    signal("CONT");
+    session.unlock();
+
+    let reply = in_flight.await.unwrap();
+    assert!(is_created(&reply), "{reply:?}");
+    await_ready(&app).await;
+    assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
+}
