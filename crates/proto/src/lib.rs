@@ -1,7 +1,10 @@
 //! Caseload's gRPC contract: the types and services generated from `proto/`, and [`wire`], what
 //! both sides must agree on beyond them.
 
+mod decoded_size;
 pub mod wire;
+
+pub use decoded_size::{RequestLayout, TooManyItems};
 
 /// `caseload.tasks.v1`: creating and tracking the tasks of cases.
 pub mod tasks {

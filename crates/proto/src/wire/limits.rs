@@ -9,6 +9,12 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 /// The largest message that the server reads, in bytes. A batch that reaches every limit has 1.3 MiB.
 pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
+/// The most items that the lists of a request may have in all, those of nested lists included. It is
+/// far above what any valid request has, so that the violation of a documented limit is reported as
+/// such. It bounds the memory of a message, whose items may take a few bytes on the wire, and dozens
+/// in memory.
+pub const LIST_ITEMS: usize = 10_000;
+
 /// The largest head of a request that the gateway reads, in bytes.
 pub const GATEWAY_HEAD_BYTES: u32 = 16 * 1024;
 
