@@ -57,7 +57,8 @@ async fn commits_that_wait_for_a_standby_cost_readiness_until_they_are_done() {
     await_not_serving(&app).await;
     await_not_ready(&app).await;
     server.wait_for_log("not serving: a statement has been running for too long");
-    assert_eq!(psql(&url, WAITING), "2");
+    // One, if the two batches share a statement.
+    assert_ne!(psql(&url, WAITING), "0");
 
     wait_for_standbys(&cluster, "");
     assert_eq!(status().await, ServingStatus::Serving);

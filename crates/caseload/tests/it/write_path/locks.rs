@@ -10,6 +10,7 @@ use store::{TaskWriter, WriterSettings};
 
 use crate::support::{
     Session,
+    polling::wait_until,
     write_path::{
         ONE_WRITER, PendingBatch, Tenant, WritePath, batch, batch_with_key, descriptions, outcomes,
         submit,
@@ -131,8 +132,15 @@ async fn a_batch_whose_caller_leaves_while_it_waits_for_a_lock_is_not_written() 
     let waits = submit_blocked(&mut path, &writer, a, batch(a, &["leaves"]));
     let stays = submit(&writer, a, batch(a, &["stays"])).unwrap();
 
-    // No attempt is under way.
     drop(waits);
+    // An attempt that was under way is written if it gets its lock. So the lock is released in a later
+    // attempt, which is one at the other batch.
+    let left = path.session.query("SELECT clock_timestamp()");
+    let later = format!(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start > '{left}'"
+    );
+    wait_until("a later attempt", || path.session.query(&later) != "0");
     holder.query("COMMIT");
     stays.await.unwrap();
     assert_eq!(path.session.query("SELECT string_agg(description, ' ') FROM tasks"), "stays");
