@@ -321,6 +321,29 @@ async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>
     rejected
 }
 
+/// The result of a statement comes with its commit, so batches whose result can't be read may have been
+/// created.
+#[tokio::test]
+async fn batches_whose_result_cannot_be_read_are_in_doubt_and_not_run_again() {
+    let mut path = WritePath::create().await;
+    // Names that are no UTF-8, as they would be if the program and the schema did not fit.
+    path.session.query(
+        "ALTER TABLE users DROP CONSTRAINT users_first_name_check; \
+         ALTER TABLE users ALTER first_name TYPE bytea USING '\\xff'",
+    );
+    let writer = path.writer(ONE_WRITER);
+    let [a, b, _] = path.tenants;
+    let first = path.block_writer(&writer);
+    let shared = [a, b].map(|tenant| submit(&writer, tenant, batch(tenant, &["x"])).unwrap());
+    path.unblock_writer();
+
+    let [one, two] = outcomes(shared).await;
+    for outcome in [first.await, one, two] {
+        assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))), "{outcome:?}");
+    }
+    assert_eq!(path.session.query("SELECT count(*) FROM tasks"), "3");
+}
+
 /// The second attempt to create a task with this description waits while somebody holds advisory lock
 /// 1. It does so without waiting for a lock, which would end soon.
 const SLOW: &str = "CREATE SEQUENCE attempts; \
