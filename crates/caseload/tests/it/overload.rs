@@ -2,6 +2,7 @@
 
 mod body_memory;
 mod locked_rows;
+mod requests;
 
 use domain::Scope;
 use proto::tasks::v1::BatchCreateTasksRequest;
