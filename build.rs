@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Reflection serves this set. It keeps the comments, so that `describe` of a client shows them.
     fs::write(out_dir.join("descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
 
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    tonic_prost_build::configure()
+        .codec_path("crate::codec::WholeMessageCodec")
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Caseload's gRPC contract: the types and services generated from `proto/`, and [`wire`], what
 //! both sides must agree on beyond them.
 
+pub mod codec;
 mod decoded_size;
 pub mod wire;
 

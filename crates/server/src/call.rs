@@ -1,16 +1,18 @@
-//! The frame of every call: authenticate, check the scope, count, run, report.
+//! The frame of every call: check the scope, count, run, report.
 
-use domain::{Error, Principal, Scope};
-use proto::wire::header;
+use domain::{AuthError, Error, Principal, Scope};
+use proto::{
+    Message,
+    wire::{header, limits},
+};
 use tonic::{
     Request, Response, Status,
     metadata::{MetadataMap, MetadataValue},
 };
 
 use crate::{
-    auth::Authenticator,
     causes,
-    layers::CallHeaders,
+    layers::{CallContext, ResponseBytes},
     rate_limit::{RateLimitReport, RateLimits},
     status,
 };
@@ -20,7 +22,7 @@ pub(crate) trait Call: Send {
     /// The message that the caller sends.
     type Request: Send;
     /// The message that the caller receives.
-    type Response;
+    type Response: Message;
 
     /// The scope that the caller's key needs.
     const SCOPE: Scope;
@@ -45,15 +47,14 @@ pub(crate) struct Reply<T> {
 /// Runs calls.
 #[derive(Debug)]
 pub(crate) struct CallRunner {
-    pub(crate) authenticator: Authenticator,
     pub(crate) rate_limits: RateLimits,
 }
 
 impl CallRunner {
     /// Runs a call and turns its result into a gRPC response.
     ///
-    /// The checks come in a fixed order: authenticated, has the scope, within the rate limits; then
-    /// the call's own.
+    /// The checks come in a fixed order: authenticated, which the layers did; has the scope, within
+    /// the rate limits; then the call's own.
     ///
     /// # Errors
     /// The status for the error of the check or of the call. Its cause, which the caller does not
@@ -64,12 +65,15 @@ impl CallRunner {
         request: Request<C::Request>,
     ) -> Result<Response<C::Response>, Status> {
         let (_, mut extensions, message) = request.into_parts();
-        let headers = extensions.remove::<CallHeaders>().unwrap_or_default();
-        let max_status_bytes = headers.max_status_bytes;
+        let context = extensions.remove::<CallContext>();
+        let max_status_bytes =
+            context.as_ref().map_or(limits::STATUS_BYTES, |context| context.max_status_bytes);
         let mut report = RateLimitReport::default();
-        match self.try_run(call, headers, message, &mut report).await {
+        match self.try_run(call, context, message, &mut report).await {
             Ok(Reply { message, is_replay }) => {
+                let bytes = message.encoded_len();
                 let mut response = Response::new(message);
+                response.extensions_mut().insert(ResponseBytes(bytes));
                 if is_replay {
                     mark_as_replay(response.metadata_mut());
                 }
@@ -77,7 +81,7 @@ impl CallRunner {
                 Ok(response)
             }
             Err(error) => {
-                log_causes(&error);
+                causes::log(&error);
                 let mut status = status::from_error(&error, max_status_bytes);
                 report.write_to(status.metadata_mut());
                 Err(status)
@@ -88,12 +92,12 @@ impl CallRunner {
     async fn try_run<C: Call>(
         &self,
         call: C,
-        headers: CallHeaders,
+        context: Option<CallContext>,
         message: C::Request,
         report: &mut RateLimitReport,
     ) -> Result<Reply<C::Response>, Error> {
-        let caller = self.authenticator.authenticate(headers.credentials).await?;
-        telemetry::record_caller(caller.tenant.get(), caller.key.get());
+        // Without a context no layer has found out who calls.
+        let caller = context.ok_or(AuthError::Missing)?.caller;
         caller.require(C::SCOPE)?;
         self.rate_limits.check(&caller, report)?;
         call.run(caller, message).await
@@ -102,13 +106,4 @@ impl CallRunner {
 
 fn mark_as_replay(metadata: &mut MetadataMap) {
     metadata.insert(header::IDEMPOTENCY_REPLAYED.as_str(), MetadataValue::from_static("true"));
-}
-
-/// Logs the causes of a failure, which the caller does not see.
-fn log_causes(error: &Error) {
-    let causes = causes::of(error);
-    if !causes.is_empty() {
-        let effect = error.effect();
-        tracing::error!(%error, ?effect, causes, "call failed");
-    }
 }

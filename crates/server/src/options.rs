@@ -113,6 +113,12 @@ pub struct AuthOptions {
     /// How long it is cached that a key doesn't exist
     #[arg(long, env = "CASELOAD_UNKNOWN_KEY_TTL", default_value = "5s", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
     pub unknown_key_ttl: Duration,
+
+    /// Look-ups at once of keys that were not found in the last hour; further ones wait for a
+    /// quarter of a second, 32 times as many at most, or are rejected with UNAVAILABLE. Should be
+    /// less than --readers
+    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_LOOK_UPS", default_value_t = 2, value_parser = count(1_usize..=1024), value_name = "COUNT")]
+    pub unknown_key_look_ups: usize,
 }
 
 /// The least that an idempotency key is kept: longer than the service itself repeats a batch whose
@@ -142,10 +148,24 @@ pub struct LimitOptions {
     #[arg(long, env = "CASELOAD_TENANT_RATE", value_name = "RATE[:BURST]")]
     pub tenant_rate: Option<Rate>,
 
-    /// The most calls in flight at once; further ones are rejected with UNAVAILABLE before their
-    /// messages are read
+    /// The most calls that are worked on at once, from the last byte of their messages on; further
+    /// ones are rejected with UNAVAILABLE
     #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_in_flight: usize,
+
+    /// The most calls of a connection whose messages are not complete; further ones are rejected
+    /// with UNAVAILABLE
+    #[arg(long, env = "CASELOAD_MAX_UNFINISHED_CALLS", default_value_t = 1024, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
+    pub max_unfinished_calls: usize,
+
+    /// How long the message of a call may take to arrive, after its headers
+    #[arg(long, env = "CASELOAD_MESSAGE_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
+    pub message_timeout: Duration,
+
+    /// Memory for the messages of all calls together, in MiB. A tenant gets no more of it than is
+    /// left for others: alone half, two tenants a third each
+    #[arg(long, env = "CASELOAD_MESSAGE_MEMORY", default_value_t = 256, value_parser = count(16_u32..=1024 * 1024), value_name = "MIB")]
+    pub message_memory: u32,
 
     /// The longest deadline of a call, also for callers that give a longer one or none
     #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]

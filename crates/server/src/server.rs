@@ -15,12 +15,17 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, LookUpLimit},
     call::CallRunner,
-    layers::{AdmissionLayer, DeadlineLayer, attach_error_info, read_call_headers},
+    layers::{
+        Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, attach_error_info,
+    },
+    message_memory::MessageMemory,
     options::{AuthOptions, LimitOptions, ServerOptions},
     rate_limit::RateLimits,
-    readiness, sweep,
+    readiness,
+    shares::Shares,
+    sweep,
     tasks::Tasks,
 };
 
@@ -137,35 +142,43 @@ impl Server {
             }
         };
 
-        let LimitOptions { key_rate, tenant_rate, max_in_flight, call_timeout } =
+        let LimitOptions { key_rate, tenant_rate, max_in_flight, call_timeout, .. } =
             self.options.limits;
-        let AuthOptions { key_ttl, unknown_key_ttl } = self.options.auth;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
         let tasks = Tasks {
-            runner: CallRunner {
-                authenticator: Authenticator::new(self.database, key_ttl, unknown_key_ttl),
-                rate_limits: RateLimits::new(key_rate, tenant_rate),
-            },
+            runner: CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) },
             writer: Arc::clone(&writer),
         };
-        let routes = routes(tasks)?.add_service(health_service).prepare();
         let clients =
             connections.client_rules(ADDRESS_SHARE_PERCENT, header::FORWARDED_FOR.clone());
-        let admission = AdmissionLayer::new(max_in_flight, clients.share_percent, writer);
+        let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let is_scarce = admission.is_scarce();
+        let reception = ReceptionLayer::new(ReceptionParts {
+            authenticator: authenticator(self.database, self.options.auth),
+            memory: MessageMemory::of_mib(self.options.limits.message_memory),
+            unfinished: Shares::new(self.options.limits.max_unfinished_calls),
+            message_timeout: self.options.limits.message_timeout,
+            admission,
+            diagnostics: Diagnostics::new(),
+        });
+        let routes = routes(tasks)?.add_service(health_service).prepare();
         let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
         let service = ServiceBuilder::new()
             .layer(RequestLayers)
-            .layer(admission)
             .layer(DeadlineLayer::new(call_timeout))
-            .map_request(read_call_headers)
             .map_response(attach_error_info)
+            .layer(reception)
             .service(routes);
         let serving = serving::serve(self.listener, service, endpoint, accepting);
         drain.capped(shutdown, serving).await;
         Ok(())
     }
+}
+
+fn authenticator(database: Database, options: AuthOptions) -> Authenticator {
+    let AuthOptions { key_ttl, unknown_key_ttl, unknown_key_look_ups } = options;
+    Authenticator::new(database, key_ttl, unknown_key_ttl, LookUpLimit::new(unknown_key_look_ups))
 }
 
 /// Returns the service, and the reflection services that describe it.

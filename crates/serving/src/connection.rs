@@ -19,6 +19,7 @@ use crate::{
     activity::Activity,
     body::ResponseBody,
     clients::ConnectionPeer,
+    connection_id::ConnectionId,
     delivery::Delivery,
     lifetime::{Lifetime, Step},
     limits::Limits,
@@ -56,9 +57,11 @@ impl<S> ConnectionHandler<S> {
     {
         let activity = Arc::new(Activity::new());
         let untaken = Arc::new(Untaken::new(self.send_limit.clone()));
+        let id = ConnectionId::next();
         let service = service_fn(|mut request: Request<Incoming>| {
             let client = peer.client_of(request.headers());
             request.extensions_mut().insert(client);
+            request.extensions_mut().insert(id);
             let mut running = Activity::start_request(&activity, request.version());
             let response = self.service.clone().oneshot(request);
             let untaken = Arc::clone(&untaken);

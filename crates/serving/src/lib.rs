@@ -8,6 +8,7 @@ mod body;
 mod check_timer;
 mod clients;
 mod connection;
+mod connection_id;
 mod deadline;
 mod delivery;
 mod endpoint;
@@ -27,6 +28,7 @@ mod trusted_proxies;
 mod untaken;
 
 pub use clients::{Client, ClientRules};
+pub use connection_id::ConnectionId;
 pub use delivery::hold_until_sent;
 pub use endpoint::Endpoint;
 pub use limits::{Limits, MaxAge};

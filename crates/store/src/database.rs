@@ -8,7 +8,7 @@ use crate::{
     connections::{
         current::CurrentPool,
         failover,
-        pool::{Connection, PoolSettings},
+        pool::{Connection, Lane, PoolSettings},
         url::DatabaseUrl,
     },
     error::Error,
@@ -71,7 +71,24 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(name, self.0.get().run(name, query).await.map_err(Error::without_effect))
+        log_failure(
+            name,
+            self.0.get().run(Lane::Queries, name, query).await.map_err(Error::without_effect),
+        )
+    }
+
+    /// Runs a query as [`Self::read`] does, on a connection that no other query uses: for checks
+    /// whether the database works, which must not wait behind what callers do.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn check<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let result = self.0.get().run(Lane::Checks, name, query).await;
+        log_failure(name, result.map_err(Error::without_effect))
     }
 
     /// Runs a query that may change something, off the async threads. Whatever the query logs is in
@@ -86,7 +103,7 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(name, self.0.get().run(name, query).await)
+        log_failure(name, self.0.get().run(Lane::Queries, name, query).await)
     }
 
     /// Returns how long a statement waits for a lock.

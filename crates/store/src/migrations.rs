@@ -30,13 +30,16 @@ impl Database {
     }
 
     /// Whether the schema exists and all migrations of this program were run. Changes nothing, and
-    /// needs no right to.
+    /// needs no right to. It has a connection of its own, so it does not wait for other queries.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        self.read("has_current_schema", |connection| Ok(missing_migrations(connection)?.is_empty()))
-            .await
+        self.check(
+            "has_current_schema",
+            |connection| Ok(missing_migrations(connection)?.is_empty()),
+        )
+        .await
     }
 
     /// Returns the names of the pending migrations. Changes nothing, and needs no right to.

@@ -2,7 +2,11 @@
 
 mod body_memory;
 mod locked_rows;
+mod message_memory;
+mod raw_calls;
 mod requests;
+mod silent_callers;
+mod unknown_keys;
 
 use domain::Scope;
 use proto::tasks::v1::BatchCreateTasksRequest;

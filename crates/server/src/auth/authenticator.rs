@@ -1,6 +1,7 @@
 //! Looks up API keys in the database, and caches what it finds.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,10 @@ use moka::future::Cache;
 use store::{ApiKeyRecord, Database};
 use tokio::time::timeout;
 
-use super::single_flight::SingleFlight;
+use super::{
+    look_up_limit::{LookUpLimit, TooManyLookUps},
+    single_flight::SingleFlight,
+};
 
 /// The most keys of each cache. Each takes some hundred bytes.
 const CACHED_KEYS: u64 = 10_000;
@@ -28,29 +32,57 @@ pub(crate) struct Authenticator {
     database: Database,
     known: Cache<KeyDigest, Arc<ApiKeyRecord>>,
     unknown: Cache<KeyDigest, ()>,
-    look_ups: SingleFlight<KeyDigest, Result<Option<Arc<ApiKeyRecord>>, store::Error>>,
+    look_ups: SingleFlight<KeyDigest, LookUpResult>,
+    limit: LookUpLimit,
+}
+
+type LookUpResult = Result<Option<Arc<ApiKeyRecord>>, LookUpError>;
+
+/// Why a key was not looked up.
+#[derive(Clone, Debug, thiserror::Error)]
+enum LookUpError {
+    #[error(transparent)]
+    TooMany(#[from] TooManyLookUps),
+    #[error(transparent)]
+    Failed(#[from] store::Error),
+}
+
+impl From<LookUpError> for Error {
+    fn from(error: LookUpError) -> Self {
+        match error {
+            LookUpError::TooMany(TooManyLookUps) => Self::Overloaded,
+            LookUpError::Failed(error) => error.into(),
+        }
+    }
 }
 
 impl Authenticator {
     /// Creates an authenticator that caches known keys for `key_ttl` and unknown ones for
-    /// `unknown_key_ttl`.
-    pub(crate) fn new(database: Database, key_ttl: Duration, unknown_key_ttl: Duration) -> Self {
+    /// `unknown_key_ttl`, and looks up keys within a limit.
+    pub(crate) fn new(
+        database: Database,
+        key_ttl: Duration,
+        unknown_key_ttl: Duration,
+        limit: LookUpLimit,
+    ) -> Self {
         let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
             Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown, look_ups: SingleFlight::new() }
+        Self { database, known, unknown, look_ups: SingleFlight::new(), limit }
     }
 
-    /// Returns the caller that the key of a call belongs to.
+    /// Returns the caller that the key of a call from this address belongs to.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::Unavailable`] if
-    /// the key is not cached and the database is not available.
+    /// the key is not cached and the database is not available; [`Error::Overloaded`] if too many
+    /// keys that are not known are being looked up.
     pub(crate) async fn authenticate(
         &self,
         credentials: Result<ApiKey, AuthError>,
+        client: Option<IpAddr>,
     ) -> Result<Principal, Error> {
-        let key = self.find(credentials?.digest()).await?.ok_or(AuthError::InvalidKey)?;
+        let key = self.find(credentials?.digest(), client).await?.ok_or(AuthError::InvalidKey)?;
         if key.is_valid(SystemTime::now()) {
             Ok(key.principal)
         } else {
@@ -58,7 +90,11 @@ impl Authenticator {
         }
     }
 
-    async fn find(&self, digest: KeyDigest) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
+    async fn find(
+        &self,
+        digest: KeyDigest,
+        client: Option<IpAddr>,
+    ) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
         if let Some(key) = self.known.get(&digest).await {
             return Ok(Some(key));
         }
@@ -68,7 +104,7 @@ impl Authenticator {
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();
-        let look_up = async move { authenticator.look_up(digest).await };
+        let look_up = async move { authenticator.look_up(digest, client).await };
         match self.look_ups.run(digest, look_up).await {
             Some(found) => Ok(found?),
             None => Err(Error::Internal("the look-up of an API key panicked".into())),
@@ -76,12 +112,16 @@ impl Authenticator {
     }
 
     /// Looks a key up in the database, and caches what it finds.
-    async fn look_up(&self, digest: KeyDigest) -> Result<Option<Arc<ApiKeyRecord>>, store::Error> {
+    async fn look_up(&self, digest: KeyDigest, client: Option<IpAddr>) -> LookUpResult {
+        let _permit = self.limit.admit(&digest, client).await?;
         let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
         let found = found.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)))??;
         let key = found.map(Arc::new);
         match &key {
-            Some(key) => self.known.insert(digest, Arc::clone(key)).await,
+            Some(key) => {
+                self.limit.remember(digest).await;
+                self.known.insert(digest, Arc::clone(key)).await;
+            }
             None => self.unknown.insert(digest, ()).await,
         }
         Ok(key)

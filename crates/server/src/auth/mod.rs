@@ -2,7 +2,9 @@
 
 mod authenticator;
 mod credentials;
+mod look_up_limit;
 mod single_flight;
 
 pub(crate) use authenticator::Authenticator;
 pub(crate) use credentials::api_key;
+pub(crate) use look_up_limit::LookUpLimit;

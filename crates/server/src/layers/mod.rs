@@ -1,13 +1,18 @@
 //! What happens to a request before tonic decodes it, and to a response after tonic encoded it.
 
 mod admission;
-mod call_headers;
+mod call_context;
 mod deadline;
+mod diagnostics;
 mod error_info;
+mod message;
+mod reception;
 
-pub(crate) use admission::AdmissionLayer;
-pub(crate) use call_headers::{CallHeaders, read_call_headers};
+pub(crate) use admission::Admission;
+pub(crate) use call_context::{CallContext, ResponseBytes};
 pub(crate) use deadline::DeadlineLayer;
 #[cfg(feature = "fuzzing")]
 pub(crate) use deadline::grpc_timeout;
+pub(crate) use diagnostics::Diagnostics;
 pub(crate) use error_info::attach_error_info;
+pub(crate) use reception::{ReceptionLayer, ReceptionParts};

@@ -6,9 +6,12 @@ mod retry_delay;
 use std::collections::HashMap;
 
 use domain::{AuthError, Error, Resource};
-use proto::wire::{self, header, limits};
+use proto::{
+    TooManyItems,
+    wire::{self, header, limits},
+};
 use tonic::Status;
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// Returns the status for an error, with at most `max_bytes` of metadata.
 ///
@@ -50,6 +53,22 @@ const MAX_MESSAGE_BYTES: usize = 256;
 pub(crate) fn with_reason(reason: wire::Reason, message: &str) -> Status {
     let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
     let details = ErrorDetails::with_error_info(reason.as_str(), wire::ERROR_DOMAIN, []);
+    Status::with_error_details(reason.code(), message, details)
+}
+
+/// Returns the status of a message whose lists have too many items.
+pub(crate) fn too_many_items(error: &TooManyItems) -> Status {
+    let description = format!("the lists have more than {} items in all", limits::LIST_ITEMS);
+    let metadata = [(wire::VIOLATION_COUNT.to_owned(), "1".to_owned())];
+    let reason = wire::Reason::InvalidRequest;
+    let mut details = ErrorDetails::with_error_info(reason.as_str(), wire::ERROR_DOMAIN, metadata);
+    details.set_bad_request(vec![FieldViolation {
+        field: error.path.clone(),
+        description,
+        reason: wire::FieldReason::TooMany.as_str().to_owned(),
+        localized_message: None,
+    }]);
+    let message = "1 field violation; nothing was changed";
     Status::with_error_details(reason.code(), message, details)
 }
 

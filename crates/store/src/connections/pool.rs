@@ -36,11 +36,21 @@ pub struct PoolSettings {
     pub lock_timeout: Duration,
 }
 
+/// Which connections a query may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lane {
+    /// Those for all other queries.
+    Queries,
+    /// The one for checks whether the database works, which is free whatever callers do.
+    Checks,
+}
+
 /// A pool of connections, and the queries that run on them.
 #[derive(Debug)]
 pub(crate) struct Pool {
     connections: r2d2::Pool<Connector>,
-    reads: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
     checkout_timeout: Duration,
     is_abandoned: watch::Sender<bool>,
     life: Weak<()>,
@@ -51,15 +61,15 @@ impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 1);
+        let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 2);
         // A command must not end while a thread of the pool connects: the TLS library, which libpq
         // also uses for passwords, cleans up when the process exits, and that thread then crashes.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
         let (life, statements) = (connector.life(), connector.statements());
         let connections = r2d2::Pool::builder()
-            // One more for the probe that asks whether the server answers at all.
-            .max_size(size + 1)
+            // One more for the probe that asks whether the server answers at all, and one for checks.
+            .max_size(size + 2)
             .min_idle(Some(min_idle))
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
@@ -69,7 +79,8 @@ impl Pool {
             .build_unchecked(connector);
         Self {
             connections,
-            reads: Arc::new(Semaphore::new(settings.readers.max(1))),
+            queries: Arc::new(Semaphore::new(settings.readers.max(1))),
+            checks: Arc::new(Semaphore::new(1)),
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
             life,
@@ -94,11 +105,16 @@ impl Pool {
     /// [`Error::ConnectionLost`] if the pool is abandoned before the query ends.
     pub(crate) async fn run<T: Send + 'static>(
         self: Arc<Self>,
+        lane: Lane,
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         // As many threads as connections: the others wait here, where waiting costs no thread.
-        let permit = timeout(self.checkout_timeout, Arc::clone(&self.reads).acquire_owned())
+        let permits = match lane {
+            Lane::Queries => &self.queries,
+            Lane::Checks => &self.checks,
+        };
+        let permit = timeout(self.checkout_timeout, Arc::clone(permits).acquire_owned())
             .await
             .map_err(Error::unavailable)?
             .map_err(Error::internal)?;

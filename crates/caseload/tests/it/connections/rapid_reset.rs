@@ -7,7 +7,9 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
 use crate::support::{
     App, ONE_TASK, Reply, Session,
-    http2::{DATA, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, frame},
+    http2::{
+        DATA, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, call_headers, frame,
+    },
     polling::TEST_TIMEOUT,
     raw_http::connect,
 };
@@ -15,28 +17,12 @@ use crate::support::{
 /// How many requests are sent and cancelled in one write.
 const BURST: u32 = 2_000;
 
-/// Returns the headers of a gRPC request, encoded with HPACK (RFC 7541) as literals.
-fn headers(path: &str) -> Vec<u8> {
-    let literal = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    // POST and http from the static table; path and authority with indexed names.
-    let mut block = vec![0x83, 0x86, 0x04];
-    block.extend(literal(path));
-    block.push(0x01);
-    block.extend(literal("a"));
-    for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
-        block.push(0);
-        block.extend(literal(name));
-        block.extend(literal(value));
-    }
-    block
-}
-
 /// Sends and cancels requests until the other end closes the connection. Panics after the test
 /// timeout. Returns how many requests were sent.
 async fn flood(to: SocketAddr, path: &str) -> u32 {
     let mut stream = connect(to).await;
     stream.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
-    let block = headers(path);
+    let block = call_headers(path, &[]);
     let mut id = 1;
     let flood = async {
         loop {
@@ -96,7 +82,7 @@ async fn bodies_that_arrive_after_their_calls_were_rejected_do_not_end_the_conne
 
     let mut stream = connect(app.grpc_addr).await;
     stream.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
-    let block = headers("/caseload.tasks.v1.TaskService/BatchCreateTasks");
+    let block = call_headers("/caseload.tasks.v1.TaskService/BatchCreateTasks", &[]);
     let ids = || (0..BURST).map(|n| 2 * n + 1);
     let calls: Vec<u8> = ids().flat_map(|id| frame(HEADERS, 4, id, &block)).collect();
     stream.write_all(&calls).await.unwrap();

@@ -11,20 +11,20 @@ use tonic::{
 use crate::support::{App, code_and_reasons, new_task};
 
 /// The path of batch create over gRPC.
-pub(super) const METHOD: &str = "/caseload.tasks.v1.TaskService/BatchCreateTasks";
+pub(crate) const METHOD: &str = "/caseload.tasks.v1.TaskService/BatchCreateTasks";
 
 /// Returns a message in gRPC framing: the compression flag, the length, the message.
-pub(super) fn frame(message: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     framed(0, message.len(), message)
 }
 
 /// Returns a message in gRPC framing with any flag and length, right or wrong.
-fn framed(flag: u8, size: usize, message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(flag: u8, size: usize, message: &[u8]) -> Vec<u8> {
     [&[flag][..], &u32::try_from(size).unwrap().to_be_bytes(), message].concat()
 }
 
 /// Sends bytes as the body of a call, and reads the status from the headers or the trailers.
-pub(super) async fn send(
+pub(crate) async fn send(
     channel: &mut Channel,
     path: &str,
     headers: http::HeaderMap,
@@ -52,7 +52,7 @@ pub(super) async fn send(
 }
 
 /// Returns headers with the app's key and nothing else.
-pub(super) fn key_headers(app: &App) -> http::HeaderMap {
+pub(crate) fn key_headers(app: &App) -> http::HeaderMap {
     let value = format!("Bearer {}", app.key.expose());
     [(http::header::AUTHORIZATION, value.parse().unwrap())].into_iter().collect()
 }

@@ -24,6 +24,25 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     [&size[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// Returns the headers of a gRPC request, with more headers, encoded with HPACK (RFC 7541) as
+/// literals. Each text has less than 127 bytes.
+pub(crate) fn call_headers(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let literal = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    // POST and http from the static table; path and authority with indexed names.
+    let mut block = vec![0x83, 0x86, 0x04];
+    block.extend(literal(path));
+    block.push(0x01);
+    block.extend(literal("a"));
+    for (name, value) in
+        [("content-type", "application/grpc"), ("te", "trailers")].iter().chain(more)
+    {
+        block.push(0);
+        block.extend(literal(name));
+        block.extend(literal(value));
+    }
+    block
+}
+
 /// A frame that was read, as it came.
 pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,

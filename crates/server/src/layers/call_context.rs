@@ -1,42 +1,28 @@
-//! The headers of a call that its frame needs, read before tonic merges the trailers into them.
+//! What the layers and the frame of a call tell each other.
 
-use domain::{ApiKey, AuthError};
-use http::{HeaderMap, Request};
+use domain::Principal;
+use http::HeaderMap;
 use proto::wire::{header, limits};
 
-use crate::auth;
-
-/// What the headers of a call say.
+/// What the frame of a call gets from the layers.
 ///
-/// tonic merges a request's trailers into its metadata, replacing headers of the same name. A proxy
-/// in front of the server checks and logs headers only, so the server must not believe trailers.
+/// It comes from the headers alone. tonic merges a request's trailers into its metadata, replacing
+/// headers of the same name; a proxy in front of the server checks and logs headers only, so the
+/// server must not believe trailers.
 #[derive(Clone, Debug)]
-pub(crate) struct CallHeaders {
-    /// The API key, or why there is none.
-    pub(crate) credentials: Result<ApiKey, AuthError>,
+pub(crate) struct CallContext {
+    /// Who calls.
+    pub(crate) caller: Principal,
     /// The most metadata that the caller takes with a status, in bytes.
     pub(crate) max_status_bytes: usize,
 }
 
-/// A call without headers.
-impl Default for CallHeaders {
-    fn default() -> Self {
-        Self { credentials: Err(AuthError::Missing), max_status_bytes: limits::STATUS_BYTES }
-    }
-}
-
-/// Attaches the [`CallHeaders`] to a request.
-pub(crate) fn read_call_headers<B>(mut request: Request<B>) -> Request<B> {
-    let headers = CallHeaders {
-        credentials: auth::api_key(request.headers()),
-        max_status_bytes: max_status_bytes(request.headers()),
-    };
-    request.extensions_mut().insert(headers);
-    request
-}
+/// The size of the message of a response, in bytes, which the frame of a call attaches to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResponseBytes(pub(crate) usize);
 
 /// A caller may ask for more than the default, up to a limit. Anything else counts as the default.
-fn max_status_bytes(headers: &HeaderMap) -> usize {
+pub(super) fn max_status_bytes(headers: &HeaderMap) -> usize {
     headers
         .get(&header::MAX_STATUS_BYTES)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())

@@ -1,0 +1,81 @@
+//! Clients that open streams and send nothing on them.
+
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::raw_calls::RawCalls;
+use crate::{
+    malformed_input::grpc_messages::framed,
+    support::{App, ONE_TASK},
+};
+
+/// The number of calls that one connection begins: more than the server works on at once.
+const CALLS: u32 = 2_100;
+
+async fn assert_creates(app: &App) {
+    for _ in 0..10 {
+        assert_eq!(app.create(ONE_TASK).await.status, 201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_without_a_key_are_responded_to_at_once_and_lock_nobody_out() {
+    let app = App::start().await;
+    let mut silent = RawCalls::open(app.grpc_addr).await;
+    silent.begin(CALLS, None, &[]).await;
+    assert_creates(&app).await;
+    silent.await_responses(CALLS as usize).await;
+    assert_creates(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_without_a_message_take_no_permit_and_are_limited_for_each_connection() {
+    let args = ["--max-in-flight", "4", "--max-unfinished-calls", "100"];
+    let app = App::builder().server_args(&args).start().await;
+    let (_, _, key) = app.other_tenant().await;
+    // With the same key, too: the limit is that of the connection.
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let mut silent = RawCalls::open(app.grpc_addr).await;
+        silent.begin(CALLS, Some(&key), &[]).await;
+        silent.await_responses(CALLS as usize - 100).await;
+        connections.push(silent);
+        assert_creates(&app).await;
+    }
+    // A call that ends makes room for another one.
+    let mut silent = connections.remove(0);
+    assert_eq!(silent.running(), 100);
+    silent.end_one().await;
+    silent.await_responses(1).await;
+    silent.begin(1, Some(&key), &[]).await;
+    assert_creates(&app).await;
+    assert_eq!(silent.running(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_does_not_arrive_in_time_ends_its_call() {
+    let app = App::builder().server_args(&["--message-timeout", "300ms"]).start().await;
+    let mut silent = RawCalls::open(app.grpc_addr).await;
+    silent.begin(10, Some(&app.key), b"\0\0\0").await;
+    silent.await_responses(10).await;
+    assert_creates(&app).await;
+}
+
+/// They need no key, so they are limited for each connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_to_health_are_limited_for_each_connection_in_number_and_size() {
+    let app = App::start().await;
+    let mut silent = RawCalls::open(app.grpc_addr).await;
+    silent.begin_at("/grpc.health.v1.Health/Check", 100, None, &[]).await;
+    silent.await_responses(68).await;
+    let mut large = RawCalls::open(app.grpc_addr).await;
+    large
+        .begin_at("/grpc.health.v1.Health/Check", 20, None, &framed(0, 20_000, &[0; 17_000]))
+        .await;
+    large.await_responses(20).await;
+    assert_eq!(silent.running(), 32);
+    let mut health = HealthClient::new(app.channel().await);
+    let response = health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(response.get_ref().status(), ServingStatus::Serving);
+}

@@ -1,0 +1,175 @@
+//! What happens to a call of the contract before it is run: its caller is authenticated, its message
+//! is received, and only then it gets a permit for the work.
+
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use domain::Error;
+use http::{Request, Response};
+use http_body_util::Full;
+use proto::{
+    RequestLayout,
+    wire::{self, Access},
+};
+use serving::{Client, ConnectionId, hold_until_sent};
+use tokio::time::timeout;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{Body as HttpBody, StdError},
+};
+use tower::{Layer, Service};
+
+use super::{
+    admission::Admission,
+    call_context::{self, CallContext, ResponseBytes},
+    diagnostics::Diagnostics,
+    message,
+};
+use crate::{
+    auth::{self, Authenticator},
+    causes,
+    message_memory::MessageMemory,
+    shares::Shares,
+    status,
+};
+
+/// Authenticates the caller of each call by its headers, receives its message, admits it, and passes
+/// it on with a [`CallContext`]. Whoever sends no key, no message, or nothing at all, takes nothing
+/// from the calls that are worked on.
+///
+/// Calls that are not in the contract, as those of health, are passed on within their own limits.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceptionLayer(Arc<ReceptionParts>);
+
+/// What a [`ReceptionLayer`] consists of.
+#[derive(Debug)]
+pub(crate) struct ReceptionParts {
+    /// Finds out who calls.
+    pub(crate) authenticator: Authenticator,
+    /// The memory for messages.
+    pub(crate) memory: MessageMemory,
+    /// The calls of each connection whose messages are not complete.
+    pub(crate) unfinished: Arc<Shares<ConnectionId>>,
+    /// How long a message may take to arrive.
+    pub(crate) message_timeout: Duration,
+    /// Limits the calls that are worked on.
+    pub(crate) admission: Admission,
+    /// Limits the calls that are not in the contract.
+    pub(crate) diagnostics: Diagnostics,
+}
+
+impl ReceptionLayer {
+    pub(crate) fn new(parts: ReceptionParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// The service of [`ReceptionLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Reception<S> {
+    inner: S,
+    parts: Arc<ReceptionParts>,
+}
+
+impl<S> Layer<S> for ReceptionLayer {
+    type Service = Reception<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Reception { inner, parts: Arc::clone(&self.0) }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Reception<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Some(access) = wire::access(request.uri().path()) else {
+            let (request, share) = match self.parts.diagnostics.admit(request) {
+                Ok(admitted) => admitted,
+                Err(status) => return Box::pin(ready(Ok(status.into_http()))),
+            };
+            let call = self.inner.call(request);
+            return Box::pin(async move {
+                let mut response = call.await?;
+                hold_until_sent(&mut response, share);
+                Ok(response)
+            });
+        };
+        // The clone takes the place of the service that is ready.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let parts = Arc::clone(&self.parts);
+        Box::pin(async move {
+            match parts.run(access, request, inner).await {
+                Ok(response) => Ok(response),
+                Err(status) => Ok(status.into_http()),
+            }
+        })
+    }
+}
+
+impl ReceptionParts {
+    async fn run<S, B>(
+        &self,
+        access: Access,
+        request: Request<B>,
+        mut inner: S,
+    ) -> Result<Response<Body>, Status>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        B: HttpBody<Data = Bytes>,
+    {
+        self.admission.check(access).map_err(|error| status::of_layer(&error))?;
+        let (mut parts, body) = request.into_parts();
+        let client = Client::of(&parts.extensions);
+        let credentials = auth::api_key(&parts.headers);
+        let caller = self.authenticator.authenticate(credentials, client.address()).await;
+        let caller = caller.map_err(|error| {
+            causes::log(&error);
+            status::of_layer(&error)
+        })?;
+        telemetry::record_caller(caller.tenant.get(), caller.key.get());
+
+        let mut memory = self.memory.permit(caller.tenant);
+        let layout = RequestLayout::of(parts.uri.path());
+        let head_bytes = message::head_bytes(&parts.headers);
+        let unfinished = (&self.unfinished, ConnectionId::of(&parts.extensions));
+        let receiving = message::receive(body, layout, head_bytes, &mut memory, unfinished);
+        let message = timeout(self.message_timeout, receiving)
+            .await
+            .map_err(|_| status::of_layer(&Error::DeadlineExceeded))??;
+
+        let permit = self.admission.admit(access, &client);
+        let permit = permit.map_err(|error| status::of_layer(&error))?;
+        let max_status_bytes = call_context::max_status_bytes(&parts.headers);
+        parts.extensions.insert(CallContext { caller, max_status_bytes });
+        let request = Request::from_parts(parts, Body::new(Full::new(message)));
+        let Ok(mut response) = inner.call(request).await;
+        if let Some(ResponseBytes(bytes)) = response.extensions_mut().remove() {
+            // As a message, and encoded.
+            memory.force(2 * bytes);
+        }
+        hold_until_sent(&mut response, (permit, memory));
+        Ok(response)
+    }
+}
