@@ -45,7 +45,6 @@ const PROTOCOL: Protocol = Protocol {
     is_http2_only: false,
     max_head_bytes: 16 * 1024,
     max_streams: 256,
-    max_early_resets: 16,
     max_ended_streams: Some(16),
     ping_interval: Duration::from_secs(60),
     ping_timeout: Duration::from_secs(60),
