@@ -1,5 +1,4 @@
 //! What is logged when a process ends by a panic.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::{
     env,
