@@ -19,8 +19,9 @@ use crate::{
     },
 };
 
-/// The type of SETTINGS frames, and the flag of one that acknowledges them.
+/// The types of SETTINGS and of WINDOW_UPDATE frames, and the flag of SETTINGS that acknowledge others.
 const SETTINGS_KIND: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
 
 /// The flags of a frame that ends its stream, and of one that ends its headers.
@@ -43,8 +44,11 @@ impl RawCalls {
         let (reader, mut writer) = connect(to).await.into_split();
         let mut reader = BufReader::new(reader);
         writer.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
-        // The server's window for a stream is in its SETTINGS, which take effect once acknowledged.
-        while Frame::read(&mut reader).await.unwrap().kind() != SETTINGS_KIND {}
+        // The server's window for a stream is in its SETTINGS, which take effect once acknowledged. That
+        // for the connection follows, and counts once it is sent.
+        for kind in [SETTINGS_KIND, WINDOW_UPDATE] {
+            while Frame::read(&mut reader).await.unwrap().kind() != kind {}
+        }
         writer.write_all(&frame(SETTINGS_KIND, ACK, 0, &[])).await.unwrap();
         let (sender, responses) = mpsc::unbounded_channel();
         tokio::spawn(async move {
