@@ -4,14 +4,14 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos
+.PHONY: help setup run test lint bench chaos hostile
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
 export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs and this machine lacks (never Rust)
 	@.ci/setup
@@ -42,3 +42,8 @@ chaos: setup ## Inject faults at random, and count what is lost or duplicated; S
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test chaos -- \
 		--seed $(SEED) --minutes $(MINUTES) $(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(ARGS)
+
+hostile: SEED := $(SEED)
+hostile: setup ## Attack a deployment, and count what others notice; SEED=
+	cargo build --release --locked --bin caseload --bin caseload-gateway
+	@exec cargo test --release --locked -p caseload --test hostile -- --full --seed $(SEED) $(ARGS)

@@ -2,8 +2,6 @@
 
 use clap::{ArgAction, Args};
 
-const NAME: &str = "chaos";
-
 /// Options that this program accepts and ignores, without and with a value.
 const FLAGS: [&str; 7] =
     ["nocapture", "no-capture", "show-output", "include-ignored", "test", "bench", "shuffle"];
@@ -35,16 +33,21 @@ pub(crate) struct Libtest {
 }
 
 impl Libtest {
-    /// Returns whether this test is to run. If a list of tests is requested instead, prints it.
-    pub(crate) fn selects_this_test(&self) -> bool {
-        let is_named =
-            |text: &String| if self.exact { text == NAME } else { NAME.contains(&**text) };
-        let is_chosen = !self.ignored
-            && (self.filters.is_empty() || self.filters.iter().any(is_named))
-            && !self.skip.iter().any(is_named);
-        if self.list && is_chosen {
-            println!("{NAME}: test");
+    /// Returns the tests that are to run, of all that there are. If a list of tests is requested
+    /// instead, prints it, and returns none.
+    pub(crate) fn selected<'a>(&self, tests: &[&'a str]) -> Vec<&'a str> {
+        let mut chosen: Vec<_> = tests.iter().copied().filter(|test| self.chooses(test)).collect();
+        if self.list {
+            chosen.drain(..).for_each(|test| println!("{test}: test"));
         }
-        is_chosen && !self.list
+        chosen
+    }
+
+    fn chooses(&self, test: &str) -> bool {
+        let is_named =
+            |text: &String| if self.exact { text == test } else { test.contains(&**text) };
+        !self.ignored
+            && (self.filters.is_empty() || self.filters.iter().any(is_named))
+            && !self.skip.iter().any(is_named)
     }
 }

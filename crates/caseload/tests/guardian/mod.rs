@@ -1,6 +1,6 @@
-//! Cleans up after a run of the chaos test or the bench, however the run ends: kills the processes
-//! that it started, and removes its directory. For Postgres, `localdb` has a guardian of its own,
-//! which shuts it down in order.
+//! Cleans up after a run of the chaos test, the hostile test or the bench, however the run ends:
+//! kills the processes that it started, and removes its directory. For Postgres, `localdb` has a
+//! guardian of its own, which shuts it down in order.
 
 use std::{
     collections::BTreeSet,

@@ -1,0 +1,43 @@
+//! Attackers that run side by side until an attack is over.
+
+use std::time::Duration;
+
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// The pause before an attacker tries again what was refused.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+
+/// A set of attackers. They end when it is dropped.
+#[derive(Default)]
+pub(crate) struct Swarm {
+    attackers: JoinSet<()>,
+}
+
+impl Swarm {
+    /// Adds an attacker, who repeats an action as long as the attack lasts, with a short pause
+    /// between.
+    pub(crate) fn add<A, F>(&mut self, mut act: A)
+    where
+        A: FnMut() -> F + Send + 'static,
+        F: Future<Output = ()> + Send,
+    {
+        self.attackers.spawn(async move {
+            loop {
+                act().await;
+                sleep(PAUSE).await;
+            }
+        });
+    }
+
+    /// Waits until the attack has lasted this long, and ends it.
+    pub(crate) async fn attack_for(mut self, duration: Duration) {
+        // An attacker ends only if it panics, which is a defect of this suite.
+        if let Ok(Some(ended)) = timeout(duration, self.attackers.join_next()).await {
+            ended.unwrap();
+        }
+        self.attackers.shutdown().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! Connections that open as many streams as they may, and send nothing else: no key, no message.
+
+use std::net::SocketAddr;
+
+use http::Request;
+
+use crate::{
+    attack::{
+        http2::{Peer, Stream, Takes},
+        message::{grpc_head, rest_head},
+        swarm::Swarm,
+    },
+    deployment::{Deployment, Setup},
+    figures::Figures,
+    siege::{Siege, bounds},
+    stage::Stage,
+};
+
+/// The streams that a connection to the server opens: more than `--max-in-flight`.
+const GRPC_STREAMS: usize = 2_100;
+
+/// The streams that a connection to the gateway opens: as many as it may.
+const REST_STREAMS: usize = 256;
+
+pub(crate) async fn run(stage: Stage) -> Figures {
+    let deployment = Deployment::start(&stage, Setup::default()).await;
+    let siege = Siege::begin(&deployment, &deployment.tenants[1..], 6).await;
+    let mut swarm = Swarm::default();
+    let (grpc, rest) = if stage.is_full { (4, 20) } else { (1, 6) };
+    add(&mut swarm, &stage, &deployment, grpc, rest);
+    swarm.attack_for(stage.attack).await;
+    siege.end(deployment, bounds(&stage)).await
+}
+
+/// Adds attackers with these numbers of connections to the server and to the gateway.
+pub(super) fn add(
+    swarm: &mut Swarm,
+    stage: &Stage,
+    deployment: &Deployment,
+    grpc: usize,
+    rest: usize,
+) {
+    let case_id = deployment.tenants[0].case_id;
+    for _ in 0..grpc {
+        let (stage, to) = (stage.clone(), deployment.grpc);
+        let head = || grpc_head(None).body(()).unwrap();
+        swarm.add(move || hold(stage.clone(), to, head, GRPC_STREAMS));
+    }
+    for _ in 0..rest {
+        let (stage, to) = (stage.clone(), deployment.rest);
+        let head = move || rest_head(case_id, None).body(()).unwrap();
+        swarm.add(move || hold(stage.clone(), to, head, REST_STREAMS));
+    }
+}
+
+/// Opens streams on one connection, and keeps them until the connection ends.
+async fn hold(stage: Stage, to: SocketAddr, head: impl Fn() -> Request<()>, count: usize) {
+    let Some(peer) = Peer::connect(stage.attacker, to, Takes::All).await else { return };
+    let mut streams: Vec<Stream> = Vec::new();
+    while streams.len() < count {
+        match peer.open(head()).await {
+            Ok(stream) => streams.push(stream),
+            Err(_) => return,
+        }
+    }
+    peer.closed().await;
+}

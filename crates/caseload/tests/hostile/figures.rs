@@ -1,0 +1,184 @@
+//! What a case did to the honest callers, in figures.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    caller::{Outcome, Sample},
+    deployment::Remains,
+    latencies::Latencies,
+    support::TestDatabase,
+};
+
+/// The most resident memory that either program may have had, as docs/HOSTILE.md says.
+pub(crate) const MAX_PEAK_MIB: u64 = 320;
+
+/// What honest callers may expect under an attack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// A call that takes longer is stalled.
+    pub(crate) answered: Duration,
+    /// A call that takes longer is starved.
+    pub(crate) fair: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    calls: usize,
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
+    pub(crate) stalled: u64,
+    pub(crate) starved: u64,
+    pub(crate) late: u64,
+    server_mib: u64,
+    gateway_mib: u64,
+    /// What the figures don't say, each with how often it happened.
+    notes: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    /// Judges the calls of the honest callers, and what the programs left.
+    pub(crate) fn new(samples: &[Sample], bounds: Bounds, remains: &Remains) -> Self {
+        let latencies = Latencies::of(samples);
+        let mut figures = Self {
+            calls: samples.len(),
+            p50: latencies.quantile(50),
+            p99: latencies.quantile(99),
+            max: latencies.quantile(100),
+            server_mib: remains.server_mib,
+            gateway_mib: remains.gateway_mib,
+            ..Self::default()
+        };
+        let slow = latencies.exceed(bounds.answered);
+        let unfair = bounds.fair.map_or(Duration::MAX, |fair| fair.min(bounds.answered));
+        let unfair = latencies.exceed(unfair);
+        for sample in samples {
+            match &sample.outcome {
+                Outcome::Lost(_) => figures.stalled += 1,
+                _ if slow.is_some_and(|bound| sample.latency > bound) => figures.stalled += 1,
+                Outcome::Refused(_) | Outcome::TimeOver(_) => figures.starved += 1,
+                Outcome::Created if unfair.is_some_and(|bound| sample.latency > bound) => {
+                    figures.starved += 1;
+                }
+                Outcome::Created => {}
+            }
+        }
+        if samples.is_empty() {
+            figures.stalled += 1;
+            figures.note("no neighbour made a call".to_owned());
+        }
+        for kind in samples.iter().filter_map(failure) {
+            figures.note(kind.to_owned());
+        }
+        for defect in &remains.defects {
+            figures.defect(defect.clone());
+        }
+        figures.late(samples, remains);
+        figures
+    }
+
+    /// Counts the batches that were begun after their caller was told that time was over.
+    pub(crate) fn late(&mut self, samples: &[Sample], remains: &Remains) {
+        self.late += late(&remains.database, samples);
+    }
+
+    /// Adds something for the reader.
+    pub(crate) fn note(&mut self, note: String) {
+        *self.notes.entry(note).or_default() += 1;
+    }
+
+    /// Adds something that must not happen, and that no call shows.
+    pub(crate) fn defect(&mut self, defect: String) {
+        self.stalled += 1;
+        self.note(defect);
+    }
+
+    pub(crate) fn peak_mib(&self) -> u64 {
+        self.server_mib.max(self.gateway_mib)
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.stalled + self.starved + self.late == 0 && self.peak_mib() <= MAX_PEAK_MIB
+    }
+
+    /// Adds the figures of another case, except for latencies.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.stalled += other.stalled;
+        self.starved += other.starved;
+        self.late += other.late;
+        self.server_mib = self.server_mib.max(other.server_mib);
+        self.gateway_mib = self.gateway_mib.max(other.gateway_mib);
+    }
+
+    /// Returns the last line of a run.
+    pub(crate) fn summary(&self) -> String {
+        let Self { stalled, starved, late, .. } = self;
+        let peak = self.peak_mib();
+        format!("hostile: stalled={stalled} starved={starved} late={late} peak_rss_mib={peak}")
+    }
+}
+
+/// Returns why a call was not served.
+fn failure(sample: &Sample) -> Option<&str> {
+    match &sample.outcome {
+        Outcome::Created => None,
+        Outcome::TimeOver(_) => Some("time over"),
+        Outcome::Refused(kind) | Outcome::Lost(kind) => Some(kind),
+    }
+}
+
+/// Returns how many batches have tasks from a transaction that began after their caller was told that
+/// time was over.
+fn late(database: &TestDatabase, samples: &[Sample]) -> u64 {
+    let told = samples.iter().filter_map(|sample| match sample.outcome {
+        Outcome::TimeOver(at) => Some((&sample.name, at)),
+        Outcome::Created | Outcome::Refused(_) | Outcome::Lost(_) => None,
+    });
+    let values: Vec<String> =
+        told.map(|(name, at)| format!("('{name}', {})", micros(at))).collect();
+    // psql takes the query as one argument, whose length is limited.
+    let count = |values: &[String]| {
+        let query = format!(
+            "SELECT count(DISTINCT t.description)
+             FROM (VALUES {}) AS told (name, at)
+             JOIN tasks AS t ON t.description = told.name
+             WHERE extract(epoch FROM t.created_at) * 1000000 > told.at",
+            values.join(",")
+        );
+        database.query(&query).parse::<u64>().unwrap()
+    };
+    values.chunks(2000).map(count).sum()
+}
+
+fn micros(time: SystemTime) -> u128 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros()
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        write!(
+            f,
+            "calls={:<5} p50_ms={:<6.1} p99_ms={:<8.1} max_ms={:<8.1} stalled={:<4} starved={:<4} \
+             late={:<3} server_mib={:<4} gateway_mib={}",
+            self.calls,
+            ms(self.p50),
+            ms(self.p99),
+            ms(self.max),
+            self.stalled,
+            self.starved,
+            self.late,
+            self.server_mib,
+            self.gateway_mib,
+        )?;
+        self.notes.iter().try_for_each(|(note, count)| match count {
+            1 => write!(f, "\n    {note}"),
+            count => write!(f, "\n    {count} × {note}"),
+        })
+    }
+}
