@@ -5,9 +5,11 @@ pub mod header;
 pub mod limits;
 mod method;
 mod reason;
+mod sent_at;
 
 pub use method::{Access, METHODS, access};
 pub use reason::{FieldReason, Reason, http_status};
+pub use sent_at::{MalformedSentAt, SentAt};
 
 /// The domain of the reasons: `google.rpc.ErrorInfo.domain`. Statuses without it were not written
 /// by the server.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataMap, transport::Channel};
 
 use super::{
-    failure::Failure, origin::OriginResponses, reply::Reply, retry::Retry, servers::Servers,
+    clock, failure::Failure, origin::OriginResponses, reply::Reply, retry::Retry, servers::Servers,
     transport::Transport,
 };
 use crate::extract::CallOptions;
@@ -93,7 +93,8 @@ impl<T: Transport> Client<T> {
     }
 }
 
-fn request<M>(metadata: HeaderMap, message: M, deadline: Instant) -> Request<M> {
+fn request<M>(mut metadata: HeaderMap, message: M, deadline: Instant) -> Request<M> {
+    metadata.extend(clock::now().map(|now| (header::SENT_AT.clone(), now)));
     let mut request = Request::new(message);
     *request.metadata_mut() = MetadataMap::from_headers(metadata);
     request.set_timeout(deadline.saturating_duration_since(Instant::now()));

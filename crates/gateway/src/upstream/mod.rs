@@ -2,6 +2,7 @@
 
 mod backlog;
 mod client;
+mod clock;
 mod details;
 mod failure;
 mod intermediary;

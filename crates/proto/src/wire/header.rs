@@ -38,6 +38,10 @@ pub static RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// a status stays below [`super::limits::STATUS_BYTES`].
 pub static MAX_STATUS_BYTES: HeaderName = HeaderName::from_static("caseload-max-status-bytes");
 
+/// When the gateway sent a call, see [`super::SentAt`]: `grpc-timeout` does not tell how long the call
+/// was on its way.
+pub static SENT_AT: HeaderName = HeaderName::from_static("caseload-sent-at");
+
 /// The time that a gRPC caller grants (gRPC over HTTP/2).
 pub static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 

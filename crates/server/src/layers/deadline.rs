@@ -2,19 +2,20 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use domain::Error;
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use proto::wire::header;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::transit::Transits;
 use crate::status;
 
 /// Responds with DEADLINE_EXCEEDED once the `grpc-timeout` of a call is over, and drops the call.
@@ -24,15 +25,29 @@ use crate::status;
 ///
 /// `max_timeout` applies where the caller grants more, or says nothing: a call whose message never
 /// arrives would hold its permit forever.
-#[derive(Clone, Copy, Debug)]
+///
+/// The time that the call took to get here, where the gateway's header tells it, is part of the timeout.
+#[derive(Clone, Debug)]
 pub(crate) struct DeadlineLayer {
     max_timeout: Duration,
+    transits: Transits,
+}
+
+/// The time by which a call must be over, in the extensions of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallDeadline(std::time::Instant);
+
+impl CallDeadline {
+    /// Returns the deadline of the request that has these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> Option<std::time::Instant> {
+        extensions.get().map(|Self(deadline)| *deadline)
+    }
 }
 
 impl DeadlineLayer {
     /// Creates a layer that ends every call after `max_timeout` at the latest.
-    pub(crate) const fn new(max_timeout: Duration) -> Self {
-        Self { max_timeout }
+    pub(crate) fn new(max_timeout: Duration) -> Self {
+        Self { max_timeout, transits: Transits::new() }
     }
 }
 
@@ -40,14 +55,14 @@ impl DeadlineLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct Deadline<S> {
     inner: S,
-    max_timeout: Duration,
+    layer: DeadlineLayer,
 }
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, max_timeout: self.max_timeout }
+        Deadline { inner, layer: self.clone() }
     }
 }
 
@@ -64,11 +79,19 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let max = self.max_timeout;
-        let timeout = grpc_timeout(request.headers()).map_or(max, |timeout| timeout.min(max));
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let DeadlineLayer { max_timeout: max, transits } = &self.layer;
+        let timeout = grpc_timeout(request.headers()).map_or(*max, |timeout| timeout.min(*max));
+        let left = timeout.checked_sub(transits.delay(request.headers()));
+        let Some(timeout) = left.filter(|left| !left.is_zero()) else {
+            // Its caller was told so: nothing of it may be begun.
+            return Box::pin(ready(Ok(exceeded())));
+        };
         // A deadline beyond the range of the clock is never reached.
         let deadline = Instant::now().checked_add(timeout);
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(CallDeadline(deadline.into_std()));
+        }
         let call = self.inner.call(request);
         match deadline {
             Some(deadline) => Box::pin(run_until(deadline, call)),
@@ -83,8 +106,12 @@ async fn run_until(
 ) -> Result<Response<Body>, Infallible> {
     match timeout_at(deadline, call).await {
         Ok(response) => response,
-        Err(_) => Ok(status::of_layer(&Error::DeadlineExceeded).into_http()),
+        Err(_) => Ok(exceeded()),
     }
+}
+
+fn exceeded() -> Response<Body> {
+    status::of_layer(&Error::DeadlineExceeded).into_http()
 }
 
 /// Returns the timeout of a call, as the gRPC protocol writes it: at most eight digits and a unit. A

@@ -7,12 +7,13 @@ mod diagnostics;
 mod error_info;
 mod message;
 mod reception;
+mod transit;
 
 pub(crate) use admission::Admission;
 pub(crate) use call_context::{CallContext, ResponseBytes};
-pub(crate) use deadline::DeadlineLayer;
 #[cfg(feature = "fuzzing")]
 pub(crate) use deadline::grpc_timeout;
+pub(crate) use deadline::{CallDeadline, DeadlineLayer};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use error_info::attach_error_info;
 pub(crate) use reception::{ReceptionLayer, ReceptionParts};

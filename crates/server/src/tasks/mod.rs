@@ -11,7 +11,7 @@ use proto::tasks::v1::{
 use store::TaskWriter;
 use tonic::{Request, Response, Status};
 
-use crate::call::CallRunner;
+use crate::{call::CallRunner, layers::CallDeadline};
 use batch_create::BatchCreate;
 #[cfg(feature = "fuzzing")]
 pub(crate) use convert::to_batch;
@@ -29,6 +29,7 @@ impl TaskService for Tasks {
         &self,
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
-        self.runner.run(BatchCreate { writer: &self.writer }, request).await
+        let deadline = CallDeadline::of(request.extensions());
+        self.runner.run(BatchCreate { writer: &self.writer, deadline }, request).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Instant};
 
-use domain::{CaseId, TaskBatch, TenantId};
+use domain::{CaseId, Error, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -25,6 +25,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Caller {
     span: Span,
+    /// When the caller stops waiting, if it said so.
+    pub(super) deadline: Option<Instant>,
     /// `None` once the outcome was sent.
     outcome: Option<oneshot::Sender<Outcome>>,
 }
@@ -34,7 +36,7 @@ impl Job {
     /// outcome.
     pub(super) fn new(tenant: TenantId, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
-        let caller = Caller { span: Span::current(), outcome: Some(sender) };
+        let caller = Caller { span: Span::current(), deadline: None, outcome: Some(sender) };
         (Self { tenant, batch, caller, in_doubt_since: None }, receiver)
     }
 }
@@ -61,9 +63,14 @@ impl Queued for Job {
 }
 
 impl Caller {
-    /// Whether the caller no longer waits.
+    /// Whether the caller no longer waits. One whose time is over may not have noticed yet, as after
+    /// a pause of the whole process.
     pub(super) fn is_gone(&self) -> bool {
-        self.outcome.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.outcome.as_ref().is_none_or(oneshot::Sender::is_closed) || self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Returns the span in which the batch was submitted.
@@ -81,11 +88,38 @@ impl Caller {
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        if self.outcome.is_some() && thread::panicking() {
+        let Some(outcome) = self.outcome.take() else { return };
+        if thread::panicking() {
             tracing::error!(
                 parent: &self.span,
                 "the outcome of a batch is unknown: its writer thread panicked"
             );
+        } else if self.is_over() {
+            let _gone = outcome.send(Err(Error::DeadlineExceeded));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::TaskDraft;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_whose_time_is_over_is_gone_and_told_so() {
+        let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
+        let batch = TaskBatch::parse(1, [draft].into_iter(), String::new()).unwrap();
+        let (mut job, mut outcome) = Job::new(TenantId::new(1).unwrap(), batch);
+        assert!(!job.caller.is_gone());
+        job.caller.deadline = Instant::now().checked_add(Duration::from_secs(3600));
+        assert!(!job.caller.is_gone());
+
+        job.caller.deadline = Some(Instant::now());
+        assert!(job.caller.is_gone());
+        drop(job);
+        assert!(matches!(outcome.try_recv(), Ok(Err(Error::DeadlineExceeded))));
     }
 }

@@ -1,6 +1,6 @@
 //! The entry point of the write path.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Instant};
 
 use domain::{Error, TaskBatch, TenantId};
 
@@ -83,11 +83,26 @@ impl TaskWriter {
     /// [`Error::Overloaded`], [`Error::TenantOverloaded`] and [`Error::Unavailable`] if the batch
     /// was not run; [`Error::OutcomeUnknown`] if it may or may not have been created.
     pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
+        self.create_until(None, tenant, batch).await
+    }
+
+    /// Creates a tenant's batch as [`Self::create`] does, unless it is not begun by the deadline. A
+    /// caller that drops the future then may do so too late: neither waits for the other.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`]; [`Error::DeadlineExceeded`] if the deadline passed first.
+    pub async fn create_until(
+        &self,
+        deadline: Option<Instant>,
+        tenant: TenantId,
+        batch: TaskBatch,
+    ) -> Outcome {
         #[cfg(feature = "plain-writes")]
         if let Some(database) = &self.plain {
             return super::plain::create(database, tenant, batch).await;
         }
-        let (job, outcome) = Job::new(tenant, batch);
+        let (mut job, outcome) = Job::new(tenant, batch);
+        job.caller.deadline = deadline;
         self.queue.push(job).map_err(|refusal| match refusal {
             Refusal::Full => Error::Overloaded,
             Refusal::TenantFull => Error::TenantOverloaded,

@@ -69,4 +69,5 @@ async fn time_outs_while_the_server_is_frozen_do_not_end_the_gateways_connection
     assert!(is_created(&reply), "{reply:?}");
     await_ready(&app).await;
     assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
+    assert_eq!(app.row_counts(), (2, 2), "no call whose time was over was begun");
 }
