@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::tasks::v1::task_service_server::TaskServiceServer;
 use runtime::CancellationToken;
-use store::Database;
+use store::{Database, Error};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -18,18 +18,20 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether the server can do its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Readiness {
     Ready,
     /// The database does not answer in time, or does not have the schema of this program.
     Unavailable,
+    /// The database can't be used as it is, for this reason.
+    Unusable(String),
     /// A statement has been running for too long, as one whose commit waits for a standby. Queries
     /// that only read, as the other check, are answered all the same.
     Stalled,
 }
 
 /// Reports the service, and the server as a whole, as serving while the database responds, has the
-/// schema that this program needs, and has run no statement for longer than `max_statement_age`.
+/// schema and the encoding that this program needs, and has run no statement for longer than `max_statement_age`.
 /// Once the token is cancelled, reports both as not serving and returns.
 pub(crate) async fn report(
     database: Database,
@@ -47,12 +49,15 @@ pub(crate) async fn report(
                 current
             }
         };
-        if last != Some(current) {
-            match current {
+        if last.as_ref() != Some(&current) {
+            match &current {
                 Readiness::Ready => tracing::info!("serving"),
                 Readiness::Unavailable => tracing::warn!(
                     "not serving: the database is not available or its schema is not up to date"
                 ),
+                Readiness::Unusable(reason) => {
+                    tracing::error!(reason, "not serving: the database can't be used");
+                }
                 Readiness::Stalled => tracing::warn!(
                     ?max_statement_age,
                     "not serving: a statement has been running for too long"
@@ -73,8 +78,10 @@ pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
 }
 
 async fn check(database: &Database, max_statement_age: Duration) -> Readiness {
-    if !matches!(timeout(TIMEOUT, database.has_current_schema()).await, Ok(Ok(true))) {
-        return Readiness::Unavailable;
+    match timeout(TIMEOUT, database.has_current_schema()).await {
+        Ok(Ok(true)) => {}
+        Ok(Err(Error::Invalid(reason))) => return Readiness::Unusable(reason),
+        Ok(Ok(false) | Err(_)) | Err(_) => return Readiness::Unavailable,
     }
     match database.oldest_statement() {
         Some(age) if age > max_statement_age => Readiness::Stalled,

@@ -17,7 +17,7 @@ pub enum Error {
     /// What the query names does not exist.
     #[error("{0} does not exist")]
     Missing(String),
-    /// A value breaks a rule of the schema.
+    /// A value breaks a rule of the schema, or the database itself a rule for databases.
     #[error("{0}")]
     Invalid(String),
     /// The database can't be reached, or has no connection free in time. Nothing was changed.

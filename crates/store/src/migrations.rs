@@ -1,8 +1,12 @@
 //! The migrations of the schema, embedded in the program.
 
 use diesel::{
-    PgConnection, QueryDsl as _, RunQueryDsl as _, dsl::sql, migration::MigrationSource, pg::Pg,
-    select, sql_query, sql_types::Bool,
+    PgConnection, QueryDsl as _, RunQueryDsl as _,
+    dsl::sql,
+    migration::MigrationSource,
+    pg::Pg,
+    select, sql_query,
+    sql_types::{Bool, Text},
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
@@ -17,7 +21,8 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::ConnectionLost`]; [`Error::Internal`] if a migration fails:
-    /// that one is rolled back, those before it are not.
+    /// that one is rolled back, those before it are not; [`Error::Invalid`] if the database's encoding
+    /// is not UTF8.
     pub async fn migrate(&self) -> Result<Vec<String>, Error> {
         self.write("migrate", |connection| {
             exclusively(connection, |connection| {
@@ -33,7 +38,8 @@ impl Database {
     /// needs no right to. It has a connection of its own, so it does not wait for other queries.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] and [`Error::Internal`].
+    /// [`Error::Unavailable`] and [`Error::Internal`]; [`Error::Invalid`] if the database's encoding is
+    /// not UTF8.
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
         self.check(
             "has_current_schema",
@@ -45,7 +51,7 @@ impl Database {
     /// Returns the names of the pending migrations. Changes nothing, and needs no right to.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] and [`Error::Internal`].
+    /// As [`Self::has_current_schema`].
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         self.read("pending_migrations", missing_migrations).await
     }
@@ -67,9 +73,22 @@ impl Database {
 
 /// Returns the names of the pending migrations. Diesel's own function would create its table if that
 /// does not exist yet.
+///
+/// # Errors
+/// [`Error::Invalid`] if the database's encoding is not UTF8, the only one that holds every text that
+/// callers may send. In SQL_ASCII, Postgres would take any bytes, and fail when it reads them.
 fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
-    let is_set_up = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"))
-        .get_result::<bool>(connection)?;
+    let (encoding, is_set_up): (String, bool) = select((
+        sql::<Text>("current_setting('server_encoding')"),
+        sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"),
+    ))
+    .get_result(connection)?;
+    if encoding != "UTF8" {
+        return Err(Error::Invalid(format!(
+            "the database's encoding is {encoding}, but must be UTF8: create another database with \
+             ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
     let done: Vec<String> = if is_set_up {
         schema_migrations::table.select(schema_migrations::version).load(connection)?
     } else {

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{CASELOAD, Program, TestDatabase, open, postgres_program};
+use crate::support::{
+    CASELOAD, Program, TestDatabase, open, postgres_program, start_server_process,
+};
 
 /// The tables of tenant data.
 const TENANT_TABLES: &str = "('users', 'cases', 'tasks', 'task_assignees', 'idempotency_keys')";
@@ -61,6 +63,36 @@ async fn programs_that_migrate_at_the_same_time_run_one_after_the_other() {
     let migrated = exited.iter().filter(|exited| exited.stdout.contains("migrated: ")).count();
     assert_eq!(migrated, 1, "{exited:#?}");
     assert!(database.open().has_current_schema().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_in_utf8_is_neither_migrated_nor_served() {
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let database = TestDatabase::create_encoded(encoding);
+        let url = database.url().expose();
+        let reason = format!(
+            "the database's encoding is {encoding}, but must be UTF8: create another database with \
+             ENCODING 'UTF8' TEMPLATE template0"
+        );
+        for args in [&["migrate"][..], &["migrate", "--check"]] {
+            let exited = Program::run(CASELOAD, &[args, &["--database-url", url]].concat());
+            assert_eq!(exited.code(), Some(1), "{exited:?}");
+            assert_eq!(
+                (exited.stdout, exited.stderr),
+                (String::new(), format!("error: {reason}\n"))
+            );
+        }
+        assert_eq!(
+            database.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+            "0"
+        );
+
+        let server = start_server_process(url, &["--grpc-addr", "127.0.0.1:0"]);
+        let addr = server.wait_for_address("serving gRPC").to_string();
+        let line = server.wait_for_log("not serving: the database can't be used");
+        assert_eq!((&line["level"], &line["reason"]), (&"ERROR".into(), &reason.into()));
+        assert_eq!(Program::run(CASELOAD, &["health", "--grpc-addr", &addr]).code(), Some(1));
+    }
 }
 
 #[test]

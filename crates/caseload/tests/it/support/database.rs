@@ -49,6 +49,20 @@ impl TestDatabase {
         database
     }
 
+    /// Creates a database without a schema in an encoding other than UTF8.
+    pub(crate) fn create_encoded(encoding: &str) -> Self {
+        let database = Self::create_empty();
+        let (_, name) = database.url.expose().rsplit_once('/').unwrap();
+        let (name, _) = name.split_once('?').unwrap();
+        let server = cluster().url("postgres").parse().unwrap();
+        psql(&server, &format!("DROP DATABASE {name}"));
+        psql(
+            &server,
+            &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"),
+        );
+        database
+    }
+
     /// Returns the database at a URL, as it is.
     pub(crate) fn at(url: &str) -> Self {
         Self { url: url.parse().unwrap() }
