@@ -36,6 +36,11 @@ BEGIN
         GRANT caseload_owner TO CURRENT_USER;
     END IF;
 
+    -- The service knows errors by their English texts. Only a superuser may set this.
+    IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        ALTER ROLE caseload_service SET lc_messages = 'C';
+    END IF;
+
     -- Every role could create temporary tables. Up to Postgres 14, also tables in the schema.
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format(

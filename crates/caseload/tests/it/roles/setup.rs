@@ -18,6 +18,9 @@ async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles(
     run_file(database.url(), "roles.sql", &[]);
 
     assert_eq!(database.query(tables), OWNER);
+    let language =
+        "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'caseload_service'::regrole";
+    assert_eq!(database.query(language), "{lc_messages=C}");
     assert_eq!(run_as(&cluster, OWNER, &["migrate", "--check"]).code(), Some(0));
     assert_eq!(run_as(&cluster, OWNER, &["migrate"]).code(), Some(0));
     service::assert_works(&cluster).await;
