@@ -30,7 +30,7 @@ pub struct GatewayOptions {
 
     /// Memory for the bodies of all requests and responses together, in MiB. A request that needs
     /// more than is left is rejected with status 503
-    #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 256, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
+    #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 64, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
 }
 
