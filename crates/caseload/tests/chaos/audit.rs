@@ -5,9 +5,14 @@ use std::{
     fmt::{self, Write as _},
     io::{BufRead as _, BufReader},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
-use crate::{deployment::Psql, history::Entry, report::Report};
+use crate::{deployment::Psql, history::Entry, report::Report, statements::SentStatements};
+
+/// How much later than its caller's response a statement may be seen: it takes a moment until what the
+/// server sent is read.
+const TOLERANCE: Duration = Duration::from_millis(250);
 
 /// Returns a line for each task, ordered by batch: what the description states (the batch's name,
 /// the task's number, the batch's count of tasks, the task's count of assignees), then what is
@@ -40,6 +45,7 @@ pub(crate) struct Verdict {
     pub(crate) doubled: u64,
     pub(crate) partial: u64,
     pub(crate) stuck: u64,
+    pub(crate) late: u64,
 }
 
 /// The stored tasks whose descriptions name the same batch.
@@ -59,6 +65,7 @@ impl Verdict {
     /// Compares each batch's entry with its rows. No program may be writing any more.
     pub(crate) fn new(
         mut history: HashMap<Box<str>, Entry>,
+        sent: &SentStatements,
         database: &Psql,
         report: &Report,
     ) -> Self {
@@ -69,13 +76,13 @@ impl Verdict {
             let line = line.unwrap();
             let fields: Vec<&str> = line.split('|').map(|field| field.trim_matches('"')).collect();
             if fields[0] != stored.name {
-                verdict.judge(&stored, &mut history, report);
+                verdict.judge(&stored, &mut history, sent, report);
                 stored = StoredBatch::new(&fields);
             }
             stored.add(&fields);
         }
         assert!(psql.wait().unwrap().success(), "the audit's query failed");
-        verdict.judge(&stored, &mut history, report);
+        verdict.judge(&stored, &mut history, sent, report);
         for (name, entry) in history {
             match entry {
                 Entry::Acknowledged(_) => {
@@ -84,7 +91,7 @@ impl Verdict {
                     });
                 }
                 Entry::Stuck => verdict.stuck += 1,
-                Entry::GivenUp | Entry::Refused => {}
+                Entry::GivenUp | Entry::TimedOut(_) | Entry::Refused => {}
             }
         }
         let incomplete: u64 = database.run(INCOMPLETE_RECORDS).parse().unwrap();
@@ -96,6 +103,7 @@ impl Verdict {
         &mut self,
         stored: &StoredBatch,
         history: &mut HashMap<Box<str>, Entry>,
+        sent: &SentStatements,
         report: &Report,
     ) {
         let name = &stored.name;
@@ -123,12 +131,32 @@ impl Verdict {
                 }
             }
             Some(Entry::Acknowledged(_) | Entry::GivenUp) => {}
+            Some(Entry::TimedOut(told)) => self.judge_time(name, told, sent.last(name), report),
             Some(Entry::Refused) => {
                 report.unexpected(format!("{name} was created although it was refused"));
             }
             Some(Entry::Stuck) => self.stuck += 1,
             None => self
                 .found(name, "was created and never should have been", report, |v| &mut v.doubled),
+        }
+    }
+
+    /// Judges a batch that was written, and whose caller was told at some time that its time was over.
+    fn judge_time(&mut self, batch: &str, told: Instant, sent: Option<Instant>, report: &Report) {
+        match sent {
+            None => {
+                report.unexpected(format!("{batch} was created in a statement that was not seen"))
+            }
+            Some(sent) if sent > told + TOLERANCE => {
+                let late = sent - told;
+                self.found(
+                    batch,
+                    &format!("was begun {late:?} after its time was over"),
+                    report,
+                    |v| &mut v.late,
+                );
+            }
+            Some(_) => {}
         }
     }
 
@@ -144,7 +172,7 @@ impl Verdict {
     }
 
     pub(crate) fn is_clean(&self) -> bool {
-        self.lost + self.doubled + self.partial + self.stuck == 0
+        self.lost + self.doubled + self.partial + self.stuck + self.late == 0
     }
 }
 
@@ -175,7 +203,10 @@ impl StoredBatch {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, doubled, partial, stuck } = self;
-        write!(f, "chaos: lost={lost} doubled={doubled} partial={partial} stuck={stuck}")
+        let Self { lost, doubled, partial, stuck, late } = self;
+        write!(
+            f,
+            "chaos: lost={lost} doubled={doubled} partial={partial} stuck={stuck} late={late}"
+        )
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     program::Program,
     proxy::{Proxy, Upstream},
     report::Report,
+    statements::SentStatements,
 };
 
 const DATABASE: &str = "chaos";
@@ -44,6 +45,8 @@ pub(crate) struct Deployment {
     /// One for each tenant.
     pub(crate) api_keys: Vec<ApiKey>,
     pub(crate) database: Psql,
+    /// What the servers sent to Postgres.
+    pub(crate) sent: SentStatements,
     directory: PathBuf,
     report: Arc<Report>,
     ports: Vec<ReservedPort>,
@@ -57,6 +60,7 @@ pub(crate) struct Addresses {
 }
 
 /// Runs psql against the database, without a proxy.
+#[derive(Clone)]
 pub(crate) struct Psql {
     program: PathBuf,
     url: String,
@@ -85,6 +89,7 @@ impl Deployment {
             direct: Addresses::default(),
             api_keys,
             database,
+            sent: SentStatements::default(),
             directory: directory.to_owned(),
             report: Arc::clone(report),
             ports: Vec::new(),
@@ -106,10 +111,21 @@ impl Deployment {
         fs::create_dir(&directory).unwrap();
         let sockets = socket_directory(&self.database.url);
         let (listened, upstream) = (directory.join(SOCKET), sockets.join(SOCKET));
-        self.proxies.push(Proxy::unix("server to Postgres", &listened, upstream, &self.report));
+        self.proxies.push(Proxy::unix(
+            "server to Postgres",
+            &listened,
+            upstream,
+            &self.report,
+            &self.sent,
+        ));
         let url = self.database.url.replace(&escape(&sockets), &escape(&directory));
         let addr = self.reserve();
-        let args = ["serve", "--database-url", &url, "--grpc-addr", &addr.to_string()];
+        let addr_arg = addr.to_string();
+        let mut args = vec!["serve", "--database-url", &url, "--grpc-addr", &addr_arg];
+        if number == 2 {
+            // Its clients wait longer than this, so they get the response that their time is over.
+            args.extend(["--call-timeout", "1s"]);
+        }
         self.start_program(format!("server {number}"), "caseload", &args);
         let proxy = self.proxy("client to server", &[addr]).await;
         self.proxied.grpc.push(proxy);
@@ -153,6 +169,11 @@ impl Psql {
         let mut command = Command::new(&self.program);
         command.args([&self.url, "-XAtqv", "ON_ERROR_STOP=1", "-c", sql]).stdin(Stdio::null());
         command
+    }
+
+    /// Runs SQL that fails while Postgres is down. Returns whether it succeeded.
+    pub(crate) fn succeeds(&self, sql: &str) -> bool {
+        self.command(sql).output().unwrap().status.success()
     }
 
     pub(crate) fn run(&self, sql: &str) -> String {

@@ -18,6 +18,10 @@ use crate::{batch::Batch, deployment::Addresses, response::Response};
 /// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The time that a client grants over REST, if it does: the response that its time is over comes before
+/// the client stops waiting. Over gRPC the client library does not wait for it.
+const GRANTED_SECONDS: &str = "1.5";
+
 /// Clients of all endpoints. The endpoints are numbered from 0: first each server, then each gateway.
 #[derive(Clone)]
 pub(crate) struct Endpoints {
@@ -36,6 +40,9 @@ pub(crate) enum Outcome {
     KeyReused,
     /// Nothing was created, according to the response.
     Refused(String),
+    /// The batch may have been created, but was not begun after the response, which says that its time
+    /// is over.
+    TimedOut(String),
     /// The batch may have been created.
     Unknown(String),
     /// A response that no fault explains.
@@ -84,6 +91,7 @@ impl Endpoints {
         };
         match outcome.unwrap_or_else(|_| Outcome::Unknown("no response in time".to_owned())) {
             Outcome::Refused(kind) => Outcome::Refused(format!("{protocol}: refused, {kind}")),
+            Outcome::TimedOut(kind) => Outcome::TimedOut(format!("{protocol}: unknown, {kind}")),
             Outcome::Unknown(kind) => Outcome::Unknown(format!("{protocol}: unknown, {kind}")),
             Outcome::Unexpected(kind) => Outcome::Unexpected(format!("{protocol}: {kind}")),
             outcome @ (Outcome::Created(_) | Outcome::KeyReused) => outcome,
@@ -128,7 +136,7 @@ impl Endpoints {
             .header("idempotency-key", idempotency_key)
             .body(batch.json());
         if sends_deadline {
-            request = request.header("request-timeout", ATTEMPT_TIMEOUT.as_secs().to_string());
+            request = request.header("request-timeout", GRANTED_SECONDS);
         }
         let response = match request.send().await {
             Ok(response) => response,
@@ -180,10 +188,13 @@ fn status_outcome(status: &Status) -> Outcome {
 fn reason_outcome(is_reuse_status: bool, reason: &str, status: impl fmt::Display) -> Outcome {
     match reason {
         "REQUEST_ID_REUSED" if is_reuse_status => Outcome::KeyReused,
-        "DATABASE_UNAVAILABLE" | "UPSTREAM_UNAVAILABLE" | "OVERLOADED" | "TENANT_OVER_SHARE" => {
-            Outcome::Refused(reason.to_owned())
-        }
-        "OUTCOME_UNKNOWN" | "DEADLINE_EXCEEDED" => Outcome::Unknown(reason.to_owned()),
+        "DATABASE_UNAVAILABLE"
+        | "UPSTREAM_UNAVAILABLE"
+        | "OVERLOADED"
+        | "TENANT_OVER_SHARE"
+        | "ADDRESS_OVER_SHARE" => Outcome::Refused(reason.to_owned()),
+        "DEADLINE_EXCEEDED" => Outcome::TimedOut(reason.to_owned()),
+        "OUTCOME_UNKNOWN" => Outcome::Unknown(reason.to_owned()),
         _ => Outcome::Unexpected(format!("{status} {reason}")),
     }
 }

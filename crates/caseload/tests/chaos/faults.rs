@@ -39,7 +39,7 @@ const FAULTS: [Fault; 3] = [Fault::Kill, Fault::Stop, Fault::Freeze];
 
 impl Actor {
     /// Blocks until the next fault is due. Returns false if the run ends before.
-    fn wait_for_next(&mut self, min_millis: u64, max_millis: u64) -> bool {
+    pub(crate) fn wait_for_next(&mut self, min_millis: u64, max_millis: u64) -> bool {
         let until = Instant::now() + self.random.millis(min_millis, max_millis);
         thread::sleep(until.min(self.end).saturating_duration_since(Instant::now()));
         until < self.end

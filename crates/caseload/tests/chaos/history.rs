@@ -1,6 +1,6 @@
 //! What the clients know about each batch at the end of a run.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, sync::Mutex, time::Instant};
 
 /// What became of a batch, as far as its client knows.
 #[derive(Debug)]
@@ -10,6 +10,9 @@ pub(crate) enum Entry {
     Acknowledged(Box<str>),
     /// Given up after one attempt with an unknown outcome. The batch may exist or not.
     GivenUp,
+    /// Given up after one attempt, when the response said that its time was over. The batch may exist,
+    /// but only if it had been sent to the database by then.
+    TimedOut(Instant),
     /// Given up after one attempt that was refused. The batch must not exist.
     Refused,
     /// Never acknowledged, although it was repeated until the time limit.

@@ -6,9 +6,11 @@
 
 mod audit;
 mod batch;
+mod contention;
 mod deployment;
 mod endpoints;
 mod faults;
+mod flood;
 #[path = "../guardian/mod.rs"]
 mod guardian;
 mod history;
@@ -20,6 +22,7 @@ mod proxy;
 mod random;
 mod report;
 mod response;
+mod statements;
 mod worker;
 
 use std::{
@@ -32,12 +35,16 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::{
+    runtime::Handle,
+    task::{JoinSet, spawn_blocking},
+};
 
 use audit::Verdict;
 use deployment::Deployment;
 use endpoints::Endpoints;
 use faults::Actor;
+use flood::Flood;
 use history::History;
 use libtest::Libtest;
 use random::Random;
@@ -55,7 +62,8 @@ const MAX_BATCHES: u32 = 200_000;
 /// The most time that a run may take in addition to the time of fault injection.
 const MAX_ADDITIONAL_TIME: Duration = Duration::from_secs(180);
 
-/// Injects faults into Postgres, servers, gateways and connections, and counts lost and doubled batches
+/// Injects faults into Postgres, servers, gateways, connections and data, and counts lost, doubled and
+/// late batches
 #[derive(Parser)]
 struct Options {
     /// The seed of the random faults and batches
@@ -84,6 +92,8 @@ enum Sabotage {
     EarlyAcknowledgement,
     /// Clients repeat a batch with another idempotency key
     NewIds,
+    /// Clients write a batch that was given up because its time was over
+    LateWrites,
 }
 
 fn main() -> ExitCode {
@@ -147,6 +157,7 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
             random: Random::new(options.seed, 10 + u64::try_from(number).unwrap()),
             pause: duration * u32::try_from(WORKERS).unwrap() / MAX_BATCHES,
             new_ids: options.sabotage == Some(Sabotage::NewIds),
+            late_writes: options.sabotage == Some(Sabotage::LateWrites),
             acknowledged: VecDeque::new(),
         };
         workers.spawn(worker.run());
@@ -156,14 +167,23 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
         let random = Random::new(options.seed, stream);
         Actor { random, end, report: Arc::clone(report) }
     };
-    let [postgres, programs, connections] = [actor(0), actor(1), actor(2)];
+    let [postgres, programs, connections, data] = [actor(0), actor(1), actor(2), actor(3)];
+    let flood = Flood {
+        endpoints: Endpoints::new(&deployment.proxied, &deployment.api_keys),
+        history: Arc::clone(&history),
+        report: Arc::clone(report),
+        runtime: Handle::current(),
+    };
+    let psql = deployment.database.clone();
     let (cluster, targets) = (deployment.cluster, deployment.programs);
     let proxies = deployment.proxies.clone();
     let postgres = spawn_blocking(move || postgres.disrupt_postgres(cluster, !is_durable));
     let programs = spawn_blocking(move || programs.disrupt_programs(targets));
+    let data = spawn_blocking(move || data.disrupt_data(&psql, &flood));
     spawn_blocking(move || connections.disrupt_connections(&proxies)).await.unwrap();
     deployment.programs = programs.await.unwrap();
     deployment.cluster = postgres.await.unwrap();
+    data.await.unwrap();
 
     repaired_at.set(Instant::now()).unwrap();
     workers.join_all().await;
@@ -174,7 +194,7 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
             program.stop();
             program.check_log();
         }
-        Verdict::new(history.take(), &deployment.database, &report)
+        Verdict::new(history.take(), &deployment.sent, &deployment.database, &report)
     };
     spawn_blocking(audit).await.unwrap()
 }

@@ -13,10 +13,11 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::watch,
+    pin,
+    sync::{mpsc, watch},
 };
 
-use crate::report::Report;
+use crate::{report::Report, statements::SentStatements};
 
 /// Accepts connections, and forwards each to one of its upstreams. It accepts them also while no
 /// upstream is up.
@@ -32,6 +33,8 @@ pub(crate) struct Proxy {
     /// After so many more bytes in this direction, over all connections, one connection is cut.
     pending_cut: Mutex<Option<(Direction, usize)>>,
     report: Arc<Report>,
+    /// Takes what clients send, before anything of it is held back.
+    sent: Option<SentStatements>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +64,7 @@ impl Proxy {
     ) -> (Arc<Self>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let proxy = Self::new(name, upstreams, report);
+        let proxy = Self::new(name, upstreams, report, None);
         let serving = Arc::clone(&proxy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -72,15 +75,16 @@ impl Proxy {
         (proxy, addr)
     }
 
-    /// Starts a proxy at a new Unix socket with this path.
+    /// Starts a proxy at a new Unix socket with this path, which notes the statements that pass.
     pub(crate) fn unix(
         name: &'static str,
         path: &Path,
         upstream: PathBuf,
         report: &Arc<Report>,
+        sent: &SentStatements,
     ) -> Arc<Self> {
         let listener = UnixListener::bind(path).unwrap();
-        let proxy = Self::new(name, vec![Upstream::Unix(upstream)], report);
+        let proxy = Self::new(name, vec![Upstream::Unix(upstream)], report, Some(sent.clone()));
         let serving = Arc::clone(&proxy);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -90,7 +94,12 @@ impl Proxy {
         proxy
     }
 
-    fn new(name: &'static str, upstreams: Vec<Upstream>, report: &Arc<Report>) -> Arc<Self> {
+    fn new(
+        name: &'static str,
+        upstreams: Vec<Upstream>,
+        report: &Arc<Report>,
+        sent: Option<SentStatements>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             upstreams,
@@ -99,6 +108,7 @@ impl Proxy {
             is_stalled: watch::Sender::new(false),
             pending_cut: Mutex::new(None),
             report: Arc::clone(report),
+            sent,
         })
     }
 
@@ -165,22 +175,42 @@ impl Proxy {
         None
     }
 
+    /// Forwards what comes from one side to the other. It is read at once, whatever holds it back then,
+    /// so that it is known when it was sent.
     async fn copy(
         &self,
         direction: Direction,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
     ) {
-        let mut buffer = vec![0; 16 * 1024];
-        loop {
-            let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
-            if self.is_stalled.subscribe().wait_for(|stalled| !stalled).await.is_err() {
-                return;
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Vec<u8>>();
+        let is_upstream = direction == Direction::Upstream;
+        let mut observer = self.sent.as_ref().filter(|_| is_upstream).map(SentStatements::observer);
+        let read = async move {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(count @ 1..) = from.read(&mut buffer).await {
+                let bytes = &buffer[..count];
+                observer.iter_mut().for_each(|observer| observer.see(bytes));
+                if sender.send(bytes.to_vec()).is_err() {
+                    return;
+                }
             }
-            let allowed = self.allowed(direction, count);
-            if to.write_all(&buffer[..allowed]).await.is_err() || allowed < count {
-                return;
+        };
+        let write = async move {
+            while let Some(bytes) = receiver.recv().await {
+                if self.is_stalled.subscribe().wait_for(|stalled| !stalled).await.is_err() {
+                    return;
+                }
+                let allowed = self.allowed(direction, bytes.len());
+                if to.write_all(&bytes[..allowed]).await.is_err() || allowed < bytes.len() {
+                    return;
+                }
             }
+        };
+        pin!(write);
+        tokio::select! {
+            () = read => write.await,
+            () = &mut write => {}
         }
     }
 

@@ -21,11 +21,15 @@ pub(crate) const ACKNOWLEDGED: &str = "batches acknowledged";
 const REPLAYS: &str = "responses that were replays";
 const RESOLVED: &str = "unknown outcomes resolved by a later attempt";
 const GIVEN_UP_UNKNOWN: &str = "batches given up after one attempt with an unknown outcome";
+const GIVEN_UP_TIMED_OUT: &str = "batches given up after one attempt whose time was over";
 const GIVEN_UP_REFUSED: &str = "batches given up after one refused attempt";
 const REUSES_REFUSED: &str = "different batches refused for a reused idempotency key";
 
 /// The longest time until a batch is acknowledged once everything is repaired.
 const REPAIRED_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When a sabotaged client writes a batch that it was told to be over.
+const LATE_AFTER: Duration = Duration::from_secs(1);
 
 /// How many acknowledged batches a client keeps, to repeat them later.
 const KEPT: usize = 8;
@@ -44,6 +48,9 @@ pub(crate) struct Worker {
     pub(crate) pause: Duration,
     /// Whether each repeat has another idempotency key: a sabotage, which creates batches twice.
     pub(crate) new_ids: bool,
+    /// Whether batches are sent once more after they were given up because their time was over: a
+    /// sabotage, which writes them late.
+    pub(crate) late_writes: bool,
     pub(crate) acknowledged: VecDeque<(Batch, Response)>,
 }
 
@@ -53,6 +60,8 @@ struct Attempt {
     response: Option<Response>,
     /// How many of the requests have an unknown outcome.
     unknown: u32,
+    /// How many of those were answered with the response that their time is over.
+    timed_out: u32,
 }
 
 impl Worker {
@@ -105,6 +114,16 @@ impl Worker {
                 self.report.count(GIVEN_UP_REFUSED);
                 return None;
             }
+            let is_timed_out = attempt.timed_out > 0 && attempt.timed_out == attempt.unknown;
+            if attempts == 0 && is_timed_out && (gives_up || gives_up_if_refused) {
+                self.history.record(&batch.name, Entry::TimedOut(Instant::now()));
+                self.report.count(GIVEN_UP_TIMED_OUT);
+                if self.late_writes {
+                    sleep(LATE_AFTER).await;
+                    self.send(batch, &key, 1).await;
+                }
+                return None;
+            }
             if attempts == 0 && gives_up {
                 self.history.record(&batch.name, Entry::GivenUp);
                 self.report.count(GIVEN_UP_UNKNOWN);
@@ -128,6 +147,11 @@ impl Worker {
                     attempt.response = Some(response);
                 }
                 Outcome::Refused(kind) => self.report.failed_attempt(kind),
+                Outcome::TimedOut(kind) => {
+                    self.report.failed_attempt(kind);
+                    attempt.unknown += 1;
+                    attempt.timed_out += 1;
+                }
                 Outcome::Unknown(kind) => {
                     self.report.failed_attempt(kind);
                     attempt.unknown += 1;
@@ -194,7 +218,7 @@ impl Worker {
                         self.unexpected(&batch, "the response to a repeat is not a replay");
                     }
                 }
-                Outcome::Refused(kind) | Outcome::Unknown(kind) => {
+                Outcome::Refused(kind) | Outcome::TimedOut(kind) | Outcome::Unknown(kind) => {
                     self.report.failed_attempt(kind);
                 }
                 Outcome::KeyReused => {
@@ -217,7 +241,7 @@ impl Worker {
                 Outcome::Created(_) => {
                     self.unexpected(&different, "it was created with a used idempotency key");
                 }
-                Outcome::Refused(kind) | Outcome::Unknown(kind) => {
+                Outcome::Refused(kind) | Outcome::TimedOut(kind) | Outcome::Unknown(kind) => {
                     self.report.failed_attempt(kind);
                 }
                 Outcome::Unexpected(kind) => self.unexpected(&different, &kind),
