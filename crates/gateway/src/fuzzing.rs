@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use proto::wire::header::{GRPC_STATUS, GRPC_STATUS_DETAILS, IDEMPOTENCY_KEY, REQUEST_TIMEOUT};
+use proto::wire::{
+    header::{GRPC_STATUS, GRPC_STATUS_DETAILS, IDEMPOTENCY_KEY, REQUEST_TIMEOUT},
+    limits::LIST_ITEMS,
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -14,12 +17,15 @@ use crate::{
     upstream::{Failure, from_origin},
 };
 
-/// A body. If it is valid, it becomes a message with as many tasks; if not, a problem with one
-/// short item that has a reason.
+/// A body. If it is valid, it has no more items than allowed, and becomes a message with as many
+/// tasks; if not, a problem with one short item that has a reason.
 pub fn json_body(bytes: &[u8]) {
+    let has_too_many = JsonError::check_items(bytes).is_err();
     match serde_json::from_slice::<Object<CreateTasks>>(bytes) {
         Ok(Object(body)) => {
             let tasks = body.tasks.len();
+            let emails = body.tasks.iter().map(|task| task.0.assignee_emails.len());
+            assert_eq!(tasks + emails.sum::<usize>() > LIST_ITEMS, has_too_many);
             assert_eq!(convert::to_request(1, body, None).tasks.len(), tasks);
         }
         Err(error) => {

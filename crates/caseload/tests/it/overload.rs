@@ -3,6 +3,8 @@
 mod body_memory;
 mod locked_rows;
 mod message_memory;
+#[cfg(target_os = "linux")]
+mod peak_memory;
 mod raw_calls;
 mod requests;
 mod silent_callers;

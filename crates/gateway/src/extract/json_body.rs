@@ -32,7 +32,8 @@ pub(crate) trait RequestBody: DeserializeOwned {
 /// A body that is a JSON object.
 ///
 /// It is rejected if, in this order, it is not declared as JSON (415), exceeds 1 MiB (413), finds
-/// no memory left (503), is incomplete, is not JSON, or is not of the documented shape (400).
+/// no memory left (503), is incomplete, has more than 10,000 items in its
+/// arrays, is not JSON, or is not of the documented shape (400).
 /// Reading ends at the deadline of the call (504).
 #[derive(Debug)]
 pub(crate) struct JsonBody<T> {
@@ -57,6 +58,7 @@ where
         let reading = collect(&parts.headers, body, permit);
         let (bytes, mut permit) =
             timeout_at(deadline, reading).await.map_err(|_| Rejection::DeadlineExceeded)??;
+        JsonError::check_items(&bytes).map_err(Rejection::Json)?;
         let Object(value) = serde_json::from_slice::<Object<T>>(&bytes)
             .map_err(|error| Rejection::Json(JsonError::locate::<T>(&bytes, &error)))?;
         permit.grow(value.list_bytes()).map_err(Rejection::Exhausted)?;

@@ -1,11 +1,14 @@
 //! Where a body departs from the documented JSON.
 
-use proto::wire::FieldReason;
+use proto::wire::{FieldReason, limits::LIST_ITEMS};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use super::object::Object;
+use super::{
+    item_count::{self, Step},
+    object::Object,
+};
 
 /// The most characters of a message or a pointer, either of which may quote the body.
 const MAX_CHARS: usize = 200;
@@ -30,6 +33,25 @@ pub(crate) struct ShapeError {
 }
 
 impl JsonError {
+    /// Checks that the arrays of a body have no more items than allowed, before they are
+    /// deserialized.
+    ///
+    /// # Errors
+    /// Where they pass the limit.
+    pub(crate) fn check_items(bytes: &[u8]) -> Result<(), Self> {
+        let Some(steps) = item_count::excess(bytes) else { return Ok(()) };
+        let mut pointer = String::new();
+        for step in steps {
+            match step {
+                Step::Item(index) => push(&mut pointer, &index.to_string()),
+                Step::Member(name) => push(&mut pointer, &String::from_utf8_lossy(name)),
+            }
+        }
+        let message = format!("the arrays have more than {LIST_ITEMS} items in all");
+        let reason = FieldReason::TooMany;
+        Err(Self::Shape(ShapeError { reason, message, pointer: shorten(&pointer) }))
+    }
+
     /// Finds out where a body that failed to deserialize departs from the documented JSON. Reads
     /// the body a second time: tracking the path costs time that a valid body is spared.
     pub(crate) fn locate<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Self {

@@ -9,6 +9,7 @@ mod case_id;
 mod deadline;
 mod forwarded;
 mod header;
+mod item_count;
 mod json_body;
 mod json_error;
 mod object;

@@ -218,17 +218,20 @@ async fn a_body_of_very_many_tiny_items_gets_a_bounded_response() {
     let app = App::start().await;
 
     let tasks = format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(300_000));
-    let mut expected = vec!["TOO_MANY /tasks".to_owned()];
-    expected.extend((0..25).map(|n| format!("REQUIRED /tasks/{n}/description")));
-    assert_eq!(violations(&app.create(tasks).await), expected);
+    assert_eq!(violations(&app.create(tasks).await), ["TOO_MANY /tasks"]);
 
     let emails = format!(
         r#"{{"tasks":[{{"description":"a","assignee_emails":[{}""]}}]}}"#,
         r#""","#.repeat(300_000)
     );
-    let mut expected = vec!["TOO_MANY /tasks/0/assignee_emails".to_owned()];
-    expected.extend((0..50).map(|n| format!("INVALID_EMAIL /tasks/0/assignee_emails/{n}")));
+    let expected = ["TOO_MANY /tasks/0/assignee_emails"];
     assert_eq!(violations(&app.create(emails).await), expected);
+
+    // Fewer items are for the rules of the fields.
+    let tasks = format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(9_000));
+    let mut expected = vec!["TOO_MANY /tasks".to_owned()];
+    expected.extend((0..25).map(|n| format!("REQUIRED /tasks/{n}/description")));
+    assert_eq!(violations(&app.create(tasks).await), expected);
 
     // The response quotes a long member name in part.
     let name = json!({"é".repeat(400_000): 1});

@@ -83,21 +83,15 @@ async fn a_declared_body_that_is_not_sent_uses_no_memory() {
     assert_eq!(create(&app, http_addr, 900 * KIB).await.status, 201);
 }
 
-/// A body of very many tiny items takes far more memory once it is decoded.
+/// A body of many tiny items takes far more memory once it is decoded.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_rejected_for_the_memory_that_it_takes_once_decoded() {
     let app = App::start().await;
     let http_addr = app.start_gateway(&["--body-memory", "1"]).await;
-    for body in [
-        format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(100_000)),
-        format!(r#"{{"tasks":[{{"assignee_emails":[{}""]}}]}}"#, r#""","#.repeat(100_000)),
-    ] {
-        let request = format!("{}content-length: {}\r\n\r\n{body}", request_head(&app), body.len());
-        let reply = exchange(http_addr, request.as_bytes(), AfterSending::Wait).await;
-        assert_eq!(
-            (reply.status.as_u16(), reply.violations()),
-            (503, vec!["OVERLOADED -".to_owned()])
-        );
-    }
+    let tasks = format!(r#"{{"tasks":[{}{{}}]}}"#, "{},".repeat(9_990));
+    let body = format!("{tasks}{}", " ".repeat(700 * KIB));
+    let request = format!("{}content-length: {}\r\n\r\n{body}", request_head(&app), body.len());
+    let reply = exchange(http_addr, request.as_bytes(), AfterSending::Wait).await;
+    assert_eq!((reply.status.as_u16(), reply.violations()), (503, vec!["OVERLOADED -".to_owned()]));
     assert_eq!(create(&app, http_addr, 900 * KIB).await.status, 201);
 }
