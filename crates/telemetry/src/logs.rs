@@ -73,7 +73,7 @@ impl Drop for FlushOnDrop {
 /// Starts logging for the process, panics included. A second call changes nothing.
 ///
 /// Nobody waits for a line to be written: a thread writes them. Lines are dropped while nobody reads
-/// standard error, and lines of one kind are limited, see [`Repeats`]; both are counted, and logged.
+/// standard error, and lines of one kind are limited in number; both are counted, and logged.
 ///
 /// # Errors
 /// If standard error can't be used, or the system can't start another thread.
