@@ -115,7 +115,7 @@ pub struct AuthOptions {
     pub unknown_key_ttl: Duration,
 
     /// Look-ups at once of keys that were not found in the last hour; further ones wait for a
-    /// quarter of a second, 32 times as many at most, or are rejected with UNAVAILABLE. Should be
+    /// quarter of a second, 256 times as many at most, or are rejected with UNAVAILABLE. Should be
     /// less than --readers
     #[arg(long, env = "CASELOAD_UNKNOWN_KEY_LOOK_UPS", default_value_t = 2, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub unknown_key_look_ups: usize,

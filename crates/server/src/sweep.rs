@@ -54,10 +54,11 @@ static FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
 /// Logs why a sweep failed: while sweeps fail, the table grows.
 fn log_failure(error: &Error) {
     let causes = causes::of(error);
+    let Some(suppressed) = FAILURES.allow(Instant::now().into_std()) else { return };
     if matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)) {
-        // Readiness reports a database that is not available.
-        tracing::debug!(%error, causes, "failed to delete expired idempotency keys");
-    } else if let Some(suppressed) = FAILURES.allow(Instant::now().into_std()) {
+        // The database is not available, which readiness reports, too; or each sweep times out.
+        tracing::warn!(%error, causes, suppressed, "failed to delete expired idempotency keys");
+    } else {
         tracing::error!(%error, causes, suppressed, "failed to delete expired idempotency keys");
     }
 }

@@ -16,8 +16,10 @@ use tokio::{
 
 use crate::shares::{Share, Shares};
 
-/// How many look-ups may run or wait, for each that may run.
-const PLACES: usize = 32;
+/// How many look-ups may run or wait, for each that may run. A look-up takes a millisecond or so, so this
+/// many have their turn in time. After a restart no key is remembered, and all callers of a gateway may
+/// come from one address.
+const PLACES: usize = 256;
 
 /// The part of the places that one client address may have.
 const CLIENT_PART: usize = 4;
@@ -138,12 +140,12 @@ mod tests {
             tokio::spawn(async move { look_ups.admit(&key(0), client(from)).await })
         };
         let mut waiting: Vec<_> =
-            [1; 8].into_iter().chain([2; 8]).chain([3; 8]).map(wait).collect();
+            [1; 64].into_iter().chain([2; 64]).chain([3; 64]).map(wait).collect();
         tokio::task::yield_now().await;
         for from in [1, 2, 3] {
             assert!(is_rejected_at_once(&look_ups, from).await);
         }
-        waiting.extend([4; 7].map(wait));
+        waiting.extend([4; 63].map(wait));
         tokio::task::yield_now().await;
         assert!(is_rejected_at_once(&look_ups, 4).await);
         drop(running);

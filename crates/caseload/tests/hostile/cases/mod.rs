@@ -35,11 +35,11 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "unknown-keys", is_short: true, run: |stage| Box::pin(unknown_keys::run(stage)) },
     Case { name: "decode-bomb", is_short: true, run: |stage| Box::pin(decode_bomb::run(stage)) },
     Case { name: "mix", is_short: false, run: |stage| Box::pin(mix::run(stage)) },
-    Case { name: "flood", is_short: true, run: |stage| Box::pin(flood::run(stage)) },
+    Case { name: "flood", is_short: false, run: |stage| Box::pin(flood::run(stage)) },
     Case { name: "log-pipe", is_short: true, run: |stage| Box::pin(log_pipe::run(stage)) },
     Case {
         name: "frozen-server",
-        is_short: true,
+        is_short: false,
         run: |stage| Box::pin(frozen::run_server(stage)),
     },
     Case {
