@@ -51,7 +51,7 @@ pub struct ConnectionOptions {
 
     /// The proxies that are believed when they name the client's address in X-Forwarded-For, as
     /// addresses or networks separated by commas; or none. The share of a client behind them is
-    /// that of the address that they name; where they name none, it is that of their own
+    /// that of the address that they name; where they name none, it is not limited
     #[arg(
         long,
         env = "CASELOAD_TRUSTED_PROXIES",
