@@ -344,6 +344,21 @@ async fn batches_whose_result_cannot_be_read_are_in_doubt_and_not_run_again() {
     assert_eq!(path.session.query("SELECT count(*) FROM tasks"), "3");
 }
 
+/// A user whose name is null, as the program and the schema would not fit: the batch is written, but by
+/// the result its user does not exist.
+#[tokio::test]
+async fn a_batch_that_is_written_with_a_result_that_does_not_fit_it_is_in_doubt() {
+    let mut path = WritePath::create().await;
+    path.session.query(
+        "ALTER TABLE users ALTER first_name DROP NOT NULL; UPDATE users SET first_name = NULL",
+    );
+    let writer = path.writer(ONE_WRITER);
+    let a = path.tenants[0];
+    let outcome = writer.create(a.id, batch(a, &["x"])).await;
+    assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))), "{outcome:?}");
+    assert_eq!(path.session.query("SELECT count(*) FROM tasks"), "1");
+}
+
 /// The second attempt to create a task with this description waits while somebody holds advisory lock
 /// 1. It does so without waiting for a lock, which would end soon.
 const SLOW: &str = "CREATE SEQUENCE attempts; \

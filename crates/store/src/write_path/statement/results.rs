@@ -75,18 +75,19 @@ impl Results {
                 }
             }
         }
-        if case_exists == Some(false) {
-            return Verdict::Refused(Error::NotFound(Resource::Case(batch.case())));
-        }
-        if let Some(violations) = Violations::new(violations) {
-            return Verdict::Refused(Error::Invalid(violations));
-        }
-        match task_ids.into_iter().collect() {
-            Some(task_ids) => {
+        let refusal = if case_exists == Some(false) {
+            Some(Error::NotFound(Resource::Case(batch.case())))
+        } else {
+            Violations::new(violations).map(Error::Invalid)
+        };
+        let is_created = task_ids.iter().any(Option::is_some);
+        match (task_ids.into_iter().collect(), refusal) {
+            (Some(task_ids), None) if is_created => {
                 Verdict::Created(Creation { created_at: self.created_at, task_ids, users })
             }
-            None if batch.idempotency_key().is_some() => Verdict::KeyTaken,
-            None => Verdict::Refused(mismatch(batch.case())),
+            (_, Some(refusal)) if !is_created => Verdict::Refused(refusal),
+            (_, None) if !is_created && batch.idempotency_key().is_some() => Verdict::KeyTaken,
+            _ => Verdict::Refused(mismatch(batch.case())),
         }
     }
 
@@ -97,7 +98,8 @@ impl Results {
     }
 }
 
-/// The error that the statement's results don't fit the batch: a defect of this program.
+/// The error that the statement's results don't fit the batch: a defect of this program, or of what is
+/// stored. The statement is committed, so the batch may have been created.
 pub(in crate::write_path) fn mismatch(case: CaseId) -> Error {
-    Error::Internal(format!("the result for case {case} does not fit its batch").into())
+    Error::OutcomeUnknown(format!("the result for case {case} does not fit its batch").into())
 }
