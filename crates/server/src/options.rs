@@ -91,8 +91,9 @@ pub struct PoolOptions {
     #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub checkout_timeout: Duration,
 
-    /// How long a statement waits for a lock that another session holds. A batch that has waited in
-    /// vain is tried again, apart from all others, until its deadline
+    /// How long a statement waits for a lock that another session holds; a quarter of it where batches
+    /// may share the statement. A batch that has waited in vain is tried again, apart from all others,
+    /// until its deadline
     #[arg(long, env = "CASELOAD_LOCK_TIMEOUT", default_value = "1s", value_parser = duration(MIN_LOCK_TIMEOUT..=MAX_LOCK_TIMEOUT), value_name = "DURATION")]
     pub lock_timeout: Duration,
 

@@ -18,31 +18,47 @@ use super::{
 };
 use crate::connections::pool::Connection;
 
-/// The longest time for which a job waits for a lock where others wait for the job.
+/// The part of the lock timeout for which a statement waits that several jobs share, or that others wait
+/// behind. A job that needs longer waits on in the lane, where it makes nobody wait.
+const SHARED: u32 = 4;
+
+/// The part of the lock timeout for which a job in the lane waits. A lone worker may then have to write a
+/// statement of others that waits, too, and all of that is to be over within the lock timeout.
+const BLOCKED: u32 = 2;
+
+/// The part of the lock timeout for which the jobs of a statement that is taken apart wait in all.
+const APART: u32 = 5;
+
+/// The longest time for which each of them waits.
 const MOMENT: Duration = Duration::from_millis(50);
+
+/// The shortest one that Postgres knows.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// A worker's turn to run jobs on its connection.
 pub(super) struct Execution<'a> {
     pub(super) queue: &'a Queue<Job>,
     pub(super) generation: Generation,
     pub(super) connection: &'a mut Connection,
-    /// How long the session waits for a lock.
+    /// How long a statement waits for a lock at most.
     pub(super) lock_timeout: Duration,
 }
 
-/// Which jobs are not tried after one that has waited for a lock in vain: those of the same case, or
-/// all of the same tenant.
+/// Where jobs that are run one by one come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    Case,
-    Tenant,
+pub(super) enum Origin {
+    Queue,
+    Lane,
 }
 
 /// What a job leaves behind when it was run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
-    /// The job is done with, and the connection is usable.
-    Done,
+    /// The job's statement got all locks that it needed, and the connection is usable.
+    Written,
+    /// The job is done with, whatever locks it needs: its caller is gone, or it failed. The connection
+    /// is usable.
+    Ended,
     /// The job waits for a lock, and the connection is usable.
     Blocked,
     /// The connection is not usable.
@@ -50,13 +66,24 @@ pub(super) enum Step {
 }
 
 impl Execution<'_> {
+    /// Prepares a connection of the pool. Returns whether it is usable.
+    pub(super) fn begin(&mut self) -> bool {
+        self.set_lock_timeout(self.lock_timeout / SHARED)
+    }
+
+    /// Leaves the connection as others of the pool are. If that fails it is broken, and the pool sees
+    /// that.
+    pub(super) fn end(&mut self) {
+        self.set_lock_timeout(self.lock_timeout);
+    }
+
     /// Writes jobs that may share a statement. Returns whether the connection is still usable.
     pub(super) fn write_shared(&mut self, jobs: Vec<Job>) -> bool {
         // A batch in doubt may be what breaks connections: it runs alone, and first.
         let (in_doubt, mut jobs): (Vec<_>, Vec<_>) =
             jobs.into_iter().partition(|job| job.in_doubt_since.is_some());
         if !in_doubt.is_empty() {
-            if !self.write_apart(in_doubt, Scope::Tenant) {
+            if !self.write_apart(in_doubt, Origin::Queue) {
                 fail(self.queue, jobs, &not_sent());
                 return false;
             }
@@ -109,18 +136,20 @@ impl Execution<'_> {
                 for job in &jobs {
                     tracing::debug!(parent: job.caller.span(), "running the batch by itself");
                 }
-                self.write_apart(jobs, Scope::Tenant)
+                self.write_apart(jobs, Origin::Queue)
             }
         }
     }
 
     /// Writes each job in a statement of its own, which waits for locks for a moment only: most of
-    /// these jobs need no lock that is held, and the others are run again. Jobs that can be expected
-    /// to wait too, as one of the same scope did, are not begun.
+    /// these jobs need no lock that is held, and the others are run again. The more jobs there are, the
+    /// shorter the moment is, so that those behind wait for a limited time, however many need locks.
+    /// Jobs that can be expected to wait too, as others have, are not begun.
     ///
     /// Returns whether the connection is still usable.
-    pub(super) fn write_apart(&mut self, jobs: Vec<Job>, scope: Scope) -> bool {
-        let moment = (self.lock_timeout / 20).min(MOMENT);
+    pub(super) fn write_apart(&mut self, jobs: Vec<Job>, origin: Origin) -> bool {
+        let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX).max(1);
+        let moment = (self.lock_timeout / APART / count).clamp(LEAST, MOMENT);
         if !self.set_lock_timeout(moment) {
             fail(self.queue, jobs, &not_sent());
             return false;
@@ -129,17 +158,17 @@ impl Execution<'_> {
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
             let place = (job.tenant, job.batch.case());
-            let waits = |other: &(TenantId, CaseId)| match scope {
-                Scope::Case => *other == place,
-                Scope::Tenant => other.0 == place.0,
-            };
             // Of the old generation nothing more is begun: its server may be an old primary.
-            if blocked.iter().any(waits) || self.is_replaced() {
+            if blocked.contains(&place) || self.is_replaced() {
                 self.queue.requeue(job);
                 continue;
             }
-            match self.write_one(job) {
-                Step::Done => {}
+            let job = match origin {
+                Origin::Queue => self.queue.divert(job),
+                Origin::Lane => Some(job),
+            };
+            match job.map_or(Step::Ended, |job| self.write_one(job)) {
+                Step::Written | Step::Ended => {}
                 Step::Blocked => blocked.push(place),
                 Step::Lost => {
                     fail(self.queue, jobs, &not_sent());
@@ -147,13 +176,26 @@ impl Execution<'_> {
                 }
             }
         }
-        self.set_lock_timeout(self.lock_timeout)
+        self.begin()
+    }
+
+    /// Writes a job that has waited for a lock before, beside others of so many cases in all that have.
+    /// The more there are, the shorter it waits, so that each of them is tried often.
+    pub(super) fn write_blocked(&mut self, job: Job, cases: usize) -> Step {
+        let cases = u32::try_from(cases).unwrap_or(u32::MAX).max(1);
+        let least = MOMENT.min(self.lock_timeout / BLOCKED);
+        if !self.set_lock_timeout((self.lock_timeout / BLOCKED / cases).max(least)) {
+            fail(self.queue, [job], &not_sent());
+            return Step::Lost;
+        }
+        let step = self.write_one(job);
+        if step < Step::Lost && !self.begin() { Step::Lost } else { step }
     }
 
     /// Writes one job, unless its caller is gone.
     pub(super) fn write_one(&mut self, job: Job) -> Step {
         if job.caller.is_gone() {
-            return Step::Done;
+            return Step::Ended;
         }
         let statement = || Statement::new([(job.tenant, &job.batch)].into_iter());
         let result = match statement().run(self.connection) {
@@ -180,7 +222,7 @@ impl Execution<'_> {
                 Step::Blocked
             }
             Err(error) => {
-                let step = if is_fatal(&error) { Step::Lost } else { Step::Done };
+                let step = if is_fatal(&error) { Step::Lost } else { Step::Ended };
                 fail(self.queue, [job], &failure(error));
                 step
             }
@@ -190,9 +232,9 @@ impl Execution<'_> {
     /// Sends the outcomes of jobs that were not created. Returns whether the connection is still
     /// usable.
     fn finish_all(&mut self, jobs: Vec<(Job, Verdict)>) -> bool {
-        let mut step = Step::Done;
+        let mut step = Step::Written;
         for (job, verdict) in jobs {
-            if step == Step::Done || job.batch.idempotency_key().is_none() {
+            if step < Step::Blocked || job.batch.idempotency_key().is_none() {
                 step = step.max(self.finish(job, verdict));
             } else {
                 // Its look-up would wait for the same lock, or needs another connection. To run it
@@ -213,7 +255,7 @@ impl Execution<'_> {
         match resolve(self.connection, tenant, batch, verdict) {
             Ok(outcome) => {
                 caller.send(outcome);
-                Step::Done
+                Step::Written
             }
             Err(error) => {
                 let job = copy.map(|batch| Job { tenant, batch, caller, in_doubt_since });
@@ -223,7 +265,7 @@ impl Execution<'_> {
                     }
                     return Step::Blocked;
                 }
-                let step = if is_fatal(&error) { Step::Lost } else { Step::Done };
+                let step = if is_fatal(&error) { Step::Lost } else { Step::Ended };
                 fail(self.queue, job, &error.into());
                 step
             }

@@ -12,10 +12,7 @@
 //! While more waits than a statement takes, the tenants that have next to nothing waiting get every
 //! other statement for themselves: it is a brief one, and they do not wait for the rows of others.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    mem,
-};
+use std::collections::{HashMap, VecDeque};
 
 use domain::TenantId;
 
@@ -182,16 +179,23 @@ impl<T: Queued> Turns<T> {
         taken
     }
 
-    /// Removes all jobs of a tenant.
-    pub(super) fn take_tenant(&mut self, tenant: TenantId) -> VecDeque<T> {
+    /// Removes the jobs of a tenant that meet a condition.
+    pub(super) fn take_of(
+        &mut self,
+        tenant: TenantId,
+        condition: impl Fn(&T) -> bool,
+    ) -> VecDeque<T> {
         let Some(tenant) = self.tenants.get_mut(&tenant) else {
             return VecDeque::new();
         };
-        self.length -= tenant.jobs.len();
-        self.rows -= mem::take(&mut tenant.rows);
-        let jobs = mem::take(&mut tenant.jobs);
+        let (taken, kept): (VecDeque<T>, _) = tenant.jobs.drain(..).partition(condition);
+        let rows = taken.iter().map(Queued::rows).sum::<usize>();
+        tenant.jobs = kept;
+        tenant.rows -= rows;
+        self.length -= taken.len();
+        self.rows -= rows;
         self.forget_if_empty();
-        jobs
+        taken
     }
 
     /// Removes all jobs.
@@ -411,13 +415,15 @@ mod tests {
     }
 
     #[test]
-    fn all_jobs_or_all_of_a_tenant_are_removed() {
+    fn all_jobs_or_some_of_a_tenant_are_removed() {
         let mut turns = Turns::new();
         push(&mut turns, 1, "abc", 1);
         push(&mut turns, 2, "xyz", 1);
-        assert_eq!(letters(turns.take_tenant(TenantId::new(1).unwrap())), "abc");
-        assert_eq!(letters(turns.take_tenant(TenantId::new(9).unwrap())), "");
-        assert_eq!(turns.len(), 3);
+        let one = TenantId::new(1).unwrap();
+        assert_eq!(letters(turns.take_of(one, |job| job.letter == 'b')), "b");
+        assert_eq!(letters(turns.take_of(one, |_| true)), "ac");
+        assert_eq!(letters(turns.take_of(TenantId::new(9).unwrap(), |_| true)), "");
+        assert_eq!((turns.len(), turns.rows), (3, 3));
         assert_eq!(letters(turns.drain()), "xyz");
         assert_eq!(turns.len(), 0);
         assert_eq!(take(&mut turns, 99), "");

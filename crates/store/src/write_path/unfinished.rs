@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    contended::Addition,
     job::Job,
     queue::{Blocked, Queue},
 };
@@ -43,17 +44,27 @@ pub(super) fn block(queue: &Queue<Job>, job: Job, error: &Error) {
         return fail(queue, [job], error);
     }
     let (span, tenant, case) = (job.caller.span().clone(), job.tenant, job.batch.case());
-    match queue.block(job) {
-        Blocked::Waits { is_first: true } => tracing::warn!(
+    let with = match queue.block(job) {
+        Blocked::Waits { with } => with,
+        Blocked::Refused(job) => return fail(queue, [job], error),
+    };
+    match with {
+        Addition::None => {
+            tracing::debug!(parent: &span, %tenant, %case, "the batch still waits for a lock");
+        }
+        Addition::Case => tracing::warn!(
             parent: &span,
             %tenant,
             %case,
-            "another session holds a lock that a batch needs; the tenant's batches wait apart"
+            "another session holds a lock that a batch needs; the batches of its case wait apart"
         ),
-        Blocked::Waits { is_first: false } => {
-            tracing::debug!(parent: &span, %tenant, %case, "the batch still waits for a lock");
-        }
-        Blocked::Refused(job) => fail(queue, [job], error),
+        Addition::Tenant => tracing::warn!(
+            parent: &span,
+            %tenant,
+            %case,
+            "another session holds a lock that a batch needs; all batches of its tenant wait apart, as \
+             several of its cases do"
+        ),
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_waits_for_a_lock_is_logged_once_for_its_tenant() {
+    fn a_batch_that_waits_for_a_lock_is_logged_once_for_its_case() {
         let log = LogCapture::start();
         let queue = queue(9);
         let timeout = Error::unavailable("canceling statement due to lock timeout");

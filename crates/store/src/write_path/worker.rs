@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     contended::Turn,
-    execution::{Execution, Scope, Step},
+    execution::{Execution, Origin, Step},
     job::Job,
     queue::{Generation, Queue, Work},
     settings::WriterSettings,
@@ -50,8 +50,8 @@ enum Way {
     Shared,
     /// Each in its own statement, which waits for locks for a moment only.
     Apart,
-    /// In a statement of its own, which waits for locks as long as a session does.
-    Alone,
+    /// In a statement of its own, which waits longer for locks, while so many cases in all do.
+    Blocked { cases: usize },
 }
 
 impl Worker {
@@ -104,7 +104,7 @@ impl Worker {
         let (mut jobs, way) = match work {
             Work::Shared(jobs) => (jobs, Way::Shared),
             Work::Lane(Turn::Untried(jobs)) => (jobs, Way::Apart),
-            Work::Lane(Turn::Blocked(job)) => (vec![job], Way::Alone),
+            Work::Lane(Turn::Blocked { job, cases }) => (vec![job], Way::Blocked { cases }),
         };
         jobs.retain(|job| !job.caller.is_gone());
         if jobs.is_empty() {
@@ -117,6 +117,8 @@ impl Worker {
                 jobs.retain(|job| !job.caller.is_gone());
                 if self.execute(&mut connection, jobs, way) {
                     self.connection = Some((connection, Instant::now()));
+                } else {
+                    self.execution(&mut connection).end();
                 }
             }
             Err(error) => {
@@ -137,23 +139,27 @@ impl Worker {
 
     /// Runs jobs on the connection. Returns whether it is still usable.
     fn execute(&self, connection: &mut Connection, jobs: Vec<Job>, way: Way) -> bool {
-        let mut execution = Execution {
-            queue: &self.queue,
-            generation: self.generation,
-            connection,
-            lock_timeout: self.database.lock_timeout(),
-        };
+        let mut execution = self.execution(connection);
         match way {
             Way::Shared => execution.write_shared(jobs),
-            Way::Apart => execution.write_apart(jobs, Scope::Case),
-            Way::Alone => jobs.into_iter().all(|job| {
+            Way::Apart => execution.write_apart(jobs, Origin::Lane),
+            Way::Blocked { cases } => jobs.into_iter().all(|job| {
                 let (tenant, case) = (job.tenant, job.batch.case());
-                let step = execution.write_one(job);
-                if step == Step::Done {
+                let step = execution.write_blocked(job, cases);
+                if step == Step::Written {
                     self.queue.unblock(tenant, case);
                 }
                 step != Step::Lost
             }),
+        }
+    }
+
+    fn execution<'a>(&'a self, connection: &'a mut Connection) -> Execution<'a> {
+        Execution {
+            queue: &self.queue,
+            generation: self.generation,
+            connection,
+            lock_timeout: self.database.lock_timeout(),
         }
     }
 
@@ -174,11 +180,15 @@ impl Worker {
     /// checked.
     fn connect(&mut self) -> Result<Connection, Error> {
         match self.connection.take() {
-            Some((connection, used)) if used.elapsed() < TRUSTED_IDLE => Ok(connection),
-            stale => {
-                drop(stale);
-                self.database.connection()
-            }
+            Some((connection, used)) if used.elapsed() < TRUSTED_IDLE => return Ok(connection),
+            Some((mut stale, _)) => self.execution(&mut stale).end(),
+            None => {}
+        }
+        let mut connection = self.database.connection()?;
+        if self.execution(&mut connection).begin() {
+            Ok(connection)
+        } else {
+            Err(Error::unavailable("the connection was lost before it was used"))
         }
     }
 }

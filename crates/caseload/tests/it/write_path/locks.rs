@@ -2,7 +2,7 @@
 
 use std::{
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::TaskBatch;
@@ -11,6 +11,7 @@ use store::{TaskWriter, WriterSettings};
 use crate::support::{
     Session,
     polling::wait_until,
+    populate,
     write_path::{
         ONE_WRITER, PendingBatch, Tenant, WritePath, batch, batch_with_key, descriptions, outcomes,
         submit,
@@ -102,10 +103,11 @@ async fn a_tenant_that_waits_for_a_lock_keeps_one_worker_however_many_of_its_bat
     assert_eq!(path.session.query("SELECT count(*) FROM tasks"), "71");
 }
 
+/// If they took turns with the batches that wait, each would take as long as an attempt at the lock.
 #[tokio::test]
-async fn batches_of_other_cases_are_written_while_their_tenant_waits_for_a_lock() {
+async fn batches_of_other_cases_do_not_wait_while_their_tenant_waits_for_a_lock() {
     let mut path = WritePath::create().await;
-    let writer = path.writer_with(ONE_WRITER, LOCK_TIMEOUT);
+    let writer = path.writer_with(TWO_WRITERS, LOCK_TIMEOUT);
     let a = path.tenants[0];
     let admin = path.database.open();
     let other = admin.create_case(a.id, "Another case".to_owned()).await.unwrap();
@@ -114,12 +116,59 @@ async fn batches_of_other_cases_are_written_while_their_tenant_waits_for_a_lock(
     lock_case(&mut holder, a);
     let mut waits = submit_blocked(&mut path, &writer, a, batch(a, &["waits"]));
 
-    for _ in 0..3 {
+    let begin = Instant::now();
+    for _ in 0..50 {
         writer.create(a.id, batch(other, &["other"])).await.unwrap();
     }
+    let took = begin.elapsed();
+    assert!(took < 10 * LOCK_TIMEOUT, "{took:?}");
     assert!(is_pending(&mut waits));
     holder.query("COMMIT");
     waits.await.unwrap();
+}
+
+/// A statement with batches of many tenants, whose cases are all locked, costs a neighbour no more than
+/// one with a single batch that waits.
+#[tokio::test]
+async fn many_tenants_that_wait_for_locks_cost_their_neighbours_a_moment() {
+    const BOUND: Duration = Duration::from_millis(1500);
+    let path = WritePath::create().await;
+    let writer = path.writer_with(ONE_WRITER, Duration::from_secs(1));
+    let (admin, b) = (path.database.open(), path.tenants[1]);
+    let mut locked = Vec::new();
+    for number in 0..25 {
+        let (id, case_id) = populate(&admin, &format!("Locked {number}")).await;
+        locked.push(Tenant { id, case_id });
+    }
+    let mut holder = Session::open(path.database.url());
+    let cases = locked.iter().map(|tenant| tenant.case_id.to_string()).collect::<Vec<_>>();
+    holder.query(&format!(
+        "BEGIN; SELECT id FROM cases WHERE id IN ({}) FOR UPDATE",
+        cases.join(",")
+    ));
+
+    // While the first one waits, the others come.
+    let mut session = Session::open(path.database.url());
+    let mut waiting = vec![submit(&writer, locked[0], batch(locked[0], &["waits"])).unwrap()];
+    session.await_blocked(1);
+    waiting.extend(
+        locked[1..]
+            .iter()
+            .map(|tenant| submit(&writer, *tenant, batch(*tenant, &["waits"])).unwrap()),
+    );
+    let (begin, mut slowest) = (Instant::now(), Duration::ZERO);
+    while begin.elapsed() < 4 * BOUND {
+        let sent = Instant::now();
+        writer.create(b.id, batch(b, &["neighbour"])).await.unwrap();
+        slowest = slowest.max(sent.elapsed());
+    }
+    assert!(slowest < BOUND, "{slowest:?}");
+    assert!(waiting.iter_mut().all(is_pending));
+
+    holder.query("COMMIT");
+    for waits in waiting {
+        waits.await.unwrap();
+    }
 }
 
 #[tokio::test]

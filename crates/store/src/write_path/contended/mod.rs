@@ -1,28 +1,25 @@
-//! The lane of the tenants that need a lock which somebody else holds.
+//! The lane of the jobs that need a lock which somebody else holds.
 //!
-//! A job that waits for a lock keeps a worker, and with it all jobs in its statement. So a tenant one
-//! of whose jobs has waited in vain gets a lane of its own, where it can keep one worker at most, and
-//! shares no statement. It stays there until one of its jobs gets the lock, or has not been seen to
-//! wait for some time.
+//! A job that waits for a lock keeps a worker, and with it all jobs in its statement. So a job that has
+//! waited in vain goes into a lane beside the queue, with all others of its case, where they can keep
+//! one worker at most, and share no statement. If a tenant has several such cases, all of its jobs go
+//! there ([`scope`]). They stay until one of them gets the lock, or none has been seen to wait for some
+//! time.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+mod scope;
+mod tenant;
+mod turn;
+
+use std::{collections::VecDeque, time::Instant};
 
 use domain::{CaseId, TenantId};
 
+use self::tenant::Contended;
+pub(super) use self::{scope::Addition, turn::Turn};
 use super::queued::Queued;
-
-/// How long a tenant is remembered after one of its jobs has waited for a lock in vain. Without jobs
-/// in the lane, only that keeps its next jobs from making others wait again.
-const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The most tenants that are remembered without having jobs in the lane.
 const MAX_REMEMBERED: usize = 256;
-
-/// The most untried jobs of a turn: each of them may wait for a moment.
-const MAX_UNTRIED: usize = 8;
 
 /// The tenants that wait for locks, and their jobs.
 #[derive(Debug)]
@@ -31,28 +28,6 @@ pub(super) struct Lane<T> {
     tenants: VecDeque<Contended<T>>,
     /// The number of jobs.
     length: usize,
-}
-
-/// The jobs of a turn.
-#[derive(Debug)]
-pub(super) enum Turn<T> {
-    /// Jobs that may need no lock that is held: to be tried one by one, each for a moment only.
-    Untried(Vec<T>),
-    /// A job that has waited for a lock before, or whose case was the case of one.
-    Blocked(T),
-}
-
-/// A tenant in the lane.
-#[derive(Debug)]
-struct Contended<T> {
-    id: TenantId,
-    /// Until when it is remembered.
-    until: Instant,
-    untried: VecDeque<T>,
-    /// The jobs that wait for a lock, by case, in the order of their turns. No list is empty.
-    blocked: VecDeque<(CaseId, VecDeque<T>)>,
-    /// Whether the next turn is one of the blocked jobs.
-    is_turn_of_blocked: bool,
 }
 
 impl<T: Queued> Lane<T> {
@@ -65,92 +40,68 @@ impl<T: Queued> Lane<T> {
         self.length
     }
 
-    /// Whether the tenant's jobs belong here.
-    pub(super) fn has(&self, tenant: TenantId) -> bool {
-        self.tenants.iter().any(|contended| contended.id == tenant)
+    /// Whether a job belongs here.
+    pub(super) fn takes(&self, job: &T) -> bool {
+        let mut tenants = self.tenants.iter();
+        tenants.any(|tenant| tenant.id == job.tenant() && tenant.scope.covers(job.case()))
     }
 
-    /// Appends a job of a tenant that is in the lane. Gives it back if the tenant isn't.
+    /// Appends a job that belongs here. Gives it back if it doesn't.
     pub(super) fn add(&mut self, job: T) -> Option<T> {
-        let Some(tenant) = self.find(job.tenant()) else {
-            return Some(job);
-        };
-        match tenant.group(job.case()) {
-            Some(group) => group.push_back(job),
-            None => tenant.untried.push_back(job),
+        match self.find(job.tenant()) {
+            Some(tenant) if tenant.scope.covers(job.case()) => tenant.add(job),
+            _ => return Some(job),
         }
         self.length += 1;
         None
     }
 
-    /// Adds a job that has waited for a lock in vain, before all others of its case. Returns whether
-    /// its tenant was not in the lane before.
-    pub(super) fn block(&mut self, job: T, now: Instant) -> bool {
-        let (id, case) = (job.tenant(), job.case());
-        let is_new = !self.has(id);
-        if is_new {
+    /// Adds a job that has waited for a lock in vain, before all others of its case. Returns which jobs
+    /// belong here from now on.
+    pub(super) fn block(&mut self, job: T, now: Instant) -> Addition {
+        let id = job.tenant();
+        if self.find(id).is_none() {
             self.forget_one_beyond_limit();
-            self.tenants.push_back(Contended::new(id, now));
+            self.tenants.push_back(Contended::new(id));
         }
         self.length += 1;
-        if let Some(tenant) = self.find(id) {
-            tenant.until = now + REMEMBERED;
-            tenant.block(case, job);
-        }
-        is_new
+        self.find(id).map_or(Addition::None, |tenant| tenant.block(job, now))
     }
 
-    /// Records that a job of the case has got its lock. The other jobs of the case become untried
-    /// ones. Returns the tenant's jobs if none of them is blocked any more: they leave the lane.
-    pub(super) fn unblock(&mut self, tenant: TenantId, case: CaseId) -> VecDeque<T> {
-        let Some(index) = self.tenants.iter().position(|contended| contended.id == tenant) else {
-            return VecDeque::new();
-        };
-        let contended = &mut self.tenants[index];
-        if let Some(group) = contended.blocked.iter().position(|(of, _)| *of == case)
-            && let Some((_, jobs)) = contended.blocked.remove(group)
-        {
-            for job in jobs.into_iter().rev() {
-                contended.untried.push_front(job);
-            }
-        }
-        if !contended.blocked.is_empty() {
-            return VecDeque::new();
-        }
-        let jobs = self.tenants.remove(index).map_or_else(VecDeque::new, |left| left.untried);
-        self.length -= jobs.len();
-        jobs
+    /// Records that a job of the case has got its lock, so that the others of the case may get it, too.
+    /// Returns the jobs that don't belong here any more.
+    pub(super) fn unblock(&mut self, tenant: TenantId, case: CaseId) -> Vec<T> {
+        let leaving = self.find(tenant).map_or_else(Vec::new, |tenant| tenant.unblock(case));
+        self.tenants.retain(|tenant| tenant.scope.until().is_some());
+        self.length -= leaving.len();
+        leaving
     }
 
-    /// Removes the jobs for which nobody waits any more, and forgets the tenants without blocked jobs
-    /// whose time is over. Returns the removed jobs, and those that leave the lane.
+    /// Removes the jobs for which nobody waits any more, and forgets the cases and tenants without
+    /// blocked jobs whose time is over. Returns the removed jobs, and those that don't belong here any
+    /// more.
     pub(super) fn tidy(&mut self, now: Instant) -> (Vec<T>, Vec<T>) {
         let (mut withdrawn, mut leaving) = (Vec::new(), Vec::new());
         for tenant in &mut self.tenants {
-            withdraw(&mut tenant.untried, &mut withdrawn);
-            for (_, group) in &mut tenant.blocked {
-                withdraw(group, &mut withdrawn);
-            }
-            tenant.blocked.retain(|(_, group)| !group.is_empty());
-            if tenant.is_over(now) {
-                leaving.extend(tenant.untried.drain(..));
-            }
+            withdrawn.extend(tenant.withdraw());
+            leaving.extend(tenant.tidy(now));
         }
-        self.tenants.retain(|tenant| !tenant.is_over(now));
+        self.tenants.retain(|tenant| tenant.scope.until().is_some());
         self.length -= withdrawn.len() + leaving.len();
         (withdrawn, leaving)
     }
 
     /// Removes the jobs whose turn it is. Tenants take turns, and so do the cases of each.
     pub(super) fn turn(&mut self) -> Option<Turn<T>> {
+        let cases = self.tenants.iter().map(Contended::blocked_cases).sum();
         for _ in 0..self.tenants.len() {
             let mut tenant = self.tenants.pop_front()?;
-            let turn = tenant.turn();
+            let turn = tenant.turn(cases);
             self.tenants.push_back(tenant);
             if let Some(turn) = turn {
                 self.length -= match &turn {
                     Turn::Untried(jobs) => jobs.len(),
-                    Turn::Blocked(_) => 1,
+                    Turn::Blocked { .. } => 1,
                 };
                 return Some(turn);
             }
@@ -161,12 +112,7 @@ impl<T: Queued> Lane<T> {
     /// Removes all jobs. Their tenants are still remembered.
     pub(super) fn drain(&mut self) -> Vec<T> {
         self.length = 0;
-        let mut jobs = Vec::new();
-        for tenant in &mut self.tenants {
-            jobs.extend(tenant.blocked.drain(..).flat_map(|(_, group)| group));
-            jobs.extend(tenant.untried.drain(..));
-        }
-        jobs
+        self.tenants.iter_mut().flat_map(Contended::drain).collect()
     }
 
     fn find(&mut self, tenant: TenantId) -> Option<&mut Contended<T>> {
@@ -177,75 +123,17 @@ impl<T: Queued> Lane<T> {
     fn forget_one_beyond_limit(&mut self) {
         let without_jobs = || self.tenants.iter().enumerate().filter(|(_, t)| t.is_empty());
         if without_jobs().count() >= MAX_REMEMBERED
-            && let Some((index, _)) = without_jobs().min_by_key(|(_, tenant)| tenant.until)
+            && let Some((index, _)) = without_jobs().min_by_key(|(_, tenant)| tenant.scope.until())
         {
             self.tenants.remove(index);
         }
     }
 }
 
-impl<T: Queued> Contended<T> {
-    const fn new(id: TenantId, until: Instant) -> Self {
-        Self {
-            id,
-            until,
-            untried: VecDeque::new(),
-            blocked: VecDeque::new(),
-            is_turn_of_blocked: false,
-        }
-    }
-
-    fn group(&mut self, case: CaseId) -> Option<&mut VecDeque<T>> {
-        self.blocked.iter_mut().find(|(of, _)| *of == case).map(|(_, group)| group)
-    }
-
-    /// Puts a job before all others of its case, which are blocked too.
-    fn block(&mut self, case: CaseId, job: T) {
-        if let Some(group) = self.group(case) {
-            group.push_front(job);
-            return;
-        }
-        let (same_case, others) = self.untried.drain(..).partition(|other| other.case() == case);
-        let mut group: VecDeque<T> = same_case;
-        group.push_front(job);
-        self.untried = others;
-        self.blocked.push_back((case, group));
-    }
-
-    fn turn(&mut self) -> Option<Turn<T>> {
-        let is_turn_of_blocked = self.untried.is_empty() || self.is_turn_of_blocked;
-        self.is_turn_of_blocked = !is_turn_of_blocked;
-        if is_turn_of_blocked && let Some((case, mut group)) = self.blocked.pop_front() {
-            let job = group.pop_front();
-            if !group.is_empty() {
-                self.blocked.push_back((case, group));
-            }
-            return job.map(Turn::Blocked);
-        }
-        let count = self.untried.len().min(MAX_UNTRIED);
-        (count > 0).then(|| Turn::Untried(self.untried.drain(..count).collect()))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.untried.is_empty() && self.blocked.is_empty()
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        self.blocked.is_empty() && self.until < now
-    }
-}
-
-/// Moves the jobs for which nobody waits any more to `withdrawn`.
-fn withdraw<T: Queued>(jobs: &mut VecDeque<T>, withdrawn: &mut Vec<T>) {
-    if jobs.iter().any(Queued::is_withdrawn) {
-        let (gone, kept): (VecDeque<T>, _) = jobs.drain(..).partition(Queued::is_withdrawn);
-        withdrawn.extend(gone);
-        *jobs = kept;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{
         super::queued::tests::{Letter, letters},
         *,
@@ -262,7 +150,22 @@ mod tests {
     /// Returns a lane with this job, which is blocked.
     fn blocked(job: Letter) -> Lane<Letter> {
         let mut lane = Lane::new();
-        assert!(lane.block(job, Instant::now()));
+        assert_eq!(lane.block(job, Instant::now()), Addition::Case);
+        lane
+    }
+
+    /// Returns a lane with this job, which is blocked, and with all others of its tenant.
+    fn blocked_tenant(job: Letter) -> Lane<Letter> {
+        let (mut lane, now) = (Lane::new(), Instant::now());
+        for number in 101.. {
+            let gone = Letter::new('-', job.tenant().get(), number);
+            gone.withdraw();
+            if lane.block(gone, now) == Addition::Tenant {
+                break;
+            }
+        }
+        lane.tidy(now);
+        assert_eq!(lane.block(job, now), Addition::None);
         lane
     }
 
@@ -278,16 +181,24 @@ mod tests {
         for _ in 0..count {
             turns.extend(lane.turn().map(|turn| match turn {
                 Turn::Untried(jobs) => letters(jobs),
-                Turn::Blocked(job) => letters([job]).to_uppercase(),
+                Turn::Blocked { job, .. } => letters([job]).to_uppercase(),
             }));
         }
         turns
     }
 
     #[test]
-    fn only_jobs_of_tenants_that_wait_for_locks_are_taken() {
+    fn only_jobs_of_cases_that_wait_for_locks_are_taken() {
         let mut lane = blocked(Letter::new('a', 1, 1));
-        assert!(lane.has(tenant(1)) && !lane.has(tenant(2)));
+        add(&mut lane, Letter::new('b', 1, 1));
+        assert_eq!(letters(lane.add(Letter::new('c', 1, 2))), "c");
+        assert_eq!(letters(lane.add(Letter::new('x', 2, 1))), "x");
+        assert_eq!(lane.len(), 2);
+    }
+
+    #[test]
+    fn of_a_tenant_with_several_cases_that_wait_for_locks_all_jobs_are_taken() {
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
         add(&mut lane, Letter::new('b', 1, 2));
         assert_eq!(letters(lane.add(Letter::new('x', 2, 1))), "x");
         assert_eq!(lane.len(), 2);
@@ -295,7 +206,7 @@ mod tests {
 
     #[test]
     fn jobs_of_a_blocked_case_wait_behind_it_and_others_are_tried_between() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
         for job in [('b', 1), ('c', 2), ('d', 3)] {
             add(&mut lane, Letter::new(job.0, 1, job.1));
         }
@@ -305,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_turn_has_few_untried_jobs() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
         for letter in 'b'..='l' {
             add(&mut lane, Letter::new(letter, 1, 2));
         }
@@ -325,17 +236,17 @@ mod tests {
     fn a_job_that_is_blocked_again_stays_before_the_others_of_its_case() {
         let mut lane = blocked(Letter::new('a', 1, 1));
         add(&mut lane, Letter::new('b', 1, 1));
-        let Some(Turn::Blocked(first)) = lane.turn() else { panic!("a is blocked") };
+        let Some(Turn::Blocked { job: first, .. }) = lane.turn() else { panic!("a is blocked") };
         // A job of the same case comes meanwhile.
         add(&mut lane, Letter::new('c', 1, 1));
-        assert!(!lane.block(first, Instant::now()));
+        assert_eq!(lane.block(first, Instant::now()), Addition::None);
         assert_eq!(turns(&mut lane, 9), ["A", "B", "C"]);
     }
 
     #[test]
     fn a_job_that_comes_while_the_only_one_of_its_case_is_tried_becomes_blocked_with_it() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        let Some(Turn::Blocked(first)) = lane.turn() else { panic!("a is blocked") };
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
+        let Some(Turn::Blocked { job: first, .. }) = lane.turn() else { panic!("a is blocked") };
         add(&mut lane, Letter::new('b', 1, 1));
         add(&mut lane, Letter::new('c', 1, 2));
         lane.block(first, Instant::now());
@@ -343,44 +254,68 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_leaves_the_lane_when_its_last_blocked_case_has_got_its_lock() {
+    fn the_jobs_of_a_case_leave_the_lane_when_one_of_them_has_got_its_lock() {
         let mut lane = blocked(Letter::new('a', 1, 1));
+        add(&mut lane, Letter::new('b', 1, 1));
+        lane.block(Letter::new('c', 1, 2), Instant::now());
+        assert_eq!(turns(&mut lane, 1), ["A"]);
+        add(&mut lane, Letter::new('d', 1, 1));
+
+        assert_eq!(letters(lane.unblock(tenant(1), case(1))), "bd");
+        assert!(!lane.takes(&Letter::new('e', 1, 1)) && lane.takes(&Letter::new('e', 1, 2)));
+        assert_eq!(turns(&mut lane, 9), ["C"]);
+        assert_eq!(letters(lane.unblock(tenant(1), case(2))), "");
+        assert!(lane.tenants.is_empty());
+        assert_eq!(lane.len(), 0);
+    }
+
+    #[test]
+    fn a_tenant_leaves_the_lane_when_its_last_blocked_case_has_got_its_lock() {
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
         add(&mut lane, Letter::new('b', 1, 1));
         lane.block(Letter::new('c', 1, 2), Instant::now());
         add(&mut lane, Letter::new('d', 1, 3));
         assert_eq!(turns(&mut lane, 2), ["d", "A"]);
 
         assert_eq!(letters(lane.unblock(tenant(1), case(1))), "");
-        assert!(lane.has(tenant(1)));
         assert_eq!(turns(&mut lane, 2), ["b", "C"]);
         add(&mut lane, Letter::new('e', 1, 4));
         assert_eq!(letters(lane.unblock(tenant(1), case(2))), "e");
-        assert!(!lane.has(tenant(1)));
+        assert!(lane.tenants.is_empty());
         assert_eq!(lane.len(), 0);
     }
 
     #[test]
-    fn withdrawn_jobs_are_removed_and_their_tenant_is_remembered_for_a_while() {
-        let (a, b) = (Letter::new('a', 1, 1), Letter::new('b', 1, 2));
+    fn withdrawn_jobs_are_removed_and_their_case_is_remembered_for_a_while() {
+        let (a, b) = (Letter::new('a', 1, 1), Letter::new('b', 1, 1));
         let now = Instant::now();
         let mut lane = blocked(a.clone());
-        add(&mut lane, b.clone());
         a.withdraw();
         let (withdrawn, leaving) = lane.tidy(now);
         assert_eq!((letters(withdrawn), letters(leaving)), ("a".to_owned(), String::new()));
-        assert!(lane.has(tenant(1)));
+        add(&mut lane, b);
 
-        let (withdrawn, leaving) = lane.tidy(now + REMEMBERED * 2);
+        let (withdrawn, leaving) = lane.tidy(now + Duration::from_secs(60));
         assert_eq!((letters(withdrawn), letters(leaving)), (String::new(), "b".to_owned()));
-        assert!(!lane.has(tenant(1)));
+        assert!(lane.tenants.is_empty());
         assert_eq!(lane.len(), 0);
     }
 
     #[test]
-    fn a_tenant_with_a_blocked_job_is_not_forgotten() {
+    fn a_turn_tells_how_many_cases_wait() {
         let mut lane = blocked(Letter::new('a', 1, 1));
-        lane.tidy(Instant::now() + REMEMBERED * 2);
-        assert!(lane.has(tenant(1)));
+        lane.block(Letter::new('b', 1, 2), Instant::now());
+        lane.block(Letter::new('x', 2, 1), Instant::now());
+        for left in [3, 2, 1] {
+            assert!(matches!(lane.turn(), Some(Turn::Blocked { cases, .. }) if cases == left));
+        }
+    }
+
+    #[test]
+    fn a_case_with_a_blocked_job_is_not_forgotten() {
+        let mut lane = blocked(Letter::new('a', 1, 1));
+        lane.tidy(Instant::now() + Duration::from_secs(60));
+        assert!(lane.takes(&Letter::new('b', 1, 1)));
         assert_eq!(lane.len(), 1);
     }
 
@@ -393,14 +328,14 @@ mod tests {
             lane.turn();
         }
         assert!(lane.tenants.len() <= MAX_REMEMBERED + 1, "{}", lane.tenants.len());
-        assert!(lane.has(tenant(1000)) && !lane.has(tenant(1)));
+        assert!(lane.takes(&Letter::new('b', 1000, 1)) && !lane.takes(&Letter::new('b', 1, 1)));
     }
 
     #[test]
     fn all_jobs_are_drained_and_their_tenants_are_remembered() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
+        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
         add(&mut lane, Letter::new('b', 1, 2));
         assert_eq!(letters(lane.drain()), "ab");
-        assert_eq!((lane.len(), lane.has(tenant(1))), (0, true));
+        assert_eq!((lane.len(), lane.takes(&Letter::new('c', 1, 9))), (0, true));
     }
 }
