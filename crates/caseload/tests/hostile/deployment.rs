@@ -21,6 +21,7 @@ use crate::{
         Program, ReservedPort, TestDatabase,
         polling::{eventually, wait_until},
     },
+    tap::Tap,
 };
 
 const CASELOAD: &str = env!("CARGO_BIN_EXE_caseload");
@@ -54,6 +55,7 @@ pub(crate) struct Deployment {
     /// Where honest callers run.
     pub(crate) honest: Handle,
     guardian: Arc<Guardian>,
+    tap: Option<Tap>,
     _ports: [ReservedPort; 2],
 }
 
@@ -83,11 +85,14 @@ pub(crate) struct Setup {
     pub(crate) log_pipe: Option<PathBuf>,
     /// A database to use.
     pub(crate) database: Option<TestDatabase>,
+    /// What notes when the server sends statements to that database.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// What is left of a deployment once its programs have ended.
 pub(crate) struct Remains {
     pub(crate) database: TestDatabase,
+    pub(crate) tap: Option<Tap>,
     /// The largest resident memory of each program.
     pub(crate) server_mib: u64,
     pub(crate) gateway_mib: u64,
@@ -116,7 +121,19 @@ impl Deployment {
         let gateway = setup.run(&gateway_path(), &args, "", &guardian);
         await_ready(rest).await;
         let honest = stage.honest.clone();
-        Self { database, tenants, grpc, rest, server, gateway, honest, guardian, _ports: ports }
+        let tap = setup.tap;
+        Self {
+            database,
+            tenants,
+            grpc,
+            rest,
+            server,
+            gateway,
+            honest,
+            guardian,
+            tap,
+            _ports: ports,
+        }
     }
 
     /// Returns where callers reach both programs.
@@ -136,7 +153,7 @@ impl Deployment {
 
     /// Waits until no statement runs any more, and stops both programs.
     pub(crate) fn finish(self) -> Remains {
-        let Self { database, server, gateway, guardian, .. } = self;
+        let Self { database, server, gateway, guardian, tap, .. } = self;
         wait_until_quiet(&database);
         let [server_mib, gateway_mib] = [&server, &gateway].map(|program| peak_mib(program.pid()));
         let mut defects = Vec::new();
@@ -162,7 +179,7 @@ impl Deployment {
                 gateway_log = exited.stderr;
             }
         }
-        Remains { database, server_mib, gateway_mib, defects, gateway_log }
+        Remains { database, tap, server_mib, gateway_mib, defects, gateway_log }
     }
 }
 

@@ -16,6 +16,10 @@ use crate::{
 /// The most resident memory that either program may have had, as docs/HOSTILE.md says.
 pub(crate) const MAX_PEAK_MIB: u64 = 320;
 
+/// How much later than its caller was told that time was over a transaction may begin, or its statement
+/// be seen: a statement that was sent before is noticed a moment later where all processors are busy.
+const TOLERANCE: Duration = Duration::from_millis(250);
+
 /// What honest callers may expect under an attack.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -83,7 +87,10 @@ impl Figures {
 
     /// Counts the batches that were begun after their caller was told that time was over.
     pub(crate) fn late(&mut self, samples: &[Sample], remains: &Remains) {
-        self.late += late(&remains.database, samples);
+        for late in late(remains, samples) {
+            self.late += 1;
+            self.note(format!("a batch begun {} ms too late", late.as_millis()));
+        }
     }
 
     /// Adds something for the reader.
@@ -132,31 +139,44 @@ fn failure(sample: &Sample) -> Option<&str> {
     }
 }
 
-/// Returns how many batches have tasks from a transaction that began after their caller was told that
-/// time was over.
-fn late(database: &TestDatabase, samples: &[Sample]) -> u64 {
+/// Returns by how much each late batch was begun more than [`TOLERANCE`] after its caller was told that
+/// time was over. If a tap has seen the statements, that goes by when they were sent, otherwise by when
+/// their transactions began.
+fn late(remains: &Remains, samples: &[Sample]) -> Vec<Duration> {
     let told = samples.iter().filter_map(|sample| match sample.outcome {
-        Outcome::TimeOver(at) => Some((&sample.name, at)),
+        Outcome::TimeOver(at) => Some((sample.name.as_str(), at)),
         Outcome::Created | Outcome::Refused(_) | Outcome::Lost(_) => None,
     });
-    let values: Vec<String> =
-        told.map(|(name, at)| format!("('{name}', {})", micros(at))).collect();
+    let told: BTreeMap<&str, SystemTime> = told.collect();
+    let names: Vec<&str> = told.keys().copied().collect();
+    let mut late = Vec::new();
     // psql takes the query as one argument, whose length is limited.
-    let count = |values: &[String]| {
-        let query = format!(
-            "SELECT count(DISTINCT t.description)
-             FROM (VALUES {}) AS told (name, at)
-             JOIN tasks AS t ON t.description = told.name
-             WHERE extract(epoch FROM t.created_at) * 1000000 > told.at",
-            values.join(",")
-        );
-        database.query(&query).parse::<u64>().unwrap()
-    };
-    values.chunks(2000).map(count).sum()
+    for names in names.chunks(2000) {
+        for (name, begun) in begun(&remains.database, names) {
+            let begun = match &remains.tap {
+                Some(tap) if begun > told[&*name] => tap.sent(&name).unwrap_or(begun),
+                _ => begun,
+            };
+            let after = begun.duration_since(told[&*name]).unwrap_or_default();
+            late.extend(after.checked_sub(TOLERANCE).filter(|late| !late.is_zero()));
+        }
+    }
+    late
 }
 
-fn micros(time: SystemTime) -> u128 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros()
+/// Returns when the transactions began that wrote tasks with these descriptions.
+fn begun(database: &TestDatabase, names: &[&str]) -> Vec<(String, SystemTime)> {
+    let rows = database.query(&format!(
+        "SELECT description, (extract(epoch FROM max(created_at)) * 1000000)::bigint
+         FROM tasks WHERE description IN ('{}') GROUP BY description",
+        names.join("','")
+    ));
+    let row = |row: &str| {
+        let (name, micros) = row.split_once('|').unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(micros.parse().unwrap());
+        (name.to_owned(), time)
+    };
+    rows.lines().map(row).collect()
 }
 
 impl fmt::Display for Figures {

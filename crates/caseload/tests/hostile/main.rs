@@ -21,6 +21,7 @@ mod random;
 mod siege;
 mod stage;
 mod support;
+mod tap;
 
 use std::{
     net::{IpAddr, Ipv4Addr},

@@ -86,11 +86,11 @@ impl TaskWriter {
         self.create_until(None, tenant, batch).await
     }
 
-    /// Creates a tenant's batch as [`Self::create`] does, unless it is not begun by the deadline. A
-    /// caller that drops the future then may do so too late: neither waits for the other.
+    /// Creates a tenant's batch as [`Self::create`] does, unless it is not begun 10 ms before the
+    /// deadline. A caller that drops the future then may do so too late: neither waits for the other.
     ///
     /// # Errors
-    /// Those of [`Self::create`]; [`Error::DeadlineExceeded`] if the deadline passed first.
+    /// Those of [`Self::create`]; [`Error::DeadlineExceeded`] if it was not begun.
     pub async fn create_until(
         &self,
         deadline: Option<Instant>,

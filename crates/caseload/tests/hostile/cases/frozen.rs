@@ -19,11 +19,12 @@ use crate::{
         swarm::Swarm,
     },
     caller::{Outcome, Sample},
-    deployment::{Deployment, Setup, Tenant},
+    deployment::{Deployment, EMAIL, Setup, Tenant},
     figures::{Bounds, Figures},
     siege::{Siege, bounds, judge, remains},
     stage::Stage,
     support::TestDatabase,
+    tap::Tap,
 };
 
 /// Calls a second, and the time that each grants.
@@ -33,22 +34,37 @@ const GRANTED: &str = "0.2";
 /// The connections over which they come.
 const CONNECTIONS: u32 = 5;
 
+/// What the descriptions of their tasks begin with.
+const NAME: &str = "hasty-";
+
+/// What statements with tasks have: those of these callers, or of their neighbours.
+const WRITTEN: &[&str] = &[NAME, EMAIL];
+
+/// The default of `--writers`.
+const WRITERS: usize = 2;
+
 /// How long after it goes on everything is served again.
 const RECOVERY: Duration = Duration::from_millis(1_500);
 
 /// What the gateway logs about a connection that broke.
 const LOST: &str = "lost a call to the server";
 
-/// Freezes the server.
+/// Freezes the server, while its writers wait for Postgres. A writer that has just decided to begin a batch
+/// would send it when it goes on, and nothing in the server can tell.
 pub(crate) async fn run_server(stage: Stage) -> Figures {
-    let deployment = Deployment::start(&stage, Setup::default()).await;
+    let (tap, database) = Tap::start(&TestDatabase::create(), WRITTEN);
+    let setup = Setup { database: Some(database), tap: Some(tap.clone()), ..Setup::default() };
+    let deployment = Deployment::start(&stage, setup).await;
     let siege = Siege::without_health(&deployment, &deployment.tenants[1..], 6).await;
     let hasty = Hasty::default();
     let swarm = hasty.start(&stage, &deployment).await;
     let frozen = frozen(&stage);
     let freeze = async {
         sleep(Duration::from_millis(300)).await;
+        let held = tap.clone();
+        spawn_blocking(move || held.hold_results(WRITERS)).await.unwrap();
         deployment.freeze_server();
+        tap.release_results();
         sleep(frozen).await;
         deployment.resume_server();
         sleep(RECOVERY).await;
@@ -70,8 +86,8 @@ pub(crate) async fn run_server(stage: Stage) -> Figures {
 /// judged, and that nothing is written late.
 pub(crate) async fn run_postgres(stage: Stage) -> Figures {
     let cluster = spawn_blocking(|| Cluster::temporary().start().unwrap()).await.unwrap();
-    let database = TestDatabase::create_on(&cluster).await;
-    let setup = Setup { database: Some(database), ..Setup::default() };
+    let (tap, database) = Tap::start(&TestDatabase::create_on(&cluster).await, WRITTEN);
+    let setup = Setup { database: Some(database), tap: Some(tap), ..Setup::default() };
     let deployment = Deployment::start(&stage, setup).await;
     let siege = Siege::without_health(&deployment, &deployment.tenants[1..], 6).await;
     let hasty = Hasty::default();
@@ -130,7 +146,7 @@ impl Hasty {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for number in 0.. {
             ticks.tick().await;
-            let name = format!("hasty-{connection}-{number}");
+            let name = format!("{NAME}{connection}-{number}");
             tokio::spawn(self.clone().call(peer.clone(), Arc::clone(&tenant), name));
         }
     }

@@ -39,7 +39,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "log-pipe", is_short: true, run: |stage| Box::pin(log_pipe::run(stage)) },
     Case {
         name: "frozen-server",
-        is_short: false,
+        is_short: true,
         run: |stage| Box::pin(frozen::run_server(stage)),
     },
     Case {
