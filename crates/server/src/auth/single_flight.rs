@@ -53,6 +53,8 @@ where
         }
         let (sender, result) = watch::channel(None);
         flights.insert(key, result.clone());
+        // A runtime that shuts down drops the task at once, which removes the entry.
+        drop(flights);
         let entry = Entry { flights: Arc::clone(&self.flights), key };
         let task = async move {
             let value = work.await;
@@ -124,6 +126,30 @@ mod tests {
         gate.add_permits(1);
         assert_eq!(call().await.unwrap(), Some("found"));
         assert_eq!(runs.load(Ordering::SeqCst), 2);
+        assert!(lock(&flights.flights).is_empty());
+    }
+
+    #[test]
+    fn work_that_a_runtime_does_not_start_any_more_is_dropped() {
+        /// Begins work when it is dropped with its task, as the runtime shuts down.
+        struct AtShutdown(SingleFlight<u8, u8>);
+
+        impl Drop for AtShutdown {
+            fn drop(&mut self) {
+                let mut result = self.0.join(1, async { 7 });
+                assert!(result.has_changed().is_err(), "the work was dropped");
+                assert_eq!(*result.borrow_and_update(), None);
+            }
+        }
+
+        let flights = SingleFlight::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let at_shutdown = AtShutdown(flights.clone());
+        runtime.spawn(async move {
+            let _at_shutdown = at_shutdown;
+            std::future::pending::<()>().await;
+        });
+        drop(runtime);
         assert!(lock(&flights.flights).is_empty());
     }
 
