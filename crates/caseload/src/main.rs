@@ -10,17 +10,20 @@ mod health;
 mod migrate;
 mod serve;
 
-use std::process::ExitCode;
-
 use cli::{Cli, Command};
 use runtime::{command_line, process};
 use telemetry::logs;
 
-fn main() -> ExitCode {
-    let cli: Cli = match command_line::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
+fn main() {
+    let code = match command_line::parse() {
+        Ok(cli) => start(cli),
+        Err(code) => code,
     };
+    process::exit(code)
+}
+
+/// Runs the program, and returns its exit code.
+fn start(cli: Cli) -> u8 {
     // Dropped last: what is logged until then is flushed.
     let _logs = match logs::start(&cli.log) {
         Ok(logs) => logs,
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
     process::run(cli.process, run(cli))
 }
 
-async fn run(cli: Cli) -> ExitCode {
+async fn run(cli: Cli) -> u8 {
     let outcome = match cli.command {
         Command::Serve(options) => serve::run(options).await,
         #[cfg(feature = "dev")]
@@ -39,7 +42,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Health(options) => return health::run(&options).await,
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => command_line::SUCCESS,
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();

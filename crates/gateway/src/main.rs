@@ -1,6 +1,6 @@
 //! `caseload-gateway`: Caseload's REST API.
 
-use std::{error::Error, process::ExitCode};
+use std::error::Error;
 
 use caseload_gateway::{Gateway, GatewayOptions, Upstream, check};
 use clap::{Parser, Subcommand};
@@ -55,11 +55,16 @@ enum Command {
     Health,
 }
 
-fn main() -> ExitCode {
-    let cli: Cli = match command_line::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
+fn main() {
+    let code = match command_line::parse() {
+        Ok(cli) => start(cli),
+        Err(code) => code,
     };
+    process::exit(code)
+}
+
+/// Runs the program, and returns its exit code.
+fn start(cli: Cli) -> u8 {
     // Dropped last: what is logged until then is flushed.
     let _logs = match logs::start(&cli.log) {
         Ok(logs) => logs,
@@ -68,13 +73,13 @@ fn main() -> ExitCode {
     process::run(cli.process, run(cli))
 }
 
-async fn run(cli: Cli) -> ExitCode {
+async fn run(cli: Cli) -> u8 {
     let outcome = match cli.command {
         None => serve(&cli).await,
         Some(Command::Health) => return health(&cli.gateway).await,
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => command_line::SUCCESS,
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();
@@ -93,9 +98,9 @@ async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn health(options: &GatewayOptions) -> ExitCode {
+async fn health(options: &GatewayOptions) -> u8 {
     match check(options.http_addr).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) | Err(_) => ExitCode::FAILURE,
+        Ok(true) => command_line::SUCCESS,
+        Ok(false) | Err(_) => command_line::FAILURE,
     }
 }

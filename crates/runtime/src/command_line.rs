@@ -1,14 +1,17 @@
 //! Parses command lines before the program opens anything.
 
-use std::{
-    error::Error, fmt::Display, ops::RangeInclusive, process::ExitCode, str::FromStr,
-    time::Duration,
-};
+use std::{error::Error, fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use clap::{
     Parser,
     error::{ContextKind, ContextValue},
 };
+
+/// The exit code for success.
+pub const SUCCESS: u8 = 0;
+
+/// The exit code for a failure.
+pub const FAILURE: u8 = 1;
 
 /// The exit code for a bad command line or configuration: EX_USAGE of BSD's sysexits.
 pub const USAGE: u8 = 64;
@@ -16,14 +19,14 @@ pub const USAGE: u8 = 64;
 /// Parses the command line and the environment.
 ///
 /// # Errors
-/// The exit code of the process: 0 after the requested help was printed, [`USAGE`] after an error
+/// The exit code of the process: [`SUCCESS`] after the requested help was printed, [`USAGE`] after an error
 /// message was printed.
-pub fn parse<T: Parser>() -> Result<T, ExitCode> {
+pub fn parse<T: Parser>() -> Result<T, u8> {
     T::try_parse().map_err(|mut error| {
         hide_secret(&mut error);
         // If not even this can be printed, nothing can be reported.
         let _unprinted = error.print();
-        if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+        if error.use_stderr() { USAGE } else { SUCCESS }
     })
 }
 
@@ -97,7 +100,7 @@ fn bounded<T: PartialOrd, E: Display>(
 }
 
 /// Prints why a program fails, with all causes in one line. Returns its exit code.
-pub fn fail(error: &dyn Error) -> ExitCode {
+pub fn fail(error: &dyn Error) -> u8 {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -108,7 +111,7 @@ pub fn fail(error: &dyn Error) -> ExitCode {
     // libpq's messages have several lines, the last of which is empty.
     let words: Vec<&str> = line.split_whitespace().collect();
     eprintln!("error: {}", words.join(" "));
-    ExitCode::FAILURE
+    FAILURE
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! Runs the async part of a program.
 
-use std::{future::Future, process::ExitCode, thread};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    thread,
+};
 
 use clap::Args;
 use tokio::runtime::Builder;
@@ -28,7 +32,7 @@ impl ProcessOptions {
 ///
 /// Doesn't wait for threads that still block when the program has completed: a query to a database
 /// that has stopped responding may block for minutes.
-pub fn run(options: ProcessOptions, program: impl Future<Output = ExitCode>) -> ExitCode {
+pub fn run(options: ProcessOptions, program: impl Future<Output = u8>) -> u8 {
     open_files::raise_limit();
     let mut builder = match options.threads() {
         // With one thread, this scheduler saves the cost of waking threads.
@@ -46,4 +50,15 @@ pub fn run(options: ProcessOptions, program: impl Future<Output = ExitCode>) -> 
     let code = runtime.block_on(program);
     runtime.shutdown_background();
     code
+}
+
+/// Ends the process with this exit code, whatever its threads do.
+///
+/// Nothing runs any more that a library has registered for the end of the process. OpenSSL, which libpq
+/// uses for TLS and for passwords, frees there what it has, and a thread that is connecting to the
+/// database at that moment would crash the process.
+pub fn exit(code: u8) -> ! {
+    // If it can't be written, nothing can be reported.
+    let _unwritten = io::stdout().flush();
+    signal_hook::low_level::exit(code.into())
 }

@@ -10,7 +10,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::command_line::{DAY, duration};
+use crate::{
+    command_line::{DAY, duration},
+    process,
+};
 
 /// How long a graceful shutdown may take.
 #[derive(Args, Clone, Copy, Debug)]
@@ -48,7 +51,7 @@ pub fn on_signal(
         }
         tracing::warn!("received a second signal, exiting at once");
         before_exit();
-        std::process::exit(130);
+        process::exit(130);
     });
     Ok(())
 }

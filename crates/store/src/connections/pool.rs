@@ -62,8 +62,7 @@ impl Pool {
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
         let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 2);
-        // A command must not end while a thread of the pool connects: the TLS library, which libpq
-        // also uses for passwords, cleans up when the process exits, and that thread then crashes.
+        // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
         let (life, statements) = (connector.life(), connector.statements());

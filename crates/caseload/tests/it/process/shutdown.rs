@@ -1,14 +1,18 @@
 //! Graceful shutdown: SIGTERM while calls are in flight.
 
-use std::{net::TcpStream, time::Instant};
+use std::{fs, net::TcpStream, time::Instant};
 
+use localdb::Cluster;
+use store::DatabaseUrl;
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use super::server::{PASSWORD, serve};
-use crate::support::{App, CASELOAD, Program, Session, polling::wait_until};
+use crate::support::{
+    App, CASELOAD, Program, Session, polling::wait_until, psql, start_server_process,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_in_flight_are_completed_while_new_connections_are_rejected() {
@@ -115,4 +119,29 @@ async fn a_health_watch_gets_not_serving_and_does_not_delay_shutdown() {
     program.terminate();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     assert_eq!(program.wait_for_exit().code(), Some(0));
+}
+
+/// libpq uses OpenSSL for passwords. OpenSSL frees what it has when a process exits, and a thread that
+/// still uses it would crash the process.
+#[test]
+fn a_shutdown_while_connections_are_being_opened_ends_with_exit_code_0() {
+    let cluster = Cluster::temporary().setting("shared_buffers", "4MB").start().unwrap();
+    cluster.create_database("caseload", None).unwrap();
+    let url: DatabaseUrl = cluster.url("caseload").parse().unwrap();
+    psql(&url, &format!("CREATE ROLE asked LOGIN PASSWORD '{PASSWORD}'"));
+    let rules = cluster.data_dir().join("pg_hba.conf");
+    let trusting = fs::read_to_string(&rules).unwrap();
+    fs::write(&rules, format!("local all asked scram-sha-256\n{trusting}")).unwrap();
+    psql(&url, "SELECT pg_reload_conf()");
+
+    let (_, rest) = url.expose().split_once('@').unwrap();
+    let url = format!("postgresql://asked:{PASSWORD}@{rest}");
+    let args = ["--grpc-addr", "127.0.0.1:0", "--writers", "20", "--readers", "20"];
+    for _ in 0..20 {
+        let program = start_server_process(&url, &args);
+        program.wait_for_address("serving gRPC");
+        program.terminate();
+        let exited = program.wait_for_exit();
+        assert_eq!(exited.code(), Some(0), "{exited:?}");
+    }
 }
