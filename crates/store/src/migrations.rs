@@ -39,19 +39,21 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`]; [`Error::Invalid`] if the database's encoding is
-    /// not UTF8.
+    /// not UTF8, or if this role gets Postgres' messages in another language than English.
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        self.check(
-            "has_current_schema",
-            |connection| Ok(missing_migrations(connection)?.is_empty()),
-        )
+        self.check("has_current_schema", |connection| {
+            let is_current = missing_migrations(connection)?.is_empty();
+            require_english(connection)?;
+            Ok(is_current)
+        })
         .await
     }
 
     /// Returns the names of the pending migrations. Changes nothing, and needs no right to.
     ///
     /// # Errors
-    /// As [`Self::has_current_schema`].
+    /// [`Error::Unavailable`] and [`Error::Internal`]; [`Error::Invalid`] if the database's encoding is
+    /// not UTF8.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, Error> {
         self.read("pending_migrations", missing_migrations).await
     }
@@ -101,6 +103,27 @@ fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Erro
         .filter(|name| !done.contains(&name.version().to_string()))
         .map(ToString::to_string)
         .collect())
+}
+
+/// Lock timeouts, cancelled statements and deadlocks are known by Postgres' messages. A locale may have
+/// no messages of its own, so this looks at one that every session can read.
+///
+/// # Errors
+/// [`Error::Invalid`] if the session's messages are in another language than English.
+fn require_english(connection: &mut PgConnection) -> Result<(), Error> {
+    let is_english = sql::<Bool>(
+        "current_setting('lc_messages') IN ('C', 'POSIX') OR EXISTS (
+            SELECT FROM pg_settings WHERE name = 'lock_timeout' AND short_desc LIKE 'Sets %')",
+    );
+    if select(is_english).get_result(connection)? {
+        return Ok(());
+    }
+    Err(Error::Invalid(
+        "Postgres' messages are in another language than English, by which errors are known: run \
+         ALTER ROLE ... SET lc_messages = 'C' for the server's role, as a superuser, and restart the \
+         server"
+            .to_owned(),
+    ))
 }
 
 diesel::table! {

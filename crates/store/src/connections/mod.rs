@@ -8,4 +8,5 @@ pub(crate) mod url;
 
 mod connector;
 mod redaction;
+mod session;
 mod statements;

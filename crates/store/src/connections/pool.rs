@@ -7,8 +7,7 @@ use std::{
 
 use diesel::{
     PgConnection,
-    connection::SimpleConnection as _,
-    r2d2::{self, CustomizeConnection, HandleError, PooledConnection},
+    r2d2::{self, HandleError, PooledConnection},
 };
 use tokio::{
     sync::{Semaphore, watch},
@@ -16,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{connector::Connector, statements::Statements, url::DatabaseUrl};
+use super::{connector::Connector, session::Session, statements::Statements, url::DatabaseUrl};
 use crate::error::Error;
 
 pub(crate) type Connection = PooledConnection<Connector>;
@@ -148,38 +147,6 @@ impl Pool {
     /// a user of one exists.
     pub(crate) fn life(&self) -> Weak<()> {
         self.life.clone()
-    }
-}
-
-/// Prepares each new session.
-#[derive(Debug)]
-struct Session {
-    lock_timeout: Duration,
-}
-
-impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
-        // The write path's statement is planned once a connection, not for each call. That plan must
-        // not depend on how full the tables were when it was made, so the look-ups are made to use
-        // their indexes.
-        //
-        // What follows the timeouts is what the statements rely on: a database or a role may have
-        // others as its defaults. Errors are known by their messages, as Diesel doesn't pass the
-        // SQLSTATE on, so these are in English, where the role may choose that.
-        let lock_timeout = self.lock_timeout.as_millis().max(1);
-        connection
-            .batch_execute(&format!(
-                "SET plan_cache_mode = force_generic_plan; \
-                 SET enable_seqscan = off; \
-                 SET statement_timeout = '10s'; \
-                 SET lock_timeout = '{lock_timeout}ms'; \
-                 SET default_transaction_isolation = 'read committed'; \
-                 SET client_encoding = 'UTF8'; \
-                 SET DateStyle = 'ISO, MDY'; \
-                 SELECT set_config('lc_messages', 'C', false) FROM pg_roles \
-                 WHERE rolname = current_user AND rolsuper"
-            ))
-            .map_err(r2d2::Error::QueryError)
     }
 }
 

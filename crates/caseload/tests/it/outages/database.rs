@@ -262,14 +262,27 @@ async fn defaults_of_the_database_do_not_change_what_the_service_does() {
         "default_transaction_isolation = serializable",
         "client_encoding = LATIN1",
         "DateStyle = 'German, DMY'",
+        "search_path = elsewhere",
+        "synchronous_commit = off",
+        "idle_session_timeout = '1h'",
+        "idle_in_transaction_session_timeout = '1h'",
+        // With it no constraint is checked, and no trigger runs.
+        "session_replication_role = replica",
+        "TimeZone = 'Asia/Kathmandu'",
+        "IntervalStyle = sql_standard",
+        "bytea_output = escape",
+        "row_security = off",
     ] {
-        session.query(&format!("ALTER DATABASE \"{name}\" SET {setting}"));
+        session.query(&format!("ALTER ROLE CURRENT_USER IN DATABASE \"{name}\" SET {setting}"));
     }
     session.query(
-        "CREATE FUNCTION check_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF current_setting('transaction_isolation') <> 'read committed' \
-                 OR current_setting('DateStyle') <> 'ISO, MDY' \
-             THEN RAISE EXCEPTION 'other settings'; END IF; \
+        "CREATE TABLE checked (settings text); \
+         CREATE FUNCTION check_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             INSERT INTO checked SELECT concat_ws(' ', current_setting('transaction_isolation'), \
+                 current_setting('DateStyle'), current_setting('search_path'), \
+                 current_setting('synchronous_commit'), current_setting('idle_session_timeout'), \
+                 current_setting('idle_in_transaction_session_timeout'), \
+                 coalesce(current_setting('transaction_timeout', true), '0')); \
              RETURN NEW; \
          END $$; \
          CREATE TRIGGER check_settings BEFORE INSERT ON tasks FOR EACH ROW \
@@ -284,6 +297,19 @@ async fn defaults_of_the_database_do_not_change_what_the_service_does() {
         assert_eq!(reply.status, 201, "{:?}", reply.body);
         assert_eq!(reply.body["tasks"][0]["description"], DESCRIPTION);
     }
+    let checked = session.query("SELECT settings FROM checked");
+    assert_eq!(checked, "read committed ISO, MDY public on 0 10s 0");
+}
+
+/// What the URL says is no default.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tables_may_be_in_another_schema_that_the_url_names() {
+    let database = TestDatabase::create();
+    let mut session = Session::open(database.url());
+    session.query("ALTER SCHEMA public RENAME TO elsewhere");
+    let url = format!("{}&options=-csearch_path%3Delsewhere", database.url().expose());
+    let program = start_server_process(&url, &["--grpc-addr", "127.0.0.1:0"]);
+    program.wait_for_log("serving");
 }
 
 /// Readiness does not see that, and the table would grow without anybody noticing.

@@ -1,0 +1,59 @@
+//! What each session is set to when it is opened.
+
+use std::time::Duration;
+
+use diesel::{
+    PgConnection,
+    connection::SimpleConnection as _,
+    r2d2::{self, CustomizeConnection},
+};
+
+/// The write path's statement is planned once a connection, not for each call. That plan must not depend
+/// on how full the tables were when it was made, so the look-ups are made to use their indexes.
+const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;";
+
+/// What the statements rely on: a database or a role may have others as its defaults.
+///
+/// - No default ends a session or a transaction that this program wants to keep. Not every version of
+///   Postgres has all of these limits.
+/// - A commit is on disk, and on the synchronous standbys, when its caller is told so. `remote_apply`
+///   asks for more than that.
+/// - Constraints are checked. Only a superuser can change this, so another role can't connect where
+///   they are not.
+/// - The tables are those of the schema `public`, unless the URL says otherwise.
+/// - Errors are known by their messages, as Diesel doesn't pass the SQLSTATE on, so these are in English,
+///   where the role may choose that.
+///
+/// `default_transaction_read_only` stays: it is how a server, or a database, is closed to writes.
+const DEFAULTS: &str = "
+    SET default_transaction_isolation = 'read committed';
+    SET client_encoding = 'UTF8';
+    SET DateStyle = 'ISO, MDY';
+    SET idle_in_transaction_session_timeout = '10s';
+    SELECT set_config(name, '0', false) FROM pg_settings
+        WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') <> 'remote_apply';
+    SELECT set_config('session_replication_role', 'origin', false)
+        WHERE current_setting('session_replication_role') <> 'origin';
+    SELECT set_config('search_path', 'public', false) FROM pg_settings
+        WHERE name = 'search_path' AND source <> 'client';
+    SELECT set_config('lc_messages', 'C', false) FROM pg_roles
+        WHERE rolname = current_user AND rolsuper";
+
+/// Prepares each new session.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// How long a statement waits for a lock that another session holds.
+    pub(super) lock_timeout: Duration,
+}
+
+impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
+        let lock_timeout = self.lock_timeout.as_millis().max(1);
+        let statements = format!(
+            "{PLANS} SET statement_timeout = '10s'; SET lock_timeout = '{lock_timeout}ms'; {DEFAULTS}"
+        );
+        connection.batch_execute(&statements).map_err(r2d2::Error::QueryError)
+    }
+}
