@@ -110,14 +110,13 @@ impl Deployment {
         let [grpc, rest] = [0, 1].map(|index: usize| ports[index].addr());
         let url = database.url().expose();
         let guardian = Arc::clone(&stage.guardian);
-        let [to_server, to_gateway]: [&[&str]; 2] =
-            if stage.is_same_address() { [&[], &[]] } else { [TOLD_APART, TOLD_APART_BY_GATEWAY] };
         let addr = grpc.to_string();
-        let args = [&["serve", "--grpc-addr", &addr], to_server].concat();
+        let args = [&["serve", "--grpc-addr", &addr], TOLD_APART].concat();
         let server = setup.run(CASELOAD, &args, url, &guardian);
         let upstream = format!("http://{grpc}");
         let addr = rest.to_string();
-        let args = [&["--http-addr", &addr, "--upstream", &upstream], to_gateway].concat();
+        let args =
+            [&["--http-addr", &addr, "--upstream", &upstream], TOLD_APART_BY_GATEWAY].concat();
         let gateway = setup.run(&gateway_path(), &args, "", &guardian);
         await_ready(rest).await;
         let honest = stage.honest.clone();

@@ -1,10 +1,6 @@
 //! What every case of a run shares: how long it attacks, from where, and with which random numbers.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
@@ -27,11 +23,6 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Returns whether attackers and honest callers have the same address.
-    pub(crate) fn is_same_address(&self) -> bool {
-        self.attacker == Ipv4Addr::LOCALHOST
-    }
-
     /// Returns one of several independent streams of random numbers.
     pub(crate) fn random(&self, stream: u64) -> Random {
         Random::new(self.seed, stream)
