@@ -65,7 +65,7 @@ impl Gateway {
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        let client = Client::new(Servers::connect(upstream));
+        let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
         let (body_memory, max_requests) = (options.body_memory, options.max_requests);
         Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests })

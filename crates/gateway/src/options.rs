@@ -24,7 +24,7 @@ pub struct GatewayOptions {
     pub upstream_timeout: Duration,
 
     /// The most requests in flight at once; further ones are rejected with status 503. Health checks
-    /// are not counted
+    /// are not counted. There is a connection to the servers for each 2,048 of them
     #[arg(long, env = "CASELOAD_MAX_REQUESTS", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_requests: usize,
 

@@ -150,7 +150,7 @@ mod tests {
     /// Sends a request with a stalled body. Returns the status, and how long that took.
     async fn status_of(path: &str, content_type: &str, timeout: &str) -> (u16, Duration) {
         let context = Context {
-            client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap())),
+            client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap(), 1)),
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(1, 100),

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proto::wire::limits::CALLS_PER_CONNECTION;
 
-/// The most calls to a server without an answer. It takes twice as many resets at once.
-const MAX_UNANSWERED: usize = CALLS_PER_CONNECTION as usize / 2;
+/// The most calls to a server on one connection without an answer. It takes twice as many resets at once.
+pub(super) const MAX_UNANSWERED: usize = CALLS_PER_CONNECTION as usize / 2;
 
 /// After so many calls that were given up, the server is asked whether it still answers.
 const SUSPICIOUS: usize = MAX_UNANSWERED / 2;

@@ -20,7 +20,7 @@ use tonic_health::pb::{
 };
 
 use super::{
-    backlog::{Backlog, Unanswered},
+    backlog::{Backlog, MAX_UNANSWERED, Unanswered},
     origin::OriginResponses,
     transport::Transport,
 };
@@ -59,9 +59,10 @@ pub(crate) struct Server<T = Channel> {
 }
 
 impl Servers {
-    /// Returns the servers at these addresses. Connects to each when it is first called, and again
-    /// when the connection is lost. Must be called on a runtime.
-    pub(crate) fn connect(upstream: &Upstream) -> Self {
+    /// Returns the servers at these addresses, each of them as often as it takes connections for so many
+    /// calls at once. Connects to each when it is first called, and again when the connection is lost.
+    /// Must be called on a runtime.
+    pub(crate) fn connect(upstream: &Upstream, max_calls: usize) -> Self {
         let connect = |uri: &Uri| {
             let channel = Endpoint::from(uri.clone())
                 .connect_timeout(Duration::from_secs(1))
@@ -72,7 +73,8 @@ impl Servers {
                 .connect_lazy();
             Server::new(uri.clone(), channel)
         };
-        Self::new(upstream.0.iter().map(connect))
+        let connections = max_calls.div_ceil(MAX_UNANSWERED * upstream.0.len().max(1)).max(1);
+        Self::new((0..connections).flat_map(|_| upstream.0.iter().map(connect)))
     }
 }
 
@@ -212,7 +214,7 @@ mod tests {
     use super::*;
 
     fn servers(upstream: &str) -> Servers {
-        Servers::connect(&upstream.parse().unwrap())
+        Servers::connect(&upstream.parse().unwrap(), 3 * MAX_UNANSWERED)
     }
 
     fn next(servers: &Servers) -> String {
@@ -233,5 +235,19 @@ mod tests {
         servers.servers[2].mark_down();
         let round: Vec<_> = (0..3).map(|_| next(&servers)).collect();
         assert_eq!(round, ["http://c:1/", "http://a:1/", "http://b:1/"]);
+    }
+
+    #[tokio::test]
+    async fn a_server_has_as_many_connections_as_the_calls_at_once_need() {
+        let connections = |upstream: &str, max_calls| {
+            let upstream = upstream.parse().unwrap();
+            let servers = Servers::connect(&upstream, max_calls).servers;
+            servers.iter().map(|server| server.uri.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(connections("http://a:1", 1), ["http://a:1/"]);
+        assert_eq!(connections("http://a:1", 2048), ["http://a:1/"]);
+        assert_eq!(connections("http://a:1", 2049), ["http://a:1/"; 2]);
+        let both = ["http://a:1/", "http://b:1/", "http://a:1/", "http://b:1/"];
+        assert_eq!(connections("http://a:1,http://b:1", 4097), both);
     }
 }
