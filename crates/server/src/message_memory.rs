@@ -33,9 +33,8 @@ pub(crate) struct MemoryPermit {
 }
 
 impl MessageMemory {
-    /// Creates a memory of so many MiB.
-    pub(crate) fn of_mib(mib: u32) -> Self {
-        let total = (mib as usize).saturating_mul(1024 * 1024);
+    /// Creates a memory of so many bytes.
+    pub(crate) fn new(total: usize) -> Self {
         Self(Arc::new(Mutex::new(State { total, used: 0, held: HashMap::new() })))
     }
 
@@ -107,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_tenant_gets_as_much_as_it_leaves_for_others() {
-        let memory = MessageMemory::of_mib(12);
+        let memory = MessageMemory::new(12 * MIB);
         let (mut first, mut again) = (memory.permit(tenant(1)), memory.permit(tenant(1)));
         assert!(first.grow(4 * MIB).is_ok());
         assert!(again.grow(2 * MIB).is_ok());

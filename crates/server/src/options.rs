@@ -79,6 +79,9 @@ const MIN_LOCK_TIMEOUT: Duration = Duration::from_millis(10);
 /// The longest time to wait for a lock: below the 10 s that a statement may take in all.
 const MAX_LOCK_TIMEOUT: Duration = Duration::from_secs(9);
 
+/// The least of `--max-statement-age`: above that of `--lock-timeout`.
+const MIN_STATEMENT_AGE: Duration = Duration::from_millis(20);
+
 /// The connections to the database.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Database")]
@@ -98,8 +101,9 @@ pub struct PoolOptions {
     pub lock_timeout: Duration,
 
     /// How long a statement may run, its commit included, before the server reports that it is not
-    /// serving: a commit may wait for a synchronous standby without limit
-    #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
+    /// serving: a commit may wait for a synchronous standby without limit. Must be more than
+    /// --lock-timeout
+    #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MIN_STATEMENT_AGE..=DAY), value_name = "DURATION")]
     pub max_statement_age: Duration,
 }
 
@@ -116,10 +120,10 @@ pub struct AuthOptions {
     pub unknown_key_ttl: Duration,
 
     /// Look-ups at once of keys that were not found in the last hour; further ones wait for a
-    /// quarter of a second, 256 times as many at most, or are rejected with UNAVAILABLE. Should be
-    /// less than --readers
-    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_LOOK_UPS", default_value_t = 2, value_parser = count(1_usize..=1024), value_name = "COUNT")]
-    pub unknown_key_look_ups: usize,
+    /// quarter of a second, 256 times as many at most, or are rejected with UNAVAILABLE. Must be
+    /// less than --readers, unless both are 1 [default: half of --readers, at least 1]
+    #[arg(long, env = "CASELOAD_UNKNOWN_KEY_LOOK_UPS", value_parser = count(1_usize..=1023), value_name = "COUNT")]
+    pub unknown_key_look_ups: Option<usize>,
 }
 
 /// The least that an idempotency key is kept: longer than the service itself repeats a batch whose
@@ -154,8 +158,8 @@ pub struct LimitOptions {
     #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_in_flight: usize,
 
-    /// The most calls of a connection whose messages are not complete; further ones are rejected
-    /// with UNAVAILABLE
+    /// The most calls of a connection whose messages are not complete, and likewise of those whose
+    /// API keys are being looked up; further ones are rejected with UNAVAILABLE
     #[arg(long, env = "CASELOAD_MAX_UNFINISHED_CALLS", default_value_t = 1024, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_unfinished_calls: usize,
 
@@ -174,6 +178,34 @@ pub struct LimitOptions {
 }
 
 impl ServerOptions {
+    /// Checks the options that depend on each other.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), String> {
+        let PoolOptions { readers, lock_timeout, max_statement_age, .. } = self.pool;
+        if lock_timeout >= max_statement_age {
+            return Err(
+                "--lock-timeout must be less than --max-statement-age: a statement that waits \
+                 for a lock does not mean that the server can't serve"
+                    .to_owned(),
+            );
+        }
+        if self.unknown_key_look_ups() >= readers.max(2) {
+            return Err(
+                "--unknown-key-look-ups must be less than --readers: look-ups of keys that \
+                 don't exist would use up the connections"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns how many keys that may not exist are looked up at once.
+    pub(crate) fn unknown_key_look_ups(&self) -> usize {
+        self.auth.unknown_key_look_ups.unwrap_or_else(|| (self.pool.readers / 2).max(1))
+    }
+
     pub(crate) fn pool_settings(&self) -> PoolSettings {
         PoolSettings {
             writers: self.writer.writers,

@@ -15,10 +15,11 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 
 use crate::{
-    auth::{Authenticator, LookUpLimit},
+    auth::{Authenticator, LookUpLimit, WaitingCalls},
     call::CallRunner,
     layers::{
-        Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, attach_error_info,
+        Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
+        attach_error_info,
     },
     message_memory::MessageMemory,
     options::{AuthOptions, LimitOptions, ServerOptions},
@@ -49,6 +50,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// The default share of one client address, in percent. The server's clients are gateways and
 /// services, each of which makes the calls of many.
 const ADDRESS_SHARE_PERCENT: u8 = 100;
+
+/// The calls whose keys are being looked up may take this part of the memory for messages, in addition to
+/// it: once those with keys that were found in the last hour, and once the others.
+const WAITING_PART: usize = 8;
 
 /// A server that has bound its address.
 #[derive(Debug)]
@@ -152,13 +157,20 @@ impl Server {
         };
         let clients =
             connections.client_rules(ADDRESS_SHARE_PERCENT, header::FORWARDED_FOR.clone());
+        let LimitOptions { max_unfinished_calls, message_memory, .. } = self.options.limits;
+        let waiting = WaitingCalls::new(
+            max_unfinished_calls,
+            mib(message_memory) / WAITING_PART,
+            clients.share_percent,
+        );
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let is_scarce = admission.is_scarce();
         let reception = ReceptionLayer::new(ReceptionParts {
-            authenticator: authenticator(self.database, self.options.auth),
-            memory: MessageMemory::of_mib(self.options.limits.message_memory),
-            unfinished: Shares::new(self.options.limits.max_unfinished_calls),
+            authenticator: authenticator(self.database, &self.options, waiting),
+            memory: MessageMemory::new(mib(message_memory)),
+            unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
+            transits: Transits::new(),
             admission,
             diagnostics: Diagnostics::new(),
         });
@@ -176,9 +188,19 @@ impl Server {
     }
 }
 
-fn authenticator(database: Database, options: AuthOptions) -> Authenticator {
-    let AuthOptions { key_ttl, unknown_key_ttl, unknown_key_look_ups } = options;
-    Authenticator::new(database, key_ttl, unknown_key_ttl, LookUpLimit::new(unknown_key_look_ups))
+/// Returns the bytes of so many MiB.
+const fn mib(count: u32) -> usize {
+    (count as usize).saturating_mul(1024 * 1024)
+}
+
+fn authenticator(
+    database: Database,
+    options: &ServerOptions,
+    waiting: WaitingCalls,
+) -> Authenticator {
+    let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
+    let limit = LookUpLimit::new(options.unknown_key_look_ups());
+    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting)
 }
 
 /// Returns the service, and the reflection services that describe it.

@@ -19,7 +19,7 @@ pub(crate) struct Peers(Mutex<HashMap<IpAddr, Weak<Peer>>>);
 pub(crate) struct Peer {
     peers: Arc<Peers>,
     key: IpAddr,
-    used: [AtomicUsize; 3],
+    used: [AtomicUsize; 4],
 }
 
 /// What an address uses a share of.
@@ -31,6 +31,8 @@ pub enum Resource {
     Requests,
     /// Memory for bodies, in bytes.
     BodyMemory,
+    /// Memory for calls that wait until it is known who makes them, in bytes.
+    WaitingCalls,
 }
 
 impl Peers {
@@ -66,11 +68,12 @@ fn counted_as(address: IpAddr) -> IpAddr {
 impl Peer {
     /// Returns the counter of a resource.
     pub(crate) fn used(&self, resource: Resource) -> &AtomicUsize {
-        let [connections, requests, body_memory] = &self.used;
+        let [connections, requests, body_memory, waiting_calls] = &self.used;
         match resource {
             Resource::Connections => connections,
             Resource::Requests => requests,
             Resource::BodyMemory => body_memory,
+            Resource::WaitingCalls => waiting_calls,
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
     task::Poll,
 };
 
+use domain::ApiKey;
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::Method;
 use tokio::{
@@ -22,6 +23,7 @@ use tonic_types::StatusExt as _;
 use crate::support::{
     App, Reply, Session, http_client,
     http2::{self, Frame},
+    new_key,
 };
 
 /// The part of a call that reaches the server before the deadline.
@@ -118,6 +120,32 @@ async fn a_call_whose_message_arrives_too_late_gets_deadline_exceeded() {
     let app = App::start().await;
 
     assert_deadline_exceeded(&status_of_a_late_call(&app, Sent::WithoutMessage).await);
+}
+
+/// A caller without a valid key can't make those of others look late, whose clock it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_authenticated_callers_are_believed_when_they_say_when_a_call_was_sent() {
+    let app = App::start().await;
+    let mut client = app.grpc_client().await;
+    let mut create = async |sent_at: &'static str, key: Option<ApiKey>| {
+        let mut request = app.one_task_request();
+        let metadata = request.metadata_mut();
+        metadata.insert("caseload-sent-at", sent_at.parse().unwrap());
+        metadata.insert("grpc-timeout", "5S".parse().unwrap());
+        if let Some(key) = key {
+            metadata.insert("authorization", format!("Bearer {}", key.expose()).parse().unwrap());
+        }
+        client.batch_create_tasks(request).await
+    };
+    let in_an_hour = "1:d693a400";
+    assert_eq!(
+        create(in_an_hour, Some(new_key())).await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    create("1:0", None).await.unwrap();
+    // A caller is believed about its own clock.
+    create("2:d693a400", None).await.unwrap();
+    assert_deadline_exceeded(&create("2:0", None).await.unwrap_err());
 }
 
 /// A batch that is still in the queue at its deadline is withdrawn.

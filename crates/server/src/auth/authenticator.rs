@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::{
     look_up_limit::{LookUpLimit, TooManyLookUps},
     single_flight::SingleFlight,
+    waiting::{Arrival, WaitingCalls},
 };
 
 /// The most keys of each cache. Each takes some hundred bytes.
@@ -34,6 +35,7 @@ pub(crate) struct Authenticator {
     unknown: Cache<KeyDigest, ()>,
     look_ups: SingleFlight<KeyDigest, LookUpResult>,
     limit: LookUpLimit,
+    waiting: WaitingCalls,
 }
 
 type LookUpResult = Result<Option<Arc<ApiKeyRecord>>, LookUpError>;
@@ -58,31 +60,33 @@ impl From<LookUpError> for Error {
 
 impl Authenticator {
     /// Creates an authenticator that caches known keys for `key_ttl` and unknown ones for
-    /// `unknown_key_ttl`, and looks up keys within a limit.
+    /// `unknown_key_ttl`, and looks up keys within a limit, while as many calls wait as may.
     pub(crate) fn new(
         database: Database,
         key_ttl: Duration,
         unknown_key_ttl: Duration,
         limit: LookUpLimit,
+        waiting: WaitingCalls,
     ) -> Self {
         let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
             Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown, look_ups: SingleFlight::new(), limit }
+        Self { database, known, unknown, look_ups: SingleFlight::new(), limit, waiting }
     }
 
-    /// Returns the caller that the key of a call from this address belongs to.
+    /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::Unavailable`] if
-    /// the key is not cached and the database is not available; [`Error::Overloaded`] if too many
-    /// keys that are not known are being looked up.
+    /// the key is not cached and the database is not available; [`Error::Overloaded`] or
+    /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
+    /// calls wait for that.
     pub(crate) async fn authenticate(
         &self,
         credentials: Result<ApiKey, AuthError>,
-        client: Option<IpAddr>,
+        arrival: &Arrival<'_>,
     ) -> Result<Principal, Error> {
-        let key = self.find(credentials?.digest(), client).await?.ok_or(AuthError::InvalidKey)?;
+        let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
         if key.is_valid(SystemTime::now()) {
             Ok(key.principal)
         } else {
@@ -93,7 +97,7 @@ impl Authenticator {
     async fn find(
         &self,
         digest: KeyDigest,
-        client: Option<IpAddr>,
+        arrival: &Arrival<'_>,
     ) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
         if let Some(key) = self.known.get(&digest).await {
             return Ok(Some(key));
@@ -101,6 +105,8 @@ impl Authenticator {
         if self.unknown.get(&digest).await.is_some() {
             return Ok(None);
         }
+        let _permit = self.waiting.admit(arrival, self.limit.remembers(&digest))?;
+        let client = arrival.client.address();
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();

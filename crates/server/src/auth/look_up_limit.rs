@@ -75,7 +75,7 @@ impl LookUpLimit {
         key: &KeyDigest,
         client: Option<IpAddr>,
     ) -> Result<LookUpPermit, TooManyLookUps> {
-        if self.remembered.contains_key(key) {
+        if self.remembers(key) {
             return Ok(LookUpPermit { _stranger: None });
         }
         let share = self.clients.take(client).ok_or(TooManyLookUps)?;
@@ -83,6 +83,11 @@ impl LookUpLimit {
         let turn = timeout(WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| TooManyLookUps)?.map_err(|_| TooManyLookUps)?;
         Ok(LookUpPermit { _stranger: Some((share, place, turn)) })
+    }
+
+    /// Returns whether the key was found in the last hour.
+    pub(super) fn remembers(&self, key: &KeyDigest) -> bool {
+        self.remembered.contains_key(key)
     }
 
     /// Remembers that a key exists.

@@ -4,7 +4,9 @@ mod authenticator;
 mod credentials;
 mod look_up_limit;
 mod single_flight;
+mod waiting;
 
 pub(crate) use authenticator::Authenticator;
 pub(crate) use credentials::api_key;
 pub(crate) use look_up_limit::LookUpLimit;
+pub(crate) use waiting::{Arrival, WaitingCalls};

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, ready},
+    future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -15,7 +15,6 @@ use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::transit::Transits;
 use crate::status;
 
 /// Responds with DEADLINE_EXCEEDED once the `grpc-timeout` of a call is over, and drops the call.
@@ -25,12 +24,9 @@ use crate::status;
 ///
 /// `max_timeout` applies where the caller grants more, or says nothing: a call whose message never
 /// arrives would hold its permit forever.
-///
-/// The time that the call took to get here, where the gateway's header tells it, is part of the timeout.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct DeadlineLayer {
     max_timeout: Duration,
-    transits: Transits,
 }
 
 /// The time by which a call must be over, in the extensions of its request.
@@ -42,12 +38,21 @@ impl CallDeadline {
     pub(crate) fn of(extensions: &Extensions) -> Option<std::time::Instant> {
         extensions.get().map(|Self(deadline)| *deadline)
     }
+
+    /// Makes the deadline of the request that has these extensions earlier, by the time that the request
+    /// took to get here. Returns the new one.
+    pub(super) fn bring_forward(extensions: &mut Extensions, delay: Duration) -> Option<Instant> {
+        let Self(deadline) = extensions.get_mut()?;
+        // One before the range of the clock has passed, as this one has.
+        *deadline = deadline.checked_sub(delay).unwrap_or_else(std::time::Instant::now);
+        Some(Instant::from_std(*deadline))
+    }
 }
 
 impl DeadlineLayer {
     /// Creates a layer that ends every call after `max_timeout` at the latest.
     pub(crate) fn new(max_timeout: Duration) -> Self {
-        Self { max_timeout, transits: Transits::new() }
+        Self { max_timeout }
     }
 }
 
@@ -62,7 +67,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, layer: self.clone() }
+        Deadline { inner, layer: *self }
     }
 }
 
@@ -80,13 +85,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let DeadlineLayer { max_timeout: max, transits } = &self.layer;
-        let timeout = grpc_timeout(request.headers()).map_or(*max, |timeout| timeout.min(*max));
-        let left = timeout.checked_sub(transits.delay(request.headers()));
-        let Some(timeout) = left.filter(|left| !left.is_zero()) else {
-            // Its caller was told so: nothing of it may be begun.
-            return Box::pin(ready(Ok(exceeded())));
-        };
+        let max = self.layer.max_timeout;
+        let timeout = grpc_timeout(request.headers()).map_or(max, |timeout| timeout.min(max));
         // A deadline beyond the range of the clock is never reached.
         let deadline = Instant::now().checked_add(timeout);
         if let Some(deadline) = deadline {

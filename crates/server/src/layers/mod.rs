@@ -17,3 +17,4 @@ pub(crate) use deadline::{CallDeadline, DeadlineLayer};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use error_info::attach_error_info;
 pub(crate) use reception::{ReceptionLayer, ReceptionParts};
+pub(crate) use transit::Transits;

@@ -11,15 +11,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::Error;
-use http::{Request, Response};
+use domain::{Error, Principal};
+use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use proto::{
     RequestLayout,
     wire::{self, Access},
 };
 use serving::{Client, ConnectionId, hold_until_sent};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{
     Status,
     body::Body,
@@ -30,11 +30,13 @@ use tower::{Layer, Service};
 use super::{
     admission::Admission,
     call_context::{self, CallContext, ResponseBytes},
+    deadline::CallDeadline,
     diagnostics::Diagnostics,
     message,
+    transit::Transits,
 };
 use crate::{
-    auth::{self, Authenticator},
+    auth::{self, Arrival, Authenticator},
     causes,
     message_memory::MessageMemory,
     shares::Shares,
@@ -60,6 +62,8 @@ pub(crate) struct ReceptionParts {
     pub(crate) unfinished: Arc<Shares<ConnectionId>>,
     /// How long a message may take to arrive.
     pub(crate) message_timeout: Duration,
+    /// Finds out how long calls were on their way.
+    pub(crate) transits: Transits,
     /// Limits the calls that are worked on.
     pub(crate) admission: Admission,
     /// Limits the calls that are not in the contract.
@@ -133,23 +137,55 @@ impl ReceptionParts {
         &self,
         access: Access,
         request: Request<B>,
-        mut inner: S,
+        inner: S,
     ) -> Result<Response<Body>, Status>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         B: HttpBody<Data = Bytes>,
     {
         self.admission.check(access).map_err(|error| status::of_layer(&error))?;
+        let arrived = Instant::now();
         let (mut parts, body) = request.into_parts();
-        let client = Client::of(&parts.extensions);
-        let credentials = auth::api_key(&parts.headers);
-        let caller = self.authenticator.authenticate(credentials, client.address()).await;
-        let caller = caller.map_err(|error| {
-            causes::log(&error);
-            status::of_layer(&error)
-        })?;
+        let caller = self.authenticate(&parts).await?;
         telemetry::record_caller(caller.tenant.get(), caller.key.get());
 
+        let delay = self.transits.delay(arrived, &parts.headers);
+        if delay.is_zero() {
+            return self.receive(access, caller, (parts, body), inner).await;
+        }
+        let exceeded = || status::of_layer(&Error::DeadlineExceeded);
+        let deadline = CallDeadline::bring_forward(&mut parts.extensions, delay);
+        // Where it has passed, the caller was told so: nothing of the call may be begun.
+        let deadline = deadline.filter(|deadline| *deadline > Instant::now());
+        let call = self.receive(access, caller, (parts, body), inner);
+        timeout_at(deadline.ok_or_else(exceeded)?, call).await.map_err(|_| exceeded())?
+    }
+
+    async fn authenticate(&self, parts: &Parts) -> Result<Principal, Status> {
+        let arrival = Arrival {
+            client: &Client::of(&parts.extensions),
+            connection: ConnectionId::of(&parts.extensions),
+            bytes: message::head_bytes(&parts.headers),
+        };
+        let caller = self.authenticator.authenticate(auth::api_key(&parts.headers), &arrival);
+        caller.await.map_err(|error| {
+            causes::log(&error);
+            status::of_layer(&error)
+        })
+    }
+
+    /// Receives the message of an authenticated caller, and runs the call.
+    async fn receive<S, B>(
+        &self,
+        access: Access,
+        caller: Principal,
+        (mut parts, body): (Parts, B),
+        mut inner: S,
+    ) -> Result<Response<Body>, Status>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        B: HttpBody<Data = Bytes>,
+    {
         let mut memory = self.memory.permit(caller.tenant);
         let layout = RequestLayout::of(parts.uri.path());
         let head_bytes = message::head_bytes(&parts.headers);
@@ -159,7 +195,7 @@ impl ReceptionParts {
             .await
             .map_err(|_| status::of_layer(&Error::DeadlineExceeded))??;
 
-        let permit = self.admission.admit(access, &client);
+        let permit = self.admission.admit(access, &Client::of(&parts.extensions));
         let permit = permit.map_err(|error| status::of_layer(&error))?;
         let max_status_bytes = call_context::max_status_bytes(&parts.headers);
         parts.extensions.insert(CallContext { caller, max_status_bytes });

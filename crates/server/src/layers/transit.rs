@@ -1,8 +1,9 @@
 //! How long calls take from their sender to here.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, hash_map::Entry},
+    mem,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -10,10 +11,10 @@ use http::HeaderMap;
 use proto::wire::{SentAt, header};
 use tokio::time::Instant;
 
-/// How long the least difference between two clocks is known. Clocks don't run at quite the same speed,
-/// and one stops while its machine is paused: after twice this time the calls of a gateway that was paused
-/// are judged by its new difference. Longer than a gateway's calls take, so that a server which did not run
-/// for as long still knows the difference of before.
+/// How long the least difference between two clocks is known at least. Clocks don't run at quite the same
+/// speed, and one stops while its machine is paused: after twice this time the calls of a gateway that was
+/// paused are judged by its new difference. Longer than a gateway's calls take, so that a server which did
+/// not run for as long still knows the difference of before.
 const WINDOW: Duration = Duration::from_secs(15);
 
 /// The most clocks that are known. Each gateway has one.
@@ -24,69 +25,89 @@ const MAX_CLOCKS: usize = 1024;
 /// A call may have waited on the connection, while this process did not run or a network held it back.
 /// `grpc-timeout` does not tell: it counts from when the call is read. Of the calls with times of one
 /// clock, the fastest one counts as one that was not held back, so the clocks need not agree.
-#[derive(Clone, Debug)]
-pub(super) struct Transits {
+///
+/// Only calls of authenticated callers may be passed to it: a call that claims to be sent in the future
+/// makes all others of its clock look late. A clock's name is a random number that its gateway sends to
+/// nobody but its servers.
+#[derive(Debug)]
+pub(crate) struct Transits {
     start: Instant,
-    clocks: Arc<Mutex<HashMap<u64, Differences>>>,
+    windows: Mutex<Windows>,
 }
 
-/// The least difference between this process's clock and a sender's, in microseconds: in the current
+/// The least difference between this process's clock and each sender's, in microseconds: in the current
 /// window, and in the one before.
 #[derive(Debug)]
-struct Differences {
-    current: i128,
-    last: i128,
+struct Windows {
+    current: HashMap<u64, i128>,
+    last: HashMap<u64, i128>,
     since: Instant,
+    /// How many clocks of the current window are not in the one before.
+    new: usize,
 }
 
 impl Transits {
-    pub(super) fn new() -> Self {
-        Self { start: Instant::now(), clocks: Arc::default() }
+    pub(crate) fn new() -> Self {
+        let start = Instant::now();
+        let windows =
+            Windows { current: HashMap::new(), last: HashMap::new(), since: start, new: 0 };
+        Self { start, windows: Mutex::new(windows) }
     }
 
-    /// Returns how much longer a call was on its way than the fastest ones of its sender; zero if
-    /// its headers don't say when it was sent.
-    pub(super) fn delay(&self, headers: &HeaderMap) -> Duration {
+    /// Returns how much longer a call that arrived then was on its way than the fastest ones of its
+    /// sender; zero if its headers don't say when it was sent.
+    pub(super) fn delay(&self, arrived: Instant, headers: &HeaderMap) -> Duration {
         let sent_at = headers.get(&header::SENT_AT).and_then(|value| value.to_str().ok());
         let Some(sent_at) = sent_at.and_then(|text| text.parse().ok()) else {
             return Duration::ZERO;
         };
-        self.delay_at(Instant::now(), sent_at)
+        self.delay_at(arrived, sent_at)
     }
 
     fn delay_at(&self, now: Instant, SentAt { clock, micros }: SentAt) -> Duration {
         let elapsed = now.saturating_duration_since(self.start).as_micros();
         let difference = i128::try_from(elapsed).unwrap_or(i128::MAX) - i128::from(micros);
-        // No update of the map can panic half-way.
-        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = clocks.get_mut(&clock) {
-            return known.delay(now, difference);
-        }
-        if clocks.len() >= MAX_CLOCKS {
-            clocks.retain(|_, known| known.age(now) < 2 * WINDOW);
-        }
-        if clocks.len() < MAX_CLOCKS {
-            clocks.insert(clock, Differences { current: difference, last: difference, since: now });
-        }
-        Duration::ZERO
+        // No update of the windows can panic half-way.
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.turn(now);
+        let least = windows.least(clock, difference).unwrap_or(difference);
+        Duration::from_micros(u64::try_from(difference - least).unwrap_or_default())
     }
 }
 
-impl Differences {
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.since)
+impl Windows {
+    /// Begins the next window once the current one is over.
+    fn turn(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.since);
+        if age < WINDOW {
+            return;
+        }
+        self.last = mem::take(&mut self.current);
+        if age >= 2 * WINDOW {
+            self.last.clear();
+        }
+        self.new = 0;
+        self.since = now;
     }
 
-    fn delay(&mut self, now: Instant, difference: i128) -> Duration {
-        let age = self.age(now);
-        if age >= 2 * WINDOW {
-            *self = Self { current: difference, last: difference, since: now };
-        } else if age >= WINDOW {
-            *self = Self { current: difference, last: self.current, since: now };
-        }
-        self.current = self.current.min(difference);
-        let delay = difference - self.current.min(self.last);
-        Duration::from_micros(u64::try_from(delay).unwrap_or_default())
+    /// Adds the difference of a call, and returns the least one of its clock; `None` if there are too
+    /// many clocks. A clock that is known stays known as long as there are calls with its times.
+    fn least(&mut self, clock: u64, difference: i128) -> Option<i128> {
+        let last = self.last.get(&clock).copied();
+        let current = match self.current.entry(clock) {
+            Entry::Occupied(current) => current.into_mut(),
+            Entry::Vacant(vacant) => {
+                if last.is_none() {
+                    if self.last.len() + self.new >= MAX_CLOCKS {
+                        return None;
+                    }
+                    self.new += 1;
+                }
+                vacant.insert(difference)
+            }
+        };
+        *current = difference.min(*current);
+        Some(last.map_or(*current, |last| last.min(*current)))
     }
 }
 
@@ -108,31 +129,47 @@ mod tests {
         assert_eq!(delay(at(13), sent(1, 1013)), 0);
         assert_eq!(delay(at(20), sent(1, 1013)), 7);
         assert_eq!(delay(at(20), sent(2, 5)), 0, "another clock");
-        // The fastest call is still known a window later, but not after two.
-        assert_eq!(delay(at(35), sent(1, 1030)), 5);
-        assert_eq!(delay(at(49), sent(1, 1040)), 9);
-        assert_eq!(delay(at(51), sent(1, 1040)), 6);
+        // The fastest call is still known in the next window, but not after it.
+        assert_eq!(delay(at(34), sent(1, 1030)), 4);
+        assert_eq!(delay(at(36), sent(1, 1030)), 2);
         assert_eq!(delay(at(500), sent(1, 1000)), 0);
     }
 
     #[test]
-    fn the_number_of_clocks_is_limited_and_old_ones_make_room() {
+    fn the_number_of_clocks_is_limited_and_known_ones_stay() {
         let transits = Transits::new();
-        let now = transits.start + SECOND;
-        for clock in 0..2 * MAX_CLOCKS as u64 {
-            assert_eq!(transits.delay_at(now, SentAt { clock, micros: 9 }), Duration::ZERO);
-        }
-        assert_eq!(transits.clocks.lock().unwrap().len(), MAX_CLOCKS);
-        transits.delay_at(now + 2 * WINDOW, SentAt { clock: u64::MAX, micros: 9 });
-        assert_eq!(transits.clocks.lock().unwrap().len(), 1);
+        let sizes = || {
+            let windows = transits.windows.lock().unwrap();
+            (windows.current.len(), windows.last.len())
+        };
+        let send_all = |now: Instant| {
+            let micros = u64::try_from((now - transits.start).as_micros()).unwrap();
+            for clock in 1..2 * MAX_CLOCKS as u64 {
+                assert_eq!(transits.delay_at(now, SentAt { clock, micros }), Duration::ZERO);
+            }
+        };
+        let known = |sent, now| {
+            let sent_at = SentAt { clock: 0, micros: sent };
+            transits.delay_at(transits.start + now, sent_at)
+        };
+        assert_eq!(known(2_000_000, SECOND), Duration::ZERO);
+        send_all(transits.start + SECOND);
+        assert_eq!(sizes(), (MAX_CLOCKS, 0));
+        // Others take all places of each window before it.
+        send_all(transits.start + WINDOW);
+        assert_eq!(known(2_000_000, WINDOW), WINDOW - SECOND);
+        assert_eq!(sizes(), (MAX_CLOCKS, MAX_CLOCKS));
+
+        transits.delay_at(transits.start + 4 * WINDOW, SentAt { clock: u64::MAX, micros: 9 });
+        assert_eq!(sizes(), (1, 0));
     }
 
     #[test]
     fn headers_without_a_time_tell_nothing() {
         let transits = Transits::new();
         let mut headers = HeaderMap::new();
-        assert_eq!(transits.delay(&headers), Duration::ZERO);
+        assert_eq!(transits.delay(transits.start, &headers), Duration::ZERO);
         headers.insert(header::SENT_AT.clone(), "soon".parse().unwrap());
-        assert_eq!(transits.delay(&headers), Duration::ZERO);
+        assert_eq!(transits.delay(transits.start, &headers), Duration::ZERO);
     }
 }

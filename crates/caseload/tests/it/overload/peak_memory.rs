@@ -16,7 +16,7 @@ use super::raw_calls::RawCalls;
 use crate::{
     malformed_input::grpc_messages::{METHOD, frame, framed},
     support::{
-        App, CreateCall, Program, gateway_path, new_key,
+        App, CreateCall, Program, Session, gateway_path, new_key,
         polling::eventually,
         raw_http::{AfterSending, connect, exchange, request_head},
         start_server_process,
@@ -120,6 +120,16 @@ async fn the_peak_of_memory_stays_within_the_documented_bound() {
         calls.begin(1, Some(key), &framed(0, 2_000_000, &[b' '; 1000 * 1024])).await;
         unfinished.push(calls);
     }
+    // Calls whose keys are being looked up: all of them together have room for 124.
+    let mut session = Session::open(app.database.url());
+    session.query("BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE");
+    for _ in 0..CONNECTIONS {
+        let mut calls = RawCalls::open(grpc_addr).await;
+        calls.begin(200, Some(&new_key()), &[]).await;
+        calls.await_responses(76).await;
+        unfinished.push(calls);
+    }
+    session.unlock();
     let server_peak = peak_bytes(&server);
     drop(unfinished);
 

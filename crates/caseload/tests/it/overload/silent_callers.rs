@@ -7,7 +7,7 @@ use tonic_health::pb::{
 use super::raw_calls::RawCalls;
 use crate::{
     malformed_input::grpc_messages::framed,
-    support::{App, ONE_TASK},
+    support::{App, ONE_TASK, Session, new_key},
 };
 
 /// The number of calls that one connection begins: more than the server works on at once.
@@ -51,6 +51,33 @@ async fn calls_without_a_message_take_no_permit_and_are_limited_for_each_connect
     silent.begin(1, Some(&key), &[]).await;
     assert_creates(&app).await;
     assert_eq!(silent.running(), 100);
+}
+
+/// They share one look-up, so no limit of look-ups limits them.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_whose_key_is_looked_up_are_limited_for_each_connection_and_in_all() {
+    let args = ["--max-unfinished-calls", "100", "--message-memory", "16"];
+    let app = App::builder().server_args(&args).start().await;
+    assert_creates(&app).await;
+    let mut session = Session::open(app.database.url());
+    session.query("BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE");
+
+    let key = new_key();
+    let mut first = RawCalls::open(app.grpc_addr).await;
+    first.begin(CALLS, Some(&key), &[]).await;
+    first.await_responses(CALLS as usize - 100).await;
+    // An eighth of the memory for messages is for all of them together: 2 MiB for calls of 16 KiB and
+    // their headers.
+    let mut second = RawCalls::open(app.grpc_addr).await;
+    second.begin(CALLS, Some(&key), &[]).await;
+    second.await_responses(CALLS as usize - 27).await;
+    assert!((20..=27).contains(&second.running()), "{}", second.running());
+    assert_eq!(first.running(), 100);
+    assert_creates(&app).await;
+
+    session.unlock();
+    first.await_responses(100).await;
+    assert_creates(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
