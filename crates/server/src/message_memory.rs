@@ -43,6 +43,12 @@ impl MessageMemory {
         MemoryPermit { memory: self.clone(), tenant, bytes: 0 }
     }
 
+    /// Returns whether more than half of the memory is taken.
+    pub(crate) fn is_scarce(&self) -> bool {
+        let state = self.lock();
+        state.used > state.total / 2
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,9 +118,11 @@ mod tests {
         assert!(again.grow(2 * MIB).is_ok());
         assert!(matches!(again.grow(1), Err(Error::TenantOverloaded)));
 
+        assert!(!memory.is_scarce());
         let mut second = memory.permit(tenant(2));
         assert!(second.grow(3 * MIB).is_ok());
         assert!(matches!(second.grow(1), Err(Error::TenantOverloaded)));
+        assert!(memory.is_scarce());
         assert!(matches!(memory.permit(tenant(3)).grow(2 * MIB), Err(Error::Overloaded)));
         assert!(memory.permit(tenant(3)).grow(MIB).is_ok());
         assert!(matches!(second.grow(usize::MAX), Err(Error::Overloaded)));

@@ -164,10 +164,14 @@ impl Server {
             clients.share_percent,
         );
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
-        let is_scarce = admission.is_scarce();
+        let memory = MessageMemory::new(mib(message_memory));
+        let is_scarce = {
+            let (memory, is_scarce) = (memory.clone(), admission.is_scarce());
+            move || is_scarce() || memory.is_scarce()
+        };
         let reception = ReceptionLayer::new(ReceptionParts {
             authenticator: authenticator(self.database, &self.options, waiting),
-            memory: MessageMemory::new(mib(message_memory)),
+            memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
             transits: Transits::new(),

@@ -33,7 +33,7 @@ pub struct ConnectionOptions {
 
     /// How long a client may leave a part of a response untaken before the response is reset (over
     /// HTTP/1.1: the connection closed). It is at most 1s while more than half of the requests in
-    /// flight, or of the memory for bodies, are used
+    /// flight, or of the memory for bodies or messages, are used
     #[arg(long, env = "CASELOAD_SEND_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub send_timeout: Duration,
 

@@ -6,7 +6,11 @@ use serde_json::json;
 use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
-use crate::support::App;
+use crate::{
+    malformed_input::grpc_messages::framed,
+    overload::raw_calls::RawCalls,
+    support::{App, code_and_reasons, polling::eventually},
+};
 
 /// Returns 25 tasks of 50 unknown emails each.
 fn all_emails_unknown() -> Vec<(String, Vec<String>)> {
@@ -27,6 +31,15 @@ fn to_json(tasks: &[(String, Vec<String>)]) -> String {
 
 /// Makes a gRPC call that must fail, and returns its status.
 async fn failed_call_over_grpc(app: &App, tasks: Vec<(String, Vec<String>)>) -> Status {
+    failed_call_with(app, tasks, "1048576").await
+}
+
+/// Makes a gRPC call that must fail, of a client that takes statuses of so many bytes.
+async fn failed_call_with(
+    app: &App,
+    tasks: Vec<(String, Vec<String>)>,
+    max_status_bytes: &'static str,
+) -> Status {
     let tasks = tasks
         .into_iter()
         .map(|(description, assignee_emails)| NewTask { description, assignee_emails })
@@ -36,7 +49,7 @@ async fn failed_call_over_grpc(app: &App, tasks: Vec<(String, Vec<String>)>) -> 
     let channel = endpoint.http2_max_header_list_size(1024 * 1024).connect().await.unwrap();
     let mut request =
         app.with_key(BatchCreateTasksRequest { case_id: app.case_id, tasks, ..Default::default() });
-    request.metadata_mut().insert("caseload-max-status-bytes", "1048576".parse().unwrap());
+    request.metadata_mut().insert("caseload-max-status-bytes", max_status_bytes.parse().unwrap());
     TaskServiceClient::new(channel).batch_create_tasks(request).await.unwrap_err()
 }
 
@@ -100,6 +113,35 @@ async fn all_violations_of_a_batch_are_reported_in_one_response() {
             .eq(expected.iter().map(|e| e.split(' ').next().unwrap()))
     );
     assert_eq!(app.row_counts(), (0, 0));
+}
+
+/// What callers leave untaken of them would otherwise fill the memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_status_takes_memory_for_messages_and_is_refused_where_there_is_none() {
+    let app = App::builder().server_args(&["--message-memory", "16"]).start().await;
+    let mut connections = Vec::new();
+    // A tenant may have 8 MiB.
+    for kib in [1000, 1000, 1000, 1000, 1000, 1000, 1000, 850] {
+        let mut calls = RawCalls::open(app.grpc_addr).await;
+        let body = framed(0, 2 * 1024 * 1024, &vec![b' '; kib * 1024]);
+        calls.begin(1, Some(&app.key), &body).await;
+        connections.push(calls);
+    }
+    eventually("a status that is refused", async || {
+        let status = failed_call_over_grpc(&app, everything_invalid()).await;
+        let reasons = code_and_reasons(&status);
+        reasons.starts_with("RESOURCE_EXHAUSTED TENANT_OVER_SHARE").then_some(())
+    })
+    .await;
+    // A small one is not.
+    let status = failed_call_with(&app, everything_invalid(), "8192").await;
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:.300?}");
+    drop(connections);
+    eventually("a status that is sent", async || {
+        let status = failed_call_over_grpc(&app, everything_invalid()).await;
+        (status.code() == Code::InvalidArgument).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ mod locked_rows;
 mod message_memory;
 #[cfg(target_os = "linux")]
 mod peak_memory;
-mod raw_calls;
+pub(crate) mod raw_calls;
 mod requests;
 mod silent_callers;
 mod unknown_keys;

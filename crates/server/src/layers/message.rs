@@ -35,9 +35,14 @@ const PREFIX_BYTES: usize = 5;
 
 /// Returns the memory that a call takes before its message.
 pub(super) fn head_bytes(headers: &HeaderMap) -> usize {
+    CALL_BYTES + headers_bytes(headers)
+}
+
+/// Returns the memory that headers take.
+pub(super) fn headers_bytes(headers: &HeaderMap) -> usize {
     let sizes =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES);
-    CALL_BYTES + sizes.sum::<usize>()
+    sizes.sum()
 }
 
 /// Receives the whole message of a call, with its prefix, and takes memory for it and for what it

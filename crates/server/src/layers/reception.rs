@@ -16,7 +16,7 @@ use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use proto::{
     RequestLayout,
-    wire::{self, Access},
+    wire::{self, Access, limits},
 };
 use serving::{Client, ConnectionId, hold_until_sent};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -204,6 +204,12 @@ impl ReceptionParts {
         if let Some(ResponseBytes(bytes)) = response.extensions_mut().remove() {
             // As a message, and encoded.
             memory.force(2 * bytes);
+        }
+        let status_bytes = message::headers_bytes(response.headers());
+        if status_bytes > limits::STATUS_BYTES {
+            // One that is so large lists what is invalid: nothing was changed, so it can be refused. As
+            // headers, and encoded.
+            memory.grow(2 * status_bytes).map_err(|error| status::of_layer(&error))?;
         }
         hold_until_sent(&mut response, (permit, memory));
         Ok(response)

@@ -29,7 +29,7 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// An HTTP/2 connection to the server, with calls that were begun.
-pub(super) struct RawCalls {
+pub(crate) struct RawCalls {
     writer: OwnedWriteHalf,
     /// The streams that were responded to, as they are.
     responses: mpsc::UnboundedReceiver<u32>,
@@ -40,7 +40,7 @@ pub(super) struct RawCalls {
 
 impl RawCalls {
     /// Opens a connection.
-    pub(super) async fn open(to: SocketAddr) -> Self {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
         let (reader, mut writer) = connect(to).await.into_split();
         let mut reader = BufReader::new(reader);
         writer.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
@@ -62,12 +62,12 @@ impl RawCalls {
     }
 
     /// Begins so many calls to create tasks, each with the beginning of a body.
-    pub(super) async fn begin(&mut self, count: u32, key: Option<&ApiKey>, body: &[u8]) {
+    pub(crate) async fn begin(&mut self, count: u32, key: Option<&ApiKey>, body: &[u8]) {
         self.begin_at(METHOD, count, key, body).await;
     }
 
     /// Begins so many calls of a method, each with the beginning of a body.
-    pub(super) async fn begin_at(
+    pub(crate) async fn begin_at(
         &mut self,
         method: &str,
         count: u32,
@@ -90,7 +90,7 @@ impl RawCalls {
     }
 
     /// Waits until so many more calls were responded to.
-    pub(super) async fn await_responses(&mut self, count: usize) {
+    pub(crate) async fn await_responses(&mut self, count: usize) {
         let left = self.running.len() - count;
         while self.running.len() > left {
             let response = timeout(TEST_TIMEOUT, self.responses.recv()).await.expect("a response");
@@ -99,7 +99,7 @@ impl RawCalls {
     }
 
     /// Returns how many calls were not responded to by now.
-    pub(super) fn running(&mut self) -> usize {
+    pub(crate) fn running(&mut self) -> usize {
         while let Ok(stream) = self.responses.try_recv() {
             self.running.remove(&stream);
         }
@@ -107,7 +107,7 @@ impl RawCalls {
     }
 
     /// Ends the body of the first call that was not responded to.
-    pub(super) async fn end_one(&mut self) {
+    pub(crate) async fn end_one(&mut self) {
         let stream = *self.running.first().unwrap();
         self.writer.write_all(&frame(DATA, END_STREAM, stream, &[])).await.unwrap();
     }
