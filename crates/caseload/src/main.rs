@@ -24,6 +24,9 @@ fn main() {
 
 /// Runs the program, and returns its exit code.
 fn start(cli: Cli) -> u8 {
+    if let Err(message) = cli.check() {
+        return command_line::reject::<Cli>(&message);
+    }
     // Dropped last: what is logged until then is flushed.
     let _logs = match logs::start(&cli.log) {
         Ok(logs) => logs,

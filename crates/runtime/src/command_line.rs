@@ -3,8 +3,8 @@
 use std::{error::Error, fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use clap::{
-    Parser,
-    error::{ContextKind, ContextValue},
+    CommandFactory, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 
 /// The exit code for success.
@@ -28,6 +28,14 @@ pub fn parse<T: Parser>() -> Result<T, u8> {
         let _unprinted = error.print();
         if error.use_stderr() { USAGE } else { SUCCESS }
     })
+}
+
+/// Prints that options contradict each other. Returns the exit code, [`USAGE`].
+pub fn reject<T: CommandFactory>(message: &str) -> u8 {
+    let error = T::command().error(ErrorKind::ArgumentConflict, message);
+    // If not even this can be printed, nothing can be reported.
+    let _unprinted = error.print();
+    USAGE
 }
 
 /// Options whose values may hold a password.

@@ -37,3 +37,20 @@ pub(crate) struct DevOptions {
     #[command(flatten)]
     pub(crate) drain: DrainOptions,
 }
+
+impl DevOptions {
+    /// Checks the options that depend on each other.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.gateway.upstream_timeout >= self.server.idempotency.idempotency_ttl {
+            return Err(
+                "--upstream-timeout must be less than --idempotency-ttl: the gateway repeats a \
+                 call within that time, and counts on the key"
+                    .to_owned(),
+            );
+        }
+        self.server.check()
+    }
+}

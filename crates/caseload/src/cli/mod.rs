@@ -46,6 +46,21 @@ pub(crate) struct Cli {
     pub(crate) log: LogOptions,
 }
 
+impl Cli {
+    /// Checks the options that depend on each other.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match &self.command {
+            Command::Serve(options) => options.server.check(),
+            #[cfg(feature = "dev")]
+            Command::Dev(options) => options.check(),
+            Command::Migrate(_) | Command::Admin(_) | Command::Health(_) => Ok(()),
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Serve gRPC

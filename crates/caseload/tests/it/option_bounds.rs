@@ -107,3 +107,29 @@ fn a_program_runs_with_all_options_at_their_least_or_greatest_values() {
         }
     }
 }
+
+#[test]
+fn options_that_contradict_each_other_are_rejected_before_anything_is_opened() {
+    for (command, options, message) in [
+        ("serve", "--lock-timeout 5s", "--lock-timeout must be less than --max-statement-age"),
+        ("serve", "--max-statement-age 1s", "--lock-timeout must be less than --max-statement-age"),
+        ("dev", "--max-statement-age 1s", "--lock-timeout must be less than --max-statement-age"),
+        ("serve", "--unknown-key-look-ups 4", "--unknown-key-look-ups must be less than --readers"),
+        (
+            "serve",
+            "--readers 1 --unknown-key-look-ups 2",
+            "--unknown-key-look-ups must be less than --readers",
+        ),
+        (
+            "dev",
+            "--upstream-timeout 60s --idempotency-ttl 60s",
+            "--upstream-timeout must be less than --idempotency-ttl",
+        ),
+    ] {
+        let options: Vec<_> = options.split(' ').collect();
+        let url = ["--database-url", "postgresql://127.0.0.1:1/caseload"];
+        let ended = Program::run(CASELOAD, &[&[command], &url[..], &options].concat());
+        assert_eq!(ended.code(), Some(64), "{ended:?}");
+        assert!(ended.stderr.contains(message), "{ended:?}");
+    }
+}

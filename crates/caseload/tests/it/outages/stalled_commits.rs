@@ -33,7 +33,8 @@ async fn commits_that_wait_for_a_standby_cost_readiness_until_they_are_done() {
         .start()
         .unwrap();
     let mut app = App::builder().start_on(TestDatabase::create_on(&cluster).await).await;
-    let args = ["--grpc-addr", "127.0.0.1:0", "--max-statement-age", "500ms", "--writers", "2"];
+    let args = "--grpc-addr 127.0.0.1:0 --max-statement-age 500ms --lock-timeout 400ms --writers 2";
+    let args: Vec<_> = args.split(' ').collect();
     let server = start_server_process(app.database.url().expose(), &args);
     app.grpc_addr = server.wait_for_address("serving gRPC");
     app.http_addr =
