@@ -65,9 +65,10 @@ BEGIN
                 ('TABLE', 'api_keys', 'SELECT', 'SELECT, INSERT, UPDATE (revoked_at)'),
                 ('TABLE', 'users', 'SELECT', 'SELECT, INSERT'),
                 ('TABLE', 'cases', 'SELECT', 'SELECT, INSERT'),
-                ('TABLE', 'tasks', 'INSERT', NULL),
+                ('TABLE', 'tasks',
+                    'SELECT, INSERT, DELETE, UPDATE (description), UPDATE (completed), UPDATE (updated_at)', NULL),
                 ('SEQUENCE', 'tasks_id_seq', 'USAGE', NULL),
-                ('TABLE', 'task_assignees', 'INSERT', NULL),
+                ('TABLE', 'task_assignees', 'SELECT, INSERT, DELETE', NULL),
                 ('TABLE', 'idempotency_keys', 'SELECT, INSERT, DELETE', NULL),
                 -- Which migrations were run: without it the service does not become ready.
                 ('TABLE', '__diesel_schema_migrations', 'SELECT', NULL)

@@ -3,8 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    CaseId, Description, Email, FieldPath, Fingerprint, FingerprintVersion, IdempotencyKey, Reason,
-    Rule, Violation, Violations,
+    CaseId, Description, Email, FieldPath, Fingerprint, FingerprintVersion, IdempotencyKey,
+    Operation, Reason, Rule, Violation, Violations,
 };
 
 /// A task to create, as the caller sent it.
@@ -22,6 +22,7 @@ pub struct TaskBatch {
     case: CaseId,
     tasks: Vec<NewTask>,
     idempotency_key: Option<IdempotencyKey>,
+    operation: Operation,
 }
 
 /// A valid task to create.
@@ -92,9 +93,24 @@ impl TaskBatch {
                 .ok(),
         };
         match case.filter(|_| violations.is_empty()) {
-            Some(case) => Ok(Self { case, tasks, idempotency_key }),
+            Some(case) => {
+                Ok(Self { case, tasks, idempotency_key, operation: Operation::BatchCreateTasks })
+            }
             None => Err(Violations(violations)),
         }
+    }
+
+    /// Checks a request to create one task, as [`Self::parse`] does.
+    ///
+    /// # Errors
+    /// Every violation, as of a batch.
+    pub fn parse_one(
+        case_id: i64,
+        task: TaskDraft,
+        idempotency_key: String,
+    ) -> Result<Self, Violations> {
+        let batch = Self::parse(case_id, [task].into_iter(), idempotency_key)?;
+        Ok(Self { operation: Operation::CreateTask, ..batch })
     }
 
     /// Returns the case.
@@ -113,6 +129,12 @@ impl TaskBatch {
     #[must_use]
     pub fn into_tasks(self) -> Vec<NewTask> {
         self.tasks
+    }
+
+    /// Returns the operation that the request asks for.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// Returns the idempotency key, if the caller gave one.
@@ -168,28 +190,36 @@ impl NewTask {
         let description = Description::parse(draft.description)
             .map_err(|rule| report(FieldPath::at("tasks[*].description", index), rule))
             .ok();
-        if draft.assignee_emails.len() > TaskBatch::MAX_EMAILS {
-            let path = FieldPath::at("tasks[*].assignee_emails", index);
-            report(path, &TaskBatch::TOO_MANY_EMAILS);
-        }
-        let mut assignments: Vec<Assignment> =
-            Vec::with_capacity(draft.assignee_emails.len().min(TaskBatch::MAX_EMAILS));
-        for (position, email) in
-            draft.assignee_emails.into_iter().take(TaskBatch::MAX_EMAILS).enumerate()
-        {
-            match Email::parse(email) {
-                // With at most 50 emails, comparing them all is quicker than hashing them.
-                Ok(email) if assignments.iter().any(|earlier| earlier.email == email) => {}
-                Ok(email) => assignments.push(Assignment { email, index: position }),
-                Err(rule) => report(Assignment::path(index, position), rule),
-            }
-        }
+        let assignments = Assignment::parse_all(index, draft.assignee_emails, &mut report);
         let description = description?;
         is_valid.then_some(Self { description, assignments })
     }
 }
 
 impl Assignment {
+    /// Checks the emails of the task at index `task`. Reports every violation.
+    pub(crate) fn parse_all(
+        task: usize,
+        emails: Vec<String>,
+        report: &mut impl FnMut(FieldPath, &'static Rule),
+    ) -> Vec<Self> {
+        if emails.len() > TaskBatch::MAX_EMAILS {
+            let path = FieldPath::at("tasks[*].assignee_emails", task);
+            report(path, &TaskBatch::TOO_MANY_EMAILS);
+        }
+        let mut assignments: Vec<Self> =
+            Vec::with_capacity(emails.len().min(TaskBatch::MAX_EMAILS));
+        for (index, email) in emails.into_iter().take(TaskBatch::MAX_EMAILS).enumerate() {
+            match Email::parse(email) {
+                // With at most 50 emails, comparing them all is quicker than hashing them.
+                Ok(email) if assignments.iter().any(|earlier| earlier.email == email) => {}
+                Ok(email) => assignments.push(Self { email, index }),
+                Err(rule) => report(Self::path(task, index), rule),
+            }
+        }
+        assignments
+    }
+
     /// Returns the path of an email in the request: that of the task at index `task`, at index
     /// `email` among its emails.
     #[must_use]

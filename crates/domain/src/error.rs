@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{CaseId, Scope, Violations};
+use crate::{CaseId, Scope, TaskId, Violations};
 
 /// Why a call failed. It knows neither gRPC nor HTTP, and fits every call.
 ///
@@ -21,6 +21,12 @@ pub enum Error {
     /// The tenant has used the idempotency key for another request.
     #[error("the idempotency key was used for another request; nothing was changed")]
     IdempotencyKeyReused,
+    /// Tasks that the request names do not exist.
+    #[error("{0}; nothing was changed")]
+    TasksNotFound(Violations),
+    /// Tasks are in other states than the caller named.
+    #[error("{0}; nothing was changed")]
+    Stale(Violations),
     /// What the request names does not exist, or belongs to another tenant.
     #[error("{0} does not exist")]
     NotFound(Resource),
@@ -68,6 +74,39 @@ pub enum Effect {
 }
 
 impl Error {
+    /// Returns the error of a request about one task, which was made as one about several.
+    #[must_use]
+    pub fn of_one_task(self) -> Self {
+        match self {
+            Self::Invalid(violations) => Self::Invalid(violations.of_one_task()),
+            Self::TasksNotFound(violations) => Self::TasksNotFound(violations.of_one_task()),
+            Self::Stale(violations) => Self::Stale(violations.of_one_task()),
+            other => other,
+        }
+    }
+
+    /// Returns the fields at which the request is wrong, if that is why it failed.
+    #[must_use]
+    pub const fn violations(&self) -> Option<&Violations> {
+        match self {
+            Self::Invalid(violations)
+            | Self::TasksNotFound(violations)
+            | Self::Stale(violations) => Some(violations),
+            Self::Unauthenticated(_)
+            | Self::MissingScope(_)
+            | Self::IdempotencyKeyReused
+            | Self::NotFound(_)
+            | Self::Overloaded
+            | Self::TenantOverloaded
+            | Self::AddressOverloaded
+            | Self::RateLimited { .. }
+            | Self::DeadlineExceeded
+            | Self::Unavailable(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Internal(_) => None,
+        }
+    }
+
     /// Returns what the failed call may have changed, if it is a call that changes something.
     #[must_use]
     pub const fn effect(&self) -> Effect {
@@ -76,6 +115,8 @@ impl Error {
             | Self::MissingScope(_)
             | Self::Invalid(_)
             | Self::IdempotencyKeyReused
+            | Self::TasksNotFound(_)
+            | Self::Stale(_)
             | Self::NotFound(_)
             | Self::Overloaded
             | Self::TenantOverloaded
@@ -127,12 +168,18 @@ impl fmt::Display for Quota {
 pub enum Resource {
     /// A case.
     Case(CaseId),
+    /// A task of a case.
+    Task(TaskId),
+    /// The record of an idempotency key.
+    IdempotencyRecord,
 }
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Case(id) => write!(f, "case {id}"),
+            Self::IdempotencyRecord => f.write_str("a record of the idempotency key"),
+            Self::Task(id) => write!(f, "task {id}"),
         }
     }
 }

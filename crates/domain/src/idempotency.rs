@@ -59,6 +59,27 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
+/// What a request with an idempotency key asks for. The same key with another operation is another
+/// request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// To create a batch of tasks.
+    BatchCreateTasks,
+    /// To create one task.
+    CreateTask,
+}
+
+impl Operation {
+    /// Returns the name by which the operation is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BatchCreateTasks => "batch_create_tasks",
+            Self::CreateTask => "create_task",
+        }
+    }
+}
+
 /// The SHA-256 of what a request asks for. Two requests with the same idempotency key are repeats
 /// of each other only if their fingerprints of one version are equal.
 pub type Fingerprint = [u8; 32];

@@ -2,13 +2,15 @@
 
 use std::time::SystemTime;
 
-use crate::{Description, TaskId, User};
+use crate::{CaseId, Description, TaskId, User};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The task's id.
     pub id: TaskId,
+    /// The case to which it belongs.
+    pub case: CaseId,
     /// What is to be done.
     pub description: Description,
     /// Whether it is done.
@@ -19,6 +21,15 @@ pub struct Task {
     pub created_at: SystemTime,
     /// When it was last changed, by the database's clock.
     pub updated_at: SystemTime,
+}
+
+/// What a request with an idempotency key has created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// The tasks, in the order of the request.
+    pub tasks: Vec<TaskId>,
+    /// When they were created, by the database's clock.
+    pub created_at: SystemTime,
 }
 
 /// The result of creating a batch of tasks.

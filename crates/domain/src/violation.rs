@@ -34,6 +34,25 @@ impl FieldPath {
     }
 }
 
+impl FieldPath {
+    /// Returns the path in a request about one task, of a path in a request about several.
+    #[must_use]
+    fn of_one_task(self) -> Self {
+        match self.pattern {
+            "tasks[*].id" => Self::new("task.id"),
+            "tasks[*].update_mask" => Self::new("task.update_mask"),
+            "tasks[*].etag" => Self::new("task.etag"),
+            "tasks[*].description" => Self::new("task.description"),
+            "tasks[*].assignee_emails" => Self::new("task.assignee_emails"),
+            "tasks[*].assignee_emails[*]" => {
+                Self { pattern: "task.assignee_emails[*]", indices: [self.indices[1], 0] }
+            }
+            "task_ids[*]" => Self::new("task_id"),
+            _ => self,
+        }
+    }
+}
+
 /// Lists are far shorter than this saturates at: their length is bounded by the size of a message.
 fn to_u32(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
@@ -70,6 +89,20 @@ pub enum Reason {
     InvalidCharacter,
     /// No user of the tenant has this email.
     UnknownUser,
+    /// A number is not in its range.
+    OutOfRange,
+    /// A text is not the page token of this list.
+    InvalidPageToken,
+    /// A time is out of the range of times.
+    InvalidTime,
+    /// A list names the same thing twice.
+    Duplicate,
+    /// A field mask has a path that can't be changed.
+    InvalidMask,
+    /// The task does not exist.
+    TaskNotFound,
+    /// The task is in another state than the caller named.
+    EtagMismatch,
 }
 
 /// A rule for a field: the reason that breaking it has, and a sentence that states it.
@@ -107,10 +140,25 @@ impl Violations {
         if violations.is_empty() { None } else { Some(Self(violations)) }
     }
 
+    /// Returns the violations of a request about one task, which was checked as one about several.
+    #[must_use]
+    pub fn of_one_task(mut self) -> Self {
+        for violation in &mut self.0 {
+            violation.path = violation.path.of_one_task();
+        }
+        self
+    }
+
     /// Returns each violation, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Violation] {
         &self.0
+    }
+}
+
+impl From<Violation> for Violations {
+    fn from(violation: Violation) -> Self {
+        Self(vec![violation])
     }
 }
 

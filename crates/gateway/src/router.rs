@@ -9,6 +9,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use http::{HeaderValue, header::CACHE_CONTROL};
 use runtime::CancellationToken;
 use telemetry::{layers::RequestLayers, request_id};
 use tokio::time::Instant;
@@ -42,7 +43,22 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
         Completion { max_timeout: context.max_timeout, body_memory: context.body_memory.clone() };
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = Router::new()
-        .route("/api/v2/cases/{case_id}/tasks/batch", post(tasks::batch_create::<T>))
+        .route("/api/v2/tasks", get(tasks::list_of_user::<T>))
+        .route("/api/v2/idempotency-keys/{key}", get(tasks::get_idempotency_record::<T>))
+        .route(
+            "/api/v2/cases/{case_id}/tasks",
+            get(tasks::list_of_case::<T>).post(tasks::create::<T>),
+        )
+        .route(
+            "/api/v2/cases/{case_id}/tasks/batch",
+            post(tasks::batch_create::<T>)
+                .put(tasks::batch_update::<T>)
+                .delete(tasks::batch_delete::<T>),
+        )
+        .route(
+            "/api/v2/cases/{case_id}/tasks/{task_id}",
+            get(tasks::get::<T>).put(tasks::update::<T>).delete(tasks::delete::<T>),
+        )
         .route_layer(admission)
         // Probes are admitted under overload, too.
         .route("/livez", get(probes::livez))
@@ -89,6 +105,8 @@ async fn complete(
     };
     unread_body.discard_until(read_until).await;
     let mut response = problem::render(response, &request_id);
+    // What a response says belongs to one tenant. A cache could not tell that by X-User-Token.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     in_flight::hold_memory(&mut response, &body_memory, &client);
     response
 }

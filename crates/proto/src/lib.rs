@@ -21,6 +21,9 @@ pub use prost::Message;
 /// A point in time, as messages have it. `Display` writes it as RFC 3339 does.
 pub use prost_types::Timestamp;
 
+/// Which fields of a message to change.
+pub use prost_types::FieldMask;
+
 /// The encoded `FileDescriptorSet` of the whole contract, imports and comments included, for
 /// gRPC reflection.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));

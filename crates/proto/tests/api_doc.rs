@@ -8,7 +8,7 @@ use tonic::Code;
 
 const API: &str = include_str!("../../../docs/API.md");
 
-const FIELD_REASONS: [FieldReason; 11] = [
+const FIELD_REASONS: [FieldReason; 18] = [
     FieldReason::Required,
     FieldReason::NotPositive,
     FieldReason::TooMany,
@@ -17,6 +17,13 @@ const FIELD_REASONS: [FieldReason; 11] = [
     FieldReason::InvalidEmail,
     FieldReason::InvalidCharacter,
     FieldReason::UnknownUser,
+    FieldReason::Duplicate,
+    FieldReason::InvalidMask,
+    FieldReason::OutOfRange,
+    FieldReason::InvalidPageToken,
+    FieldReason::InvalidTime,
+    FieldReason::UnknownParameter,
+    FieldReason::DuplicateParameter,
     FieldReason::UnknownMember,
     FieldReason::DuplicateMember,
     FieldReason::WrongType,

@@ -3,7 +3,7 @@
 use domain::{AuthError, Error, Principal, Scope};
 use proto::{
     Message,
-    wire::{header, limits},
+    wire::{Reason, header, limits},
 };
 use tonic::{
     Request, Response, Status,
@@ -27,6 +27,9 @@ pub(crate) trait Call: Send {
     /// The scope that the caller's key needs.
     const SCOPE: Scope;
 
+    /// The reason of the status if fields of the request are invalid.
+    const INVALID: Reason = Reason::InvalidRequest;
+
     /// Runs the call for an authenticated caller who has the scope.
     fn run(
         self,
@@ -42,6 +45,13 @@ pub(crate) struct Reply<T> {
     pub(crate) message: T,
     /// Whether it repeats the result of an earlier request with the same idempotency key.
     pub(crate) is_replay: bool,
+}
+
+/// A reply that repeats nothing.
+impl<T> From<T> for Reply<T> {
+    fn from(message: T) -> Self {
+        Self { message, is_replay: false }
+    }
 }
 
 /// Runs calls.
@@ -82,7 +92,7 @@ impl CallRunner {
             }
             Err(error) => {
                 causes::log(&error);
-                let mut status = status::from_error(&error, max_status_bytes);
+                let mut status = status::from_error(&error, C::INVALID, max_status_bytes);
                 report.write_to(status.metadata_mut());
                 Err(status)
             }

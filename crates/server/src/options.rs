@@ -62,7 +62,8 @@ pub struct WriterOptions {
     pub queue_length: usize,
 
     /// The most batches of one tenant in the write queue, and no more than there is room left; further
-    /// ones are rejected with RESOURCE_EXHAUSTED
+    /// ones are rejected with RESOURCE_EXHAUSTED. Also the most other calls of one tenant that wait for
+    /// a connection
     #[arg(long, env = "CASELOAD_TENANT_QUEUE_LENGTH", default_value_t = 128, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub tenant_queue_length: usize,
 
@@ -86,7 +87,9 @@ const MIN_STATEMENT_AGE: Duration = Duration::from_millis(20);
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct PoolOptions {
-    /// Database connections for everything but writing
+    /// Database connections for reads and look-ups of API keys. One tenant has at most half of them at a
+    /// time. Half as many, rounded up, are for updates and deletes, and as many again for those that wait
+    /// for locked tasks
     #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub readers: usize,
 
@@ -210,6 +213,7 @@ impl ServerOptions {
         PoolSettings {
             writers: self.writer.writers,
             readers: self.pool.readers,
+            tenant_queue_length: self.writer.tenant_queue_length,
             checkout_timeout: self.pool.checkout_timeout,
             lock_timeout: self.pool.lock_timeout,
         }

@@ -153,6 +153,7 @@ impl Server {
         let writer = Arc::new(self.writer);
         let tasks = Tasks {
             runner: CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) },
+            database: self.database.clone(),
             writer: Arc::clone(&writer),
         };
         let clients =

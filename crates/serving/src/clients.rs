@@ -33,6 +33,7 @@ pub struct Client {
     /// `None` if its use is not counted: its address is not known, or is a proxy's, which stands
     /// for many.
     pub(crate) peer: Option<Arc<Peer>>,
+    pub(crate) is_behind_proxy: bool,
 }
 
 impl Client {
@@ -47,6 +48,18 @@ impl Client {
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Returns a client whose address a trusted proxy did not name.
+    #[must_use]
+    pub fn behind_proxy() -> Self {
+        Self { is_behind_proxy: true, ..Self::default() }
+    }
+
+    /// Whether the request came through a trusted proxy, whose headers say how the client sent it.
+    #[must_use]
+    pub fn is_behind_proxy(&self) -> bool {
+        self.is_behind_proxy
     }
 }
 
@@ -81,7 +94,11 @@ impl Clients {
 
     fn client(&self, address: IpAddr) -> Client {
         let is_counted = self.rules.share_percent < 100;
-        Client { address: Some(address), peer: is_counted.then(|| self.peers.peer(address)) }
+        Client {
+            address: Some(address),
+            peer: is_counted.then(|| self.peers.peer(address)),
+            is_behind_proxy: false,
+        }
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
@@ -127,7 +144,8 @@ impl ConnectionPeer {
         if !self.is_proxy {
             return self.client.clone();
         }
-        self.clients.named(headers).map(|address| self.clients.client(address)).unwrap_or_default()
+        let named = self.clients.named(headers).map(|address| self.clients.client(address));
+        Client { is_behind_proxy: true, ..named.unwrap_or_default() }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::{io, sync::Arc, time::Duration};
 
 use diesel::PgConnection;
+use domain::TenantId;
 
 use crate::{
     connections::{
         current::CurrentPool,
         failover,
-        pool::{Connection, Lane, PoolSettings},
+        pool::{Connection, Lane, PoolSettings, Presence},
         url::DatabaseUrl,
     },
     error::Error,
@@ -73,7 +74,11 @@ impl Database {
     ) -> Result<T, Error> {
         log_failure(
             name,
-            self.0.get().run(Lane::Queries, name, query).await.map_err(Error::without_effect),
+            self.0
+                .get()
+                .run(Lane::Queries, name, ignoring(query))
+                .await
+                .map_err(Error::without_effect),
         )
     }
 
@@ -87,7 +92,7 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let result = self.0.get().run(Lane::Checks, name, query).await;
+        let result = self.0.get().run(Lane::Checks, name, ignoring(query)).await;
         log_failure(name, result.map_err(Error::without_effect))
     }
 
@@ -103,7 +108,63 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(name, self.0.get().run(Lane::Queries, name, query).await)
+        log_failure(name, self.0.get().run(Lane::Queries, name, ignoring(query)).await)
+    }
+
+    /// Runs a query that changes nothing as [`Self::read`] does, for a caller of this tenant, which
+    /// has no more than its share of the connections.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; and [`domain::Error::TenantOverloaded`] if too many of the tenant's queries
+    /// wait already.
+    pub(crate) async fn read_for<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        let query = self.shared(tenant, Lane::Queries, ignoring(query)).await?;
+        let result = self.0.get().run(Lane::Queries, name, query).await;
+        Ok(log_failure(name, result.map_err(Error::without_effect))?)
+    }
+
+    /// Runs a query that may change something as [`Self::write`] does, for a caller of this tenant,
+    /// which has no more than its share of the connections of the lane. The query learns whether the
+    /// caller is still there.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; and [`domain::Error::TenantOverloaded`] if too many of the tenant's
+    /// queries wait already.
+    pub(crate) async fn write_for<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        lane: Lane,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        let query = self.shared(tenant, lane, query).await?;
+        Ok(log_failure(name, self.0.get().run(lane, name, query).await)?)
+    }
+
+    /// Waits for the tenant's turn. Returns the query, which holds the tenant's place until it ends,
+    /// also if its caller is gone by then.
+    async fn shared<T>(
+        &self,
+        tenant: TenantId,
+        lane: Lane,
+        query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
+    ) -> Result<
+        impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
+        domain::Error,
+    > {
+        let share = match self.0.shares(lane) {
+            Some(shares) => Some(shares.take(tenant).await?),
+            None => None,
+        };
+        Ok(move |connection: &mut PgConnection, caller: &Presence| {
+            let _share = share;
+            query(connection, caller)
+        })
     }
 
     /// Returns how long a statement waits for a lock.
@@ -116,6 +177,13 @@ impl Database {
     pub(crate) fn on_failover(&self, callback: impl Fn(&Self) + Send + 'static) {
         self.0.on_failover(move |current| callback(&Self(Arc::clone(current))));
     }
+}
+
+/// Returns a query that does not ask whether its caller is still there.
+fn ignoring<T>(
+    query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+) -> impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static {
+    |connection, _| query(connection)
 }
 
 /// Logs which query failed, and makes it the cause of the failure. The level is `debug`: while the
@@ -142,6 +210,7 @@ mod tests {
         let settings = PoolSettings {
             writers: 0,
             readers: 1,
+            tenant_queue_length: 1,
             checkout_timeout: Duration::from_millis(50),
             lock_timeout: Duration::from_secs(1),
         };

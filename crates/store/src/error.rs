@@ -134,6 +134,18 @@ fn is_statement_cancelled(message: &str) -> bool {
     message.starts_with("canceling statement due to") || message.starts_with("deadlock detected")
 }
 
+/// Whether the statement was rolled back because it waited too long for a lock that another session
+/// holds. Diesel doesn't pass the SQLSTATE on, so this goes by the message, which sessions have in
+/// English as far as they may choose.
+pub(crate) fn is_lock_timeout(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            info.message().starts_with("canceling statement due to lock timeout")
+        }
+        _ => false,
+    }
+}
+
 /// The only translation of the store's errors into those of calls.
 impl From<Error> for domain::Error {
     fn from(error: Error) -> Self {

@@ -11,10 +11,13 @@ mod cases;
 mod connections;
 mod database;
 mod error;
+mod idempotency_records;
 #[cfg(test)]
 mod log_capture;
 mod migrations;
 mod schema;
+mod sql;
+mod tasks;
 mod tenants;
 mod time;
 mod users;

@@ -41,6 +41,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    tasks (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        case_id -> BigInt,
+        description -> Text,
+        completed -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (tenant_id, key) {
         tenant_id -> BigInt,
         key -> Text,

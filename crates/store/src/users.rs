@@ -16,7 +16,7 @@ pub struct NewUser {
     pub last_name: String,
 }
 
-type Row = (i64, String, String, String);
+pub(crate) type Row = (i64, String, String, String);
 
 impl Database {
     /// Creates a user.
@@ -69,7 +69,8 @@ impl Database {
     }
 }
 
-fn to_user((id, email, first_name, last_name): Row) -> Result<User, Error> {
+/// Returns the user in a row.
+pub(crate) fn to_user((id, email, first_name, last_name): Row) -> Result<User, Error> {
     let invalid = || Error::internal(format!("user {id} is stored with an invalid id or email"));
     Ok(User {
         id: UserId::new(id).ok_or_else(invalid)?,

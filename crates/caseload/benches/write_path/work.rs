@@ -127,8 +127,7 @@ fn grpc_message(case_id: i64, emails: &[Vec<String>]) -> Bytes {
         description: description(index).to_owned(),
         assignee_emails: emails.clone(),
     });
-    let message =
-        BatchCreateTasksRequest { case_id, tasks: tasks.collect(), request_id: String::new() };
+    let message = BatchCreateTasksRequest { case_id, tasks: tasks.collect(), ..Default::default() };
     let mut bytes = BytesMut::new();
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(message.encoded_len()).unwrap());

@@ -190,7 +190,13 @@ fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
     let keys = runtime.block_on(async {
         let checkout_timeout = Duration::from_secs(10);
         let lock_timeout = Duration::from_secs(1);
-        let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout };
+        let settings = PoolSettings {
+            writers: 0,
+            readers: 1,
+            checkout_timeout,
+            lock_timeout,
+            tenant_queue_length: 1,
+        };
         let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
         database.migrate().await.unwrap();
         let mut keys = Vec::new();

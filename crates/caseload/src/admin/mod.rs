@@ -23,7 +23,16 @@ use record::{CaseRecord, KeyRecord, TenantRecord, UserRecord};
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
     let checkout_timeout = Duration::from_secs(10);
     let lock_timeout = Duration::from_secs(5);
-    Database::open(url, &PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout })
+    Database::open(
+        url,
+        &PoolSettings {
+            writers: 0,
+            readers: 1,
+            checkout_timeout,
+            lock_timeout,
+            tenant_queue_length: 1,
+        },
+    )
 }
 
 pub(crate) async fn run(options: AdminOptions) -> Result<(), Failure> {

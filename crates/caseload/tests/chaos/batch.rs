@@ -51,6 +51,7 @@ impl Batch {
             case_id: self.case_id,
             tasks: self.tasks.clone(),
             request_id: idempotency_key,
+            ..Default::default()
         }
     }
 
@@ -74,6 +75,6 @@ impl Batch {
     }
 }
 
-fn email(user: usize) -> String {
+pub(crate) fn email(user: usize) -> String {
     format!("user{}@example.com", user + 1)
 }

@@ -21,12 +21,16 @@ impl Actor {
             let seconds = self.random.millis(200, 4000).as_secs_f64();
             let id = tenant + 1;
             let lock = |table| format!("SELECT 1 FROM {table} WHERE tenant_id = {id} FOR UPDATE");
-            match self.random.below(8) {
+            let lock_tasks = format!(
+                "SELECT 1 FROM tasks WHERE tenant_id = {id} AND description LIKE '% edited' FOR UPDATE"
+            );
+            match self.random.below(10) {
                 0 | 1 => self.hold(psql, "rows of cases locked", &lock("cases"), seconds),
                 2 | 3 => self.hold(psql, "rows of users locked", &lock("users"), seconds),
                 // Taken back in the end. Repeats have to wait for it meanwhile.
-                4 => self.hold(psql, "idempotency keys locked", DELETE_KEYS, seconds),
-                5 | 6 => self.freeze_standby(psql, Duration::from_secs_f64(seconds)),
+                4 | 5 => self.hold(psql, "rows of tasks locked", &lock_tasks, seconds),
+                6 => self.hold(psql, "idempotency keys locked", DELETE_KEYS, seconds),
+                7 | 8 => self.freeze_standby(psql, Duration::from_secs_f64(seconds)),
                 _ => {
                     self.report.fault("flood of one tenant".to_owned());
                     flood.run(floods, tenant, &mut self.random);

@@ -187,7 +187,13 @@ impl Psql {
 async fn load(psql: &Psql) -> Vec<ApiKey> {
     let checkout_timeout = Duration::from_secs(10);
     let lock_timeout = Duration::from_secs(1);
-    let settings = PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout };
+    let settings = PoolSettings {
+        writers: 0,
+        readers: 1,
+        checkout_timeout,
+        lock_timeout,
+        tenant_queue_length: 1,
+    };
     let database = Database::open(&psql.url.parse::<DatabaseUrl>().unwrap(), &settings);
     database.migrate().await.unwrap();
     let mut keys = Vec::new();
@@ -200,7 +206,7 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
         let new = NewApiKey {
             name: "chaos".to_owned(),
             digest: key.digest(),
-            scopes: [Scope::TasksWrite].into_iter().collect(),
+            scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
             expires_at: None,
         };
         database.create_api_key(tenant.id, new).await.unwrap();

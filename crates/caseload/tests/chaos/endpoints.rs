@@ -1,5 +1,7 @@
 //! The endpoints that a batch can be sent to: two servers over gRPC, two gateways over REST.
 
+mod edit;
+
 use std::{error::Error as _, fmt, net::SocketAddr, time::Duration};
 
 use domain::ApiKey;
@@ -14,6 +16,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 use crate::{batch::Batch, deployment::Addresses, response::Response};
+pub(crate) use edit::{Action, Answer, Contents, Seen};
 
 /// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -6,8 +6,10 @@
 
 mod audit;
 mod batch;
+mod chronicle;
 mod contention;
 mod deployment;
+mod editor;
 mod endpoints;
 mod faults;
 mod flood;
@@ -41,7 +43,9 @@ use tokio::{
 };
 
 use audit::Verdict;
+use chronicle::Chronicle;
 use deployment::Deployment;
+use editor::{CHANGED, Editor};
 use endpoints::Endpoints;
 use faults::Actor;
 use flood::Flood;
@@ -52,6 +56,9 @@ use report::Report;
 use worker::{ACKNOWLEDGED, RepairedAt, Worker};
 
 const WORKERS: usize = 24;
+
+/// The clients that change tasks.
+const EDITORS: usize = 8;
 
 /// The number of connections to each endpoint, which the workers share.
 const CONNECTIONS: usize = 6;
@@ -94,6 +101,8 @@ enum Sabotage {
     NewIds,
     /// Clients write a batch that was given up because its time was over
     LateWrites,
+    /// Clients make old changes again
+    OldChanges,
 }
 
 fn main() -> ExitCode {
@@ -117,6 +126,7 @@ fn main() -> ExitCode {
     let is_good = verdict.is_clean()
         && report.unexpected_count() == 0
         && report.counted(ACKNOWLEDGED) > 0
+        && report.counted(CHANGED) > 0
         && report.fault_count() > 0;
     if !is_good {
         println!("logs of the programs: {}", directory.keep().display());
@@ -137,6 +147,7 @@ fn end_after(limit: Duration) {
 async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdict {
     let is_durable = options.sabotage != Some(Sabotage::EarlyAcknowledgement);
     let mut deployment = Deployment::start(directory, is_durable, report).await;
+    deployment.database.run(chronicle::CREATE);
     let duration = Duration::from_secs_f64(options.minutes * 60.0);
     let end = Instant::now() + duration;
     let history = Arc::new(History::default());
@@ -161,6 +172,20 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
             acknowledged: VecDeque::new(),
         };
         workers.spawn(worker.run());
+    }
+
+    let chronicle = Arc::new(Chronicle::default());
+    for number in 0..EDITORS {
+        let editor = Editor {
+            number,
+            endpoints: connections[number % CONNECTIONS].clone(),
+            chronicle: Arc::clone(&chronicle),
+            report: Arc::clone(report),
+            repaired_at: Arc::clone(&repaired_at),
+            random: Random::new(options.seed, 1000 + u64::try_from(number).unwrap()),
+            repeats_old_changes: options.sabotage == Some(Sabotage::OldChanges),
+        };
+        workers.spawn(editor.run());
     }
 
     let actor = |stream| {
@@ -194,7 +219,10 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
             program.stop();
             program.check_log();
         }
-        Verdict::new(history.take(), &deployment.sent, &deployment.database, &report)
+        let (sent, database) = (&deployment.sent, &deployment.database);
+        let mut verdict = Verdict::new(history.take(), sent, database, &report);
+        chronicle.judge(&mut verdict, sent, database, &report);
+        verdict
     };
     spawn_blocking(audit).await.unwrap()
 }

@@ -22,6 +22,9 @@ impl Response {
         let task = |task: Task| Task {
             created_at: truncate(task.created_at),
             updated_at: truncate(task.updated_at),
+            // Over REST, these are not in the body.
+            case_id: 0,
+            etag: String::new(),
             ..task
         };
         let tasks = response.tasks.into_iter().map(task).collect();
@@ -37,6 +40,7 @@ impl Response {
             assignees: task.assignees.into_iter().map(BodyAssignee::into_message).collect(),
             created_at: task.created_at.parse().ok(),
             updated_at: task.updated_at.parse().ok(),
+            ..Task::default()
         };
         let tasks = body.tasks.into_iter().map(task).collect();
         Ok(Self { tasks, is_replay })

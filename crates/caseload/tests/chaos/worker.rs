@@ -26,7 +26,7 @@ const GIVEN_UP_REFUSED: &str = "batches given up after one refused attempt";
 const REUSES_REFUSED: &str = "different batches refused for a reused idempotency key";
 
 /// The longest time until a batch is acknowledged once everything is repaired.
-const REPAIRED_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REPAIRED_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When a sabotaged client writes a batch that it was told to be over.
 const LATE_AFTER: Duration = Duration::from_secs(1);

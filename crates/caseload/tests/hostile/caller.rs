@@ -8,7 +8,7 @@ use std::{
 };
 
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
-use reqwest::StatusCode;
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::{
@@ -53,8 +53,9 @@ enum Client {
 /// What a caller learned about a batch.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
+    /// Created, or whatever else was asked for.
     Created,
-    /// Nothing was created: the service is busy, or the tenant is over its quota.
+    /// Nothing was done: the service is busy, or the tenant is over its quota.
     Refused(String),
     /// The time that the call granted is over.
     TimeOver(SystemTime),
@@ -114,6 +115,58 @@ impl Caller {
         Sample { name, sent, latency: sent.elapsed(), outcome }
     }
 
+    /// Creates a task, lists the tasks of its case, reads the task, changes it, and deletes it, as far as
+    /// each succeeds. Goes over REST.
+    pub(crate) async fn work(&self, name: &str) -> Vec<Sample> {
+        let Client::Rest { http, addr } = &self.client else { return Vec::new() };
+        let tasks = format!("http://{addr}/api/v2/cases/{}/tasks", self.tenant.case_id);
+        let new = json!({"description": name, "assignee_emails": [EMAIL]});
+        let (created, response) = self.request(name, http.post(&tasks).json(&new)).await;
+        let mut samples = vec![created];
+        let Some(id) = response["task"]["id"].as_i64() else { return samples };
+        let task = format!("{tasks}/{id}");
+        for request in [
+            http.get(format!("{tasks}?per_page=5&completed=false")),
+            http.get(&task),
+            http.put(&task).json(&json!({"completed": true})),
+            http.delete(&task),
+        ] {
+            samples.push(self.request(name, request).await.0);
+        }
+        samples
+    }
+
+    /// Makes a REST request. Returns what it came to, and the body of the response if it succeeded.
+    async fn request(&self, name: &str, request: RequestBuilder) -> (Sample, Value) {
+        let sent = Instant::now();
+        let request = request
+            .bearer_auth(self.tenant.key.expose())
+            .header("request-timeout", self.grants.as_secs_f64().to_string());
+        let answer = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+        };
+        let (outcome, body) = match timeout(self.grants + PATIENCE, answer).await {
+            Err(_) => (Outcome::Lost("no response".to_owned()), Value::Null),
+            Ok(Err(error)) => {
+                (Outcome::Lost(format!("REST: {}", chain(&error.without_url()))), Value::Null)
+            }
+            Ok(Ok((status, body))) => {
+                let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+                if status.is_success() {
+                    (Outcome::Created, body)
+                } else if status == StatusCode::GATEWAY_TIMEOUT {
+                    (Outcome::TimeOver(SystemTime::now()), Value::Null)
+                } else {
+                    let reason = body["errors"][0]["details"].as_str().unwrap_or("no reason");
+                    (rejection("REST", status, reason), Value::Null)
+                }
+            }
+        };
+        (Sample { name: name.to_owned(), sent, latency: sent.elapsed(), outcome }, body)
+    }
+
     async fn post(
         &self,
         http: &reqwest::Client,
@@ -161,6 +214,7 @@ impl Caller {
             case_id: self.tenant.case_id,
             tasks: vec![task],
             request_id: key.unwrap_or_default().to_owned(),
+            ..Default::default()
         });
         let bearer = format!("Bearer {}", self.tenant.key.expose());
         request.metadata_mut().insert("authorization", bearer.parse().unwrap());

@@ -65,7 +65,8 @@ impl Neighbours {
     }
 }
 
-/// Calls until it is over. Every other batch has an idempotency key.
+/// Calls until it is over. Every other batch has an idempotency key. Callers over REST also work on single
+/// tasks, every third time.
 async fn call(caller: Caller, name: String, is_over: Arc<AtomicBool>) -> Vec<Sample> {
     let mut samples = Vec::new();
     for number in 1.. {
@@ -74,7 +75,11 @@ async fn call(caller: Caller, name: String, is_over: Arc<AtomicBool>) -> Vec<Sam
         }
         let name = format!("{name}-{number}");
         let key = (number % 2 == 0).then_some(&*name);
-        samples.push(caller.create(name.clone(), key).await);
+        if number % 3 == 0 {
+            samples.extend(caller.work(&format!("{name}-task")).await);
+        } else {
+            samples.push(caller.create(name.clone(), key).await);
+        }
         sleep(PAUSE).await;
     }
     samples

@@ -11,32 +11,61 @@ use tonic::{Request, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::support::{App, CreateCall, code_and_reasons, new_key, polling::eventually};
+use crate::support::{API_CALLS, App, Target, code_and_reasons, new_key, polling::eventually};
 
 /// An endpoint's result for a call without a key, with an unknown key, with a key that lacks the
-/// scope, for a case of another tenant, and for a valid call.
-type Results = [&'static str; 5];
+/// scope, for a case of another tenant, for a task of another tenant in a case of the caller's, and
+/// for a valid call.
+type Results = [&'static str; 6];
 
-/// The results of an endpoint that needs a key with the write scope.
-const GUARDED: Results = [
-    "UNAUTHENTICATED KEY_REQUIRED",
-    "UNAUTHENTICATED KEY_INVALID",
-    "PERMISSION_DENIED SCOPE_REQUIRED",
-    "NOT_FOUND CASE_NOT_FOUND",
-    "OK",
-];
+const NO_KEY: &str = "UNAUTHENTICATED KEY_REQUIRED";
+const WRONG_KEY: &str = "UNAUTHENTICATED KEY_INVALID";
+const NO_SCOPE: &str = "PERMISSION_DENIED SCOPE_REQUIRED";
+const NO_CASE: &str = "NOT_FOUND CASE_NOT_FOUND";
+const NO_TASK: &str = "NOT_FOUND TASK_NOT_FOUND";
+const NO_RECORD: &str = "NOT_FOUND IDEMPOTENCY_KEY_UNKNOWN";
+
+/// The results of an endpoint that is about a case.
+const OF_CASE: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_CASE, "OK", "OK"];
+
+/// The results of an endpoint that is about a task of a case.
+const OF_TASK: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_CASE, NO_TASK, "OK"];
+
+/// The results of an endpoint that is about the caller's tenant.
+const OF_TENANT: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, "OK", "OK", "OK"];
+
+/// The results of an endpoint that is about an idempotency key.
+const OF_RECORD: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_RECORD, "OK", "OK"];
 
 /// The results of an endpoint that needs no key.
-const OPEN: Results = ["OK"; 5];
+const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 8] = [
-    ("caseload.tasks.v1.TaskService/BatchCreateTasks", GUARDED),
+const TABLE: [(&str, Results); 26] = [
+    ("caseload.tasks.v1.TaskService/BatchCreateTasks", OF_CASE),
+    ("caseload.tasks.v1.TaskService/CreateTask", OF_CASE),
+    ("caseload.tasks.v1.TaskService/GetTask", OF_TASK),
+    ("caseload.tasks.v1.TaskService/BatchGetTasks", OF_TASK),
+    ("caseload.tasks.v1.TaskService/ListTasks", OF_CASE),
+    ("caseload.tasks.v1.TaskService/UpdateTask", OF_TASK),
+    ("caseload.tasks.v1.TaskService/BatchUpdateTasks", OF_TASK),
+    ("caseload.tasks.v1.TaskService/DeleteTask", OF_TASK),
+    ("caseload.tasks.v1.TaskService/BatchDeleteTasks", OF_TASK),
+    ("caseload.tasks.v1.TaskService/GetIdempotencyRecord", OF_RECORD),
     ("grpc.health.v1.Health/Check", OPEN),
     ("grpc.health.v1.Health/Watch", OPEN),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", OPEN),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", OPEN),
-    ("POST /api/v2/cases/{case_id}/tasks/batch", GUARDED),
+    ("POST /api/v2/cases/{case_id}/tasks/batch", OF_CASE),
+    ("POST /api/v2/cases/{case_id}/tasks", OF_CASE),
+    ("GET /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),
+    ("GET /api/v2/cases/{case_id}/tasks?assignee_email={email}", OF_CASE),
+    ("GET /api/v2/tasks?assignee_email={email}", OF_TENANT),
+    ("PUT /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),
+    ("PUT /api/v2/cases/{case_id}/tasks/batch", OF_TASK),
+    ("DELETE /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),
+    ("DELETE /api/v2/cases/{case_id}/tasks/batch", OF_TASK),
+    ("GET /api/v2/idempotency-keys/{idempotency_key}", OF_RECORD),
     ("GET /livez", OPEN),
     ("GET /readyz", OPEN),
 ];
@@ -44,27 +73,56 @@ const TABLE: [(&str, Results); 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn each_endpoint_gives_each_caller_the_documented_result() {
     let app = App::start().await;
-    let (unknown, reader) = (new_key(), app.key_with(&[Scope::TasksRead]).await);
-    let (_, case_of_another, _) = app.other_tenant().await;
-    let callers = [
-        (None, app.case_id),
-        (Some(&unknown), app.case_id),
-        (Some(&reader), app.case_id),
-        (Some(&app.key), case_of_another),
-        (Some(&app.key), app.case_id),
-    ];
+    let (unknown, key) = (new_key(), app.key_for_all().await);
+    let (other, case_of_another, key_of_another) = app.other_tenant().await;
+    app.use_idempotency_key("the-key");
+    let their_task = app.target_in(other.get(), case_of_another);
+    let theirs = Target { idempotency_key: "their-key", ..their_task.clone() };
+    let their_task_in_our_case = Target { case_id: app.case_id, ..their_task.clone() };
+    let as_it_was = app.database.query("SELECT * FROM tasks");
     eventually("readiness", async || {
-        (call(&app, "GET /readyz", None, 0).await == "OK").then_some(())
+        let ready = call(&app, "GET /readyz", None, &theirs).await;
+        (ready == "OK").then_some(())
     })
     .await;
     for (endpoint, results) in TABLE {
-        for ((key, case_id), expected) in callers.into_iter().zip(results) {
-            let result = call(&app, endpoint, key, case_id).await;
-            assert_eq!(result, expected, "{endpoint} with {key:?} for case {case_id}");
+        // A key with every scope but the one that the endpoint needs.
+        let others = match endpoint_scope(endpoint) {
+            Some(Scope::TasksRead) => [Scope::TasksWrite, Scope::Admin],
+            _ => [Scope::TasksRead, Scope::Admin],
+        };
+        let without_scope = app.key_with(&others).await;
+        let callers = [
+            (None, &theirs),
+            (Some(&unknown), &theirs),
+            (Some(&without_scope), &theirs),
+            (Some(&key), &theirs),
+            (Some(&key), &their_task_in_our_case),
+            (Some(&key), &app.target()),
+        ];
+        for ((key, target), expected) in callers.into_iter().zip(results) {
+            let result = call(&app, endpoint, key, target).await;
+            assert_eq!(result, expected, "{endpoint} with {key:?} about {target:?}");
         }
     }
-    // The valid call created one task over gRPC and one over REST.
-    assert_eq!(app.row_counts(), (2, 0));
+    // What belongs to the other tenant is there as before, and nothing was added to it.
+    let theirs_now = app.database.query(&format!("SELECT * FROM tasks WHERE tenant_id = {other}"));
+    assert_eq!(theirs_now, as_it_was);
+    let result = call(&app, TABLE[0].0, Some(&key_of_another), &their_task).await;
+    assert_eq!(result, "OK", "the key of another tenant works there");
+}
+
+/// Returns the scope that a call of the API needs.
+fn endpoint_scope(endpoint: &str) -> Option<Scope> {
+    let call = API_CALLS.iter().find(|call| call.name == endpoint);
+    call.map(|call| call.kind.scope())
+}
+
+#[test]
+fn each_call_of_the_api_is_in_the_table() {
+    for call in API_CALLS {
+        assert!(TABLE.iter().any(|(endpoint, _)| *endpoint == call.name), "{}", call.name);
+    }
 }
 
 #[test]
@@ -93,12 +151,11 @@ fn methods(set: &[u8]) -> Vec<String> {
 }
 
 /// Calls an endpoint of the table with this key or none. Returns `OK` or the error.
-async fn call(app: &App, endpoint: &str, key: Option<&ApiKey>, case_id: i64) -> String {
-    let create = CreateCall::new(app).case(case_id);
-    let create = key.map_or_else(|| create.clone(), |key| create.clone().key(key));
+async fn call(app: &App, endpoint: &str, key: Option<&ApiKey>, target: &Target) -> String {
+    if let Some(call) = API_CALLS.iter().find(|call| call.name == endpoint) {
+        return call.result(app, key, target).await;
+    }
     match endpoint {
-        "caseload.tasks.v1.TaskService/BatchCreateTasks" => create.result_over_grpc(app).await,
-        "POST /api/v2/cases/{case_id}/tasks/batch" => create.result_over_rest(app).await,
         "grpc.health.v1.Health/Check" => {
             let request = with_key(HealthCheckRequest::default(), key);
             result(HealthClient::new(app.channel().await).check(request).await)

@@ -31,6 +31,7 @@ async fn call(
         case_id: app.case_id,
         tasks: vec![new_task(text, &["user1@example.com"])],
         request_id: key.to_owned(),
+        ..Default::default()
     };
     app.grpc_client().await.batch_create_tasks(app.with_key(request)).await
 }

@@ -7,9 +7,8 @@ use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    malformed_input::grpc_messages::framed,
     overload::raw_calls::RawCalls,
-    support::{App, code_and_reasons, polling::eventually},
+    support::{App, code_and_reasons, polling::eventually, raw_grpc::framed},
 };
 
 /// Returns 25 tasks of 50 unknown emails each.

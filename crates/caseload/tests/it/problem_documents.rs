@@ -16,7 +16,7 @@ const MIB: usize = 1024 * 1024;
 
 /// Compares an error response with its snapshot.
 #[track_caller]
-fn assert_matches_snapshot(name: &str, reply: &Reply) {
+pub(crate) fn assert_matches_snapshot(name: &str, reply: &Reply) {
     let problem = reply.problem();
     let challenge = if reply.status == 401 { "Bearer" } else { "" };
     assert_eq!(reply.header("www-authenticate"), challenge, "{name}");
@@ -167,7 +167,11 @@ async fn a_method_that_a_path_does_not_allow_is_rejected_with_those_that_it_allo
     let app = App::start().await;
     let batch = app.batch_path();
     for (path, methods, allow) in [
-        (batch.as_str(), &["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"][..], "POST"),
+        (batch.as_str(), &["GET", "PATCH", "OPTIONS", "BREW"][..], "POST,PUT,DELETE"),
+        ("/api/v2/cases/1/tasks", &["PUT", "DELETE", "PATCH"], "GET,HEAD,POST"),
+        ("/api/v2/cases/1/tasks/1", &["POST", "PATCH"], "GET,HEAD,PUT,DELETE"),
+        ("/api/v2/tasks", &["POST", "DELETE"], "GET,HEAD"),
+        ("/api/v2/idempotency-keys/k", &["PUT", "DELETE"], "GET,HEAD"),
         ("/livez", &["POST", "DELETE"], "GET,HEAD"),
         ("/readyz", &["POST", "DELETE"], "GET,HEAD"),
     ] {
@@ -249,7 +253,7 @@ async fn a_client_that_sends_a_large_body_gets_its_response_however_early_it_is_
     for (method, path, content_type, status) in [
         (Method::POST, "/nowhere", "application/json", 404),
         (Method::POST, "/api/v2/cases/0/tasks/batch", "application/json", 404),
-        (Method::PUT, batch.as_str(), "application/json", 405),
+        (Method::PATCH, batch.as_str(), "application/json", 405),
         (Method::POST, &batch, "application/json", 413),
         (Method::POST, &batch, "text/plain", 415),
     ] {

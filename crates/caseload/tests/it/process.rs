@@ -204,7 +204,7 @@ async fn every_log_line_is_json_with_the_request_id_and_without_secrets() {
         let message = proto::tasks::v1::BatchCreateTasksRequest {
             case_id: app.case_id,
             tasks: vec![proto::tasks::v1::NewTask::default()],
-            request_id: String::new(),
+            ..Default::default()
         };
         let mut request = tonic::Request::new(message);
         request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());

@@ -3,27 +3,43 @@
 //! An extractor that fails returns a [`Rejection`]. Handlers list their extractors in the order of
 //! the checks: path, headers, body.
 
+mod base_url;
 mod body_memory;
 mod call_options;
 mod case_id;
 mod deadline;
 mod forwarded;
 mod header;
+mod if_match;
 mod item_count;
 mod json_body;
 mod json_error;
+mod key_in_path;
+mod list_options;
+mod no_parameters;
 mod object;
 mod path;
+mod query;
 mod rejection;
+mod task_id;
 pub(crate) mod unread_body;
+mod validate_only;
 
+pub(crate) use base_url::BaseUrl;
 pub(crate) use body_memory::BodyMemory;
 pub(crate) use call_options::CallOptions;
 #[cfg(feature = "fuzzing")]
 pub(crate) use call_options::idempotency_key;
 pub(crate) use case_id::CaseId;
 pub(crate) use deadline::{MaxTimeout, timeout};
+pub(crate) use if_match::{IfMatch, NoIfMatch};
 pub(crate) use json_body::{JsonBody, RequestBody};
 pub(crate) use json_error::{JsonError, ShapeError};
+pub(crate) use key_in_path::KeyInPath;
+pub(crate) use list_options::ListOptions;
+pub(crate) use no_parameters::NoParameters;
 pub(crate) use object::Object;
+pub(crate) use query::QueryError;
 pub(crate) use rejection::Rejection;
+pub(crate) use task_id::TaskId;
+pub(crate) use validate_only::ValidateOnly;

@@ -2,7 +2,7 @@
 
 use serving::Exhausted;
 
-use super::JsonError;
+use super::{JsonError, QueryError};
 
 /// Why the gateway rejects a request without asking the server. `problem` has the sentence and the
 /// status of each.
@@ -14,6 +14,12 @@ pub(crate) enum Rejection {
     MethodNotAllowed,
     /// The case's id in the path is not a positive integer.
     CaseIdMalformed,
+    /// The task's id in the path is not a positive integer.
+    TaskIdMalformed,
+    /// Parameters of the query string are not as documented.
+    Query(Vec<QueryError>),
+    /// The request has the header `If-Match`, and what it is about has no state of its own.
+    PreconditionNotSupported,
     /// The header `Idempotency-Key` is repeated or malformed.
     IdempotencyKeyInvalid,
     /// The header `Request-Timeout` is repeated or malformed.

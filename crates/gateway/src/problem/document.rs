@@ -26,9 +26,33 @@ pub(crate) struct Item {
     pub(crate) message: String,
     /// The reason for programs: stable, in upper case.
     pub(crate) details: String,
-    /// Which member of the body it is about, if any, as a JSON pointer (RFC 6901).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pointer: Option<String>,
+    /// What it is about.
+    #[serde(flatten)]
+    pub(crate) place: Place,
+}
+
+/// A part of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    /// A member of the body, as a JSON pointer (RFC 6901).
+    Pointer(String),
+    /// A parameter of the query string, by its name.
+    Parameter(String),
+    /// The request as a whole.
+    #[serde(untagged)]
+    Whole {},
+}
+
+impl Place {
+    /// Returns the pointer, if it is a member of the body.
+    #[cfg(test)]
+    pub(crate) fn pointer(self) -> Option<String> {
+        match self {
+            Self::Pointer(pointer) => Some(pointer),
+            Self::Parameter(_) | Self::Whole {} => None,
+        }
+    }
 }
 
 impl Problem {
@@ -41,7 +65,8 @@ impl Problem {
     /// repeats the detail.
     pub(super) fn with_word(code: Code, reason: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let item = Item { message: detail.clone(), details: reason.to_owned(), pointer: None };
+        let item =
+            Item { message: detail.clone(), details: reason.to_owned(), place: Place::Whole {} };
         Self::with_items(code, reason, detail, vec![item])
     }
 
@@ -126,7 +151,7 @@ mod tests {
     #[test]
     fn the_reason_of_a_newer_server_has_the_usual_status_of_its_code() {
         for (code, reason, status, title) in [
-            (Code::Aborted, "ETAG_MISMATCH", 409, "Aborted"),
+            (Code::Aborted, "EVENT_OVERTAKEN", 409, "Aborted"),
             (Code::Cancelled, "CANCELLED", 499, "Request cancelled"),
             (Code::InvalidArgument, "REQUEST_ID_REUSED", 422, "Unprocessable Entity"),
             // A known word with another code is of a newer server, too.

@@ -5,7 +5,7 @@ use proto::wire::Reason;
 use tonic::Status;
 use tonic_types::{FieldViolation, StatusExt as _};
 
-use super::document::{Item, Problem};
+use super::document::{Item, Place, Problem};
 use crate::upstream::{Failure, IntermediaryRejection, rate_limits};
 
 impl From<Failure> for Problem {
@@ -93,19 +93,25 @@ fn to_item(violation: FieldViolation) -> Item {
     Item {
         message: violation.description,
         details: violation.reason,
-        pointer: to_pointer(&violation.field),
+        place: to_place(&violation.field),
     }
 }
 
-/// Returns a field path of the gRPC contract as a pointer into the documented body, whose members
-/// have the same names: `tasks[2].assignee_emails[1]` becomes `/tasks/2/assignee_emails/1`. The
-/// case's id is not in the body.
-fn to_pointer(field: &str) -> Option<String> {
-    if field == "case_id" {
-        return None;
+/// Returns the part of the documented request that a field of the gRPC contract is from. A body has
+/// members of the same names: `tasks[2].assignee_emails[1]` becomes `/tasks/2/assignee_emails/1`.
+/// Ids are in the path, and filters in the query string.
+fn to_place(field: &str) -> Place {
+    match field {
+        // Of one task: the id is in the path, the entity tag in a header.
+        "case_id" | "task_id" | "task.id" | "task.etag" | "etag" | "request_id" => Place::Whole {},
+        "assignee_email" | "completed" | "updated_after" => Place::Parameter(field.to_owned()),
+        _ => {
+            // The body about one task is the task.
+            let field = field.strip_prefix("task.").unwrap_or(field);
+            let steps = field.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+            Place::Pointer(steps.flat_map(|step| ["/", step]).collect())
+        }
     }
-    let steps = field.split(['.', '[']).map(|step| step.trim_end_matches(']'));
-    Some(steps.flat_map(|step| ["/", step]).collect())
 }
 
 #[cfg(test)]
@@ -113,15 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_paths_become_pointers() {
+    fn field_paths_become_places() {
         let table = [
             ("tasks", "/tasks"),
             ("tasks[0].description", "/tasks/0/description"),
             ("tasks[24].assignee_emails[49]", "/tasks/24/assignee_emails/49"),
         ];
         for (field, pointer) in table {
-            assert_eq!(to_pointer(field).as_deref(), Some(pointer));
+            assert_eq!(to_place(field), Place::Pointer(pointer.to_owned()));
         }
-        assert_eq!(to_pointer("case_id"), None);
+        assert_eq!(to_place("case_id"), Place::Whole {});
+        assert_eq!(to_place("assignee_email"), Place::Parameter("assignee_email".to_owned()));
     }
 }

@@ -5,8 +5,8 @@ use http::header::RETRY_AFTER;
 use proto::wire::Reason;
 use serving::Exhausted;
 
-use super::document::{Item, Problem};
-use crate::extract::{JsonError, Rejection, ShapeError};
+use super::document::{Item, Place, Problem};
+use crate::extract::{JsonError, QueryError, Rejection, ShapeError};
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
@@ -24,6 +24,14 @@ impl From<Rejection> for Problem {
             Rejection::CaseIdMalformed => {
                 (Reason::CaseNotFound, "a case's id is a positive integer")
             }
+            Rejection::TaskIdMalformed => {
+                (Reason::TaskNotFound, "a task's id is a positive integer")
+            }
+            Rejection::Query(errors) => return query(errors),
+            Rejection::PreconditionNotSupported => (
+                Reason::IfMatchNotSupported,
+                "each task of a batch has a member `etag` for its precondition",
+            ),
             Rejection::IdempotencyKeyInvalid => (
                 Reason::IdempotencyKeyInvalid,
                 "an Idempotency-Key is given once and has 1 to 255 visible ASCII characters",
@@ -67,10 +75,26 @@ fn json(error: JsonError) -> Problem {
         }
         JsonError::Shape(ShapeError { reason, message, pointer }) => {
             let details = reason.as_str().to_owned();
-            let item = Item { message, details, pointer: Some(pointer) };
-            let detail = "1 field violation; nothing was changed";
-            let reason = Reason::InvalidRequest;
-            Problem::with_items(reason.code(), reason.as_str(), detail, vec![item])
+            violations(vec![Item { message, details, place: Place::Pointer(pointer) }])
         }
     }
+}
+
+fn query(errors: Vec<QueryError>) -> Problem {
+    let items = errors.into_iter().map(|QueryError { parameter, reason, message }| Item {
+        message: message.to_owned(),
+        details: reason.as_str().to_owned(),
+        place: Place::Parameter(parameter),
+    });
+    violations(items.collect())
+}
+
+/// Returns the problem of a request with fields that are invalid.
+fn violations(items: Vec<Item>) -> Problem {
+    let detail = match items.len() {
+        1 => "1 field violation; nothing was changed".to_owned(),
+        count => format!("{count} field violations; nothing was changed"),
+    };
+    let reason = Reason::InvalidRequest;
+    Problem::with_items(reason.code(), reason.as_str(), detail, items)
 }

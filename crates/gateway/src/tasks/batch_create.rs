@@ -2,30 +2,31 @@
 
 use axum::{
     extract::State,
-    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use proto::tasks::v1::task_service_client::TaskServiceClient;
 
-use super::{convert, dto::CreateTasks};
+use super::{convert, dto::CreateTasks, response::status_of_creation};
 use crate::{
-    extract::{CallOptions, CaseId, JsonBody},
+    extract::{CallOptions, CaseId, JsonBody, ValidateOnly},
     problem::Problem,
-    upstream::{Client, Retry, Transport},
+    upstream::{Client, Retry, Transport, task_service},
 };
 
 /// Creates up to 25 tasks in a case: all or none.
 pub(crate) async fn batch_create<T: Transport>(
     State(client): State<Client<T>>,
     CaseId(case_id): CaseId,
+    ValidateOnly(validate_only): ValidateOnly,
     options: CallOptions,
     JsonBody { value, permit: _permit }: JsonBody<CreateTasks>,
 ) -> Result<Response, Problem> {
-    let message = convert::to_request(case_id, value, options.idempotency_key.clone());
+    let key = options.idempotency_key.clone();
+    let message = convert::to_request(case_id, value, key, validate_only);
     let reply = client
-        .call(Retry::WithKey, options, message, |transport, request| async {
-            TaskServiceClient::new(transport).batch_create_tasks(request).await
+        .call(Retry::of_creation(validate_only), options, message, |transport, request| async {
+            task_service(transport).batch_create_tasks(request).await
         })
         .await?;
-    Ok((StatusCode::CREATED, reply.map(convert::to_body)).into_response())
+    let reply = reply.map(|response| convert::to_tasks_body(response.tasks));
+    Ok((status_of_creation(validate_only), reply).into_response())
 }

@@ -1,6 +1,6 @@
 //! Between the documented JSON and the messages of the gRPC contract.
 
-use proto::{Timestamp, tasks::v1};
+use proto::{FieldMask, Timestamp, tasks::v1};
 
 use super::dto;
 use crate::extract::Object;
@@ -9,29 +9,84 @@ pub(crate) fn to_request(
     case_id: i64,
     body: dto::CreateTasks,
     idempotency_key: Option<String>,
+    validate_only: bool,
 ) -> v1::BatchCreateTasksRequest {
-    let tasks = body.tasks.into_iter().map(|Object(task)| v1::NewTask {
-        description: task.description,
-        assignee_emails: task.assignee_emails,
-    });
+    let tasks = body.tasks.into_iter().map(|Object(task)| to_new_task(task)).collect();
     let request_id = idempotency_key.unwrap_or_default();
-    v1::BatchCreateTasksRequest { case_id, tasks: tasks.collect(), request_id }
+    v1::BatchCreateTasksRequest { case_id, tasks, request_id, validate_only }
 }
 
-pub(crate) fn to_body(response: v1::BatchCreateTasksResponse) -> dto::CreatedTasks {
+pub(super) fn to_new_task(task: dto::NewTask) -> v1::NewTask {
+    v1::NewTask { description: task.description, assignee_emails: task.assignee_emails }
+}
+
+pub(super) fn to_update(id: i64, body: dto::UpdateTask, etag: String) -> v1::TaskUpdate {
+    let dto::UpdateTask { description, completed, assignee_emails } = body;
+    // The members that the body has, also those whose value is the default.
+    let paths = [
+        description.is_some().then_some("description"),
+        completed.is_some().then_some("completed"),
+        assignee_emails.is_some().then_some("assignee_emails"),
+    ];
+    let paths = paths.into_iter().flatten().map(str::to_owned).collect();
+    let assignee_emails = assignee_emails.unwrap_or_default();
+    let update_mask = Some(FieldMask { paths });
+    v1::TaskUpdate { id, description, completed, assignee_emails, update_mask, etag }
+}
+
+pub(crate) fn to_updates(body: dto::UpdateTasks) -> Vec<v1::TaskUpdate> {
+    let updates = body.tasks.into_iter().map(|Object(task)| {
+        let dto::TaskChange { id, description, completed, assignee_emails, etag } = task;
+        let update = dto::UpdateTask { description, completed, assignee_emails };
+        to_update(id, update, etag.unwrap_or_default())
+    });
+    updates.collect()
+}
+
+pub(super) fn to_tasks_body(tasks: Vec<v1::Task>) -> dto::Tasks {
     let mut times = Times::default();
-    let tasks = response.tasks.into_iter().map(|task| to_task(task, &mut times));
-    dto::CreatedTasks { tasks: tasks.collect() }
+    dto::Tasks { tasks: tasks.into_iter().map(|task| to_task(task, &mut times)).collect() }
+}
+
+pub(super) fn to_key_body(record: v1::IdempotencyRecord) -> dto::IdempotencyKey {
+    dto::IdempotencyKey {
+        idempotency_key: dto::IdempotencyRecord {
+            key: record.request_id,
+            outcome: "created",
+            task_ids: record.task_ids,
+            created_at: Times::default().write(record.created_at.unwrap_or_default()),
+        },
+    }
+}
+
+pub(super) fn to_task_body(task: v1::Task) -> dto::OneTask {
+    dto::OneTask { task: to_task(task, &mut Times::default()) }
+}
+
+/// Returns a page of a list. `has_cases` says whether each task names its case.
+pub(super) fn to_list_body(
+    list: v1::ListTasksResponse,
+    has_cases: bool,
+    meta: impl FnOnce(i64) -> dto::Meta,
+) -> dto::TaskList {
+    let mut times = Times::default();
+    let tasks = list.tasks.into_iter().map(|task| dto::Task {
+        case_id: has_cases.then_some(task.case_id),
+        ..to_task(task, &mut times)
+    });
+    dto::TaskList { tasks: tasks.collect(), meta: meta(list.total_size) }
 }
 
 fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
     dto::Task {
-        id: task.id,
+        // A task that was not created has neither id nor times.
+        id: Some(task.id).filter(|id| *id != 0),
+        case_id: None,
         description: task.description,
         completed: task.completed,
         assignees: task.assignees.into_iter().map(to_assignee).collect(),
-        created_at: times.write(task.created_at),
-        updated_at: times.write(task.updated_at),
+        created_at: task.created_at.map(|time| times.write(time)),
+        updated_at: task.updated_at.map(|time| times.write(time)),
     }
 }
 
@@ -54,8 +109,7 @@ struct Times {
 impl Times {
     /// Returns a time as documented: ISO 8601 in UTC, cut to whole seconds, as in
     /// `2024-03-25T15:40:39Z`.
-    fn write(&mut self, time: Option<Timestamp>) -> String {
-        let seconds = time.map_or(0, |time| time.seconds);
+    fn write(&mut self, Timestamp { seconds, .. }: Timestamp) -> String {
         match &self.last {
             Some((last, text)) if *last == seconds => text.clone(),
             _ => {
@@ -74,7 +128,7 @@ mod tests {
     #[test]
     fn times_are_cut_to_whole_seconds() {
         let mut times = Times::default();
-        let mut write = |seconds, nanos| times.write(Some(Timestamp { seconds, nanos }));
+        let mut write = |seconds, nanos| times.write(Timestamp { seconds, nanos });
         assert_eq!(write(1_711_381_239, 999_999_999), "2024-03-25T15:40:39Z");
         assert_eq!(write(1_711_381_239, 0), "2024-03-25T15:40:39Z");
         assert_eq!(write(1_711_381_240, 0), "2024-03-25T15:40:40Z");

@@ -32,20 +32,153 @@ impl RequestBody for CreateTasks {
     }
 }
 
-/// The body of the response.
+/// The body of a request to change a task. What is absent or null stays as it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateTask {
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) completed: Option<bool>,
+    #[serde(default)]
+    pub(crate) assignee_emails: Option<Vec<String>>,
+}
+
+/// The body of a request to change several tasks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateTasks {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) tasks: Vec<Object<TaskChange>>,
+}
+
+/// One of several changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskChange {
+    /// 0 if it is missing: the server rejects both alike, with the path of the field.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) id: i64,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) completed: Option<bool>,
+    #[serde(default)]
+    pub(crate) assignee_emails: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) etag: Option<String>,
+}
+
+/// The body of a request to delete several tasks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteTasks {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub(crate) task_ids: Vec<i64>,
+}
+
+impl RequestBody for NewTask {
+    fn list_bytes(&self) -> usize {
+        self.assignee_emails.capacity() * size_of::<String>()
+    }
+}
+
+impl RequestBody for UpdateTask {
+    fn list_bytes(&self) -> usize {
+        self.assignee_emails.as_ref().map_or(0, Vec::capacity) * size_of::<String>()
+    }
+}
+
+impl RequestBody for UpdateTasks {
+    fn list_bytes(&self) -> usize {
+        let emails = self.tasks.iter().filter_map(|task| task.0.assignee_emails.as_ref());
+        let emails = emails.map(Vec::capacity).sum::<usize>();
+        self.tasks.capacity() * size_of::<TaskChange>() + emails * size_of::<String>()
+    }
+}
+
+impl RequestBody for DeleteTasks {
+    fn list_bytes(&self) -> usize {
+        self.task_ids.capacity() * size_of::<i64>()
+    }
+}
+
+/// The body of a response with several tasks.
 #[derive(Debug, Serialize)]
-pub(crate) struct CreatedTasks {
+pub(crate) struct Tasks {
     pub(crate) tasks: Vec<Task>,
+}
+
+/// The body of a response to the deletion of a task.
+#[derive(Debug, Serialize)]
+pub(crate) struct DestroyedTask {
+    pub(crate) destroyed_id: String,
+}
+
+/// The body of a response to the deletion of several tasks.
+#[derive(Debug, Serialize)]
+pub(crate) struct DestroyedTasks {
+    pub(crate) destroyed_ids: Vec<String>,
+}
+
+/// The body of a response about an idempotency key.
+#[derive(Debug, Serialize)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) idempotency_key: IdempotencyRecord,
+}
+
+/// What a request with an idempotency key did.
+#[derive(Debug, Serialize)]
+pub(crate) struct IdempotencyRecord {
+    pub(crate) key: String,
+    /// `created`: a key that created nothing has no record.
+    pub(crate) outcome: &'static str,
+    pub(crate) task_ids: Vec<i64>,
+    pub(crate) created_at: String,
+}
+
+/// The body of a response with one task.
+#[derive(Debug, Serialize)]
+pub(crate) struct OneTask {
+    pub(crate) task: Task,
+}
+
+/// The body of a response with a page of a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskList {
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) meta: Meta,
+}
+
+/// Where in a list a page is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Meta {
+    pub(crate) current_page: i64,
+    pub(crate) previous_page: Option<String>,
+    pub(crate) next_page: Option<String>,
+    pub(crate) next_page_number: Option<i64>,
+    pub(crate) per_page: i64,
+    pub(crate) pages: i64,
+    pub(crate) count: i64,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Task {
-    pub(crate) id: i64,
+    /// Only of a task that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<i64>,
+    /// Only in lists over several cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) case_id: Option<i64>,
     pub(crate) description: String,
     pub(crate) completed: bool,
     pub(crate) assignees: Vec<Assignee>,
-    pub(crate) created_at: String,
-    pub(crate) updated_at: String,
+    /// Only of a task that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created_at: Option<String>,
+    /// Only of a task that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) updated_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +218,7 @@ mod tests {
 
     fn reason_and_pointer(body: &[u8]) -> (String, Option<String>) {
         let item = item(body);
-        (item.details, item.pointer)
+        (item.details, item.place.pointer())
     }
 
     #[test]
@@ -146,7 +279,7 @@ mod tests {
         let body = format!(r#"{{"{}":1}}"#, "é".repeat(10_000));
         let item = item(body.as_bytes());
         assert!(item.message.chars().count() <= MAX_CHARS);
-        assert!(item.pointer.unwrap().chars().count() <= MAX_CHARS);
+        assert!(item.place.pointer().unwrap().chars().count() <= MAX_CHARS);
     }
 
     #[test]

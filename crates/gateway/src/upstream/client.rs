@@ -48,7 +48,7 @@ impl<T: Transport> Client<T> {
         let CallOptions { idempotency_key, deadline, mut metadata } = options;
         metadata.insert(&header::MAX_STATUS_BYTES, MAX_STATUS_BYTES.clone());
         let mut was_lost = false;
-        for pause in retry.pauses() {
+        for pause in Retry::pauses() {
             let request = request(metadata.clone(), message.clone(), deadline);
             match self.attempt(request, deadline, &method).await {
                 Err(failure) if retry.repeats_after(&failure, idempotency_key.is_some()) => {
@@ -191,7 +191,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_can_be_made_to_a_service_in_the_same_process() {
-        let (result, attempts, metadata) = call(Retry::Never, None, vec![]).await;
+        let (result, attempts, metadata) = call(Retry::IfUnreached, None, vec![]).await;
         let reply = result.unwrap();
         assert_eq!(reply.message.tasks[0].id, 7);
         assert_eq!(reply.rate_limits["ratelimit"], "\"key\";r=1");
@@ -206,7 +206,7 @@ mod tests {
             (Retry::Always, None, 2),
             (Retry::WithKey, Some("key"), 2),
             (Retry::WithKey, None, 1),
-            (Retry::Never, Some("key"), 1),
+            (Retry::IfUnreached, Some("key"), 1),
         ] {
             let (result, made, _) = call(retry, key, vec![lost()]).await;
             assert_eq!(made, attempts, "{retry:?}");
@@ -231,7 +231,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_of_the_servers_is_not_followed_by_another_attempt() {
-        for retry in [Retry::Always, Retry::WithKey, Retry::Never] {
+        for retry in [Retry::Always, Retry::WithKey, Retry::IfUnreached] {
             let failures = vec![status(Reason::Overloaded)];
             let (result, attempts, _) = call(retry, Some("key"), failures).await;
             assert!(matches!(result, Err(Failure::Status(_))), "{result:?}");

@@ -17,7 +17,7 @@ pub(crate) use client::Client;
 pub(crate) use failure::{Failure, IntermediaryRejection};
 #[cfg(feature = "fuzzing")]
 pub(crate) use origin::from_origin;
-pub(crate) use reply::rate_limits;
+pub(crate) use reply::{Reply, rate_limits};
 pub(crate) use retry::Retry;
 pub(crate) use servers::Servers;
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Transport, task_service};

@@ -11,37 +11,39 @@ const PAUSES: [Duration; 3] =
 
 /// Which failed attempts at a call are followed by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the one call of the API so far creates, with an idempotency key")
-)]
 pub(crate) enum Retry {
     /// Those that reached no server and those that were lost: for calls that change nothing.
     Always,
     /// Those that reached no server and, if the caller gave an idempotency key, those that were
     /// lost.
     WithKey,
-    /// None.
-    Never,
+    /// Those that reached no server: for calls that change something, and that give another result
+    /// the second time.
+    IfUnreached,
 }
 
 impl Retry {
+    /// Returns the retries of a request to create something, which may be only a check.
+    pub(crate) fn of_creation(validate_only: bool) -> Self {
+        if validate_only { Self::Always } else { Self::WithKey }
+    }
+
+    /// Returns the retries of a request to change something, which may be only a check.
+    pub(crate) fn of_update(validate_only: bool) -> Self {
+        if validate_only { Self::Always } else { Self::IfUnreached }
+    }
+
     /// Returns the pauses before further attempts.
-    pub(super) fn pauses(self) -> &'static [Duration] {
-        match self {
-            Self::Always | Self::WithKey => &PAUSES,
-            Self::Never => &[],
-        }
+    pub(super) fn pauses() -> &'static [Duration] {
+        &PAUSES
     }
 
     /// Returns whether a call is made again after this failure.
     pub(super) fn repeats_after(self, failure: &Failure, has_key: bool) -> bool {
         match (self, failure) {
-            (Self::Always | Self::WithKey, Failure::Unreached) | (Self::Always, Failure::Lost) => {
-                true
-            }
+            (_, Failure::Unreached) | (Self::Always, Failure::Lost) => true,
             (Self::WithKey, Failure::Lost) => has_key,
-            (Self::Never, Failure::Unreached | Failure::Lost)
+            (Self::IfUnreached, Failure::Lost)
             | (_, Failure::Status(_) | Failure::Rejected(_) | Failure::TimedOut) => false,
         }
     }
@@ -53,7 +55,7 @@ impl Retry {
             // A lost call that changes nothing is as good as one that reached no server.
             (Self::Always, Failure::Lost) => Failure::Unreached,
             (Self::Always, failure) => failure,
-            (Self::WithKey | Self::Never, failure) => failure.after(was_lost),
+            (Self::WithKey | Self::IfUnreached, failure) => failure.after(was_lost),
         }
     }
 }
@@ -70,7 +72,7 @@ mod tests {
             (Retry::Always, false, true, true),
             (Retry::WithKey, true, true, true),
             (Retry::WithKey, false, true, false),
-            (Retry::Never, true, false, false),
+            (Retry::IfUnreached, true, true, false),
         ] {
             assert_eq!(retry.repeats_after(&Failure::Unreached, has_key), unreached, "{retry:?}");
             assert_eq!(retry.repeats_after(&Failure::Lost, has_key), lost, "{retry:?}");
@@ -86,7 +88,7 @@ mod tests {
         assert!(matches!(lost, Failure::Unreached));
         let status = Retry::Always.conclude(Failure::Status(Status::unavailable("")), true);
         assert!(matches!(status, Failure::Status(_)));
-        for retry in [Retry::WithKey, Retry::Never] {
+        for retry in [Retry::WithKey, Retry::IfUnreached] {
             assert!(matches!(retry.conclude(Failure::Lost, false), Failure::Lost));
         }
         assert!(matches!(Retry::WithKey.conclude(Failure::Unreached, true), Failure::Lost));

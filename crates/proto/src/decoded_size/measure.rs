@@ -183,6 +183,7 @@ mod tests {
             case_id: 1,
             tasks: vec![task; tasks],
             request_id: "r".repeat(text),
+            validate_only: false,
         }
     }
 

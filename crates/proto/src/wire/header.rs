@@ -18,6 +18,12 @@ pub static USER_TOKEN: HeaderName = HeaderName::from_static("x-user-token");
 /// end. The gateway sends the address of its client.
 pub static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// The scheme with which the client sent the request, as a proxy that ends TLS says.
+pub static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The host that the client sent the request to, as a proxy says.
+pub static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// The key that makes a REST request safe to repeat (draft-ietf-httpapi-idempotency-key-header).
 /// Over gRPC it is the field `request_id` of the message.
 pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -10,8 +10,18 @@ pub enum Access {
 }
 
 /// Every method of the contract: the path of its requests, and what it does.
-pub const METHODS: &[(&str, Access)] =
-    &[("/caseload.tasks.v1.TaskService/BatchCreateTasks", Access::Write)];
+pub const METHODS: &[(&str, Access)] = &[
+    ("/caseload.tasks.v1.TaskService/BatchCreateTasks", Access::Write),
+    ("/caseload.tasks.v1.TaskService/BatchDeleteTasks", Access::Write),
+    ("/caseload.tasks.v1.TaskService/BatchGetTasks", Access::Read),
+    ("/caseload.tasks.v1.TaskService/BatchUpdateTasks", Access::Write),
+    ("/caseload.tasks.v1.TaskService/CreateTask", Access::Write),
+    ("/caseload.tasks.v1.TaskService/DeleteTask", Access::Write),
+    ("/caseload.tasks.v1.TaskService/GetIdempotencyRecord", Access::Read),
+    ("/caseload.tasks.v1.TaskService/GetTask", Access::Read),
+    ("/caseload.tasks.v1.TaskService/ListTasks", Access::Read),
+    ("/caseload.tasks.v1.TaskService/UpdateTask", Access::Write),
+];
 
 /// Returns what the method with this path does; `None` for a method that is not in the contract,
 /// as those of health and reflection.

@@ -16,12 +16,21 @@ pub enum Reason {
     KeyInvalid,
     /// The API key lacks the scope that the call needs.
     ScopeRequired,
-    /// Fields of the request are invalid. Each has a violation with a reason of its own.
+    /// Fields of a request about several tasks are invalid. Each has a violation with a reason of its
+    /// own.
+    InvalidBatch,
+    /// Fields of any other request are invalid. Each has a violation with a reason of its own.
     InvalidRequest,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
+    /// Tasks are in other states than the caller named.
+    EtagMismatch,
+    /// No request with this idempotency key has created anything.
+    IdempotencyKeyUnknown,
     /// The case does not exist, or belongs to another tenant.
     CaseNotFound,
+    /// The task does not exist, or belongs to another case.
+    TaskNotFound,
     /// The service has as many calls as it takes.
     Overloaded,
     /// The tenant has as many waiting calls as one tenant may have.
@@ -46,6 +55,8 @@ pub enum Reason {
     NotSupported,
     /// The header `Idempotency-Key` is invalid.
     IdempotencyKeyInvalid,
+    /// The header `If-Match` is on a request that has no use for it.
+    IfMatchNotSupported,
     /// The header `Request-Timeout` is invalid.
     RequestTimeoutInvalid,
     /// The body is not declared as JSON.
@@ -74,15 +85,19 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::KeyRequired,
         Self::KeyRepeated,
         Self::AuthorizationMalformed,
         Self::KeyInvalid,
         Self::ScopeRequired,
+        Self::InvalidBatch,
         Self::InvalidRequest,
         Self::IdempotencyKeyReused,
+        Self::EtagMismatch,
+        Self::IdempotencyKeyUnknown,
         Self::CaseNotFound,
+        Self::TaskNotFound,
         Self::Overloaded,
         Self::TenantOverloaded,
         Self::AddressOverloaded,
@@ -95,6 +110,7 @@ impl Reason {
         Self::MessageTooLarge,
         Self::NotSupported,
         Self::IdempotencyKeyInvalid,
+        Self::IfMatchNotSupported,
         Self::RequestTimeoutInvalid,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
@@ -117,9 +133,13 @@ impl Reason {
             Self::AuthorizationMalformed => ("AUTHORIZATION_MALFORMED", Code::Unauthenticated, 401),
             Self::KeyInvalid => ("KEY_INVALID", Code::Unauthenticated, 401),
             Self::ScopeRequired => ("SCOPE_REQUIRED", Code::PermissionDenied, 403),
-            Self::InvalidRequest => ("INVALID_BATCH", Code::InvalidArgument, 400),
+            Self::InvalidBatch => ("INVALID_BATCH", Code::InvalidArgument, 400),
+            Self::InvalidRequest => ("INVALID_REQUEST", Code::InvalidArgument, 400),
             Self::IdempotencyKeyReused => ("REQUEST_ID_REUSED", Code::InvalidArgument, 422),
+            Self::EtagMismatch => ("ETAG_MISMATCH", Code::Aborted, 412),
+            Self::IdempotencyKeyUnknown => ("IDEMPOTENCY_KEY_UNKNOWN", Code::NotFound, 404),
             Self::CaseNotFound => ("CASE_NOT_FOUND", Code::NotFound, 404),
+            Self::TaskNotFound => ("TASK_NOT_FOUND", Code::NotFound, 404),
             Self::Overloaded => ("OVERLOADED", Code::Unavailable, 503),
             Self::TenantOverloaded => ("TENANT_OVER_SHARE", Code::ResourceExhausted, 429),
             Self::AddressOverloaded => ("ADDRESS_OVER_SHARE", Code::ResourceExhausted, 429),
@@ -133,6 +153,7 @@ impl Reason {
             Self::MessageTooLarge => ("MESSAGE_TOO_LARGE", Code::OutOfRange, 400),
             Self::NotSupported => ("NOT_SUPPORTED", Code::Unimplemented, 501),
             Self::IdempotencyKeyInvalid => ("IDEMPOTENCY_KEY_INVALID", Code::InvalidArgument, 400),
+            Self::IfMatchNotSupported => ("IF_MATCH_NOT_SUPPORTED", Code::InvalidArgument, 400),
             Self::RequestTimeoutInvalid => ("REQUEST_TIMEOUT_INVALID", Code::InvalidArgument, 400),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", Code::InvalidArgument, 415),
             Self::BodyTooLarge => ("BODY_TOO_LARGE", Code::OutOfRange, 413),
@@ -194,6 +215,24 @@ pub enum FieldReason {
     InvalidCharacter,
     /// No user of the tenant has this email.
     UnknownUser,
+    /// A list names the same thing twice.
+    Duplicate,
+    /// The task does not exist.
+    TaskNotFound,
+    /// The task is in another state than the caller named.
+    EtagMismatch,
+    /// A field mask has a path that can't be changed.
+    InvalidMask,
+    /// A number is not in its range.
+    OutOfRange,
+    /// A text is not the page token of this list.
+    InvalidPageToken,
+    /// A text is not a time, or a time is out of the range of times.
+    InvalidTime,
+    /// The API does not document a query parameter of this name.
+    UnknownParameter,
+    /// A query parameter is given twice.
+    DuplicateParameter,
     /// A JSON object has a member that the API does not document.
     UnknownMember,
     /// A JSON object has a member twice.
@@ -215,6 +254,15 @@ impl FieldReason {
             Self::InvalidEmail => "INVALID_EMAIL",
             Self::InvalidCharacter => "INVALID_CHARACTER",
             Self::UnknownUser => "UNKNOWN_USER",
+            Self::Duplicate => "DUPLICATE",
+            Self::TaskNotFound => "TASK_NOT_FOUND",
+            Self::EtagMismatch => "ETAG_MISMATCH",
+            Self::InvalidMask => "INVALID_MASK",
+            Self::OutOfRange => "OUT_OF_RANGE",
+            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
+            Self::InvalidTime => "INVALID_TIME",
+            Self::UnknownParameter => "UNKNOWN_PARAMETER",
+            Self::DuplicateParameter => "DUPLICATE_PARAMETER",
             Self::UnknownMember => "UNKNOWN_MEMBER",
             Self::DuplicateMember => "DUPLICATE_MEMBER",
             Self::WrongType => "WRONG_TYPE",
@@ -271,6 +319,7 @@ mod tests {
             special,
             [
                 ("REQUEST_ID_REUSED", 422),
+                ("ETAG_MISMATCH", 412),
                 ("UNSUPPORTED_MEDIA_TYPE", 415),
                 ("BODY_TOO_LARGE", 413),
                 ("HEADERS_TOO_LARGE", 431),

@@ -72,7 +72,13 @@ mod tests {
         let url = "postgresql://127.0.0.1:1/none".parse().unwrap();
         let checkout_timeout = Duration::from_secs(1);
         let lock_timeout = Duration::from_secs(1);
-        let pool = PoolSettings { writers: 1, readers: 1, checkout_timeout, lock_timeout };
+        let pool = PoolSettings {
+            writers: 1,
+            readers: 1,
+            checkout_timeout,
+            lock_timeout,
+            tenant_queue_length: 1,
+        };
         let settings = WriterSettings {
             threads: 1,
             batches_per_statement: 1,

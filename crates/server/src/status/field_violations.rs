@@ -59,5 +59,12 @@ const fn field_reason(reason: Reason) -> wire::FieldReason {
         Reason::InvalidEmail => wire::FieldReason::InvalidEmail,
         Reason::InvalidCharacter => wire::FieldReason::InvalidCharacter,
         Reason::UnknownUser => wire::FieldReason::UnknownUser,
+        Reason::Duplicate => wire::FieldReason::Duplicate,
+        Reason::InvalidMask => wire::FieldReason::InvalidMask,
+        Reason::TaskNotFound => wire::FieldReason::TaskNotFound,
+        Reason::EtagMismatch => wire::FieldReason::EtagMismatch,
+        Reason::OutOfRange => wire::FieldReason::OutOfRange,
+        Reason::InvalidPageToken => wire::FieldReason::InvalidPageToken,
+        Reason::InvalidTime => wire::FieldReason::InvalidTime,
     }
 }

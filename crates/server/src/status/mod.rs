@@ -13,24 +13,28 @@ use proto::{
 use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-/// Returns the status for an error, with at most `max_bytes` of metadata.
+/// Returns the status for an error, with at most `max_bytes` of metadata. `invalid` is the reason
+/// where fields of the request are invalid, each with a reason of its own.
 ///
 /// It says what the caller can act on. The cause of a failure is left to the log.
-pub(crate) fn from_error(error: &Error, max_bytes: usize) -> Status {
+pub(crate) fn from_error(error: &Error, invalid: wire::Reason, max_bytes: usize) -> Status {
+    let reason = match error {
+        Error::Invalid(_) => invalid,
+        error => reason(error),
+    };
     let mut details = ErrorDetails::with_error_info(
-        reason(error).as_str(),
+        reason.as_str(),
         wire::ERROR_DOMAIN,
         error_info_metadata(error),
     );
-    if let Error::Invalid(violations) = error {
+    if let Some(violations) = error.violations() {
         details.set_bad_request(field_violations::first_that_fit(violations, max_bytes));
     }
     let retry_delay = retry_delay::of(error);
     if retry_delay.is_some() {
         details.set_retry_info(retry_delay);
     }
-    let code = reason(error).code();
-    let mut status = Status::with_error_details(code, error.to_string(), details);
+    let mut status = Status::with_error_details(reason.code(), error.to_string(), details);
     if let Some(delay) = retry_delay {
         // Clients that follow gRPC's retry design (A6) prefer it to their own backoff.
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -42,7 +46,7 @@ pub(crate) fn from_error(error: &Error, max_bytes: usize) -> Status {
 /// Returns the status for an error that a layer found, without regard to the call. It has no field
 /// violations, so it is small.
 pub(crate) fn of_layer(error: &Error) -> Status {
-    from_error(error, limits::STATUS_BYTES)
+    from_error(error, wire::Reason::InvalidRequest, limits::STATUS_BYTES)
 }
 
 /// The most bytes of a message that is not the server's own, and may quote the request.
@@ -60,7 +64,7 @@ pub(crate) fn with_reason(reason: wire::Reason, message: &str) -> Status {
 pub(crate) fn too_many_items(error: &TooManyItems) -> Status {
     let description = format!("the lists have more than {} items in all", limits::LIST_ITEMS);
     let metadata = [(wire::VIOLATION_COUNT.to_owned(), "1".to_owned())];
-    let reason = wire::Reason::InvalidRequest;
+    let reason = wire::Reason::InvalidBatch;
     let mut details = ErrorDetails::with_error_info(reason.as_str(), wire::ERROR_DOMAIN, metadata);
     details.set_bad_request(vec![FieldViolation {
         field: error.path.clone(),
@@ -83,6 +87,9 @@ const fn reason(error: &Error) -> wire::Reason {
         Error::Invalid(_) => wire::Reason::InvalidRequest,
         Error::IdempotencyKeyReused => wire::Reason::IdempotencyKeyReused,
         Error::NotFound(Resource::Case(_)) => wire::Reason::CaseNotFound,
+        Error::NotFound(Resource::Task(_)) | Error::TasksNotFound(_) => wire::Reason::TaskNotFound,
+        Error::NotFound(Resource::IdempotencyRecord) => wire::Reason::IdempotencyKeyUnknown,
+        Error::Stale(_) => wire::Reason::EtagMismatch,
         Error::Overloaded => wire::Reason::Overloaded,
         Error::TenantOverloaded => wire::Reason::TenantOverloaded,
         Error::AddressOverloaded => wire::Reason::AddressOverloaded,
@@ -98,7 +105,9 @@ const fn reason(error: &Error) -> wire::Reason {
 fn error_info_metadata(error: &Error) -> HashMap<String, String> {
     let entry = match error {
         Error::MissingScope(scope) => Some((wire::MISSING_SCOPE, scope.to_string())),
-        Error::Invalid(violations) => {
+        Error::Invalid(violations)
+        | Error::TasksNotFound(violations)
+        | Error::Stale(violations) => {
             Some((wire::VIOLATION_COUNT, violations.as_slice().len().to_string()))
         }
         Error::Unauthenticated(_)
@@ -131,7 +140,8 @@ mod tests {
 
     /// The metadata of a status, in bytes as HTTP/2 counts them (RFC 9113, 6.5.2).
     fn metadata_len(violations: &Violations, max_bytes: usize) -> (usize, usize) {
-        let status = from_error(&Error::Invalid(violations.clone()), max_bytes);
+        let status =
+            from_error(&Error::Invalid(violations.clone()), wire::Reason::InvalidBatch, max_bytes);
         let listed = status.get_details_bad_request().unwrap().field_violations.len();
         let headers = status.into_http::<()>().into_parts().0.headers;
         let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
@@ -167,7 +177,11 @@ mod tests {
     fn a_status_says_how_many_violations_there_are_in_all() {
         let violations = worst_case();
         let total = violations.as_slice().len();
-        let status = from_error(&Error::Invalid(violations), limits::STATUS_BYTES);
+        let status = from_error(
+            &Error::Invalid(violations),
+            wire::Reason::InvalidBatch,
+            limits::STATUS_BYTES,
+        );
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.metadata["violation_count"], total.to_string());
         assert!(status.get_details_bad_request().unwrap().field_violations.len() < total);

@@ -23,6 +23,8 @@ pub(super) fn of(error: &Error) -> Option<Duration> {
         | Error::Invalid(_)
         | Error::IdempotencyKeyReused
         | Error::NotFound(_)
+        | Error::TasksNotFound(_)
+        | Error::Stale(_)
         | Error::DeadlineExceeded
         | Error::OutcomeUnknown(_)
         | Error::Internal(_) => None,

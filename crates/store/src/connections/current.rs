@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    pool::{Pool, PoolSettings},
+    pool::{Lane, Pool, PoolSettings},
+    tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
 
@@ -15,6 +16,10 @@ pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
     pool: RwLock<Arc<Pool>>,
+    /// What each tenant has of the connections for queries, for changes, and for changes to locked rows.
+    shares: Arc<TenantShares>,
+    change_shares: Arc<TenantShares>,
+    contended_shares: Arc<TenantShares>,
     callbacks: Mutex<Vec<Callback>>,
 }
 
@@ -27,6 +32,12 @@ impl CurrentPool {
             url: url.clone(),
             settings: *settings,
             pool: RwLock::new(Arc::new(Pool::open(url, settings))),
+            shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
+            change_shares: TenantShares::new(
+                settings.changers().div_ceil(2),
+                settings.tenant_queue_length,
+            ),
+            contended_shares: TenantShares::new(1, settings.tenant_queue_length),
             callbacks: Mutex::default(),
         }
     }
@@ -39,6 +50,16 @@ impl CurrentPool {
     /// Returns the settings of the pool.
     pub(crate) fn settings(&self) -> &PoolSettings {
         &self.settings
+    }
+
+    /// Returns what each tenant has of the connections of a lane; `None` if no tenant uses it.
+    pub(crate) fn shares(&self, lane: Lane) -> Option<&Arc<TenantShares>> {
+        match lane {
+            Lane::Queries => Some(&self.shares),
+            Lane::Changes => Some(&self.change_shares),
+            Lane::Contended => Some(&self.contended_shares),
+            Lane::Checks => None,
+        }
     }
 
     /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].

@@ -4,6 +4,7 @@
 pub(crate) mod current;
 pub(crate) mod failover;
 pub(crate) mod pool;
+pub(crate) mod tenant_shares;
 pub(crate) mod url;
 
 mod connector;

@@ -28,6 +28,8 @@ pub struct PoolSettings {
     pub writers: usize,
     /// Connections for all other queries.
     pub readers: usize,
+    /// How many queries of one tenant wait for their turn, beside those that run.
+    pub tenant_queue_length: usize,
     /// How long a caller waits for a free connection. Must be far below the callers' deadlines.
     pub checkout_timeout: Duration,
     /// How long a statement waits for a lock that another session holds before it fails. Must be
@@ -40,8 +42,31 @@ pub struct PoolSettings {
 pub(crate) enum Lane {
     /// Those for all other queries.
     Queries,
+    /// Those for changes. A commit may take long, while a standby is away; reads go on then.
+    Changes,
+    /// Those for changes to rows that another transaction has locked: they wait.
+    Contended,
     /// The one for checks whether the database works, which is free whatever callers do.
     Checks,
+}
+
+impl PoolSettings {
+    /// Returns how many connections there are for changes, and as many again for changes to locked
+    /// rows.
+    pub(crate) fn changers(&self) -> usize {
+        if self.writers == 0 { 0 } else { self.readers.div_ceil(2) }
+    }
+}
+
+/// Whether the caller of a query still waits for its result.
+#[derive(Debug)]
+pub(crate) struct Presence(Weak<()>);
+
+impl Presence {
+    /// Whether the caller has gone, as it does when its time is over.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 /// A pool of connections, and the queries that run on them.
@@ -49,6 +74,8 @@ pub(crate) enum Lane {
 pub(crate) struct Pool {
     connections: r2d2::Pool<Connector>,
     queries: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
+    contended: Arc<Semaphore>,
     checks: Arc<Semaphore>,
     checkout_timeout: Duration,
     is_abandoned: watch::Sender<bool>,
@@ -60,7 +87,8 @@ impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let size = u32::try_from(settings.writers + settings.readers).unwrap_or(u32::MAX - 2);
+        let size = settings.writers + settings.readers + 2 * settings.changers();
+        let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
@@ -78,6 +106,8 @@ impl Pool {
         Self {
             connections,
             queries: Arc::new(Semaphore::new(settings.readers.max(1))),
+            changes: Arc::new(Semaphore::new(settings.changers().max(1))),
+            contended: Arc::new(Semaphore::new(settings.changers().max(1))),
             checks: Arc::new(Semaphore::new(1)),
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
@@ -100,30 +130,45 @@ impl Pool {
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
-    /// [`Error::ConnectionLost`] if the pool is abandoned before the query ends.
+    /// [`Error::ConnectionLost`] if the pool is abandoned before the query ends. A query whose future
+    /// was dropped before there was a connection is not begun.
     pub(crate) async fn run<T: Send + 'static>(
         self: Arc<Self>,
         lane: Lane,
         name: &'static str,
-        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+        query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         // As many threads as connections: the others wait here, where waiting costs no thread.
         let permits = match lane {
             Lane::Queries => &self.queries,
+            Lane::Changes => &self.changes,
+            Lane::Contended => &self.contended,
             Lane::Checks => &self.checks,
         };
-        let permit = timeout(self.checkout_timeout, Arc::clone(permits).acquire_owned())
-            .await
-            .map_err(Error::unavailable)?
-            .map_err(Error::internal)?;
+        let permit = Arc::clone(permits).acquire_owned();
+        let permit = match lane {
+            // There, a turn may take as long as others wait for locks, or for a standby.
+            Lane::Changes | Lane::Contended => permit.await,
+            Lane::Queries | Lane::Checks => {
+                timeout(self.checkout_timeout, permit).await.map_err(Error::unavailable)?
+            }
+        };
+        let permit = permit.map_err(Error::internal)?;
         let mut is_abandoned = self.is_abandoned.subscribe();
         let caller = tracing::Span::current();
+        // Dropped with this future, that is when nobody waits for the result any more.
+        let present = Arc::new(());
+        let presence = Presence(Arc::downgrade(&present));
         let result = spawn_blocking(move || {
             // The span of the query is for debugging: without it, log lines are in the caller's.
             let _caller = caller.entered();
             let _query = tracing::debug_span!("query", query = name).entered();
             let _permit = permit;
-            query(&mut *self.connection()?)
+            let mut connection = self.connection()?;
+            if presence.is_gone() {
+                return Err(Error::unavailable("the caller is gone"));
+            }
+            query(&mut connection, &presence)
         });
         tokio::select! {
             result = result => result.map_err(Error::internal)?,

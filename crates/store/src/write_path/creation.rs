@@ -23,6 +23,7 @@ impl Creation {
             let (id, first_name, last_name) = users.next()?;
             Some(User { id: UserId::new(id)?, email, first_name, last_name })
         };
+        let case = batch.case();
         let drafts = batch.into_tasks();
         if drafts.len() != self.task_ids.len() {
             return None;
@@ -30,6 +31,7 @@ impl Creation {
         let tasks = drafts.into_iter().zip(self.task_ids).map(|(draft, id)| {
             Some(Task {
                 id: TaskId::new(id)?,
+                case,
                 description: draft.description,
                 completed: false,
                 assignees: draft.assignments.into_iter().map(&mut user).collect::<Option<_>>()?,

@@ -9,14 +9,14 @@ use diesel::{
 use domain::{CaseId, TenantId};
 
 use super::{
-    failure::{abandoned, failure, is_fatal, is_lock_timeout, not_sent},
+    failure::{abandoned, failure, is_fatal, not_sent},
     job::Job,
     outcome::resolve,
     queue::{Generation, Queue},
     statement::{Statement, Verdict},
     unfinished::{block, fail},
 };
-use crate::connections::pool::Connection;
+use crate::{connections::pool::Connection, error::is_lock_timeout};
 
 /// The part of the lock timeout for which a statement waits that several jobs share, or that others wait
 /// behind. A job that needs longer waits on in the lane, where it makes nobody wait.

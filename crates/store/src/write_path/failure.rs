@@ -19,18 +19,6 @@ pub(super) fn is_fatal(error: &DieselError) -> bool {
     }
 }
 
-/// Whether the statement was rolled back because it waited too long for a lock that another session
-/// holds. Diesel doesn't pass the SQLSTATE on, so this goes by the message, which sessions have in
-/// English as far as they may choose.
-pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
-            info.message().starts_with("canceling statement due to lock timeout")
-        }
-        _ => false,
-    }
-}
-
 /// Returns the error of jobs whose statement failed.
 ///
 /// Only an error that the database itself reported proves that the statement was rolled back. Any
@@ -56,6 +44,7 @@ pub(super) fn abandoned() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::is_lock_timeout;
 
     #[test]
     fn a_lock_timeout_is_told_from_other_reasons_to_cancel_a_statement() {

@@ -12,9 +12,6 @@ use domain::{FingerprintVersion, IdempotencyKey, TaskBatch, TenantId};
 use super::creation::Creation;
 use crate::{database::Database, error::Error, schema::idempotency_keys, time::from_postgres};
 
-/// The operation that creates a batch, as `create_idempotent.sql` stores it.
-const BATCH_CREATE_TASKS: &str = "batch_create_tasks";
-
 /// The record of an idempotency key: the request that used it, and what the database added to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IdempotencyRecord {
@@ -36,7 +33,7 @@ pub(super) enum Match {
 impl IdempotencyRecord {
     /// Compares the record with a batch. Any other operation with the same key is another request.
     pub(super) fn compare(&self, batch: &TaskBatch) -> Match {
-        if self.operation != BATCH_CREATE_TASKS {
+        if self.operation != batch.operation().as_str() {
             return Match::Other;
         }
         match FingerprintVersion::from_number(self.fingerprint_version) {

@@ -210,7 +210,13 @@ mod tests {
         // Nothing listens there.
         let url = "postgresql://127.0.0.1:1/nowhere".parse().unwrap();
         let lock_timeout = Duration::from_secs(1);
-        let settings = PoolSettings { writers: 0, readers: 0, checkout_timeout, lock_timeout };
+        let settings = PoolSettings {
+            writers: 0,
+            readers: 0,
+            checkout_timeout,
+            lock_timeout,
+            tenant_queue_length: 1,
+        };
         Worker {
             queue: Arc::new(Queue::new(Limits { total: 9, per_tenant: 9 })),
             generation: Generation::default(),

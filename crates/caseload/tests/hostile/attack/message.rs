@@ -7,7 +7,7 @@ use prost::Message as _;
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask};
 use serde_json::json;
 
-use crate::random::Random;
+use crate::{deployment::Tenant, random::Random};
 
 /// A batch of some tasks.
 #[derive(Clone)]
@@ -50,6 +50,7 @@ impl Batch {
             case_id: self.case_id,
             tasks: self.descriptions.iter().map(task).collect(),
             request_id: self.idempotency_key.clone(),
+            ..Default::default()
         };
         grpc_frame(&message.encode_to_vec())
     }
@@ -70,6 +71,19 @@ pub(crate) fn grpc_head(key: Option<&ApiKey>) -> http::request::Builder {
         .header("content-type", "application/grpc")
         .header("te", "trailers");
     with_key(request, key)
+}
+
+/// Returns the head of a REST request about this path, below that of the case's tasks.
+pub(crate) fn task_head(
+    method: http::Method,
+    tenant: &Tenant,
+    path: &str,
+) -> http::request::Builder {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://a/api/v2/cases/{}/tasks{path}", tenant.case_id))
+        .header("content-type", "application/json");
+    with_key(request, Some(&tenant.key))
 }
 
 /// Returns the head of a REST request to create tasks.

@@ -6,7 +6,9 @@ mod flood;
 mod frozen;
 mod keyless;
 mod locked_row;
+mod locked_tasks;
 mod log_pipe;
+mod long_lists;
 mod many_connections;
 mod mix;
 mod rapid_reset;
@@ -29,6 +31,8 @@ pub(crate) struct Case {
 /// All cases, in the order in which they run.
 pub(crate) const CASES: &[Case] = &[
     Case { name: "locked-row", is_short: true, run: |stage| Box::pin(locked_row::run(stage)) },
+    Case { name: "locked-tasks", is_short: true, run: |stage| Box::pin(locked_tasks::run(stage)) },
+    Case { name: "long-lists", is_short: false, run: |stage| Box::pin(long_lists::run(stage)) },
     Case { name: "unread-rest", is_short: false, run: |stage| Box::pin(unread::run_rest(stage)) },
     Case { name: "unread-grpc", is_short: true, run: |stage| Box::pin(unread::run_grpc(stage)) },
     Case { name: "keyless", is_short: true, run: |stage| Box::pin(keyless::run(stage)) },

@@ -14,9 +14,10 @@ use reqwest::Method;
 use tokio::runtime::Runtime;
 use tonic::{Code, codegen::http};
 
-use super::grpc_messages::{METHOD, frame, key_headers, send};
+use super::grpc_messages::{METHOD, key_headers};
 use crate::support::{
     App, ONE_ASSIGNED_TASK, ONE_TASK, Reply, new_task,
+    raw_grpc::{frame, send},
     raw_http::{connect, read_to_end},
 };
 
@@ -141,6 +142,7 @@ fn any_message_gets_a_status_that_is_not_internal() {
         case_id: 1,
         tasks: vec![new_task("a", &["user1@example.com"])],
         request_id: "an id".to_owned(),
+        ..Default::default()
     };
     let message = prop_oneof![vec(any::<u8>(), 0..200), mutated(good.encode_to_vec())];
     let body = prop_oneof![

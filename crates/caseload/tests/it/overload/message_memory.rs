@@ -2,8 +2,12 @@
 
 use super::raw_calls::RawCalls;
 use crate::{
-    malformed_input::grpc_messages::{METHOD, frame, framed, key_headers, send},
-    support::{App, CreateCall, code_and_reasons, polling::eventually},
+    malformed_input::grpc_messages::{METHOD, key_headers},
+    support::{
+        App, CreateCall, code_and_reasons,
+        polling::eventually,
+        raw_grpc::{frame, framed, send},
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,10 +14,11 @@ use tonic::{
 
 use super::raw_calls::RawCalls;
 use crate::{
-    malformed_input::grpc_messages::{METHOD, frame, framed},
+    malformed_input::grpc_messages::METHOD,
     support::{
         App, CreateCall, Program, Session, gateway_path, new_key,
         polling::eventually,
+        raw_grpc::{frame, framed},
         raw_http::{AfterSending, connect, exchange, request_head},
         start_server_process,
     },

@@ -5,10 +5,7 @@ use tonic_health::pb::{
 };
 
 use super::raw_calls::RawCalls;
-use crate::{
-    malformed_input::grpc_messages::framed,
-    support::{App, ONE_TASK, Session, new_key},
-};
+use crate::support::{App, ONE_TASK, Session, new_key, raw_grpc::framed};
 
 /// The number of calls that one connection begins: more than the server works on at once.
 const CALLS: u32 = 2_100;

@@ -126,9 +126,9 @@ fn the_service_can_neither_change_the_schema_nor_what_no_call_changes() {
         (
             SERVICE,
             &[
-                "DELETE FROM tasks",
-                "UPDATE tasks SET completed = true",
-                "SELECT * FROM tasks",
+                "UPDATE tasks SET case_id = 2",
+                "UPDATE tasks SET created_at = now()",
+                "UPDATE task_assignees SET position = 1",
                 "SELECT * FROM tenants",
                 "UPDATE idempotency_keys SET key = 'x'",
                 "INSERT INTO api_keys DEFAULT VALUES",

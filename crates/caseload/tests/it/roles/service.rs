@@ -8,7 +8,8 @@ use store::Database;
 
 use super::fixture::{SERVICE, cluster, set_up, url_as};
 use crate::support::{
-    App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_task, open, psql,
+    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_task,
+    open, psql,
 };
 
 /// A service that connects as its role, and does everything that a service does.
@@ -57,13 +58,21 @@ impl Service {
             case_id: app.case_id,
             tasks: vec![new_task("another", &[])],
             request_id: key,
+            ..Default::default()
         };
         let status = app.grpc_client().await.batch_create_tasks(app.with_key(repeated)).await;
         let found = status.map_or_else(|status| code_and_reasons(&status), |_| "OK".to_owned());
         expect("gRPC with the key", found, "INVALID_ARGUMENT REQUEST_ID_REUSED");
 
+        let key = app.key_for_all().await;
+        app.database.query("DELETE FROM idempotency_keys WHERE key = 'the-key'");
+        app.use_idempotency_key("the-key");
+        for call in API_CALLS {
+            expect(call.name, call.result(app, Some(&key), &app.target()).await, "OK");
+        }
+
         let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
-        expect("sweep", format!("{swept:?}"), "Ok(1)");
+        expect("sweep", format!("{swept:?}"), "Ok(2)");
         failures
     }
 }

@@ -165,6 +165,7 @@ impl Caller {
             case_id: self.app.case_id,
             tasks: vec![new_task("x", &[])],
             request_id: request_id.to_owned(),
+            ..Default::default()
         });
         self.grpc[target].clone().batch_create_tasks(request).await.map(|_| ())
     }

@@ -151,7 +151,9 @@ pub(crate) fn code_and_reasons(status: &Status) -> String {
     if violations.is_empty() {
         join(&code, [info.reason.as_str()].into_iter())
     } else {
-        assert_eq!(info.reason, "INVALID_BATCH");
+        // The reason of an error with violations speaks of them all.
+        let of_all = ["INVALID_BATCH", "INVALID_REQUEST", "TASK_NOT_FOUND", "ETAG_MISMATCH"];
+        assert!(of_all.contains(&info.reason.as_str()), "{}", info.reason);
         join(&code, violations.iter().map(|violation| violation.reason.as_str()))
     }
 }

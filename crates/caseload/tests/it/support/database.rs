@@ -109,8 +109,13 @@ pub(crate) fn program(name: &str) -> Command {
 /// Opens a connection pool with one reader and no writer.
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
     let checkout_timeout = Duration::from_secs(10);
-    let settings =
-        PoolSettings { writers: 0, readers: 1, checkout_timeout, lock_timeout: LONG_LOCK_TIMEOUT };
+    let settings = PoolSettings {
+        writers: 0,
+        readers: 1,
+        checkout_timeout,
+        lock_timeout: LONG_LOCK_TIMEOUT,
+        tenant_queue_length: 1,
+    };
     Database::open(url, &settings)
 }
 

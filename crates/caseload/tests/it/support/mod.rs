@@ -1,5 +1,6 @@
 //! Fixtures and helpers that several tests use: a Postgres, a running Caseload, clients, processes.
 
+mod api_call;
 mod app;
 mod bodies;
 mod create_call;
@@ -9,11 +10,13 @@ pub(crate) mod polling;
 mod port;
 mod program;
 mod programs;
+pub(crate) mod raw_grpc;
 pub(crate) mod raw_http;
 mod reply;
 mod session;
 pub(crate) mod write_path;
 
+pub(crate) use api_call::{API_CALLS, ApiCall, Kind, Target};
 pub(crate) use app::{App, new_key, populate, start_gateway, start_gateway_with, start_server};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};

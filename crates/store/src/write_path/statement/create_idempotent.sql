@@ -2,8 +2,9 @@
 -- For statements in which at least one batch has an idempotency key; otherwise like `create.sql`,
 -- which describes parameters 1 to 9 and the result.
 --
---   10 to 12  for each batch with an idempotency key, its number, the key, and its fingerprint
---   13        the version of these fingerprints
+--   10 to 13  for each batch with an idempotency key, its number, the key, the operation, and the
+--             fingerprint
+--   14        the version of these fingerprints
 --
 -- A batch is created if its case exists, each of its emails belongs to a user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
@@ -27,8 +28,9 @@ email AS MATERIALIZED (
 ),
 
 idempotency_key AS MATERIALIZED (
-    SELECT k.batch_no, k.key, k.fingerprint
-    FROM unnest($10::integer[], $11::text[], $12::bytea[]) AS k (batch_no, key, fingerprint)
+    SELECT k.batch_no, k.key, k.operation, k.fingerprint
+    FROM unnest($10::integer[], $11::text[], $12::text[], $13::bytea[])
+        AS k (batch_no, key, operation, fingerprint)
 ),
 
 -- The tasks of the batches whose case and users exist, each with its id: assigned one by one in the
@@ -58,7 +60,7 @@ recorded AS (
             task_ids, user_ids, first_names, last_names
         )
     SELECT
-        b.tenant_id, k.key, 'batch_create_tasks', k.fingerprint, $13::smallint,
+        b.tenant_id, k.key, k.operation, k.fingerprint, $14::smallint,
         v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k

@@ -29,6 +29,7 @@ pub(in crate::write_path) struct Statement<'a> {
     email_addresses: Vec<&'a str>,
     key_batches: Vec<i32>,
     keys: Vec<&'a str>,
+    key_operations: Vec<&'static str>,
     key_fingerprints: Vec<Fingerprint>,
     fingerprint_version: i16,
 }
@@ -53,6 +54,7 @@ impl<'a> Statement<'a> {
         if let Some(key) = batch.idempotency_key() {
             self.key_batches.push(batch_no);
             self.keys.push(key.as_str());
+            self.key_operations.push(batch.operation().as_str());
             self.key_fingerprints.push(batch.fingerprint(FingerprintVersion::CURRENT));
         }
         for task in batch.tasks() {
@@ -121,6 +123,8 @@ impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
         out.push_bind_param::<Array<Integer>, _>(&statement.key_batches)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.keys)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&statement.key_operations)?;
         text(&mut out);
         out.push_bind_param::<Array<Bytea>, _>(&statement.key_fingerprints)?;
         text(&mut out);

@@ -1,0 +1,303 @@
+//! Every call of the tasks API, in the form in which the table tests make it.
+
+use domain::{ApiKey, Scope};
+use proto::tasks::v1::{
+    BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
+    BatchUpdateTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetIdempotencyRecordRequest,
+    GetTaskRequest, ListTasksRequest, NewTask, TaskUpdate, UpdateTaskRequest,
+};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tonic::{Code, codegen::http::HeaderMap};
+
+use super::{App, Reply, code_and_reasons, new_task, raw_grpc};
+
+/// What a call is about. Each call uses the parts that it has a place for.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) case_id: i64,
+    pub(crate) task_id: i64,
+    pub(crate) description: &'static str,
+    pub(crate) email: &'static str,
+    /// The state that the task must be in; empty for any.
+    pub(crate) etag: &'static str,
+    /// The idempotency key whose record is read.
+    pub(crate) idempotency_key: &'static str,
+}
+
+impl Target {
+    /// A task that does not exist yet, of a case, in a valid request.
+    pub(crate) fn of_case(case_id: i64) -> Self {
+        Self {
+            case_id,
+            task_id: i64::MAX,
+            description: "a task",
+            email: "user1@example.com",
+            etag: "",
+            idempotency_key: "the-key",
+        }
+    }
+
+    fn new_task(&self) -> NewTask {
+        new_task(self.description, &[self.email])
+    }
+
+    fn update(&self) -> TaskUpdate {
+        TaskUpdate {
+            id: self.task_id,
+            description: Some(self.description.to_owned()),
+            completed: Some(true),
+            assignee_emails: vec![self.email.to_owned()],
+            etag: self.etag.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn update_body(&self) -> Value {
+        json!({
+            "description": self.description,
+            "completed": true,
+            "assignee_emails": [self.email],
+        })
+    }
+}
+
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Creates tasks.
+    Create,
+    /// Returns tasks by their ids.
+    Get,
+    /// Lists the tasks of a case that have an assignee.
+    ListOfCase,
+    /// Lists the tasks of all cases that have an assignee.
+    ListOfUser,
+    /// Changes tasks, if they are in the right state.
+    Update,
+    /// Deletes a task, if it is in the right state.
+    Delete,
+    /// Deletes tasks in any state.
+    BatchDelete,
+    /// Returns the record of an idempotency key.
+    GetRecord,
+}
+
+impl Kind {
+    /// The scope that the caller's key needs.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Get | Self::ListOfCase | Self::ListOfUser => Scope::TasksRead,
+            Self::Create | Self::Update | Self::Delete | Self::BatchDelete | Self::GetRecord => {
+                Scope::TasksWrite
+            }
+        }
+    }
+
+    /// Whether the call may change data.
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Delete | Self::BatchDelete)
+    }
+}
+
+/// How a call is made: a gRPC message, or the body of a REST request.
+enum Content {
+    Message(Vec<u8>),
+    NoBody,
+    Body(Value),
+}
+
+/// A call of the API: a gRPC method or a REST route.
+#[derive(Clone, Copy)]
+pub(crate) struct ApiCall {
+    /// `package.Service/Method`, or `METHOD /path`.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    content: fn(&Target) -> Content,
+}
+
+/// All calls of the API.
+pub(crate) const API_CALLS: [ApiCall; 20] = [
+    grpc("caseload.tasks.v1.TaskService/BatchCreateTasks", Kind::Create, |target| {
+        let (case_id, tasks) = (target.case_id, vec![target.new_task()]);
+        message(&BatchCreateTasksRequest { case_id, tasks, ..Default::default() })
+    }),
+    grpc("caseload.tasks.v1.TaskService/CreateTask", Kind::Create, |target| {
+        let (case_id, task) = (target.case_id, Some(target.new_task()));
+        message(&CreateTaskRequest { case_id, task, ..Default::default() })
+    }),
+    grpc("caseload.tasks.v1.TaskService/GetTask", Kind::Get, |target| {
+        message(&GetTaskRequest { case_id: target.case_id, task_id: target.task_id })
+    }),
+    grpc("caseload.tasks.v1.TaskService/BatchGetTasks", Kind::Get, |target| {
+        message(&BatchGetTasksRequest { case_id: target.case_id, task_ids: vec![target.task_id] })
+    }),
+    grpc("caseload.tasks.v1.TaskService/ListTasks", Kind::ListOfCase, |target| {
+        let (case_id, assignee_email) = (target.case_id, target.email.to_owned());
+        message(&ListTasksRequest { case_id, assignee_email, ..Default::default() })
+    }),
+    grpc("caseload.tasks.v1.TaskService/UpdateTask", Kind::Update, |target| {
+        let (case_id, task) = (target.case_id, Some(target.update()));
+        message(&UpdateTaskRequest { case_id, task, validate_only: false })
+    }),
+    grpc("caseload.tasks.v1.TaskService/BatchUpdateTasks", Kind::Update, |target| {
+        let (case_id, tasks) = (target.case_id, vec![target.update()]);
+        message(&BatchUpdateTasksRequest { case_id, tasks, validate_only: false })
+    }),
+    grpc("caseload.tasks.v1.TaskService/DeleteTask", Kind::Delete, |target| {
+        let (case_id, task_id, etag) = (target.case_id, target.task_id, target.etag.to_owned());
+        message(&DeleteTaskRequest { case_id, task_id, etag })
+    }),
+    grpc("caseload.tasks.v1.TaskService/BatchDeleteTasks", Kind::BatchDelete, |target| {
+        let (case_id, task_ids) = (target.case_id, vec![target.task_id]);
+        message(&BatchDeleteTasksRequest { case_id, task_ids })
+    }),
+    grpc("caseload.tasks.v1.TaskService/GetIdempotencyRecord", Kind::GetRecord, |target| {
+        message(&GetIdempotencyRecordRequest { request_id: target.idempotency_key.to_owned() })
+    }),
+    rest("POST /api/v2/cases/{case_id}/tasks/batch", Kind::Create, |target| {
+        let (description, emails) = (target.description, [target.email]);
+        let task = json!({"description": description, "assignee_emails": emails});
+        Content::Body(json!({"tasks": [task]}))
+    }),
+    rest("POST /api/v2/cases/{case_id}/tasks", Kind::Create, |target| {
+        let (description, emails) = (target.description, [target.email]);
+        Content::Body(json!({"description": description, "assignee_emails": emails}))
+    }),
+    rest("GET /api/v2/cases/{case_id}/tasks/{task_id}", Kind::Get, |_| Content::NoBody),
+    rest("GET /api/v2/cases/{case_id}/tasks?assignee_email={email}", Kind::ListOfCase, |_| {
+        Content::NoBody
+    }),
+    rest("GET /api/v2/tasks?assignee_email={email}", Kind::ListOfUser, |_| Content::NoBody),
+    rest("PUT /api/v2/cases/{case_id}/tasks/{task_id}", Kind::Update, |target| {
+        Content::Body(target.update_body())
+    }),
+    rest("PUT /api/v2/cases/{case_id}/tasks/batch", Kind::Update, |target| {
+        let mut task = target.update_body();
+        task["id"] = target.task_id.into();
+        if !target.etag.is_empty() {
+            task["etag"] = target.etag.into();
+        }
+        Content::Body(json!({"tasks": [task]}))
+    }),
+    rest("DELETE /api/v2/cases/{case_id}/tasks/{task_id}", Kind::Delete, |_| Content::NoBody),
+    rest("DELETE /api/v2/cases/{case_id}/tasks/batch", Kind::BatchDelete, |target| {
+        Content::Body(json!({"task_ids": [target.task_id]}))
+    }),
+    rest("GET /api/v2/idempotency-keys/{idempotency_key}", Kind::GetRecord, |_| Content::NoBody),
+];
+
+const fn grpc(name: &'static str, kind: Kind, content: fn(&Target) -> Content) -> ApiCall {
+    ApiCall { name, kind, content }
+}
+
+const fn rest(name: &'static str, kind: Kind, content: fn(&Target) -> Content) -> ApiCall {
+    ApiCall { name, kind, content }
+}
+
+fn message(message: &impl prost::Message) -> Content {
+    Content::Message(message.encode_to_vec())
+}
+
+impl ApiCall {
+    /// Returns the path of the gRPC method and the message; `None` if the call goes over REST.
+    pub(crate) fn grpc_message(&self, target: &Target) -> Option<(String, Vec<u8>)> {
+        match (self.content)(target) {
+            Content::Message(message) => Some((format!("/{}", self.name), message)),
+            Content::NoBody | Content::Body(_) => None,
+        }
+    }
+
+    /// Returns the method and the path of the REST request; `None` if the call goes over gRPC.
+    pub(crate) fn rest_path(&self, target: &Target) -> Option<(Method, String)> {
+        let (method, template) = self.name.split_once(' ')?;
+        let path = template
+            .replace("{case_id}", &target.case_id.to_string())
+            .replace("{task_id}", &target.task_id.to_string())
+            .replace("{email}", &target.email.replace(' ', "%20"))
+            .replace("{idempotency_key}", target.idempotency_key);
+        Some((method.parse().unwrap(), path))
+    }
+
+    /// Returns the JSON body of the REST request; `None` if it has none, or goes over gRPC.
+    pub(crate) fn rest_body(&self, target: &Target) -> Option<Value> {
+        match (self.content)(target) {
+            Content::Body(body) => Some(body),
+            Content::NoBody | Content::Message(_) => None,
+        }
+    }
+
+    /// Returns the REST request, without a key.
+    fn rest_request(&self, app: &App, target: &Target) -> RequestBuilder {
+        let (method, path) = self.rest_path(target).expect("a call over REST");
+        let mut request = app.request(method, &path);
+        // In a batch, each task has its own in the body.
+        if !target.etag.is_empty() && self.name.contains("{task_id}") {
+            request = request.header("if-match", target.etag);
+        }
+        match self.rest_body(target) {
+            Some(body) => request.json(&body),
+            None => request,
+        }
+    }
+
+    /// Makes the call with this key or none. Returns `OK`, or `CODE REASON…`.
+    pub(crate) async fn result(&self, app: &App, key: Option<&ApiKey>, target: &Target) -> String {
+        let Some((path, message)) = self.grpc_message(target) else {
+            let mut request = self.rest_request(app, target);
+            if let Some(key) = key {
+                request = request.bearer_auth(key.expose());
+            }
+            return rest_result(&Reply::of(request).await);
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            let value = format!("Bearer {}", key.expose()).parse().unwrap();
+            headers.insert("authorization", value);
+        }
+        let body = raw_grpc::frame(&message);
+        let status = raw_grpc::send(&mut app.channel().await, &path, headers, body).await;
+        if status.code() == Code::Ok { "OK".to_owned() } else { code_and_reasons(&status) }
+    }
+}
+
+/// Returns `OK`, or `CODE REASON…`.
+fn rest_result(reply: &Reply) -> String {
+    if reply.status.is_success() {
+        return "OK".to_owned();
+    }
+    let problem = reply.problem();
+    let reasons = problem["errors"].as_array().unwrap().iter();
+    let reasons = reasons.map(|item| item["details"].as_str().unwrap());
+    reasons.fold(problem["code"].as_str().unwrap().to_owned(), |all, reason| all + " " + reason)
+}
+
+impl App {
+    /// Creates an API key that may make every call.
+    pub(crate) async fn key_for_all(&self) -> ApiKey {
+        self.key_with(&[Scope::TasksRead, Scope::TasksWrite]).await
+    }
+
+    /// Creates a task by SQL, in a case of the tenant with this id, and returns it as a target.
+    pub(crate) fn target_in(&self, tenant: i64, case_id: i64) -> Target {
+        let id = self.database.query(&format!(
+            "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({tenant}, {case_id}, 'x')
+             RETURNING id"
+        ));
+        Target { task_id: id.parse().unwrap(), ..Target::of_case(case_id) }
+    }
+
+    /// Creates a task by SQL in the app's case, and returns it as a target.
+    pub(crate) fn target(&self) -> Target {
+        self.target_in(self.tenant.get(), self.case_id)
+    }
+
+    /// Writes an idempotency key of the app's tenant by SQL.
+    pub(crate) fn use_idempotency_key(&self, key: &str) {
+        self.database.query(&format!(
+            "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, task_ids)
+             VALUES ({}, '{key}', 'batch_create_tasks', sha256(''), '{{7}}')",
+            self.tenant
+        ));
+    }
+}

@@ -1,0 +1,178 @@
+//! Lists of tasks.
+
+use std::sync::LazyLock;
+
+use diesel::{
+    QueryResult, RunQueryDsl as _,
+    pg::{Pg, data_types::PgTimestamp},
+    query_builder::AstPass,
+    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz},
+};
+use domain::{
+    CaseId, Email, Error, FieldPath, Resource, Task, TaskFilter, TaskId, TaskPage, TaskQuery,
+    TenantId, Violation,
+};
+
+use super::row::{self, Columns, Row};
+use crate::{
+    database::Database,
+    sql::{Parameters, Sql, Statement, bind},
+    time::to_postgres,
+};
+
+/// Returns the text of a list from a source, whose tasks are `t` and have their id in `id` as well.
+fn text(source: &str, id: &str) -> Sql {
+    Sql::new(&include_str!("list.sql").replace("{source}", source).replace("{id}", id))
+}
+
+/// All tasks of a case. Without filters, the index alone has what it takes to count them.
+const CASE: &str = "tasks AS t WHERE t.tenant_id = $1 AND t.case_id = $2";
+
+/// The tasks of a case that pass the filters.
+const CASE_FILTERED: &str = "\
+    tasks AS t
+    WHERE t.tenant_id = $1 AND t.case_id = $2
+        AND ($4::boolean IS NULL OR t.completed = $4)
+        AND ($5::timestamptz IS NULL OR t.updated_at > $5)";
+
+/// The tasks of a user, in one case or in all.
+const ASSIGNEE: &str = "\
+    task_assignees AS mine
+    JOIN tasks AS t ON t.tenant_id = mine.tenant_id AND t.id = mine.task_id
+    WHERE mine.tenant_id = $1
+        AND mine.user_id = (SELECT u.id FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)
+        AND ($2::bigint IS NULL OR t.case_id = $2)
+        AND ($4::boolean IS NULL OR t.completed = $4)
+        AND ($5::timestamptz IS NULL OR t.updated_at > $5)";
+
+/// Whether the case and the user exist, and the number of tasks in all.
+type Head = (Bool, Bool, Nullable<BigInt>);
+
+/// Lists all tasks of a case.
+pub(super) struct ListCase;
+
+/// Lists some tasks of a case.
+pub(super) struct ListCaseFiltered;
+
+/// Lists tasks of a user.
+pub(super) struct ListAssignee;
+
+impl Statement for ListCase {
+    type Columns = (Head, Columns);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE, "t.id"));
+        &TEXT
+    }
+}
+
+impl Statement for ListCaseFiltered {
+    type Columns = (Head, Columns);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE_FILTERED, "t.id"));
+        &TEXT
+    }
+}
+
+impl Statement for ListAssignee {
+    type Columns = (Head, Columns);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(ASSIGNEE, "mine.task_id"));
+        &TEXT
+    }
+}
+
+/// The parameters, as list.sql describes them.
+struct Wanted {
+    tenant: i64,
+    case: Option<i64>,
+    assignee: Option<String>,
+    completed: Option<bool>,
+    updated_after: Option<PgTimestamp>,
+    after: i64,
+    skip: i64,
+    limit: i64,
+    count_total: bool,
+}
+
+impl Parameters for &Wanted {
+    fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match number {
+            1 => out.push_bind_param::<BigInt, _>(&self.tenant),
+            2 => out.push_bind_param::<Nullable<BigInt>, _>(&self.case),
+            3 => out.push_bind_param::<Nullable<Text>, _>(&self.assignee),
+            4 => out.push_bind_param::<Nullable<Bool>, _>(&self.completed),
+            5 => out.push_bind_param::<Nullable<Timestamptz>, _>(&self.updated_after),
+            6 => out.push_bind_param::<BigInt, _>(&self.after),
+            7 => out.push_bind_param::<BigInt, _>(&self.skip),
+            8 => out.push_bind_param::<BigInt, _>(&self.limit),
+            _ => out.push_bind_param::<Bool, _>(&self.count_total),
+        }
+    }
+}
+
+impl Database {
+    /// Returns a page of a list of tasks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the tenant has no such case, then [`Error::Invalid`] if it has no
+    /// such user; [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn list_tasks(&self, tenant: TenantId, query: &TaskQuery) -> Result<TaskPage, Error> {
+        let TaskQuery { filter, after, skip, page_size, count_total } = query;
+        let TaskFilter { completed, updated_after, .. } = filter;
+        let wanted = Wanted {
+            tenant: tenant.get(),
+            case: filter.case().map(CaseId::get),
+            assignee: filter.assignee().map(|email| email.as_str().to_owned()),
+            completed: *completed,
+            updated_after: updated_after.map(to_postgres),
+            after: after.map_or(0, TaskId::get),
+            skip: *skip,
+            // One more, to know whether there are more.
+            limit: page_size + 1,
+            count_total: *count_total,
+        };
+        let is_filtered = completed.is_some() || updated_after.is_some();
+        let has_assignee = filter.assignee().is_some();
+        let rows = self
+            .read_for(tenant, "list_tasks", move |connection| {
+                let rows: Vec<(HeadValues, Row)> = match (has_assignee, is_filtered) {
+                    (true, _) => bind(ListAssignee, &wanted).load(connection)?,
+                    (false, true) => bind(ListCaseFiltered, &wanted).load(connection)?,
+                    (false, false) => bind(ListCase, &wanted).load(connection)?,
+                };
+                rows.into_iter().map(|(head, row)| Ok((head, row::to_task(row)?))).collect::<Result<
+                    Vec<_>,
+                    crate::Error,
+                >>(
+                )
+            })
+            .await?;
+        to_page(query, rows)
+    }
+}
+
+/// The values of [`Head`].
+type HeadValues = (bool, bool, Option<i64>);
+
+/// The head, and a task, if there is one.
+type Listed = (HeadValues, Option<Task>);
+
+fn to_page(query: &TaskQuery, rows: Vec<Listed>) -> Result<TaskPage, Error> {
+    let (case_exists, user_exists, total) =
+        rows.first().map_or((true, true, None), |(head, _)| *head);
+    if let (false, Some(case)) = (case_exists, query.filter.case()) {
+        return Err(Error::NotFound(Resource::Case(case)));
+    }
+    if !user_exists {
+        let path = FieldPath::new("assignee_email");
+        return Err(Error::Invalid(Violation { path, rule: &Email::UNKNOWN_USER }.into()));
+    }
+    let mut tasks: Vec<Task> = rows.into_iter().filter_map(|(_, task)| task).collect();
+    let page_size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
+    let has_more = tasks.len() > page_size;
+    tasks.truncate(page_size);
+    Ok(TaskPage { tasks, has_more, total })
+}

@@ -1,0 +1,162 @@
+//! How Postgres runs the statements of this directory on a database of a million tasks.
+
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,
+    connection::SimpleConnection as _, sql_query, sql_types::Text,
+};
+use localdb::Cluster;
+
+use super::{delete, get, list, update};
+use crate::{
+    connections::{pool::PoolSettings, url::DatabaseUrl},
+    database::Database,
+    sql::Statement,
+};
+
+/// One tenant with 1,000,000 tasks: 100,000 in its first case, and 1,000 in each of 900 others. Each
+/// of its 200 users has 5,000 of them, and every tenth task is completed.
+const DATA: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO tenants (id, name) VALUES (1, 'a');
+    INSERT INTO users (tenant_id, id, email, first_name, last_name)
+        SELECT 1, n, 'user' || n || '@example.com', 'a', 'b' FROM generate_series(1, 200) AS n;
+    INSERT INTO cases (tenant_id, id, name) SELECT 1, n, 'a' FROM generate_series(1, 901) AS n;
+    INSERT INTO tasks (tenant_id, id, case_id, description, completed, updated_at)
+        SELECT 1, n, CASE WHEN n <= 100000 THEN 1 ELSE 2 + n % 900 END, 'a task', n % 10 = 0, now()
+        FROM generate_series(1, 1000000) AS n;
+    INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
+        SELECT 1, n, 1 + n % 200, 0 FROM generate_series(1, 1000000) AS n;
+    VACUUM ANALYZE";
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
+/// A connection to the database, with the settings of the service's sessions.
+struct Explainer {
+    connection: PgConnection,
+    _cluster: Cluster,
+}
+
+impl Explainer {
+    async fn start() -> Self {
+        let cluster = Cluster::temporary().setting("autovacuum", "off").start().unwrap();
+        cluster.create_database("plans", None).unwrap();
+        let url = cluster.url("plans");
+        let settings = PoolSettings {
+            writers: 0,
+            readers: 1,
+            tenant_queue_length: 1,
+            checkout_timeout: std::time::Duration::from_secs(10),
+            lock_timeout: std::time::Duration::from_secs(1),
+        };
+        let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
+        database.migrate().await.unwrap();
+        let mut connection = PgConnection::establish(&url).unwrap();
+        // VACUUM does not run in the transaction that several statements at once are.
+        for statement in DATA.split(';') {
+            connection.batch_execute(statement).unwrap();
+        }
+        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+        connection.batch_execute(settings).unwrap();
+        Self { connection, _cluster: cluster }
+    }
+
+    /// Runs a statement with these parameters, and returns its plan and how many pages it touched.
+    fn run<S: Statement>(&mut self, parameters: &[&str]) -> (String, u64) {
+        let [prepare, execute] = S::text().prepared("x", parameters);
+        self.connection.batch_execute("DEALLOCATE ALL").unwrap();
+        self.connection.batch_execute(&prepare).unwrap();
+        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {execute}");
+        let lines = sql_query(explain).load::<Line>(&mut self.connection).unwrap();
+        let plan: Vec<_> = lines.into_iter().map(|line| line.text).collect();
+        let plan = plan.join("\n");
+        assert!(!plan.contains("Seq Scan on"), "a whole table is read: {plan}");
+        // The first node's figures include those of all others.
+        let (_, buffers) = plan.split_once("Buffers: shared ").expect("buffers");
+        let buffers = buffers.lines().next().unwrap().split(' ');
+        let pages = buffers.filter_map(|part| part.split_once('=')).take(2);
+        let pages = pages.filter(|(name, _)| matches!(*name, "hit" | "read"));
+        let pages = pages.map(|(_, count)| count.parse::<u64>().unwrap()).sum();
+        (plan, pages)
+    }
+
+    /// Runs a statement, and checks that it uses an index, and touches no more than so many pages.
+    #[track_caller]
+    fn assert_uses<S: Statement>(&mut self, index: &str, parameters: &[&str], most_pages: u64) {
+        let (plan, pages) = self.run::<S>(parameters);
+        assert!(plan.contains(&format!("using {index} on")), "no {index}: {plan}");
+        assert!(pages <= most_pages, "{pages} pages are read: {plan}");
+    }
+}
+
+/// The index of a case's tasks, and that of a user's assignments.
+const OF_CASE: &str = "tasks_case_idx";
+const OF_USER: &str = "task_assignees_user_key";
+const OF_TASK: &str = "tasks_pkey";
+
+#[tokio::test]
+async fn every_statement_uses_its_indexes_on_a_million_tasks() {
+    let mut explainer = Explainer::start().await;
+    explainer.assert_uses::<get::Get>(OF_TASK, &["1", "7", "'{100005}'"], 30);
+    let fifteen = "'{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15}'";
+    explainer.assert_uses::<get::Get>(OF_TASK, &["1", "1", fifteen], 300);
+
+    // From here on: tenant, case, user, completed, changed after; task, skip, limit, count.
+    let (user, null) = ("'user7@example.com'", "null");
+    let page = |filter: [&'static str; 5], after: &'static str, count: &'static str| {
+        [&filter[..], &[after, "0", "21", count]].concat()
+    };
+    let all = ["1", "1", null, null, null];
+    explainer.assert_uses::<list::ListCase>(OF_CASE, &page(all, "0", "false"), 400);
+    explainer.assert_uses::<list::ListCase>(OF_CASE, &page(all, "99000", "false"), 400);
+    for (filter, most_pages) in [
+        (["1", "1", null, "false", null], 400),
+        (["1", "1", null, "true", null], 400),
+        (["1", "7", null, null, "now()"], 2_000),
+    ] {
+        let parameters = page(filter, "0", "false");
+        explainer.assert_uses::<list::ListCaseFiltered>(OF_CASE, &parameters, most_pages);
+    }
+    for filter in [["1", null, user, "false", null], ["1", "1", user, null, null]] {
+        let parameters = page(filter, "0", "false");
+        explainer.assert_uses::<list::ListAssignee>(OF_USER, &parameters, 600);
+    }
+    // To count, or to find few in a small case, the user's 5,000 tasks are read, and no other ones.
+    for filter in [["1", null, user, "false", null], ["1", "7", user, null, null]] {
+        let parameters = page(filter, "0", "true");
+        explainer.assert_uses::<list::ListAssignee>(OF_USER, &parameters, 60_000);
+    }
+
+    let update = [
+        "1",
+        "1",
+        "'{1,2}'",
+        "'{b,null}'",
+        "'{null,true}'",
+        "'{true,false}'",
+        "'{}'",
+        "'{}'",
+        "'{1,1}'",
+        "'{0,1}'",
+        "'{user1@example.com,user2@example.com}'",
+        "false",
+    ];
+    explainer.assert_uses::<update::Update>(OF_TASK, &update, 200);
+    explainer.assert_uses::<update::UpdateTrial>(OF_TASK, &update, 100);
+    explainer.assert_uses::<delete::Delete>(OF_TASK, &["1", "1", "'{1,2}'", "null"], 200);
+
+    // The last page of a case of 100,000 tasks, one in the middle, and one past the end, beside the
+    // first.
+    let mut page = |skip: &str| {
+        let parameters = ["1", "1", null, null, null, "0", skip, "21", "true"];
+        explainer.run::<list::ListCase>(&parameters)
+    };
+    let (_, first) = page("0");
+    for skip in ["50000", "99977", "200000", "9223372036854775807"] {
+        let (plan, pages) = page(skip);
+        assert!(pages <= 3 * first, "{pages} pages instead of {first}: {plan}");
+    }
+}

@@ -1,0 +1,234 @@
+//! Changes to tasks.
+
+use std::sync::LazyLock;
+
+use diesel::{
+    PgConnection, QueryResult, RunQueryDsl as _,
+    pg::{Pg, data_types::PgTimestamp},
+    query_builder::AstPass,
+    sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz},
+};
+use domain::{
+    Assignment, Email, Error, FieldPath, Precondition, Resource, Task, TaskUpdate, TaskUpdates,
+    TenantId, Violation, Violations,
+};
+
+use super::{
+    change::Change,
+    row::{self, Columns, Row},
+};
+use crate::{
+    database::Database,
+    sql::{Parameters, Sql, Statement, bind},
+    time::to_postgres,
+};
+
+/// Changes tasks.
+pub(super) struct Update;
+
+/// Whether the case and the task exist, whether the task is stale, and whether the statement was
+/// raced.
+type State = (Bool, Bool, Bool, Bool);
+
+impl Statement for Update {
+    type Columns = (State, Array<SmallInt>, Columns);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| Sql::new(UPDATE));
+        &TEXT
+    }
+}
+
+/// Finds out what a change would do. It locks nothing.
+pub(super) struct UpdateTrial;
+
+impl Statement for UpdateTrial {
+    type Columns = (State, Array<SmallInt>, Columns);
+
+    fn text() -> &'static Sql {
+        static WITHOUT_LOCKS: LazyLock<Sql> =
+            LazyLock::new(|| Sql::new(&UPDATE.replace("FOR UPDATE OF t SKIP LOCKED", "")));
+        &WITHOUT_LOCKS
+    }
+}
+
+const UPDATE: &str = include_str!("update.sql");
+
+/// The values of [`State`].
+type StateValues = (bool, bool, bool, bool);
+
+/// What the statement returns of a change: the state, the positions of the emails that no user has,
+/// and the task.
+type Changed = (StateValues, Vec<i16>, Option<Task>);
+
+/// The parameters, as update.sql describes them.
+#[derive(Default)]
+struct Changes {
+    tenant: i64,
+    case: i64,
+    tasks: Vec<i64>,
+    descriptions: Vec<Option<String>>,
+    completed: Vec<Option<bool>>,
+    replaces_assignees: Vec<bool>,
+    precondition_changes: Vec<i32>,
+    precondition_times: Vec<PgTimestamp>,
+    email_changes: Vec<i32>,
+    email_positions: Vec<i16>,
+    email_addresses: Vec<String>,
+    is_trial: bool,
+}
+
+impl Changes {
+    fn new(tenant: TenantId, updates: &TaskUpdates, is_trial: bool) -> Self {
+        let mut changes =
+            Self { tenant: tenant.get(), case: updates.case.get(), is_trial, ..Self::default() };
+        for (no, update) in (1..).zip(&updates.updates) {
+            changes.add(no, update);
+        }
+        changes
+    }
+
+    fn add(&mut self, no: i32, update: &TaskUpdate) {
+        self.tasks.push(update.task.get());
+        let description = update.description.as_ref();
+        self.descriptions.push(description.map(|description| description.as_str().to_owned()));
+        self.completed.push(update.completed);
+        self.replaces_assignees.push(update.assignments.is_some());
+        if let Some(times) = allowed_times(&update.precondition) {
+            self.precondition_changes.extend(times.iter().map(|_| no));
+            self.precondition_times.extend(times);
+        }
+        for (position, Assignment { email, .. }) in (0..).zip(update.assignments.iter().flatten()) {
+            self.email_changes.push(no);
+            self.email_positions.push(position);
+            self.email_addresses.push(email.as_str().to_owned());
+        }
+    }
+}
+
+/// Returns the times at which a task may have been changed last, at least one; `None` if that does
+/// not matter.
+pub(super) fn allowed_times(precondition: &Precondition) -> Option<Vec<PgTimestamp>> {
+    match precondition {
+        Precondition::None => None,
+        // Negative infinity, the time of no task.
+        Precondition::OneOf(etags) if etags.is_empty() => Some(vec![PgTimestamp(i64::MIN)]),
+        Precondition::OneOf(etags) => {
+            Some(etags.iter().map(|etag| to_postgres(etag.updated_at())).collect())
+        }
+    }
+}
+
+impl Parameters for &Changes {
+    fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match number {
+            1 => out.push_bind_param::<BigInt, _>(&self.tenant),
+            2 => out.push_bind_param::<BigInt, _>(&self.case),
+            3 => out.push_bind_param::<Array<BigInt>, _>(&self.tasks),
+            4 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.descriptions),
+            5 => out.push_bind_param::<Array<Nullable<Bool>>, _>(&self.completed),
+            6 => out.push_bind_param::<Array<Bool>, _>(&self.replaces_assignees),
+            7 => out.push_bind_param::<Array<Integer>, _>(&self.precondition_changes),
+            8 => out.push_bind_param::<Array<Timestamptz>, _>(&self.precondition_times),
+            9 => out.push_bind_param::<Array<Integer>, _>(&self.email_changes),
+            10 => out.push_bind_param::<Array<SmallInt>, _>(&self.email_positions),
+            11 => out.push_bind_param::<Array<Text>, _>(&self.email_addresses),
+            _ => out.push_bind_param::<Bool, _>(&self.is_trial),
+        }
+    }
+}
+
+impl Change for Changes {
+    type Row = (StateValues, Vec<i16>, Row);
+
+    const NAME: &'static str = "update_tasks";
+
+    fn tasks(&self) -> (i64, i64, &[i64]) {
+        (self.tenant, self.case, &self.tasks)
+    }
+
+    fn run(&self, connection: &mut PgConnection) -> QueryResult<Vec<Self::Row>> {
+        bind(Update, self).load(connection)
+    }
+
+    fn is_raced(((.., is_raced), ..): &Self::Row) -> bool {
+        *is_raced
+    }
+}
+
+impl Database {
+    /// Changes tasks of a case: all of them or none. Returns them as they are then, in the order of
+    /// the request. What is already as it should be is not touched. If `is_trial`, nothing is
+    /// changed, and the tasks are returned as they would be, apart from their times.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the tenant has no such case, then [`Error::TasksNotFound`], then
+    /// [`Error::Stale`], then [`Error::Invalid`] if users do not exist; [`Error::Unavailable`],
+    /// [`Error::OutcomeUnknown`] and [`Error::Internal`].
+    pub async fn update_tasks(
+        &self,
+        tenant: TenantId,
+        updates: TaskUpdates,
+        is_trial: bool,
+    ) -> Result<Vec<Task>, Error> {
+        let changes = Changes::new(tenant, &updates, is_trial);
+        let rows = if is_trial {
+            self.read_for(tenant, "check_updates", move |connection| {
+                Ok(bind(UpdateTrial, &changes).load(connection)?)
+            })
+            .await?
+        } else {
+            self.change_tasks(tenant, changes).await?
+        };
+        let changed = rows
+            .into_iter()
+            .map(|(state, unknown, row)| Ok((state, unknown, row::to_task(row)?)))
+            .collect::<Result<Vec<Changed>, crate::Error>>();
+        // The change is made by now; only its result can't be read.
+        let changed = changed.map_err(|error| match is_trial {
+            true => error,
+            false => crate::Error::connection_lost(error),
+        })?;
+        conclude(&updates, changed)
+    }
+}
+
+fn conclude(updates: &TaskUpdates, changed: Vec<Changed>) -> Result<Vec<Task>, Error> {
+    if changed.iter().any(|((case_exists, ..), ..)| !case_exists) {
+        return Err(Error::NotFound(Resource::Case(updates.case)));
+    }
+    let violations = |field, rule, is_violated: fn(&Changed) -> bool| {
+        let all = changed.iter().enumerate().filter(|(_, change)| is_violated(change));
+        let all = all.map(|(index, _)| Violation { path: FieldPath::at(field, index), rule });
+        Violations::new(all.collect())
+    };
+    let missing =
+        violations("tasks[*].id", &TaskUpdates::NOT_FOUND, |((_, exists, ..), ..)| !exists);
+    if let Some(missing) = missing {
+        return Err(Error::TasksNotFound(missing));
+    }
+    let stale =
+        violations("tasks[*].etag", &TaskUpdates::STALE, |((_, _, is_stale, _), ..)| *is_stale);
+    if let Some(stale) = stale {
+        return Err(Error::Stale(stale));
+    }
+    if let Some(unknown) = Violations::new(unknown_users(updates, &changed)) {
+        return Err(Error::Invalid(unknown));
+    }
+    Ok(changed.into_iter().filter_map(|(.., task)| task).collect())
+}
+
+/// Returns a violation for each email that no user has.
+fn unknown_users(updates: &TaskUpdates, changed: &[Changed]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (task, (update, (_, unknown, _))) in updates.updates.iter().zip(changed).enumerate() {
+        let assignments = update.assignments.as_deref().unwrap_or_default();
+        let unknown =
+            unknown.iter().filter_map(|position| assignments.get(usize::try_from(*position).ok()?));
+        violations.extend(unknown.map(|Assignment { index, .. }| Violation {
+            path: Assignment::path(task, *index),
+            rule: &Email::UNKNOWN_USER,
+        }));
+    }
+    violations
+}
