@@ -26,6 +26,7 @@ lint: setup ## Check format, lints, docs and the gRPC contract
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --package caseload --no-default-features --locked -- -D warnings
+	cargo clippy -p caseload-gateway -p caseload-server --features caseload-gateway/fuzzing,caseload-server/fuzzing --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@.ci/lint-optional
 

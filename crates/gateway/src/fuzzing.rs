@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::IF_MATCH};
 use proto::wire::{
     header::{GRPC_STATUS, GRPC_STATUS_DETAILS, IDEMPOTENCY_KEY, REQUEST_TIMEOUT},
     limits::LIST_ITEMS,
 };
+use serde::de::DeserializeOwned;
 use tonic::{Code, Status};
 
 use crate::{
-    extract::{self, JsonError, MaxTimeout, Object, Rejection},
+    extract::{self, IfMatch, JsonError, ListOptions, MaxTimeout, Object, Rejection, RequestBody},
     problem::Problem,
-    tasks::{convert, dto::CreateTasks},
+    tasks::{
+        convert,
+        dto::{CreateTasks, DeleteTasks, UpdateTasks},
+    },
     upstream::{Failure, from_origin},
 };
 
@@ -26,16 +30,57 @@ pub fn json_body(bytes: &[u8]) {
             let tasks = body.tasks.len();
             let emails = body.tasks.iter().map(|task| task.0.assignee_emails.len());
             assert_eq!(tasks + emails.sum::<usize>() > LIST_ITEMS, has_too_many);
-            assert_eq!(convert::to_request(1, body, None).tasks.len(), tasks);
+            assert_eq!(convert::to_request(1, body, None, false).tasks.len(), tasks);
         }
         Err(error) => {
             let error = JsonError::locate::<CreateTasks>(bytes, &error);
-            let items = Problem::from(Rejection::Json(error)).into_items();
-            assert_eq!(items.len(), 1);
-            assert!(items.iter().all(|item| !item.details.is_empty()));
-            assert!(items.iter().all(|item| item.message.len() < 1024));
+            assert_is_short(Rejection::Json(error), 1);
         }
     }
+}
+
+/// A body to change or to delete several tasks. If it is valid, it becomes a message with as many
+/// tasks; if not, a problem with one short item that has a reason.
+pub fn change_body(bytes: &[u8]) {
+    if let Some(body) = read::<UpdateTasks>(bytes) {
+        let tasks = body.tasks.len();
+        assert_eq!(convert::to_updates(body).len(), tasks);
+    }
+    read::<DeleteTasks>(bytes);
+}
+
+/// Reads a body, or checks the problem with it.
+fn read<T: RequestBody + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let read = serde_json::from_slice::<Object<T>>(bytes).map(|Object(body)| body);
+    read.map_err(|error| {
+        let error = JsonError::locate::<T>(bytes, &error);
+        assert_is_short(Rejection::Json(error), 1);
+    })
+    .ok()
+}
+
+/// The query string of a list. What is accepted is in the documented ranges; what is not is reported
+/// with the name of each parameter.
+pub fn list_query(bytes: &[u8]) {
+    let Ok(query) = str::from_utf8(bytes) else { return };
+    match ListOptions::parse(Some(query)) {
+        Ok(list) => assert!(list.page >= 1 && (1..=50).contains(&list.per_page)),
+        // One for each parameter that there is, and one for the first of all others.
+        Err(rejection) => assert_is_short(rejection, 6),
+    }
+}
+
+/// The value of an `If-Match`. Whatever it is, it is a condition.
+pub fn if_match(bytes: &[u8]) {
+    let Some(headers) = headers(&IF_MATCH, bytes) else { return };
+    assert!(!IfMatch::of(&headers).0.is_empty());
+}
+
+/// Checks the problem of a request that is rejected: it has 1 to `most` short items with reasons.
+fn assert_is_short(rejection: Rejection, most: usize) {
+    let items = Problem::from(rejection).into_items();
+    assert!((1..=most).contains(&items.len()));
+    assert!(items.iter().all(|item| !item.details.is_empty() && item.message.len() < 1024));
 }
 
 /// The details of a status that is taken for the server's. Whatever they are, there is a problem

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use domain::{Error, Precondition, TaskQuery, TaskUpdates};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use proto::wire::{header, limits};
 use proto::{
     Message as _, RequestLayout,
-    tasks::v1::{BatchCreateTasksRequest, NewTask},
+    tasks::v1::{BatchCreateTasksRequest, BatchUpdateTasksRequest, ListTasksRequest, NewTask},
+    wire::{Reason, header, limits},
 };
 
 use crate::{auth, layers, status, tasks};
@@ -44,10 +45,44 @@ pub fn protobuf(bytes: &[u8]) {
         None => unreachable!("the method is in the contract"),
     }
     if let Err(error) = tasks::to_batch(message) {
-        let status = status::from_error(&error, limits::STATUS_BYTES);
+        let status = status::from_error(&error, Reason::InvalidBatch, limits::STATUS_BYTES);
         assert_eq!(status.code(), tonic::Code::InvalidArgument);
         assert!(status.details().len() < limits::STATUS_BYTES);
     }
+}
+
+/// Decodes and checks a message that changes tasks. The status of an invalid one stays within the
+/// limit.
+pub fn updates(bytes: &[u8]) {
+    let Ok(message) = BatchUpdateTasksRequest::decode(bytes) else { return };
+    let drafts = message.tasks.into_iter().map(tasks::to_update_draft);
+    match TaskUpdates::parse(message.case_id, drafts) {
+        Ok(updates) => assert!((1..=25).contains(&updates.updates.len())),
+        Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+    }
+}
+
+/// Decodes and checks a message that lists tasks, page token and all.
+pub fn list(bytes: &[u8]) {
+    let Ok(message) = ListTasksRequest::decode(bytes) else { return };
+    match TaskQuery::parse(tasks::to_list_draft(message)) {
+        Ok(query) => assert!((1..=50).contains(&query.page_size) && query.skip >= 0),
+        Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+    }
+}
+
+/// Parses a list of entity tags. Each of those that are found has its one spelling.
+pub fn etags(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Precondition::OneOf(etags) = Precondition::parse(text) {
+        assert!(etags.iter().all(|etag| text.contains(&etag.to_string())));
+    }
+}
+
+fn assert_is_bounded(error: &Error) {
+    let status = status::from_error(error, Reason::InvalidRequest, limits::STATUS_BYTES);
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert!(status.details().len() < limits::STATUS_BYTES);
 }
 
 /// Returns what a message takes on the heap.
