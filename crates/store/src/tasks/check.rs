@@ -11,12 +11,14 @@ use crate::{
     database::Database,
     schema::{cases, users},
     users::to_user,
+    write_path::is_key_reused,
 };
 
 impl Database {
     /// Finds out whether a batch could be created. Returns the users of each task.
     ///
     /// # Errors
+    /// [`Error::IdempotencyKeyReused`] if its key was used for another request, then
     /// [`Error::NotFound`] if the case does not exist, then [`Error::Invalid`] if users do not;
     /// [`Error::Unavailable`] and [`Error::Internal`].
     pub async fn check_batch(
@@ -24,14 +26,15 @@ impl Database {
         tenant: TenantId,
         batch: &TaskBatch,
     ) -> Result<Vec<Vec<User>>, Error> {
-        let case = batch.case();
+        let (case, checked) = (batch.case(), batch.clone());
         let assignments = batch.tasks().iter().flat_map(|task| &task.assignments);
         let emails: Vec<String> = assignments.map(|a| a.email.as_str().to_owned()).collect();
-        let (case_exists, found) = self
+        let (is_key_reused, case_exists, found) = self
             .read_for(tenant, "check_batch", move |connection| {
                 let of_case = cases::tenant_id.eq(tenant.get()).and(cases::id.eq(case.get()));
                 let case_exists = select(exists(cases::table.filter(of_case)));
                 let case_exists = case_exists.get_result::<bool>(connection)?;
+                let is_key_reused = is_key_reused(connection, tenant, &checked)?;
                 let found = users::table
                     .filter(users::tenant_id.eq(tenant.get()).and(users::email.eq_any(emails)))
                     .select((users::id, users::email, users::first_name, users::last_name))
@@ -39,9 +42,12 @@ impl Database {
                     .into_iter()
                     .map(|row| to_user(row).map(|user| (user.email.clone(), user)))
                     .collect::<Result<HashMap<_, _>, _>>()?;
-                Ok((case_exists, found))
+                Ok((is_key_reused, case_exists, found))
             })
             .await?;
+        if is_key_reused {
+            return Err(Error::IdempotencyKeyReused);
+        }
         if !case_exists {
             return Err(Error::NotFound(Resource::Case(case)));
         }

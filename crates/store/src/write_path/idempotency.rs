@@ -82,6 +82,17 @@ pub(super) fn find(
     }))
 }
 
+/// Whether the batch's idempotency key was used for another request.
+pub(crate) fn is_key_reused(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    batch: &TaskBatch,
+) -> QueryResult<bool> {
+    let Some(key) = batch.idempotency_key() else { return Ok(false) };
+    let record = find(connection, tenant, key)?;
+    Ok(record.is_some_and(|record| record.compare(batch) == Match::Other))
+}
+
 /// The advisory lock by which programs that sweep at the same time exclude each other: "caseidem" in
 /// ASCII, for "Caseload, idempotency".
 const SWEEP_LOCK: i64 = 0x6361_7365_6964_656d;

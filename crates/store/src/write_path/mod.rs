@@ -24,5 +24,6 @@ mod unfinished;
 mod worker;
 mod writer;
 
+pub(crate) use idempotency::is_key_reused;
 pub use settings::WriterSettings;
 pub use writer::TaskWriter;

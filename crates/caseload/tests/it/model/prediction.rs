@@ -103,11 +103,13 @@ impl Model {
         match request {
             Request::Create { case, tasks, key, is_trial, .. } => {
                 invalid(tasks.iter().flat_map(NewTask::violations).collect())?;
-                if let Some(record) = self.record(tenant, key.as_deref(), *is_trial) {
-                    return match record.request == fingerprint(request) {
-                        true => Ok(Outcome::Tasks(record.tasks.clone())),
-                        false => Err(error("INVALID_ARGUMENT", &["REQUEST_ID_REUSED"])),
-                    };
+                if let Some(record) = self.record(tenant, key.as_deref()) {
+                    if record.request != fingerprint(request) {
+                        return Err(error("INVALID_ARGUMENT", &["REQUEST_ID_REUSED"]));
+                    }
+                    if !is_trial {
+                        return Ok(Outcome::Tasks(record.tasks.clone()));
+                    }
                 }
                 self.find_case(tenant, *case)?;
                 invalid(tasks.iter().flat_map(|task| unknown_users(&task.emails)).collect())?;
@@ -152,7 +154,7 @@ impl Model {
                     Tag::Any | Tag::Current => Ok(Outcome::Deleted),
                 }
             }
-            Request::Record { key } => match self.record(tenant, Some(key), false) {
+            Request::Record { key } => match self.record(tenant, Some(key)) {
                 Some(record) => {
                     Ok(Outcome::Record(record.tasks.iter().filter_map(|task| task.id).collect()))
                 }
@@ -200,7 +202,7 @@ impl Model {
         match (request, outcome) {
             (request, _) if request.is_trial() => {}
             (Request::Create { case, key, .. }, Outcome::Tasks(tasks)) => {
-                if self.record(tenant, key.as_deref(), false).is_some() {
+                if self.record(tenant, key.as_deref()).is_some() {
                     return;
                 }
                 for task in tasks {
@@ -232,9 +234,8 @@ impl Model {
         self.tasks.get(&id).map(|stored| &stored.task)
     }
 
-    fn record(&self, tenant: i64, key: Option<&str>, is_trial: bool) -> Option<&Record> {
-        let key = key.filter(|_| !is_trial)?;
-        self.records.get(&(tenant, key.to_owned()))
+    fn record(&self, tenant: i64, key: Option<&str>) -> Option<&Record> {
+        self.records.get(&(tenant, key?.to_owned()))
     }
 
     fn find_case(&self, tenant: i64, case: i64) -> Result<(), Outcome> {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{Client, emails, of};
-use crate::support::{App, code_and_reasons, new_task};
+use crate::support::{App, Reply, code_and_reasons, new_task};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_reports_what_would_be_and_changes_nothing() {
@@ -89,4 +89,26 @@ async fn a_trial_has_the_faults_of_the_request_itself() {
     let status = grpc.update_task(client.with_key(request)).await.unwrap_err();
     assert_eq!(code_and_reasons(&status), "NOT_FOUND TASK_NOT_FOUND");
     assert_eq!(app.row_counts(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_finds_a_key_that_was_used_for_another_request() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let post = async |query: &str, description: &str| {
+        let path = client.path(&format!("/batch{query}"));
+        let body = json!({"tasks": [{"description": description}]});
+        let request = client.request(Method::POST, &path).header("idempotency-key", "k");
+        Reply::of(request.json(&body)).await
+    };
+    // A trial does not use the key.
+    assert_eq!(post("?validate_only=true", "a").await.status, 200);
+    assert_eq!(post("", "b").await.status, 201);
+    let other = post("?validate_only=true", "a").await;
+    assert_eq!(
+        (other.status.as_u16(), other.violations()),
+        (422, vec!["REQUEST_ID_REUSED -".to_owned()])
+    );
+    assert_eq!(post("?validate_only=true", "b").await.status, 200);
+    assert_eq!(app.row_counts(), (1, 0));
 }
