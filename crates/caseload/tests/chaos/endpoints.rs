@@ -1,6 +1,7 @@
 //! The endpoints that a batch can be sent to: two servers over gRPC, two gateways over REST.
 
 mod edit;
+mod rivalry;
 
 use std::{error::Error as _, fmt, net::SocketAddr, time::Duration};
 
@@ -17,6 +18,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{batch::Batch, deployment::Addresses, response::Response};
 pub(crate) use edit::{Action, Answer, Contents, Seen};
+pub(crate) use rivalry::Changed;
 
 /// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -24,6 +24,7 @@ mod proxy;
 mod random;
 mod report;
 mod response;
+mod rival;
 mod statements;
 mod worker;
 
@@ -53,12 +54,14 @@ use history::History;
 use libtest::Libtest;
 use random::Random;
 use report::Report;
+use rival::{COUNTED, Rival, Rivalry};
 use worker::{ACKNOWLEDGED, RepairedAt, Worker};
 
 const WORKERS: usize = 24;
 
-/// The clients that change tasks.
+/// The clients that change tasks, each its own, and those that change the same ones.
 const EDITORS: usize = 8;
+const RIVALS: usize = 4;
 
 /// The number of connections to each endpoint, which the workers share.
 const CONNECTIONS: usize = 6;
@@ -127,6 +130,7 @@ fn main() -> ExitCode {
         && report.unexpected_count() == 0
         && report.counted(ACKNOWLEDGED) > 0
         && report.counted(CHANGED) > 0
+        && report.counted(COUNTED) > 0
         && report.fault_count() > 0;
     if !is_good {
         println!("logs of the programs: {}", directory.keep().display());
@@ -188,6 +192,18 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
         workers.spawn(editor.run());
     }
 
+    let rivalry = Arc::new(Rivalry::create(&deployment.database));
+    for number in 0..RIVALS {
+        let rival = Rival {
+            rivalry: Arc::clone(&rivalry),
+            endpoints: connections[number % CONNECTIONS].clone(),
+            report: Arc::clone(report),
+            repaired_at: Arc::clone(&repaired_at),
+            random: Random::new(options.seed, 2000 + u64::try_from(number).unwrap()),
+        };
+        workers.spawn(rival.run());
+    }
+
     let actor = |stream| {
         let random = Random::new(options.seed, stream);
         Actor { random, end, report: Arc::clone(report) }
@@ -221,7 +237,9 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
         }
         let (sent, database) = (&deployment.sent, &deployment.database);
         let mut verdict = Verdict::new(history.take(), sent, database, &report);
-        chronicle.judge(&mut verdict, sent, database, &report);
+        let is_shared = |task| rivalry.has(task);
+        chronicle.judge(&mut verdict, sent, database, &report, is_shared);
+        rivalry.judge(&mut verdict, database, &report);
         verdict
     };
     spawn_blocking(audit).await.unwrap()

@@ -200,7 +200,7 @@ impl Endpoints {
     }
 }
 
-fn authorized<T>(message: T, bearer: &str, sends_deadline: bool) -> Request<T> {
+pub(super) fn authorized<T>(message: T, bearer: &str, sends_deadline: bool) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", bearer.parse().unwrap());
     if sends_deadline {
@@ -209,7 +209,7 @@ fn authorized<T>(message: T, bearer: &str, sends_deadline: bool) -> Request<T> {
     request
 }
 
-fn grpc_failure(status: &Status) -> Answer {
+pub(super) fn grpc_failure(status: &Status) -> Answer {
     let reason = status.get_details_error_info().map(|info| info.reason);
     match reason.as_deref() {
         Some("TASK_NOT_FOUND") => Answer::Missing,
@@ -218,7 +218,7 @@ fn grpc_failure(status: &Status) -> Answer {
     }
 }
 
-fn seen_over_grpc(task: Task) -> Seen {
+pub(super) fn seen_over_grpc(task: Task) -> Seen {
     let emails = task.assignees.into_iter().map(|assignee| assignee.email).collect();
     let contents = Contents { description: task.description, completed: task.completed, emails };
     Seen { id: task.id, contents, etag: task.etag }
