@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod details;
 mod failure;
+mod health;
 mod intermediary;
 mod origin;
 mod reply;

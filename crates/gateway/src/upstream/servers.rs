@@ -21,6 +21,7 @@ use tonic_health::pb::{
 
 use super::{
     backlog::{Backlog, MAX_UNANSWERED, Unanswered},
+    health::SharedCheck,
     origin::OriginResponses,
     transport::Transport,
 };
@@ -56,6 +57,7 @@ pub(crate) struct Server<T = Channel> {
     transport: OriginResponses<T>,
     is_up: AtomicBool,
     backlog: Backlog,
+    shared_check: SharedCheck,
 }
 
 impl Servers {
@@ -104,7 +106,7 @@ impl<T: Transport> Servers<T> {
         server.or_else(|| self.servers.get(turn % self.servers.len().max(1)))
     }
 
-    /// Returns whether any server reports that it serves.
+    /// Returns whether any server reports that it serves. Concurrent callers share the checks.
     pub(super) async fn any_serves(&self) -> bool {
         let check = |server: &Arc<Server<T>>| {
             let server = Arc::clone(server);
@@ -128,6 +130,7 @@ impl<T: Transport> Server<T> {
             transport: OriginResponses(transport),
             is_up: AtomicBool::new(true),
             backlog: Backlog::default(),
+            shared_check: SharedCheck::default(),
         }
     }
 
@@ -150,11 +153,21 @@ impl<T: Transport> Server<T> {
         self.is_up.store(false, Ordering::Relaxed);
     }
 
-    /// Returns whether the server reports that it serves. An intermediary's response means that it
-    /// does not, and so do the health service's own errors, which have no reason.
+    /// Returns whether the server reports that it serves. A check that is running is not repeated, and
+    /// ends even if its callers go away: it would count as a call that was given up.
     async fn serves(self: &Arc<Self>) -> bool {
-        let Some(call) = self.begin_call() else { return false };
-        self.check(call).await.unwrap_or(false)
+        let check = || {
+            let server = Arc::clone(self);
+            async move { server.shared_check.finish(server.check_health().await) }
+        };
+        self.shared_check.join(check).await
+    }
+
+    /// Asks the server whether it serves, however many calls are without an answer: a server with much
+    /// to do serves. An intermediary's response means that it does not, and so do the health service's
+    /// own errors, which have no reason.
+    async fn check_health(&self) -> bool {
+        self.check(self.backlog.begin_anyway()).await.unwrap_or(false)
     }
 
     /// Asks the server whether it serves; `None` if it does not answer in time.
@@ -195,7 +208,7 @@ async fn watch<T: Transport>(server: Arc<Server<T>>) {
     let mut was_up = None;
     loop {
         ticks.tick().await;
-        let is_up = server.serves().await;
+        let is_up = server.check_health().await;
         server.is_up.store(is_up, Ordering::Relaxed);
         if was_up != Some(is_up) {
             let upstream = &server.uri;
@@ -211,7 +224,59 @@ async fn watch<T: Transport>(server: Arc<Server<T>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
+    use tonic::{
+        body::Body,
+        codegen::{Service, http},
+    };
+    use tonic_health::{ServingStatus as Reported, server::health_reporter};
+
     use super::*;
+
+    /// A transport that counts the calls made over it.
+    #[derive(Clone)]
+    struct Counted<S>(S, Arc<AtomicUsize>);
+
+    impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S> {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = S::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.0.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> S::Future {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.call(request)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_at_the_same_time_share_a_check_which_no_calls_in_flight_prevent() {
+        let (reporter, service) = health_reporter();
+        let checks = Arc::new(AtomicUsize::new(0));
+        let transport = Counted(service, Arc::clone(&checks));
+        let server = Server::new("http://in.process".parse().unwrap(), transport);
+        let servers = Arc::new(Servers::new([server]));
+        let in_flight: Vec<_> =
+            (0..MAX_UNANSWERED).map_while(|_| servers.servers[0].begin_call()).collect();
+        assert_eq!(in_flight.len(), MAX_UNANSWERED);
+
+        let probe = |servers: &Arc<Servers<_>>| {
+            let servers = Arc::clone(servers);
+            async move { servers.any_serves().await }
+        };
+        let probes: JoinSet<bool> = (0..300).map(|_| probe(&servers)).collect();
+        assert!(probes.join_all().await.into_iter().all(|serves| serves));
+        assert_eq!(checks.load(Ordering::Relaxed), 1);
+
+        // A later probe does not get an old result.
+        reporter.set_service_status("", Reported::NotServing).await;
+        assert!(!servers.any_serves().await);
+        assert_eq!(checks.load(Ordering::Relaxed), 2);
+    }
 
     fn servers(upstream: &str) -> Servers {
         Servers::connect(&upstream.parse().unwrap(), 3 * MAX_UNANSWERED)

@@ -5,11 +5,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpSocket, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
@@ -47,6 +47,39 @@ async fn the_gateway_rejects_a_request_beyond_the_limit_at_once_but_no_health_ch
     session.unlock();
     assert_eq!(in_flight.await.unwrap().status, 201);
     app.assert_serves().await;
+}
+
+/// A client without a key, that sends no body, is not worked on.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_whose_bodies_do_not_come_take_no_place_of_those_in_flight() {
+    let mut app = App::start().await;
+    app.http_addr = app.start_gateway(&["--max-requests", "4"]).await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
+        app.batch_path()
+    );
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        let mut stream = connect(app.http_addr).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        silent.push(stream);
+        app.assert_serves().await;
+    }
+    // Most of them find no place to wait for their bodies.
+    let response = timeout(TEST_TIMEOUT, silent.last_mut().unwrap().read_u8()).await;
+    assert_eq!(response.expect("a response").unwrap(), b'H');
+}
+
+/// The server answers 32 health checks at once on a connection, and the gateway has one connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_probes_at_the_same_time_find_the_gateway_ready() {
+    let app = App::start().await;
+    for _ in 0..3 {
+        let probes: JoinSet<_> =
+            (0..300).map(|_| Reply::of(app.request(Method::GET, "/readyz"))).collect();
+        let statuses = probes.join_all().await.into_iter().map(|reply| reply.status.as_u16());
+        assert_eq!(statuses.filter(|status| *status != 200).count(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
