@@ -10,7 +10,6 @@ mod causes;
 pub mod fuzzing;
 mod health;
 mod layers;
-mod message_memory;
 mod options;
 mod rate_limit;
 mod readiness;
@@ -19,6 +18,7 @@ mod shares;
 mod status;
 mod sweep;
 mod tasks;
+mod tenant_quota;
 
 pub use health::is_serving;
 pub use options::{

@@ -157,7 +157,8 @@ pub struct LimitOptions {
     pub tenant_rate: Option<Rate>,
 
     /// The most calls that are worked on at once, from the last byte of their messages on; further
-    /// ones are rejected with UNAVAILABLE
+    /// ones are rejected with UNAVAILABLE. A tenant may make as many as it leaves for others: alone
+    /// half, two tenants a third each
     #[arg(long, env = "CASELOAD_MAX_IN_FLIGHT", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_in_flight: usize,
 

@@ -21,13 +21,13 @@ use crate::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
     },
-    message_memory::MessageMemory,
     options::{AuthOptions, LimitOptions, ServerOptions},
     rate_limit::RateLimits,
     readiness,
     shares::Shares,
     sweep,
     tasks::Tasks,
+    tenant_quota::TenantQuota,
 };
 
 /// gRPC, with gateways and services that make all of their calls on one connection.
@@ -165,7 +165,7 @@ impl Server {
             clients.share_percent,
         );
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
-        let memory = MessageMemory::new(mib(message_memory));
+        let memory = TenantQuota::new(mib(message_memory));
         let is_scarce = {
             let (memory, is_scarce) = (memory.clone(), admission.is_scarce());
             move || is_scarce() || memory.is_scarce()

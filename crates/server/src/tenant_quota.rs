@@ -1,4 +1,5 @@
-//! The memory that the messages of all calls may take together, and what each tenant has of it.
+//! What all tenants together may have of something, and each of them: of the memory for messages, and
+//! of the calls that are worked on.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -7,43 +8,50 @@ use std::{
 
 use domain::{Error, TenantId};
 
-/// The memory for messages. Clones share it.
+/// The units that tenants may have at once. Clones share them.
 ///
-/// A tenant may have as much as is left for others: alone it gets half of the memory, each of two
+/// A tenant may have as much as is left for others: alone it gets half of the units, each of two
 /// gets a third, and with any number of greedy tenants there is as much left as each of them has.
 #[derive(Clone, Debug)]
-pub(crate) struct MessageMemory(Arc<Mutex<State>>);
+pub(crate) struct TenantQuota(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// All bytes there are.
+    /// All units there are.
     total: usize,
-    /// Bytes that calls have: more than all where responses took more than was left.
+    /// What a tenant may have, as long as that much is left, however little is left for others.
+    minimum: usize,
+    /// Units that calls have: more than all where responses took more than was left.
     used: usize,
-    /// Bytes that the calls of each tenant have.
+    /// Units that the calls of each tenant have.
     held: HashMap<TenantId, usize>,
 }
 
-/// The memory that one call has taken. It is returned on drop.
+/// The units that one call has taken. They are returned on drop.
 #[derive(Debug)]
-pub(crate) struct MemoryPermit {
-    memory: MessageMemory,
+pub(crate) struct TenantPermit {
+    quota: TenantQuota,
     tenant: TenantId,
-    bytes: usize,
+    units: usize,
 }
 
-impl MessageMemory {
-    /// Creates a memory of so many bytes.
+impl TenantQuota {
+    /// Creates so many units.
     pub(crate) fn new(total: usize) -> Self {
-        Self(Arc::new(Mutex::new(State { total, used: 0, held: HashMap::new() })))
+        Self::with_minimum(total, 0)
     }
 
-    /// Returns a permit of a tenant, for no memory yet.
-    pub(crate) fn permit(&self, tenant: TenantId) -> MemoryPermit {
-        MemoryPermit { memory: self.clone(), tenant, bytes: 0 }
+    /// Creates so many units, of which a tenant may have `minimum` even if it leaves less for others.
+    pub(crate) fn with_minimum(total: usize, minimum: usize) -> Self {
+        Self(Arc::new(Mutex::new(State { total, minimum, used: 0, held: HashMap::new() })))
     }
 
-    /// Returns whether more than half of the memory is taken.
+    /// Returns a permit of a tenant, for no units yet.
+    pub(crate) fn permit(&self, tenant: TenantId) -> TenantPermit {
+        TenantPermit { quota: self.clone(), tenant, units: 0 }
+    }
+
+    /// Returns whether more than half of the units are taken.
     pub(crate) fn is_scarce(&self) -> bool {
         let state = self.lock();
         state.used > state.total / 2
@@ -54,45 +62,45 @@ impl MessageMemory {
     }
 }
 
-impl MemoryPermit {
-    /// Takes so many bytes more.
+impl TenantPermit {
+    /// Takes so many units more.
     ///
     /// # Errors
     /// [`Error::TenantOverloaded`] if the tenant would have more than is left then,
     /// [`Error::Overloaded`] if nearly nothing is left. The permit stays as it was.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
-        let mut state = self.memory.lock();
+    pub(crate) fn grow(&mut self, units: usize) -> Result<(), Error> {
+        let mut state = self.quota.lock();
         let left = state.total.saturating_sub(state.used);
-        let left = left.checked_sub(bytes).ok_or(Error::Overloaded)?;
-        let held = state.held.entry(self.tenant).or_default();
-        if *held + bytes > left {
+        let left = left.checked_sub(units).ok_or(Error::Overloaded)?;
+        let held = state.held.get(&self.tenant).copied().unwrap_or_default();
+        if held + units > left.max(state.minimum) {
             // A tenant that has nothing is not to blame.
-            return Err(if *held == 0 { Error::Overloaded } else { Error::TenantOverloaded });
+            return Err(if held == 0 { Error::Overloaded } else { Error::TenantOverloaded });
         }
-        *held += bytes;
-        state.used += bytes;
+        state.held.insert(self.tenant, held + units);
+        state.used += units;
         drop(state);
-        self.bytes += bytes;
+        self.units += units;
         Ok(())
     }
 
-    /// Takes so many bytes more, whatever is left: for a response, which can't be refused any more.
-    pub(crate) fn force(&mut self, bytes: usize) {
-        let mut state = self.memory.lock();
-        *state.held.entry(self.tenant).or_default() += bytes;
-        state.used += bytes;
+    /// Takes so many units more, whatever is left: for a response, which can't be refused any more.
+    pub(crate) fn force(&mut self, units: usize) {
+        let mut state = self.quota.lock();
+        *state.held.entry(self.tenant).or_default() += units;
+        state.used += units;
         drop(state);
-        self.bytes += bytes;
+        self.units += units;
     }
 }
 
-impl Drop for MemoryPermit {
+impl Drop for TenantPermit {
     fn drop(&mut self) {
-        let mut state = self.memory.lock();
-        state.used -= self.bytes;
+        let mut state = self.quota.lock();
+        state.used -= self.units;
         // A tenant that has nothing is forgotten.
         if let Entry::Occupied(mut held) = state.held.entry(self.tenant) {
-            *held.get_mut() -= self.bytes;
+            *held.get_mut() -= self.units;
             if *held.get() == 0 {
                 held.remove();
             }
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_tenant_gets_as_much_as_it_leaves_for_others() {
-        let memory = MessageMemory::new(12 * MIB);
+        let memory = TenantQuota::new(12 * MIB);
         let (mut first, mut again) = (memory.permit(tenant(1)), memory.permit(tenant(1)));
         assert!(first.grow(4 * MIB).is_ok());
         assert!(again.grow(2 * MIB).is_ok());

@@ -12,6 +12,7 @@ mod unknown_keys;
 
 use domain::Scope;
 use proto::tasks::v1::BatchCreateTasksRequest;
+use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -98,6 +99,26 @@ async fn a_call_beyond_the_limit_of_calls_in_flight_is_rejected_at_once() {
     assert_eq!(in_flight.await.unwrap().status, 201);
     assert_eq!(app.create(ONE_TASK).await.status, 201);
     assert_eq!(app.row_counts().0, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_may_have_as_many_calls_in_flight_as_it_leaves_for_others() {
+    let mut app = App::builder().server_args(&["--max-in-flight", "4"]).start().await;
+    let mut session = Session::open(app.database.url());
+    session.lock("tasks");
+    let mut calls: JoinSet<Reply> = (0..3).map(|_| Reply::of(app.post().body(ONE_TASK))).collect();
+    let rejected = calls.join_next().await.unwrap().unwrap();
+    assert_eq!((rejected.status.as_u16(), rejected.header("retry-after")), (429, "1"));
+    assert_eq!(rejected.violations(), ["TENANT_OVER_SHARE -"]);
+
+    (_, app.case_id, app.key) = app.other_tenant().await;
+    let others = tokio::spawn(Reply::of(app.post().body(ONE_TASK)));
+    session.await_blocked(2);
+    session.unlock();
+    assert_eq!(others.await.unwrap().status, 201);
+    for reply in calls.join_all().await {
+        assert_eq!(reply.status, 201);
+    }
 }
 
 /// The queue would reject the call in the end, after all the work on it.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::Error;
+use domain::{Error, TenantId};
 use proto::wire::Access;
 use serving::{Client, Exhausted, Quota, QuotaPermit, Resource};
 use store::TaskWriter;
+
+use crate::tenant_quota::{TenantPermit, TenantQuota};
 
 /// Admits calls up to a limit. A call is admitted once its caller is known and its message is there, and
 /// has its permit until its response was sent.
@@ -13,17 +15,31 @@ use store::TaskWriter;
 /// While the write queue is full, every call that writes is rejected: the queue would reject it after
 /// all the work on it. Calls that read are admitted.
 ///
-/// Behind a proxy all calls come on one connection, so a limit for each connection would not do.
+/// Behind a proxy all calls come on one connection, so a limit for each connection would not do. A tenant
+/// may make as many calls at once as it leaves for others, and one in any case: otherwise one that floods
+/// the server, or does not take its responses, would lock out all others.
 #[derive(Debug)]
 pub(crate) struct Admission {
     permits: Arc<Quota>,
+    tenants: TenantQuota,
     writer: Arc<TaskWriter>,
+}
+
+/// The permit of a call that is worked on.
+#[derive(Debug)]
+pub(crate) struct CallPermit {
+    _client: QuotaPermit,
+    _tenant: TenantPermit,
 }
 
 impl Admission {
     /// Admits `max_in_flight` calls at once, of which one client address may make `share_percent`.
     pub(crate) fn new(max_in_flight: usize, share_percent: u8, writer: Arc<TaskWriter>) -> Self {
-        Self { permits: Quota::new(Resource::Requests, max_in_flight, share_percent), writer }
+        Self {
+            permits: Quota::new(Resource::Requests, max_in_flight, share_percent),
+            tenants: TenantQuota::with_minimum(max_in_flight, 1),
+            writer,
+        }
     }
 
     /// Returns a function that returns whether more than half of the permits are taken.
@@ -46,15 +62,23 @@ impl Admission {
     /// Returns the permit of an admitted call.
     ///
     /// # Errors
-    /// [`Error::Overloaded`]; [`Error::AddressOverloaded`] if the client's address has its share.
-    pub(crate) fn admit(&self, access: Access, client: &Client) -> Result<QuotaPermit, Error> {
+    /// [`Error::Overloaded`]; [`Error::AddressOverloaded`] if the client's address has its share, and
+    /// [`Error::TenantOverloaded`] if the tenant would have more than is left.
+    pub(crate) fn admit(
+        &self,
+        access: Access,
+        client: &Client,
+        tenant: TenantId,
+    ) -> Result<CallPermit, Error> {
         self.check(access)?;
-        let mut permit = self.permits.permit(client);
-        match permit.grow(1) {
-            Ok(()) => Ok(permit),
-            Err(Exhausted::Total) => Err(Error::Overloaded),
-            Err(Exhausted::Address) => Err(Error::AddressOverloaded),
-        }
+        let mut client = self.permits.permit(client);
+        client.grow(1).map_err(|exhausted| match exhausted {
+            Exhausted::Total => Error::Overloaded,
+            Exhausted::Address => Error::AddressOverloaded,
+        })?;
+        let mut tenant = self.tenants.permit(tenant);
+        tenant.grow(1)?;
+        Ok(CallPermit { _client: client, _tenant: tenant })
     }
 }
 
@@ -90,24 +114,58 @@ mod tests {
         Admission::new(max_in_flight, 100, Arc::new(writer))
     }
 
+    fn tenant(id: i64) -> TenantId {
+        TenantId::new(id).unwrap()
+    }
+
     #[test]
     fn a_full_write_queue_rejects_calls_that_write_and_admits_calls_that_read() {
         let admission = admission(2, 0);
         let client = Client::default();
         assert!(matches!(admission.check(Access::Write), Err(Error::Overloaded)));
-        assert!(matches!(admission.admit(Access::Write, &client), Err(Error::Overloaded)));
+        assert!(matches!(
+            admission.admit(Access::Write, &client, tenant(1)),
+            Err(Error::Overloaded)
+        ));
         assert!(admission.check(Access::Read).is_ok());
-        assert!(admission.admit(Access::Read, &client).is_ok());
+        assert!(admission.admit(Access::Read, &client, tenant(1)).is_ok());
     }
 
     #[test]
     fn a_permit_is_returned_when_its_call_ends() {
         let admission = admission(1, 1);
         let client = Client::default();
-        let permit = admission.admit(Access::Write, &client);
+        let permit = admission.admit(Access::Write, &client, tenant(1));
         assert!(permit.is_ok());
-        assert!(matches!(admission.admit(Access::Read, &client), Err(Error::Overloaded)));
+        assert!(matches!(
+            admission.admit(Access::Read, &client, tenant(1)),
+            Err(Error::Overloaded)
+        ));
         drop(permit);
-        assert!(admission.admit(Access::Read, &client).is_ok());
+        assert!(admission.admit(Access::Read, &client, tenant(1)).is_ok());
+    }
+
+    #[test]
+    fn a_tenant_may_make_as_many_calls_at_once_as_it_leaves_for_others() {
+        let admission = admission(6, 1);
+        let client = Client::default();
+        let admit = |id| admission.admit(Access::Read, &client, tenant(id));
+        let mut first: Vec<_> = (0..3).map(|_| admit(1).unwrap()).collect();
+        assert!(matches!(admit(1), Err(Error::TenantOverloaded)));
+        let second = admit(2);
+        assert!(second.is_ok());
+        assert!(
+            matches!(admit(2), Err(Error::TenantOverloaded)),
+            "it would have more than is left"
+        );
+        let third = admit(3);
+        assert!(third.is_ok());
+        let last = admit(4);
+        assert!(last.is_ok(), "one call is always possible");
+        assert!(matches!(admit(5), Err(Error::Overloaded)));
+        // What was rejected has taken nothing.
+        first.clear();
+        drop((second, third, last));
+        assert!((0..3).map(|_| admit(5)).collect::<Vec<_>>().iter().all(Result::is_ok));
     }
 }

@@ -18,9 +18,9 @@ use serving::ConnectionId;
 use tonic::{Status, codegen::Body};
 
 use crate::{
-    message_memory::MemoryPermit,
     shares::{Share, Shares},
     status,
+    tenant_quota::TenantPermit,
 };
 
 /// The memory of a call besides its head and its message: the state of its stream and of its task,
@@ -56,7 +56,7 @@ pub(super) async fn receive<B>(
     body: B,
     layout: Option<RequestLayout>,
     head_bytes: usize,
-    memory: &mut MemoryPermit,
+    memory: &mut TenantPermit,
     (unfinished, connection): (&Arc<Shares<ConnectionId>>, ConnectionId),
 ) -> Result<Bytes, Status>
 where
@@ -153,7 +153,7 @@ impl Message {
     }
 }
 
-fn grow(memory: &mut MemoryPermit, bytes: usize) -> Result<(), Status> {
+fn grow(memory: &mut TenantPermit, bytes: usize) -> Result<(), Status> {
     memory.grow(bytes).map_err(|error| status::of_layer(&error))
 }
 

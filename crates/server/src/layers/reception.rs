@@ -38,9 +38,9 @@ use super::{
 use crate::{
     auth::{self, Arrival, Authenticator},
     causes,
-    message_memory::MessageMemory,
     shares::Shares,
     status,
+    tenant_quota::TenantQuota,
 };
 
 /// Authenticates the caller of each call by its headers, receives its message, admits it, and passes
@@ -57,7 +57,7 @@ pub(crate) struct ReceptionParts {
     /// Finds out who calls.
     pub(crate) authenticator: Authenticator,
     /// The memory for messages.
-    pub(crate) memory: MessageMemory,
+    pub(crate) memory: TenantQuota,
     /// The calls of each connection whose messages are not complete.
     pub(crate) unfinished: Arc<Shares<ConnectionId>>,
     /// How long a message may take to arrive.
@@ -195,7 +195,7 @@ impl ReceptionParts {
             .await
             .map_err(|_| status::of_layer(&Error::DeadlineExceeded))??;
 
-        let permit = self.admission.admit(access, &Client::of(&parts.extensions));
+        let permit = self.admission.admit(access, &Client::of(&parts.extensions), caller.tenant);
         let permit = permit.map_err(|error| status::of_layer(&error))?;
         let max_status_bytes = call_context::max_status_bytes(&parts.headers);
         parts.extensions.insert(CallContext { caller, max_status_bytes });
