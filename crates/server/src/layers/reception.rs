@@ -108,14 +108,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Some(access) = wire::access(request.uri().path()) else {
-            let (request, share) = match self.parts.diagnostics.admit(request) {
+            let (request, place) = match self.parts.diagnostics.admit(request) {
                 Ok(admitted) => admitted,
                 Err(status) => return Box::pin(ready(Ok(status.into_http()))),
             };
             let call = self.inner.call(request);
             return Box::pin(async move {
                 let mut response = call.await?;
-                hold_until_sent(&mut response, share);
+                hold_until_sent(&mut response, place);
                 Ok(response)
             });
         };
