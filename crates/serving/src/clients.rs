@@ -8,7 +8,7 @@ use std::{
 use http::{Extensions, HeaderMap, HeaderName};
 
 use crate::{
-    peers::{Peer, Peers},
+    peers::{Peer, Peers, counted_as},
     trusted_proxies::TrustedProxies,
 };
 
@@ -60,6 +60,13 @@ impl Client {
     #[must_use]
     pub fn is_behind_proxy(&self) -> bool {
         self.is_behind_proxy
+    }
+
+    /// Returns what [`Self::address`] counts as where addresses have shares: for IPv6 its network of
+    /// 64 bits, in which one host can have any number of addresses.
+    #[must_use]
+    pub fn network(&self) -> Option<IpAddr> {
+        self.address.map(counted_as)
     }
 }
 
@@ -206,5 +213,15 @@ mod tests {
             let client = client(&clients, from, forwarded_for);
             assert_eq!(client.as_deref(), expected, "{from} {forwarded_for:?}");
         }
+    }
+
+    #[test]
+    fn an_ipv6_client_counts_as_its_network() {
+        let network = |address: &str| {
+            let client = Client { address: address.parse().ok(), ..Client::default() };
+            client.network().unwrap().to_string()
+        };
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
     }
 }

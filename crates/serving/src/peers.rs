@@ -55,7 +55,7 @@ impl Peers {
 
 /// Returns what stands for an address: itself, but the network of 64 bits for IPv6, in which one
 /// host can have any number of addresses.
-fn counted_as(address: IpAddr) -> IpAddr {
+pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 64 << 64;

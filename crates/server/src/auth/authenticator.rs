@@ -106,7 +106,7 @@ impl Authenticator {
             return Ok(None);
         }
         let _permit = self.waiting.admit(arrival, self.limit.remembers(&digest))?;
-        let client = arrival.client.address();
+        let client = arrival.client.network();
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();

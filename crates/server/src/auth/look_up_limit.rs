@@ -66,7 +66,8 @@ impl LookUpLimit {
         }
     }
 
-    /// Waits until the key may be looked up; not at all if it was found in the last hour.
+    /// Waits until the key may be looked up; not at all if it was found in the last hour. For IPv6 the
+    /// client is a network, not an address.
     ///
     /// # Errors
     /// The queue is full, the client has its share of it, or it is not the key's turn in time.
