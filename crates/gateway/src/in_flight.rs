@@ -1,6 +1,7 @@
-//! Limits how many requests are in flight at once, and what their responses hold.
+//! Limits how many requests are in flight at once, how many bodies are waited for, and what responses
+//! hold.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{
     body::HttpBody as _,
@@ -8,46 +9,136 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use serving::{Client, Quota, Resource, hold_until_sent};
+use http::{Extensions, Method};
+use serving::{Client, Exhausted, Quota, QuotaPermit, Resource, hold_until_sent};
 
 use crate::extract::{BodyMemory, Rejection};
 
-/// The requests that may be in flight at once. A request is in flight until its response was sent.
-/// Clones share it.
+/// The requests that may be in flight at once. A request is in flight from the last byte of its body
+/// until its response was sent. As many bodies may be waited for meanwhile, and as many may be discarded:
+/// a client that does not send its bodies takes no place of others' work. Clones share the limits.
 #[derive(Clone, Debug)]
-pub(crate) struct InFlight(Arc<Quota>);
+pub(crate) struct InFlight {
+    working: Arc<Quota>,
+    unfinished: Arc<Quota>,
+    discarded: Arc<Quota>,
+}
 
 /// Marks the response to a request that was not begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NotBegun;
 
 impl InFlight {
-    /// Returns a limit of `max` requests, of which one client address may make `share_percent`.
+    /// Returns limits of `max` requests each, of which one client address may make `share_percent`.
     pub(crate) fn new(max: usize, share_percent: u8) -> Self {
-        Self(Quota::new(Resource::Requests, max, share_percent))
+        let quota = |resource| Quota::new(resource, max, share_percent);
+        Self {
+            working: quota(Resource::Requests),
+            unfinished: quota(Resource::UnfinishedBodies),
+            discarded: quota(Resource::DiscardedBodies),
+        }
     }
 
     /// Returns whether more than half of the requests are in flight.
     pub(crate) fn is_scarce(&self) -> bool {
-        self.0.is_scarce()
+        self.working.is_scarce()
+    }
+
+    /// Returns the permit to discard a body of this client; `None` if too many are being discarded.
+    pub(crate) fn discard(&self, client: &Client) -> Option<QuotaPermit> {
+        let mut permit = self.discarded.permit(client);
+        permit.grow(1).is_ok().then_some(permit)
     }
 }
 
-/// Begins a request, or rejects it if there are too many.
+/// Begins a request, or rejects it if there are too many. One whose body is to come begins once it has
+/// arrived; see [`Arrival`].
 pub(crate) async fn admit(
-    State(InFlight(quota)): State<InFlight>,
-    request: Request,
+    State(in_flight): State<InFlight>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let mut permit = quota.permit(&Client::of(request.extensions()));
-    if let Err(exhausted) = permit.grow(1) {
-        let mut response = Rejection::Exhausted(exhausted).into_response();
-        response.extensions_mut().insert(NotBegun);
-        return response;
+    let client = Client::of(request.extensions());
+    let arrival = Arrival { in_flight, client, permit: Arc::default() };
+    let admitted = match awaits_body(&request) {
+        true => arrival.check(),
+        false => arrival.begin(),
+    };
+    if let Err(exhausted) = admitted {
+        return Rejection::NotBegun(exhausted).into_response();
     }
+    request.extensions_mut().insert(arrival.clone());
     let mut response = next.run(request).await;
-    hold_until_sent(&mut response, permit);
+    let permit = arrival.take();
+    debug_assert!(
+        permit.is_some() || !response.status().is_success(),
+        "a handler without JsonBody and IgnoredBody"
+    );
+    if let Some(permit) = permit {
+        hold_until_sent(&mut response, permit);
+    }
     response
+}
+
+/// Returns whether a request has a body to wait for. That of a GET, if it has one, is ignored.
+fn awaits_body(request: &Request) -> bool {
+    let is_get = [Method::GET, Method::HEAD].contains(request.method());
+    !is_get && !request.body().is_end_stream()
+}
+
+/// A request that begins once its body has arrived. Clones are of the same request.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    in_flight: InFlight,
+    client: Client,
+    permit: Arc<Mutex<Option<QuotaPermit>>>,
+}
+
+impl Arrival {
+    /// Returns that of a request with these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned()
+    }
+
+    /// Returns the permit to wait for the body.
+    ///
+    /// # Errors
+    /// Too many bodies are waited for.
+    pub(crate) fn wait(&self) -> Result<QuotaPermit, Exhausted> {
+        let mut permit = self.in_flight.unfinished.permit(&self.client);
+        permit.grow(1).map(|()| permit)
+    }
+
+    /// Returns whether more than half of the bodies that may be waited for are.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.in_flight.unfinished.is_scarce()
+    }
+
+    /// Begins the request, if it has not begun: from now on it is in flight.
+    ///
+    /// # Errors
+    /// Too many are.
+    pub(crate) fn begin(&self) -> Result<(), Exhausted> {
+        let mut held = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = Some(self.permit()?);
+        }
+        Ok(())
+    }
+
+    /// Checks whether the request could begin now.
+    fn check(&self) -> Result<(), Exhausted> {
+        self.permit().map(drop)
+    }
+
+    fn permit(&self) -> Result<QuotaPermit, Exhausted> {
+        let mut permit = self.in_flight.working.permit(&self.client);
+        permit.grow(1).map(|()| permit)
+    }
+
+    fn take(&self) -> Option<QuotaPermit> {
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Takes the memory for a response. It is returned once the response was sent.

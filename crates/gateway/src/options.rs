@@ -23,8 +23,9 @@ pub struct GatewayOptions {
     #[arg(long, env = "CASELOAD_UPSTREAM_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub upstream_timeout: Duration,
 
-    /// The most requests in flight at once; further ones are rejected with status 503. Health checks
-    /// are not counted. There is a connection to the servers for each 2,048 of them
+    /// The most requests in flight at once, from the last byte of their bodies on; further ones are
+    /// rejected with status 503. The bodies of as many others may be waited for. Health checks are
+    /// not counted. There is a connection to the servers for each 2,048 of them
     #[arg(long, env = "CASELOAD_MAX_REQUESTS", default_value_t = 2048, value_parser = count(1_usize..=1_000_000), value_name = "COUNT")]
     pub max_requests: usize,
 

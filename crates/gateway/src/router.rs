@@ -39,8 +39,11 @@ pub(crate) struct Context<T> {
 
 /// Returns the whole REST API.
 pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
-    let completion =
-        Completion { max_timeout: context.max_timeout, body_memory: context.body_memory.clone() };
+    let completion = Completion {
+        max_timeout: context.max_timeout,
+        body_memory: context.body_memory.clone(),
+        in_flight: context.in_flight.clone(),
+    };
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = Router::new()
         .route("/api/v2/tasks", get(tasks::list_of_user::<T>))
@@ -82,12 +85,13 @@ const UNBEGUN_BODY_TIMEOUT: Duration = Duration::from_millis(250);
 struct Completion {
     max_timeout: MaxTimeout,
     body_memory: BodyMemory,
+    in_flight: InFlight,
 }
 
 /// Completes each response: discards what was not read of the request's body, writes the document
 /// of a problem, and takes the memory for the response. For none of that a handler is needed.
 async fn complete(
-    State(Completion { max_timeout, body_memory }): State<Completion>,
+    State(Completion { max_timeout, body_memory, in_flight }): State<Completion>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -103,7 +107,7 @@ async fn complete(
         Some(NotBegun) => deadline.min(Instant::now() + UNBEGUN_BODY_TIMEOUT),
         None => deadline,
     };
-    unread_body.discard_until(read_until).await;
+    unread_body.discard_until(read_until, || in_flight.discard(&client)).await;
     let mut response = problem::render(response, &request_id);
     // What a response says belongs to one tenant. A cache could not tell that by X-User-Token.
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -197,6 +201,52 @@ mod tests {
             let expected = if timeout == "malformed" { 400 } else { 415 };
             assert_eq!(status("/api/v2/cases/1/tasks/batch", "text/plain").await, expected);
             assert_eq!(status("/livez", "application/json").await, 405);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_without_their_bodies_are_not_in_flight_and_have_limits_of_their_own() {
+        let context = Context {
+            client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap(), 1)),
+            max_timeout: MaxTimeout(Duration::from_secs(10)),
+            body_memory: BodyMemory::of_mib(1, 100),
+            in_flight: InFlight::new(4, 100),
+            shutdown: CancellationToken::new(),
+        };
+        let router = router(context);
+        let send = |path: &str, body: Body| {
+            let request = Request::post(path).header("content-type", "application/json");
+            let request = request.body(body).unwrap();
+            let mut router = router.clone();
+            tokio::spawn(async move {
+                let start = Instant::now();
+                let response = router.call(request).await.unwrap();
+                (response.status().as_u16(), start.elapsed())
+            })
+        };
+        let (tasks, stalled) = ("/api/v2/cases/1/tasks/batch", || Body::new(Stalled));
+        let whole = || Body::from(r#"{"tasks":[]}{"#);
+        let at_once = |status| (status, Duration::ZERO);
+
+        let waiting: Vec<_> = (0..4).map(|_| send(tasks, stalled())).collect();
+        tokio::task::yield_now().await;
+        // Whose body is there is served, and reads to the error.
+        assert_eq!(send(tasks, whole()).await.unwrap(), at_once(400));
+        // There is no place to wait, but one to discard the body.
+        let (status, elapsed) = send(tasks, stalled()).await.unwrap();
+        assert_eq!((status, elapsed), (503, Duration::from_millis(100) + UNBEGUN_BODY_TIMEOUT));
+        // Those that wait make room, as more than half of the places are taken.
+        for waiting in waiting {
+            let (status, elapsed) = waiting.await.unwrap();
+            assert_eq!(status, 503);
+            assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+        }
+
+        let discarded: Vec<_> = (0..4).map(|_| send("/nowhere", stalled())).collect();
+        tokio::task::yield_now().await;
+        assert_eq!(send("/nowhere", stalled()).await.unwrap(), at_once(404));
+        for discarded in discarded {
+            assert_eq!(discarded.await.unwrap(), (404, Duration::from_secs(2)));
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Peers(Mutex<HashMap<IpAddr, Weak<Peer>>>);
 pub(crate) struct Peer {
     peers: Arc<Peers>,
     key: IpAddr,
-    used: [AtomicUsize; 4],
+    used: [AtomicUsize; 6],
 }
 
 /// What an address uses a share of.
@@ -33,6 +33,10 @@ pub enum Resource {
     BodyMemory,
     /// Memory for calls that wait until it is known who makes them, in bytes.
     WaitingCalls,
+    /// Requests whose bodies have not arrived.
+    UnfinishedBodies,
+    /// Bodies of requests that were rejected, which are read and discarded.
+    DiscardedBodies,
 }
 
 impl Peers {
@@ -68,12 +72,14 @@ pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
 impl Peer {
     /// Returns the counter of a resource.
     pub(crate) fn used(&self, resource: Resource) -> &AtomicUsize {
-        let [connections, requests, body_memory, waiting_calls] = &self.used;
+        let [connections, requests, body_memory, waiting_calls, unfinished, discarded] = &self.used;
         match resource {
             Resource::Connections => connections,
             Resource::Requests => requests,
             Resource::BodyMemory => body_memory,
             Resource::WaitingCalls => waiting_calls,
+            Resource::UnfinishedBodies => unfinished,
+            Resource::DiscardedBodies => discarded,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The body of a request: its size, its type, its JSON.
 
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
 use axum::{
     body::Body,
     extract::{FromRef, FromRequest, FromRequestParts as _, Request},
@@ -9,10 +11,11 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Frame};
 use proto::wire::limits;
 use serde::de::DeserializeOwned;
-use serving::{Client, QuotaPermit};
-use tokio::time::timeout_at;
+use serving::{Client, Exhausted, QuotaPermit};
+use tokio::time::{timeout, timeout_at};
 
 use super::{
     Rejection,
@@ -21,6 +24,14 @@ use super::{
     json_error::JsonError,
     object::Object,
 };
+use crate::in_flight::Arrival;
+
+/// How long a part of a body is waited for while more than half of the bodies that may be waited for are.
+const PART_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a part of a body is waited for without a permit. So whoever sends a body at once is served,
+/// however many others send none.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A body of the documented API.
 pub(crate) trait RequestBody: DeserializeOwned {
@@ -34,7 +45,8 @@ pub(crate) trait RequestBody: DeserializeOwned {
 /// It is rejected if, in this order, it is not declared as JSON (415), exceeds 1 MiB (413), finds
 /// no memory left (503), is incomplete, has more than 10,000 items in its
 /// arrays, is not JSON, or is not of the documented shape (400).
-/// Reading ends at the deadline of the call (504).
+/// Reading ends at the deadline of the call (504), or when too many bodies are waited for (503). Once the
+/// body was read, the request is in flight, unless too many are (503).
 #[derive(Debug)]
 pub(crate) struct JsonBody<T> {
     pub(crate) value: T,
@@ -55,9 +67,13 @@ where
         let (mut parts, body) = request.into_parts();
         let Deadline(deadline) = Deadline::from_request_parts(&mut parts, state).await?;
         let permit = BodyMemory::from_ref(state).permit(&Client::of(&parts.extensions));
-        let reading = collect(&parts.headers, body, permit);
+        let arrival = Arrival::of(&parts.extensions);
+        let reading = collect(&parts.headers, body, permit, arrival.as_ref());
         let (bytes, mut permit) =
             timeout_at(deadline, reading).await.map_err(|_| Rejection::DeadlineExceeded)??;
+        if let Some(arrival) = arrival {
+            arrival.begin().map_err(Rejection::NotBegun)?;
+        }
         JsonError::check_items(&bytes).map_err(Rejection::Json)?;
         let Object(value) = serde_json::from_slice::<Object<T>>(&bytes)
             .map_err(|error| Rejection::Json(JsonError::locate::<T>(&bytes, &error)))?;
@@ -71,6 +87,7 @@ async fn collect(
     headers: &HeaderMap,
     mut body: Body,
     mut permit: QuotaPermit,
+    arrival: Option<&Arrival>,
 ) -> Result<(Vec<u8>, QuotaPermit), Rejection> {
     if !is_json(headers) {
         return Err(Rejection::UnsupportedMediaType);
@@ -81,7 +98,8 @@ async fn collect(
     // Frames are copied together as they come. Kept apart, a body of tiny frames would take many
     // times its size.
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let mut waiting = None;
+    while let Some(frame) = next_frame(&mut body, arrival, &mut waiting).await? {
         let frame = frame.map_err(|_| Rejection::BodyIncomplete)?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > limits::BODY_BYTES - bytes.len() {
@@ -91,6 +109,36 @@ async fn collect(
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, permit))
+}
+
+/// Returns the next frame. If it is not there yet, it is waited for within the limits, and `waiting` gets
+/// the permit.
+async fn next_frame(
+    body: &mut Body,
+    arrival: Option<&Arrival>,
+    waiting: &mut Option<QuotaPermit>,
+) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, Rejection> {
+    let Some(arrival) = arrival else { return Ok(body.frame().await) };
+    let mut frame = pin!(body.frame());
+    if let Poll::Ready(frame) = poll_fn(|cx| Poll::Ready(frame.as_mut().poll(cx))).await {
+        return Ok(frame);
+    }
+    if waiting.is_none() {
+        match arrival.wait() {
+            Ok(permit) => *waiting = Some(permit),
+            Err(exhausted) => {
+                let frame = timeout(GRACE, frame).await;
+                return frame.map_err(|_| Rejection::NotBegun(exhausted));
+            }
+        }
+    }
+    loop {
+        match timeout(PART_TIMEOUT, frame.as_mut()).await {
+            Ok(frame) => return Ok(frame),
+            Err(_) if arrival.is_scarce() => return Err(Rejection::NotBegun(Exhausted::Total)),
+            Err(_) => {}
+        }
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

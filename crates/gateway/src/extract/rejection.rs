@@ -28,8 +28,10 @@ pub(crate) enum Rejection {
     UnsupportedMediaType,
     /// The body exceeds [`proto::wire::limits::BODY_BYTES`].
     BodyTooLarge,
-    /// The requests in flight, or the memory for bodies, are used up.
+    /// The memory for bodies is used up.
     Exhausted(Exhausted),
+    /// The requests in flight, or the bodies that may be waited for, are used up.
+    NotBegun(Exhausted),
     /// The connection ended, or broke the protocol, before the end of the body.
     BodyIncomplete,
     /// The body is not the documented JSON.

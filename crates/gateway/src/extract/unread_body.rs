@@ -47,9 +47,14 @@ pub(crate) fn watch(request: Request) -> (Request, UnreadBody) {
 
 impl UnreadBody {
     /// Reads the rest of the body and discards it: up to 16 MiB, for up to two seconds, and not past
-    /// the deadline. Returns at once if the body was read to its end.
-    pub(crate) async fn discard_until(self, deadline: Instant) {
+    /// the deadline. Returns at once if the body was read to its end, or if there is no permit to discard it.
+    pub(crate) async fn discard_until<P>(
+        self,
+        deadline: Instant,
+        permit: impl FnOnce() -> Option<P>,
+    ) {
         let Some(body) = self.0.and_then(|mut unread| unread.try_recv().ok()) else { return };
+        let Some(_permit) = permit() else { return };
         let read = async {
             let mut body = Limited::new(body, MAX_BYTES);
             while let Some(Ok(_)) = body.frame().await {}
@@ -148,7 +153,7 @@ mod tests {
             assert!(body.frame().await.unwrap().is_ok());
         }
         drop(body);
-        unread.discard_until(far_away()).await;
+        unread.discard_until(far_away(), || Some(())).await;
         read.load(Ordering::Relaxed)
     }
 
@@ -166,11 +171,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn without_a_permit_a_body_is_not_waited_for() {
+        let (request, unread) = watch(Request::new(Body::new(Stalled)));
+        drop(request);
+        let start = Instant::now();
+        unread.discard_until(far_away(), || None::<()>).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_waited_for_until_the_timeout() {
         let (request, unread) = watch(Request::new(Body::new(Stalled)));
         drop(request);
         let start = Instant::now();
-        unread.discard_until(far_away()).await;
+        unread.discard_until(far_away(), || Some(())).await;
         assert_eq!(start.elapsed(), TIMEOUT);
     }
 

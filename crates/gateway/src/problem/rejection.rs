@@ -6,11 +6,19 @@ use proto::wire::Reason;
 use serving::Exhausted;
 
 use super::document::{Item, Place, Problem};
-use crate::extract::{JsonError, QueryError, Rejection, ShapeError};
+use crate::{
+    extract::{JsonError, QueryError, Rejection, ShapeError},
+    in_flight::NotBegun,
+};
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        Problem::from(self).into_response()
+        let is_begun = !matches!(self, Self::NotBegun(_));
+        let mut response = Problem::from(self).into_response();
+        if !is_begun {
+            response.extensions_mut().insert(NotBegun);
+        }
+        response
     }
 }
 
@@ -45,7 +53,9 @@ impl From<Rejection> for Problem {
                 "the body must be sent as content-type: application/json",
             ),
             Rejection::BodyTooLarge => (Reason::BodyTooLarge, "the body must not exceed 1 MiB"),
-            Rejection::Exhausted(exhausted) => return from_exhausted(exhausted),
+            Rejection::Exhausted(exhausted) | Rejection::NotBegun(exhausted) => {
+                return from_exhausted(exhausted);
+            }
             Rejection::BodyIncomplete => (Reason::BodyIncomplete, "the body ended before its end"),
             Rejection::Json(error) => return json(error),
             Rejection::DeadlineExceeded => return Self::deadline_exceeded(),

@@ -8,7 +8,7 @@ use proto::tasks::v1::DeleteTaskRequest;
 
 use super::dto::DestroyedTask;
 use crate::{
-    extract::{CallOptions, CaseId, IfMatch, NoParameters, TaskId},
+    extract::{CallOptions, CaseId, IfMatch, IgnoredBody, NoParameters, TaskId},
     problem::Problem,
     upstream::{Client, Retry, Transport, task_service},
 };
@@ -21,6 +21,7 @@ pub(crate) async fn delete<T: Transport>(
     _: NoParameters,
     IfMatch(etag): IfMatch,
     options: CallOptions,
+    _: IgnoredBody,
 ) -> Result<Response, Problem> {
     let message = DeleteTaskRequest { case_id, task_id, etag };
     let reply = client
