@@ -103,7 +103,7 @@ pub struct PoolOptions {
     #[arg(long, env = "CASELOAD_LOCK_TIMEOUT", default_value = "1s", value_parser = duration(MIN_LOCK_TIMEOUT..=MAX_LOCK_TIMEOUT), value_name = "DURATION")]
     pub lock_timeout: Duration,
 
-    /// How long a statement may run, its commit included, before the server reports that it is not
+    /// How long a statement that writes for callers may run, its commit included, before the server reports that it is not
     /// serving: a commit may wait for a synchronous standby without limit. Must be more than
     /// --lock-timeout
     #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MIN_STATEMENT_AGE..=DAY), value_name = "DURATION")]

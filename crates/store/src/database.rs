@@ -41,17 +41,18 @@ impl Database {
         failover::start(&self.0)
     }
 
-    /// Returns a connection that has just answered. Blocks until there is one.
+    /// Returns a connection that has just answered, to write batches. Blocks until there is one.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
-    pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        self.0.get().connection()
+    pub(crate) fn writer_connection(&self) -> Result<Connection, Error> {
+        self.0.get().writer_connection()
     }
 
-    /// Returns how long the oldest statement has been running, the time that its commit takes
-    /// included; `None` if none is running. Statements on connections that were replaced by a
-    /// failover don't count.
+    /// Returns how long the oldest statement that writes for callers has been running, the time that its
+    /// commit takes included; `None` if none is running. Statements on connections that were replaced
+    /// by a failover don't count. Nor do others, as look-ups of keys and the sweep of idempotency
+    /// keys: one that is slow does not keep callers from being served.
     ///
     /// `statement_timeout` does not limit a commit: it waits for a synchronous standby for as long as
     /// that is away, while queries that only read are answered.

@@ -11,7 +11,7 @@ use diesel::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{redaction::Redaction, statements::Statements, url::DatabaseUrl};
+use super::{redaction::Redaction, url::DatabaseUrl};
 
 /// Opens connections to the server that the URL asks for.
 ///
@@ -26,7 +26,6 @@ pub(crate) struct Connector {
     condition: Option<&'static str>,
     /// Never cloned, so that weak references show when the connector is dropped.
     life: Arc<()>,
-    statements: Statements,
 }
 
 impl Connector {
@@ -38,17 +37,12 @@ impl Connector {
             _ => None,
         };
         let (url, redaction) = (url.with_defaults(), url.redaction());
-        Self { url, redaction, condition, life: Arc::default(), statements: Statements::default() }
+        Self { url, redaction, condition, life: Arc::default() }
     }
 
     /// Returns a reference that can be upgraded until this connector is dropped.
     pub(crate) fn life(&self) -> Weak<()> {
         Arc::downgrade(&self.life)
-    }
-
-    /// Returns the statements that are running on the connections that were opened.
-    pub(crate) fn statements(&self) -> Statements {
-        self.statements.clone()
     }
 
     /// Removes secrets from an error: some of libpq's messages quote parts of the URL.
@@ -71,10 +65,8 @@ impl ManageConnection for Connector {
     type Error = Error;
 
     fn connect(&self) -> Result<PgConnection, Error> {
-        let mut connection = PgConnection::establish(self.url.expose_secret())
-            .map_err(|error| Error::ConnectionError(self.redact(error)))?;
-        connection.set_instrumentation(self.statements.observer());
-        Ok(connection)
+        PgConnection::establish(self.url.expose_secret())
+            .map_err(|error| Error::ConnectionError(self.redact(error)))
     }
 
     fn is_valid(&self, connection: &mut PgConnection) -> Result<(), Error> {

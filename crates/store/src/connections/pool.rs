@@ -6,7 +6,7 @@ use std::{
 };
 
 use diesel::{
-    PgConnection,
+    Connection as _, PgConnection,
     r2d2::{self, HandleError, PooledConnection},
 };
 use tokio::{
@@ -15,7 +15,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{connector::Connector, session::Session, statements::Statements, url::DatabaseUrl};
+use super::{
+    connector::Connector,
+    session::Session,
+    statements::{Observer, Statements},
+    url::DatabaseUrl,
+};
 use crate::error::Error;
 
 pub(crate) type Connection = PooledConnection<Connector>;
@@ -92,7 +97,7 @@ impl Pool {
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
-        let (life, statements) = (connector.life(), connector.statements());
+        let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all, and one for checks.
             .max_size(size + 2)
@@ -112,7 +117,7 @@ impl Pool {
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
             life,
-            statements,
+            statements: Statements::default(),
         }
     }
 
@@ -122,7 +127,21 @@ impl Pool {
     /// # Errors
     /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        self.connections.get().map_err(Error::unavailable)
+        let mut connection = self.connections.get().map_err(Error::unavailable)?;
+        // A writer may have had it before.
+        connection.set_instrumentation(None::<Observer>);
+        Ok(connection)
+    }
+
+    /// Returns a connection as [`Self::connection`] does, to write for callers. Its statements count for
+    /// [`Self::oldest_statement`].
+    ///
+    /// # Errors
+    /// As [`Self::connection`].
+    pub(crate) fn writer_connection(&self) -> Result<Connection, Error> {
+        let mut connection = self.connection()?;
+        connection.set_instrumentation(self.statements.observer());
+        Ok(connection)
     }
 
     /// Runs a query on a blocking thread, in a span with its name. The connection is checked out on
@@ -164,7 +183,10 @@ impl Pool {
             let _caller = caller.entered();
             let _query = tracing::debug_span!("query", query = name).entered();
             let _permit = permit;
-            let mut connection = self.connection()?;
+            let mut connection = match lane {
+                Lane::Changes | Lane::Contended => self.writer_connection()?,
+                Lane::Queries | Lane::Checks => self.connection()?,
+            };
             if presence.is_gone() {
                 return Err(Error::unavailable("the caller is gone"));
             }
@@ -183,7 +205,7 @@ impl Pool {
         self.is_abandoned.send_replace(true);
     }
 
-    /// Returns how long the oldest statement has been running; `None` if none is running.
+    /// Returns how long the oldest statement of a writer has been running; `None` if none is running.
     pub(crate) fn oldest_statement(&self) -> Option<Duration> {
         self.statements.oldest()
     }

@@ -184,7 +184,7 @@ impl Worker {
             Some((mut stale, _)) => self.execution(&mut stale).end(),
             None => {}
         }
-        let mut connection = self.database.connection()?;
+        let mut connection = self.database.writer_connection()?;
         if self.execution(&mut connection).begin() {
             Ok(connection)
         } else {

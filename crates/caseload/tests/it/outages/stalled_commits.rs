@@ -1,5 +1,7 @@
 //! Commits that wait for a synchronous standby, which Postgres lets wait without limit.
 
+use std::time::Duration;
+
 use localdb::Cluster;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -7,7 +9,7 @@ use tonic_health::pb::{
 
 use super::probes::{await_not_ready, await_not_serving, await_ready, is_created};
 use crate::support::{
-    App, ONE_ASSIGNED_TASK, Reply, TestDatabase,
+    App, ONE_ASSIGNED_TASK, Reply, Session, TestDatabase, new_key,
     polling::{eventually, wait_until},
     psql, start_gateway_with, start_server_process,
 };
@@ -73,4 +75,28 @@ async fn commits_that_wait_for_a_standby_cost_readiness_until_they_are_done() {
     });
     assert_eq!(reply.await.header("idempotency-replayed"), "true");
     assert_eq!(app.row_counts(), (3, 3));
+}
+
+/// One that is slow keeps no caller from being served.
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_that_do_not_write_for_callers_do_not_count_as_old_statements() {
+    let database = TestDatabase::create();
+    let mut session = Session::open(database.url());
+    session.query("BEGIN; LOCK TABLE api_keys, idempotency_keys IN ACCESS EXCLUSIVE MODE");
+    let (reader, sweeper) = (database.open(), database.open());
+    let read = {
+        let reader = reader.clone();
+        tokio::spawn(async move { reader.find_api_key(new_key().digest()).await })
+    };
+    let sweep = {
+        let sweeper = sweeper.clone();
+        tokio::spawn(
+            async move { sweeper.sweep_idempotency_keys(Duration::from_secs(3600), 1).await },
+        )
+    };
+    session.await_blocked(2);
+    assert_eq!((reader.oldest_statement(), sweeper.oldest_statement()), (None, None));
+    session.unlock();
+    assert!(read.await.unwrap().unwrap().is_none());
+    assert_eq!(sweep.await.unwrap().unwrap(), 0);
 }
