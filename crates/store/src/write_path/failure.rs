@@ -7,15 +7,33 @@ use crate::error::Error;
 /// Whether the connection can't be used after this error.
 pub(super) fn is_fatal(error: &DieselError) -> bool {
     match error {
-        DieselError::DatabaseError(kind, _) => matches!(
-            kind,
-            DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                // The server has become a standby since the connection was opened.
-                | DatabaseErrorKind::ReadOnlyTransaction
-        ),
+        DieselError::DatabaseError(kind, _) => {
+            let is_unusable = matches!(
+                kind,
+                DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::UnableToSendCommand
+                    // The server has become a standby since the connection was opened.
+                    | DatabaseErrorKind::ReadOnlyTransaction
+            );
+            is_unusable || is_of_libpq(error)
+        }
         // Whatever it was, it did not come from the server.
         _ => true,
+    }
+}
+
+/// Whether libpq made this error itself, as when its memory is exhausted or it can't read what it
+/// receives. Diesel doesn't say so: it passes on neither the SQLSTATE, which only the database gives, nor
+/// whether there is a primary message. But where there is none its `message()` is libpq's whole text, which ends
+/// in a newline (`PQresultErrorMessage`). A primary message has none, unless a function raises one that
+/// does; then its batches are in doubt for nothing.
+fn is_of_libpq(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            let message = info.message();
+            message.is_empty() || message.ends_with('\n')
+        }
+        _ => false,
     }
 }
 
@@ -25,6 +43,7 @@ pub(super) fn is_fatal(error: &DieselError) -> bool {
 /// other one, as of a result that can't be read, may come after the commit.
 pub(super) fn failure(error: DieselError) -> Error {
     match error {
+        _ if is_of_libpq(&error) => Error::connection_lost(error),
         DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager => error.into(),
         _ => Error::connection_lost(error),
     }
@@ -60,7 +79,9 @@ mod tests {
 
     #[test]
     fn only_an_error_that_the_database_reported_proves_a_rollback() {
-        let reported = |kind| DieselError::DatabaseError(kind, Box::new("a message".to_owned()));
+        let error = |kind, text: &str| DieselError::DatabaseError(kind, Box::new(text.to_owned()));
+        let reported = |kind| error(kind, "a message");
+        let made_by_libpq = |text| error(DatabaseErrorKind::Unknown, text);
         for (error, is_in_doubt, is_unusable) in [
             (reported(DatabaseErrorKind::ForeignKeyViolation), false, false),
             (reported(DatabaseErrorKind::Unknown), false, false),
@@ -69,6 +90,9 @@ mod tests {
             // libpq did not send the statement.
             (reported(DatabaseErrorKind::UnableToSendCommand), false, true),
             (reported(DatabaseErrorKind::ClosedConnection), true, true),
+            // It can't read, or keep, the result that the database sent.
+            (made_by_libpq("out of memory for query result\n"), true, true),
+            (made_by_libpq(""), true, true),
             (DieselError::BrokenTransactionManager, false, true),
             (DieselError::DeserializationError("no UTF-8".into()), true, true),
             (DieselError::NotFound, true, true),
