@@ -1,6 +1,9 @@
 //! Makes calls.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue};
 use proto::wire::{header, limits};
@@ -16,6 +19,10 @@ use crate::extract::CallOptions;
 /// The metadata of a status that this client takes, so that problem documents are complete.
 static MAX_STATUS_BYTES: LazyLock<HeaderValue> =
     LazyLock::new(|| HeaderValue::from(limits::MAX_STATUS_BYTES));
+
+/// How long after its beginning a call is made again at most. The server keeps an idempotency key for a
+/// minute at least: a repeat that comes later, after a long `--upstream-timeout`, could be done anew.
+const REPEAT_FOR: Duration = Duration::from_secs(30);
 
 /// Makes calls to the servers. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -48,10 +55,14 @@ impl<T: Transport> Client<T> {
         let CallOptions { idempotency_key, deadline, mut metadata } = options;
         metadata.insert(&header::MAX_STATUS_BYTES, MAX_STATUS_BYTES.clone());
         let mut was_lost = false;
+        let repeat_until = Instant::now() + REPEAT_FOR;
         for pause in Retry::pauses() {
             let request = request(metadata.clone(), message.clone(), deadline);
             match self.attempt(request, deadline, &method).await {
-                Err(failure) if retry.repeats_after(&failure, idempotency_key.is_some()) => {
+                Err(failure)
+                    if Instant::now() + *pause < repeat_until
+                        && retry.repeats_after(&failure, idempotency_key.is_some()) =>
+                {
                     was_lost |= matches!(failure, Failure::Lost);
                 }
                 result => return result.map_err(|failure| retry.conclude(failure, was_lost)),
@@ -103,12 +114,9 @@ fn request<M>(mut metadata: HeaderMap, message: M, deadline: Instant) -> Request
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{
-            Mutex,
-            atomic::{AtomicUsize, Ordering},
-        },
-        time::Duration,
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
     };
 
     use proto::{
@@ -119,6 +127,7 @@ mod tests {
         },
         wire::{ERROR_DOMAIN, Reason},
     };
+    use tokio::time::sleep;
     use tonic_types::{ErrorDetails, StatusExt as _};
 
     use super::*;
@@ -130,6 +139,8 @@ mod tests {
         failures: Mutex<Vec<Status>>,
         calls: AtomicUsize,
         metadata: Mutex<MetadataMap>,
+        /// How long each call takes.
+        delay: Duration,
     }
 
     #[tonic::async_trait]
@@ -139,6 +150,7 @@ mod tests {
             request: Request<BatchCreateTasksRequest>,
         ) -> Result<Response<BatchCreateTasksResponse>, Status> {
             self.calls.fetch_add(1, Ordering::Relaxed);
+            sleep(self.delay).await;
             *self.metadata.lock().unwrap() = request.metadata().clone();
             match self.failures.lock().unwrap().pop() {
                 Some(status) => Err(status),
@@ -170,13 +182,22 @@ mod tests {
         idempotency_key: Option<&str>,
         failures: Vec<Status>,
     ) -> (Result<Reply<BatchCreateTasksResponse>, Failure>, usize, MetadataMap) {
-        let service = Arc::new(Scripted { failures: Mutex::new(failures), ..Scripted::default() });
+        let service = Scripted { failures: Mutex::new(failures), ..Scripted::default() };
+        call_service(service, retry, idempotency_key).await
+    }
+
+    async fn call_service(
+        service: Scripted,
+        retry: Retry,
+        idempotency_key: Option<&str>,
+    ) -> (Result<Reply<BatchCreateTasksResponse>, Failure>, usize, MetadataMap) {
+        let service = Arc::new(service);
         let transport = TaskServiceServer::from_arc(Arc::clone(&service));
         let server = Server::new("http://in.process".parse().unwrap(), transport);
         let client = Client::new(Servers::new([server]));
         let options = CallOptions {
             idempotency_key: idempotency_key.map(str::to_owned),
-            deadline: Instant::now() + Duration::from_secs(10),
+            deadline: Instant::now() + Duration::from_secs(3600),
             metadata: HeaderMap::new(),
         };
         let message = BatchCreateTasksRequest::default();
@@ -226,6 +247,20 @@ mod tests {
             let (result, attempts, _) = call(retry, Some("key"), vec![lost(); 9]).await;
             assert_eq!(attempts, 4);
             assert_eq!(matches!(result, Err(Failure::Lost)), unknown, "{result:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_not_made_again_once_its_key_may_be_forgotten() {
+        for (secs, expected) in [(9, 4), (14, 3), (29, 2), (31, 1)] {
+            let service = Scripted {
+                failures: Mutex::new(vec![lost(); 9]),
+                delay: Duration::from_secs(secs),
+                ..Scripted::default()
+            };
+            let (result, attempts, _) = call_service(service, Retry::WithKey, Some("key")).await;
+            assert!(matches!(result, Err(Failure::Lost)), "{result:?}");
+            assert_eq!(attempts, expected, "{secs} s");
         }
     }
 
