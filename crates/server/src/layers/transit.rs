@@ -17,6 +17,17 @@ use tokio::time::Instant;
 /// not run for as long still knows the difference of before.
 const WINDOW: Duration = Duration::from_secs(15);
 
+/// Calls that were sent over at least so long, so many of them in a row, are believed if they were on
+/// their way for the same time, give or take this: their clock has stopped, as while its machine was paused.
+/// Calls that were held back arrive together, so their times differ as much as the times at which they were sent.
+const RUN_FOR: u64 = 1_000_000;
+const RUN_CALLS: usize = 8;
+const RUN_TOLERANCE: i128 = 50_000;
+
+/// How much more than before their time must be: under a load that is too much, calls may all be late by
+/// some hundred milliseconds.
+const RUN_STEP: i128 = 2_000_000;
+
 /// The most clocks that are known. Each gateway has one.
 const MAX_CLOCKS: usize = 1024;
 
@@ -41,16 +52,56 @@ pub(crate) struct Transits {
 struct Windows {
     current: HashMap<u64, i128>,
     last: HashMap<u64, i128>,
+    /// The last calls of each clock of the current window.
+    runs: HashMap<u64, Run>,
     since: Instant,
     /// How many clocks of the current window are not in the one before.
     new: usize,
 }
 
+/// Calls of a clock, one after the other, that were on their way for the same time.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first_sent: u64,
+    calls: usize,
+    /// Their differences.
+    least: i128,
+    most: i128,
+}
+
+impl Run {
+    fn new(sent: u64, difference: i128) -> Self {
+        Self { first_sent: sent, calls: 1, least: difference, most: difference }
+    }
+
+    /// Adds a call. Begins anew if its time differs too much.
+    fn add(&mut self, sent: u64, difference: i128) {
+        let (least, most) = (self.least.min(difference), self.most.max(difference));
+        if most - least > RUN_TOLERANCE {
+            *self = Self::new(sent, difference);
+        } else {
+            *self =
+                Self { first_sent: self.first_sent.min(sent), calls: self.calls + 1, least, most };
+        }
+    }
+
+    /// Returns the difference of the clock, if the run shows it.
+    fn believed(&self, sent: u64) -> Option<i128> {
+        let is_long = sent.saturating_sub(self.first_sent) >= RUN_FOR;
+        (is_long && self.calls >= RUN_CALLS).then_some(self.least)
+    }
+}
+
 impl Transits {
     pub(crate) fn new() -> Self {
         let start = Instant::now();
-        let windows =
-            Windows { current: HashMap::new(), last: HashMap::new(), since: start, new: 0 };
+        let windows = Windows {
+            current: HashMap::new(),
+            last: HashMap::new(),
+            runs: HashMap::new(),
+            since: start,
+            new: 0,
+        };
         Self { start, windows: Mutex::new(windows) }
     }
 
@@ -70,7 +121,7 @@ impl Transits {
         // No update of the windows can panic half-way.
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.turn(now);
-        let least = windows.least(clock, difference).unwrap_or(difference);
+        let least = windows.least(clock, micros, difference).unwrap_or(difference);
         Duration::from_micros(u64::try_from(difference - least).unwrap_or_default())
     }
 }
@@ -83,6 +134,7 @@ impl Windows {
             return;
         }
         self.last = mem::take(&mut self.current);
+        self.runs.clear();
         if age >= 2 * WINDOW {
             self.last.clear();
         }
@@ -92,7 +144,7 @@ impl Windows {
 
     /// Adds the difference of a call, and returns the least one of its clock; `None` if there are too
     /// many clocks. A clock that is known stays known as long as there are calls with its times.
-    fn least(&mut self, clock: u64, difference: i128) -> Option<i128> {
+    fn least(&mut self, clock: u64, sent: u64, difference: i128) -> Option<i128> {
         let last = self.last.get(&clock).copied();
         let current = match self.current.entry(clock) {
             Entry::Occupied(current) => current.into_mut(),
@@ -107,7 +159,15 @@ impl Windows {
             }
         };
         *current = difference.min(*current);
-        Some(last.map_or(*current, |last| last.min(*current)))
+        let run = self.runs.entry(clock).or_insert_with(|| Run::new(sent, difference));
+        run.add(sent, difference);
+        let least = last.map_or(*current, |last| last.min(*current));
+        let Some(believed) = run.believed(sent).filter(|it| *it >= least + RUN_STEP) else {
+            return Some(least);
+        };
+        *current = believed;
+        self.last.entry(clock).and_modify(|last| *last = believed);
+        Some(believed)
     }
 }
 
@@ -133,6 +193,31 @@ mod tests {
         assert_eq!(delay(at(34), sent(1, 1030)), 4);
         assert_eq!(delay(at(36), sent(1, 1030)), 2);
         assert_eq!(delay(at(500), sent(1, 1000)), 0);
+    }
+
+    #[test]
+    fn a_clock_that_has_stopped_for_a_while_is_believed_once_calls_agree() {
+        let transits = Transits::new();
+        let delay = |now: u64, sent: u64| {
+            let now = transits.start + Duration::from_millis(now);
+            transits.delay_at(now, SentAt { clock: 1, micros: sent * 1000 }).as_millis()
+        };
+        assert_eq!(delay(1000, 1000), 0);
+        // Calls that were held back for up to 5 s arrive together, whenever they were sent.
+        for sent in (1000..6000).step_by(100) {
+            assert_eq!(delay(6000, sent), u128::from(6000 - sent));
+        }
+        // One that was sent with others, or is alone, shows nothing either.
+        for _ in 0..2 * RUN_CALLS {
+            assert_eq!(delay(8000, 7000), 1000);
+        }
+        // The clock has stopped for 3 s.
+        let delays: Vec<_> =
+            (0..15).map(|call| delay(11_000 + call * 100, 8000 + call * 100)).collect();
+        assert_eq!(delays, [[3000; 10].as_slice(), &[0; 5]].concat());
+        assert_eq!(delay(13_500, 10_000), 500);
+        // A call that is faster shows the true difference at once.
+        assert_eq!((delay(13_500, 13_000), delay(13_600, 11_000)), (0, 2100));
     }
 
     #[test]
