@@ -8,6 +8,7 @@ use domain::ApiKey;
 use crate::{
     attack::{
         bomb,
+        effect::Effect,
         http2::{Peer, Takes},
         message::{grpc_head, rest_head, unknown_key},
         swarm::Swarm,
@@ -39,38 +40,52 @@ pub(crate) async fn run(stage: Stage) -> Figures {
     let siege = Siege::begin(&deployment, &deployment.tenants[1..], 4).await;
     let known = &deployment.tenants[0].key;
     let unknown = unknown_key(&mut stage.random(1));
+    let mut effects = Vec::new();
     for key in [&unknown, known] {
         let mut swarm = Swarm::default();
-        add(&mut swarm, &stage, &deployment, key);
+        effects.push(add(&mut swarm, &stage, &deployment, key));
         swarm.attack_for(stage.attack / 2).await;
     }
     let bounds = Bounds { answered: bounds(&stage).answered * SLACK, fair: None };
-    siege.end(deployment, bounds).await
+    let mut figures = siege.end(deployment, bounds).await;
+    for effect in effects {
+        effect.require(CALLERS, &mut figures);
+    }
+    figures
 }
 
-/// Adds attackers of both programs, with a key.
-pub(super) fn add(swarm: &mut Swarm, stage: &Stage, deployment: &Deployment, key: &ApiKey) {
+/// Adds attackers of both programs, with a key. Counts the bodies that were responded to.
+pub(super) fn add(
+    swarm: &mut Swarm,
+    stage: &Stage,
+    deployment: &Deployment,
+    key: &ApiKey,
+) -> Effect {
+    let sent = Effect::new("bombs responded to");
     let case_id = deployment.tenants[0].case_id;
     let grpc = (deployment.grpc, None, bomb::grpc());
     let rest = (deployment.rest, Some(case_id), bomb::rest());
     for (to, case_id, bodies) in [grpc, rest] {
         let attackers = Attackers { to, case_id, key: key.clone(), bodies };
         for number in 0..CALLERS {
-            let (stage, attackers) = (stage.clone(), attackers.clone());
-            swarm.add(move || attackers.clone().send(stage.clone(), number));
+            let (stage, attackers, sent) = (stage.clone(), attackers.clone(), sent.clone());
+            swarm.add(move || attackers.clone().send(stage.clone(), number, sent.clone()));
         }
     }
+    sent
 }
 
 impl Attackers {
-    async fn send(self, stage: Stage, number: usize) {
+    async fn send(self, stage: Stage, number: usize, sent: Effect) {
         let Some(peer) = Peer::connect(stage.attacker, self.to, Takes::All).await else { return };
         for body in self.bodies.iter().cycle().skip(number).take(self.bodies.len()) {
             let head = match self.case_id {
                 Some(case_id) => rest_head(case_id, Some(&self.key)),
                 None => grpc_head(Some(&self.key)),
             };
-            let _any = peer.call(head.body(()).unwrap(), body.clone()).await;
+            if peer.call(head.body(()).unwrap(), body.clone()).await.is_ok() {
+                sent.add();
+            }
         }
     }
 }

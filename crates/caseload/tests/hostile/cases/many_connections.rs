@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    attack::{socket::connect, swarm::Swarm},
+    attack::{effect::Effect, socket::connect, swarm::Swarm},
     deployment::{Deployment, Setup},
     figures::Figures,
     siege::{Siege, bounds},
@@ -19,19 +19,26 @@ pub(crate) async fn run(stage: Stage) -> Figures {
     let deployment = Deployment::start(&stage, setup).await;
     let siege = Siege::begin(&deployment, &deployment.tenants[1..], 6).await;
     let mut swarm = Swarm::default();
+    let (opened, closed) = (Effect::new("connections opened"), Effect::new("connections closed"));
     for to in [deployment.rest, deployment.grpc] {
         for _ in 0..CONNECTIONS {
-            let stage = stage.clone();
+            let (stage, opened, closed) = (stage.clone(), opened.clone(), closed.clone());
             swarm.add(move || {
-                let stage = stage.clone();
+                let (stage, opened, closed) = (stage.clone(), opened.clone(), closed.clone());
                 async move {
                     let Ok(mut stream) = connect(stage.attacker, to).await else { return };
+                    opened.add();
                     // Until the other end closes it.
                     let _closed = stream.read_u8().await;
+                    closed.add();
                 }
             });
         }
     }
     swarm.attack_for(stage.attack).await;
-    siege.end(deployment, bounds(&stage)).await
+    let mut figures = siege.end(deployment, bounds(&stage)).await;
+    opened.require(2 * CONNECTIONS, &mut figures);
+    // As many are open on each program as it takes, at most.
+    closed.require(CONNECTIONS, &mut figures);
+    figures
 }

@@ -8,6 +8,7 @@ use tokio::{io::AsyncWriteExt as _, time::sleep};
 
 use crate::{
     attack::{
+        effect::Effect,
         http2::{Peer, Takes},
         message::{grpc_head, rest_head},
         socket::connect,
@@ -38,28 +39,36 @@ pub(crate) async fn run(stage: Stage) -> Figures {
         tenant.key.expose()
     );
     let mut swarm = Swarm::default();
+    let dripping = Effect::new("requests of which bytes were sent one by one");
     for head in [start, with_key] {
         for _ in 0..http1 {
             let (stage, head, to) = (stage.clone(), head.clone(), deployment.rest);
-            swarm.add(move || drip_over_http1(stage.clone(), to, head.clone()));
+            let dripping = dripping.clone();
+            swarm.add(move || drip_over_http1(stage.clone(), to, head.clone(), dripping.clone()));
         }
     }
     for key in [Some(tenant.key.clone()), None] {
         for _ in 0..http2 {
             for (to, case_id) in [(deployment.rest, Some(case_id)), (deployment.grpc, None)] {
-                let (stage, key) = (stage.clone(), key.clone());
-                swarm.add(move || drip_over_http2(stage.clone(), to, case_id, key.clone()));
+                let (stage, key, dripping) = (stage.clone(), key.clone(), dripping.clone());
+                swarm.add(move || {
+                    drip_over_http2(stage.clone(), to, case_id, key.clone(), dripping.clone())
+                });
             }
         }
     }
     swarm.attack_for(stage.attack).await;
-    siege.end(deployment, bounds(&stage)).await
+    let mut figures = siege.end(deployment, bounds(&stage)).await;
+    // Both heads over HTTP/1.1. Over HTTP/2 those with a key are not rejected before their first byte.
+    dripping.require(http1 + http2 * STREAMS, &mut figures);
+    figures
 }
 
 /// Sends a beginning, then a byte at a time, until the other end closes the connection.
-async fn drip_over_http1(stage: Stage, to: SocketAddr, beginning: String) {
+async fn drip_over_http1(stage: Stage, to: SocketAddr, beginning: String, dripping: Effect) {
     let Ok(mut stream) = connect(stage.attacker, to).await else { return };
     if stream.write_all(beginning.as_bytes()).await.is_ok() {
+        dripping.add();
         while stream.write_all(b"x").await.is_ok() {
             sleep(PAUSE).await;
         }
@@ -67,21 +76,28 @@ async fn drip_over_http1(stage: Stage, to: SocketAddr, beginning: String) {
 }
 
 /// Does the same on all streams of a connection. `case_id` is `None` over gRPC.
-async fn drip_over_http2(stage: Stage, to: SocketAddr, case_id: Option<i64>, key: Option<ApiKey>) {
+async fn drip_over_http2(
+    stage: Stage,
+    to: SocketAddr,
+    case_id: Option<i64>,
+    key: Option<ApiKey>,
+    dripping: Effect,
+) {
     let Some(peer) = Peer::connect(stage.attacker, to, Takes::All).await else { return };
     let mut swarm = Swarm::default();
     for _ in 0..STREAMS {
-        let (peer, key) = (peer.clone(), key.clone());
+        let (peer, key, dripping) = (peer.clone(), key.clone(), dripping.clone());
         swarm.add(move || {
             let head = match case_id {
                 Some(case_id) => rest_head(case_id, key.as_ref()),
                 None => grpc_head(key.as_ref()),
             };
-            let peer = peer.clone();
+            let (peer, dripping) = (peer.clone(), dripping.clone());
             async move {
                 let Ok(mut stream) = peer.open(head.body(()).unwrap()).await else { return };
                 // As in gRPC, a prefix that announces 100,000 bytes.
                 let mut next = Bytes::from_static(&[0, 0, 1, 0x86, 0xa0]);
+                dripping.add();
                 while stream.body.send_data(next, false).is_ok() {
                     sleep(PAUSE).await;
                     next = Bytes::from_static(b"x");

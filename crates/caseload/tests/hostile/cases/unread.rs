@@ -8,6 +8,7 @@ use tokio::{io::AsyncWriteExt as _, time::sleep};
 
 use crate::{
     attack::{
+        effect::Effect,
         http2::{Peer, Takes, keep},
         message::{Batch, grpc_head, rest_head},
         socket::connect_with_small_buffer,
@@ -86,9 +87,11 @@ async fn run(stage: Stage, is_grpc: bool, connections: Connections) -> Figures {
     let mut swarm = Swarm::default();
     prepare(&stage, &deployment).await;
     let siege = Siege::begin(&deployment, &deployment.tenants[1..], 6).await;
-    add(&mut swarm, &stage, &deployment, is_grpc, connections);
+    let untaken = add(&mut swarm, &stage, &deployment, is_grpc, connections);
     swarm.attack_for(stage.attack * 3 / 2).await;
-    siege.end(deployment, bounds(&stage)).await
+    let mut figures = siege.end(deployment, bounds(&stage)).await;
+    untaken.require(STREAMS, &mut figures);
+    figures
 }
 
 /// Creates the batch that is repeated.
@@ -99,21 +102,22 @@ pub(super) async fn prepare(stage: &Stage, deployment: &Deployment) {
     assert_eq!(status, StatusCode::CREATED);
 }
 
-/// Adds attackers of one of the programs.
+/// Adds attackers of one of the programs. Counts the responses over HTTP/2 that they leave.
 pub(super) fn add(
     swarm: &mut Swarm,
     stage: &Stage,
     deployment: &Deployment,
     is_grpc: bool,
     (nothing, drips, http1): Connections,
-) {
+) -> Effect {
+    let untaken = Effect::new("responses that were not taken");
     let repeated = Repeated::new(&deployment.tenants[0], is_grpc);
     let to = if is_grpc { deployment.grpc } else { deployment.rest };
     for (takes, count) in [(Takes::Nothing, nothing), (Takes::Drips, drips)] {
         for _ in 0..count {
             let repeated = repeated.clone();
-            let stage = stage.clone();
-            swarm.add(move || hold(stage.clone(), to, repeated.clone(), takes));
+            let (stage, untaken) = (stage.clone(), untaken.clone());
+            swarm.add(move || hold(stage.clone(), to, repeated.clone(), takes, untaken.clone()));
         }
     }
     for _ in 0..http1 {
@@ -121,18 +125,23 @@ pub(super) fn add(
         let stage = stage.clone();
         swarm.add(move || pipeline(stage.clone(), to, request.clone()));
     }
+    untaken
 }
 
 /// Keeps all streams of a connection busy with responses that are not read.
-async fn hold(stage: Stage, to: SocketAddr, repeated: Repeated, takes: Takes) {
+async fn hold(stage: Stage, to: SocketAddr, repeated: Repeated, takes: Takes, untaken: Effect) {
     let Some(peer) = Peer::connect(stage.attacker, to, takes).await else { return };
     let mut swarm = Swarm::default();
     for _ in 0..STREAMS {
-        let (peer, repeated) = (peer.clone(), repeated.clone());
+        let (peer, repeated, untaken) = (peer.clone(), repeated.clone(), untaken.clone());
         swarm.add(move || {
-            let (peer, repeated) = (peer.clone(), repeated.clone());
+            let (peer, repeated, untaken) = (peer.clone(), repeated.clone(), untaken.clone());
             async move {
-                if let Ok((_, body)) = peer.send(repeated.head(), repeated.body).await {
+                if let Ok((status, body)) = peer.send(repeated.head(), repeated.body).await {
+                    // Over gRPC a rejection has the status 200 too, but no body.
+                    if status.is_success() && !body.is_end_stream() {
+                        untaken.add();
+                    }
                     keep(body, takes).await;
                 }
             }
