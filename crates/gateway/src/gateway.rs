@@ -11,6 +11,7 @@ use crate::{
     GatewayOptions, Upstream,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    options::ADDRESS_SHARE_PERCENT,
     router::{self, Context},
     upstream::{Client, Servers},
 };
@@ -27,9 +28,6 @@ const PROTOCOL: Protocol = Protocol {
 
 /// The default idle timeout of a connection: longer than that of balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-
-/// The default share of one client address, in percent.
-const ADDRESS_SHARE_PERCENT: u8 = 25;
 
 /// A gateway whose socket is bound.
 #[derive(Debug)]

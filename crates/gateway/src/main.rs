@@ -65,6 +65,9 @@ fn main() {
 
 /// Runs the program, and returns its exit code.
 fn start(cli: Cli) -> u8 {
+    if let Err(message) = cli.gateway.check(&cli.connections) {
+        return command_line::reject::<Cli>(&message);
+    }
     // Dropped last: what is logged until then is flushed.
     let _logs = match logs::start(&cli.log) {
         Ok(logs) => logs,

@@ -4,7 +4,9 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::Args;
 use http::Uri;
+use proto::wire::limits;
 use runtime::command_line::{DAY, MILLISECOND, count, duration};
+use serving::ConnectionOptions;
 
 /// The options of the gateway.
 #[derive(Args, Clone, Debug)]
@@ -30,9 +32,36 @@ pub struct GatewayOptions {
     pub max_requests: usize,
 
     /// Memory for the bodies of all requests and responses together, in MiB. A request that needs
-    /// more than is left is rejected with status 503
+    /// more than is left is rejected with status 503. The share of one client address
+    /// (--address-share) must be 1.25 MiB at least
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 64, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
+}
+
+/// The default share of one client address, in percent.
+pub(crate) const ADDRESS_SHARE_PERCENT: u8 = 25;
+
+/// The most memory that a valid body takes, in bytes: its text, and its lists, which take less than a quarter
+/// of the largest text.
+const LARGEST_BODY: usize = limits::BODY_BYTES + limits::BODY_BYTES / 4;
+
+impl GatewayOptions {
+    /// Checks the options that depend on each other.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self, connections: &ConnectionOptions) -> Result<(), String> {
+        let percent = connections.address_share.unwrap_or(ADDRESS_SHARE_PERCENT);
+        let of_an_address = u64::from(self.body_memory) * 1024 * 1024 * u64::from(percent) / 100;
+        if of_an_address < LARGEST_BODY as u64 {
+            return Err(
+                "--body-memory must be larger, or --address-share: the share of one client address \
+                 must be 1.25 MiB at least, or the largest valid body would always be rejected"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The addresses of the gRPC servers: `http://host:port`, several separated by commas.

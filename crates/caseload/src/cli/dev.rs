@@ -51,6 +51,7 @@ impl DevOptions {
                     .to_owned(),
             );
         }
+        self.gateway.check(&self.connections)?;
         self.server.check()
     }
 }

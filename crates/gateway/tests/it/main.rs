@@ -67,6 +67,8 @@ fn an_invalid_configuration_ends_the_program_with_a_sentence_before_a_socket_is_
         &["--upstream-timeout", "0s"],
         &["--upstream-timeout", "8000y"],
         &["--body-memory", "0"],
+        &["--body-memory", "4"],
+        &["--body-memory", "100", "--address-share", "1"],
         &["--body-memory", "18446744073709551615"],
         &["--drain-timeout", "1 fortnight"],
         &["--log-format", "xml"],
