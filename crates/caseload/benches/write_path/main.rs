@@ -17,6 +17,7 @@ mod guardian;
 mod measure;
 mod pgbench;
 mod plot;
+mod probe;
 mod program;
 mod report;
 mod rest;
