@@ -13,6 +13,7 @@ mod layers;
 mod options;
 mod rate_limit;
 mod readiness;
+mod refusals;
 mod server;
 mod shares;
 mod status;

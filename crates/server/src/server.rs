@@ -24,6 +24,7 @@ use crate::{
     options::{AuthOptions, LimitOptions, ServerOptions},
     rate_limit::RateLimits,
     readiness,
+    refusals::Refusals,
     shares::Shares,
     sweep,
     tasks::Tasks,
@@ -177,6 +178,7 @@ impl Server {
             message_timeout: self.options.limits.message_timeout,
             transits: Transits::new(),
             admission,
+            refusals: Refusals::new(max_in_flight / 2),
             diagnostics: Diagnostics::new(),
         });
         let routes = routes(tasks)?.add_service(health_service).prepare();

@@ -6,6 +6,7 @@ mod message_memory;
 #[cfg(target_os = "linux")]
 mod peak_memory;
 pub(crate) mod raw_calls;
+mod refusals;
 mod requests;
 mod silent_callers;
 mod unknown_keys;

@@ -30,6 +30,19 @@ pub fn access(path: &str) -> Option<Access> {
     METHODS.iter().find(|(method, _)| *method == path).map(|(_, access)| *access)
 }
 
+/// The methods whose calls wait in the server's write queue.
+const CREATES: [&str; 2] = [
+    "/caseload.tasks.v1.TaskService/BatchCreateTasks",
+    "/caseload.tasks.v1.TaskService/CreateTask",
+];
+
+/// Whether the calls of the method with this path create tasks, so that they wait in the server's write
+/// queue.
+#[must_use]
+pub fn creates_tasks(path: &str) -> bool {
+    CREATES.contains(&path)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -54,6 +67,13 @@ mod tests {
         let listed: BTreeSet<String> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(listed, contract);
         assert_eq!(listed.len(), METHODS.len());
+    }
+
+    #[test]
+    fn methods_that_create_tasks_write() {
+        let creates = METHODS.iter().filter(|(path, _)| creates_tasks(path));
+        let access: Vec<_> = creates.map(|(_, access)| *access).collect();
+        assert_eq!(access, [Access::Write; CREATES.len()]);
     }
 
     #[test]

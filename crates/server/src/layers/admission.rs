@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Error, TenantId};
-use proto::wire::Access;
+use proto::wire::{self, Access};
 use serving::{Client, Exhausted, Quota, QuotaPermit, Resource};
 use store::TaskWriter;
 
@@ -13,7 +13,8 @@ use crate::tenant_quota::{TenantPermit, TenantQuota};
 /// has its permit until its response was sent.
 ///
 /// While the write queue is full, every call that writes is rejected: the queue would reject it after
-/// all the work on it. Calls that read are admitted.
+/// all the work on it. So is one that creates tasks, of a tenant that has its share of the queue. Calls
+/// that read are admitted.
 ///
 /// Behind a proxy all calls come on one connection, so a limit for each connection would not do. A tenant
 /// may make as many calls at once as it leaves for others, and one in any case: otherwise one that floods
@@ -55,6 +56,18 @@ impl Admission {
     pub(crate) fn check(&self, access: Access) -> Result<(), Error> {
         match access == Access::Write && self.writer.is_full() {
             true => Err(Error::Overloaded),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks whether the write queue takes a call of a tenant to the method with this path. Those that
+    /// write in other ways are not in the queue.
+    ///
+    /// # Errors
+    /// [`Error::TenantOverloaded`].
+    pub(crate) fn check_tenant(&self, path: &str, tenant: TenantId) -> Result<(), Error> {
+        match wire::creates_tasks(path) && self.writer.is_full_for(tenant) {
+            true => Err(Error::TenantOverloaded),
             false => Ok(()),
         }
     }

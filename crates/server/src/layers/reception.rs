@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{Error, Principal};
+use domain::{Error, Principal, TenantId};
 use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use proto::{
@@ -38,6 +38,7 @@ use super::{
 use crate::{
     auth::{self, Arrival, Authenticator},
     causes,
+    refusals::Refusals,
     shares::Shares,
     status,
     tenant_quota::TenantQuota,
@@ -66,6 +67,8 @@ pub(crate) struct ReceptionParts {
     pub(crate) transits: Transits,
     /// Limits the calls that are worked on.
     pub(crate) admission: Admission,
+    /// Slows down tenants whose calls are rejected and come back too soon.
+    pub(crate) refusals: Refusals,
     /// Limits the calls that are not in the contract.
     pub(crate) diagnostics: Diagnostics,
 }
@@ -186,6 +189,12 @@ impl ReceptionParts {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
         B: HttpBody<Data = Bytes>,
     {
+        let deadline = CallDeadline::of(&parts.extensions);
+        if let Err(error) = self.admission.check_tenant(parts.uri.path(), caller.tenant) {
+            // Nothing of the call takes memory while its rejection is held back.
+            drop((parts, body));
+            return Err(self.refuse(&error, caller.tenant, deadline).await);
+        }
         let mut memory = self.memory.permit(caller.tenant);
         let layout = RequestLayout::of(parts.uri.path());
         let head_bytes = message::head_bytes(&parts.headers);
@@ -195,6 +204,11 @@ impl ReceptionParts {
             .await
             .map_err(|_| status::of_layer(&Error::DeadlineExceeded))??;
 
+        // Others of the tenant's calls may have come before the message did.
+        if let Err(error) = self.admission.check_tenant(parts.uri.path(), caller.tenant) {
+            drop((parts, message, memory));
+            return Err(self.refuse(&error, caller.tenant, deadline).await);
+        }
         let permit = self.admission.admit(access, &Client::of(&parts.extensions), caller.tenant);
         let permit = permit.map_err(|error| status::of_layer(&error))?;
         let max_status_bytes = call_context::max_status_bytes(&parts.headers);
@@ -213,5 +227,16 @@ impl ReceptionParts {
         }
         hold_until_sent(&mut response, (permit, memory));
         Ok(response)
+    }
+
+    /// Returns the status of a call that is rejected, once the tenant may have it.
+    async fn refuse(
+        &self,
+        error: &Error,
+        tenant: TenantId,
+        deadline: Option<std::time::Instant>,
+    ) -> Status {
+        self.refusals.hold_back(tenant, deadline).await;
+        status::of_layer(error)
     }
 }

@@ -111,6 +111,12 @@ impl TaskWriter {
         outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
     }
 
+    /// Whether a batch of this tenant that comes now is refused, whatever its case.
+    #[must_use]
+    pub fn is_full_for(&self, tenant: TenantId) -> bool {
+        self.queue.is_full_for(tenant)
+    }
+
     /// Whether a batch that comes now is refused, whatever its tenant.
     #[must_use]
     pub fn is_full(&self) -> bool {

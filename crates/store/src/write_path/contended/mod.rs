@@ -40,6 +40,11 @@ impl<T: Queued> Lane<T> {
         self.length
     }
 
+    /// Whether no job belongs here.
+    pub(super) fn is_unused(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
     /// Whether a job belongs here.
     pub(super) fn takes(&self, job: &T) -> bool {
         let mut tenants = self.tenants.iter();

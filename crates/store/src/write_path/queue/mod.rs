@@ -64,6 +64,17 @@ impl<T: Queued> Queue<T> {
         self.lock().jobs.len() >= self.limits.total
     }
 
+    /// Whether the queue refuses the next job of a tenant, whatever its case.
+    pub(super) fn is_full_for(&self, tenant: TenantId) -> bool {
+        let mut state = self.lock();
+        let is_full = state.is_full_for(tenant, self.limits);
+        // As when a job is pushed, those that nobody waits for do not count.
+        match is_full && !state.lane.is_unused() && state.tidy(Instant::now()) {
+            true => state.is_full_for(tenant, self.limits),
+            false => is_full,
+        }
+    }
+
     /// Returns a job that was taken, before all others of its tenant and whatever the limits are; to
     /// the lane, if it belongs there.
     pub(super) fn requeue(&self, job: T) {

@@ -50,6 +50,14 @@ impl<T: Queued> State<T> {
         }
     }
 
+    /// Whether a tenant may have no job more, neither here nor in the lane.
+    pub(super) fn is_full_for(&self, tenant: TenantId, limits: Limits) -> bool {
+        let lane = if self.lane.is_unused() { usize::MAX } else { self.lane.len() };
+        let room = limits.total.saturating_sub(self.jobs.len().min(lane));
+        let waiting = self.waiting.get(&tenant).copied().unwrap_or_default();
+        waiting >= limits.per_tenant.min(room)
+    }
+
     /// Checks the limits for one job more.
     pub(super) fn check(&self, job: &T, limits: Limits) -> Result<(), Refusal> {
         let length = if self.lane.takes(job) { self.lane.len() } else { self.jobs.len() };

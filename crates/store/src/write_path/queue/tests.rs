@@ -77,6 +77,37 @@ fn tenants_that_fill_the_queue_leave_room_for_others() {
 }
 
 #[test]
+fn the_queue_is_full_for_a_tenant_if_it_refuses_the_tenants_next_job() {
+    let queue = queue(8, 3);
+    for tenant in [1, 1, 1, 2, 2, 2, 3] {
+        assert!(!queue.is_full_for(TenantId::new(tenant).unwrap()));
+        queue.push(job(tenant, 'f')).unwrap();
+    }
+    for (tenant, is_full) in [(1, true), (2, true), (3, true), (4, false)] {
+        assert_eq!(queue.is_full_for(TenantId::new(tenant).unwrap()), is_full, "{tenant}");
+        assert_eq!(queue.push(job(tenant, 'f')).is_err(), is_full, "{tenant}");
+    }
+    assert!(queue.is_full_for(TenantId::new(5).unwrap()));
+}
+
+#[test]
+fn the_queue_is_not_full_for_a_tenant_while_the_lane_has_room_or_jobs_that_nobody_waits_for() {
+    let queue = queue(3, 2);
+    let one = TenantId::new(1).unwrap();
+    for tenant in 2..5 {
+        queue.push(job(tenant, 'x')).unwrap();
+    }
+    assert!(queue.is_full_for(one));
+    let [a, b] = [job(1, 'a'), job(1, 'b')];
+    queue.block(a);
+    assert!(!queue.is_full_for(one));
+    queue.push(b.clone()).unwrap();
+    assert!(queue.is_full_for(one));
+    b.withdraw();
+    assert!(!queue.is_full_for(one));
+}
+
+#[test]
 fn with_one_tenant_at_a_time_jobs_of_different_tenants_are_not_taken_together() {
     let queue = queue(10, 10);
     for (id, letter) in [(1, 'a'), (2, 'x'), (1, 'b'), (3, 'y'), (1, 'c')] {
