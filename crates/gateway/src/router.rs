@@ -235,12 +235,14 @@ mod tests {
         // There is no place to wait, but one to discard the body.
         let (status, elapsed) = send(tasks, stalled()).await.unwrap();
         assert_eq!((status, elapsed), (503, Duration::from_millis(100) + UNBEGUN_BODY_TIMEOUT));
-        // Those that wait make room, as more than half of the places are taken.
+        // While more than half of the places are taken, those of which nothing arrives make room.
+        let mut results = Vec::new();
         for waiting in waiting {
             let (status, elapsed) = waiting.await.unwrap();
-            assert_eq!(status, 503);
-            assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
+            results.push((status, elapsed.as_secs()));
         }
+        results.sort_unstable();
+        assert_eq!(results, [(503, 1), (503, 1), (504, 10), (504, 10)]);
 
         let discarded: Vec<_> = (0..4).map(|_| send("/nowhere", stalled())).collect();
         tokio::task::yield_now().await;

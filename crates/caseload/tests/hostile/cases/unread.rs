@@ -87,10 +87,13 @@ async fn run(stage: Stage, is_grpc: bool, connections: Connections) -> Figures {
     let mut swarm = Swarm::default();
     prepare(&stage, &deployment).await;
     let siege = Siege::begin(&deployment, &deployment.tenants[1..], 6).await;
+    // The share of memory of the attackers' tenant, or of their address, has room for no more than some
+    // dozens, and the short form for a few.
+    let least = if stage.is_full { 10 } else { 1 };
     let untaken = add(&mut swarm, &stage, &deployment, is_grpc, connections);
     swarm.attack_for(stage.attack * 3 / 2).await;
     let mut figures = siege.end(deployment, bounds(&stage)).await;
-    untaken.require(STREAMS, &mut figures);
+    untaken.require(least, &mut figures);
     figures
 }
 
