@@ -42,9 +42,8 @@ impl Database {
     /// not UTF8, or if this role gets Postgres' messages in another language than English.
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
         self.check("has_current_schema", |connection| {
-            let is_current = missing_migrations(connection)?.is_empty();
             require_english(connection)?;
-            Ok(is_current)
+            Ok(missing_migrations(connection)?.is_empty())
         })
         .await
     }

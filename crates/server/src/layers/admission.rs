@@ -64,12 +64,16 @@ impl Admission {
     /// write in other ways are not in the queue.
     ///
     /// # Errors
-    /// [`Error::TenantOverloaded`].
+    /// [`Error::Overloaded`]; [`Error::TenantOverloaded`].
     pub(crate) fn check_tenant(&self, path: &str, tenant: TenantId) -> Result<(), Error> {
-        match wire::creates_tasks(path) && self.writer.is_full_for(tenant) {
-            true => Err(Error::TenantOverloaded),
-            false => Ok(()),
+        if !wire::creates_tasks(path) {
+            return Ok(());
         }
+        // Of a queue that is full for all, no tenant has too much.
+        if self.writer.is_full() {
+            return Err(Error::Overloaded);
+        }
+        if self.writer.is_full_for(tenant) { Err(Error::TenantOverloaded) } else { Ok(()) }
     }
 
     /// Returns the permit of an admitted call.
