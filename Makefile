@@ -30,10 +30,14 @@ lint: setup ## Check format, lints, docs and the gRPC contract
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@.ci/lint-optional
 
-# The programs are built first: the bench runs the release builds.
-bench: setup ## Measure the write path against pgbench; QUICK=1 takes a minute
+# The programs are built first: the benches run the release builds.
+BENCH ?= write_path tasks
+bench: setup ## Measure the write path and the calls on tasks against pgbench; QUICK=1 takes two minutes
 	cargo build --release --locked --features caseload/plain-writes --bin caseload --bin caseload-gateway
-	@exec cargo bench --locked -p caseload --features plain-writes --bench write_path -- $(if $(QUICK),--quick) $(ARGS)
+	@for bench in $(BENCH); do \
+		cargo bench --locked -p caseload --features plain-writes --bench $$bench -- $(if $(QUICK),--quick) $(ARGS) \
+			|| exit; \
+	done
 
 MINUTES ?= 3
 SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use crate::{
     grpc::{self, IdempotencyKeys, RetryDelay},
+    load::tally::{Tally, quantile_ms},
     probe,
-    tally::{Tally, quantile_ms},
     work::Batch,
     world::World,
 };

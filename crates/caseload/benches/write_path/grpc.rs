@@ -8,15 +8,20 @@ use std::{
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use h2::client::SendRequest;
 use prost::Message as _;
 use proto::tasks::v1::{BatchCreateTasksRequest, BatchCreateTasksResponse};
-use tokio::{net::TcpStream, task::JoinSet, time::sleep};
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    tally::{Count, Tally, Window},
+    load::{
+        http2::{self, Client},
+        tally::{Count, Tally, Window},
+    },
     work::Batch,
 };
+
+/// The method that is called.
+const METHOD: &str = "BatchCreateTasks";
 
 /// The number of connections: that of a few client services, not one for each call.
 const CONNECTIONS: usize = 4;
@@ -55,7 +60,7 @@ pub(crate) fn run(
     runtime.block_on(async {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS.min(concurrency) {
-            connections.push(connect(addr).await);
+            connections.push(http2::connect(addr).await);
         }
         let window = Window::of(duration);
         let mut workers = JoinSet::new();
@@ -74,21 +79,8 @@ pub(crate) fn run(
     })
 }
 
-async fn connect(addr: SocketAddr) -> SendRequest<Bytes> {
-    let stream = TcpStream::connect(addr).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (client, connection) = h2::client::Builder::new()
-        .initial_window_size(1 << 20)
-        .initial_connection_window_size(1 << 24)
-        .handshake(stream)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    client
-}
-
 async fn work(
-    connection: SendRequest<Bytes>,
+    connection: Client,
     addr: SocketAddr,
     turn: impl Iterator<Item = &'static Batch>,
     (keys, delay): (IdempotencyKeys, RetryDelay),
@@ -105,7 +97,7 @@ async fn work(
             IdempotencyKeys::None => batch.grpc.clone(),
             IdempotencyKeys::New => with_new_key(&batch.grpc),
         };
-        match call(&connection, addr, batch, message).await {
+        match http2::call(&connection, addr, METHOD, &batch.key, message).await {
             Ok(message) => {
                 count.created(sent);
                 if is_sampled {
@@ -141,41 +133,4 @@ fn with_new_key(message: &Bytes) -> Bytes {
     bytes.extend_from_slice(&message[5..]);
     only_the_key.encode(&mut bytes).unwrap();
     bytes.freeze()
-}
-
-/// Returns the response message, or, for a refused call, the delay that the server asks for.
-async fn call(
-    connection: &SendRequest<Bytes>,
-    addr: SocketAddr,
-    batch: &Batch,
-    message: Bytes,
-) -> Result<Bytes, Duration> {
-    let request = http::Request::post(format!(
-        "http://{addr}/caseload.tasks.v1.TaskService/BatchCreateTasks"
-    ))
-    .header("content-type", "application/grpc")
-    .header("te", "trailers")
-    .header("authorization", format!("Bearer {}", batch.key))
-    .body(())
-    .unwrap();
-    let mut connection = connection.clone().ready().await.unwrap();
-    let (response, mut stream) = connection.send_request(request, false).unwrap();
-    stream.send_data(message, true).unwrap();
-    let (head, mut body) = response.await.unwrap().into_parts();
-    let pushback = head.headers.get("grpc-retry-pushback-ms");
-    let mut message = BytesMut::new();
-    while let Some(data) = body.data().await {
-        let data = data.unwrap();
-        body.flow_control().release_capacity(data.len()).unwrap();
-        message.extend_from_slice(&data);
-    }
-    match body.trailers().await.unwrap() {
-        Some(trailers) if trailers["grpc-status"] == "0" => Ok(message.freeze()),
-        Some(_) => panic!("a response that fails in its trailers"),
-        None => {
-            let millis = pushback
-                .unwrap_or_else(|| panic!("neither a success nor a refusal: {:?}", head.headers));
-            Err(Duration::from_millis(millis.to_str().unwrap().parse().unwrap()))
-        }
-    }
 }

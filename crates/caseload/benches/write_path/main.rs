@@ -12,17 +12,14 @@
 mod cell;
 mod fairness;
 mod grpc;
-#[path = "../../tests/guardian/mod.rs"]
-mod guardian;
+#[path = "../load/mod.rs"]
+mod load;
 mod measure;
 mod pgbench;
 mod plot;
 mod probe;
-mod program;
 mod report;
 mod rest;
-mod tally;
-mod usage;
 mod work;
 mod world;
 

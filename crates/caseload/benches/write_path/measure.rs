@@ -5,9 +5,8 @@ use std::time::Duration;
 use crate::{
     cell::{Cell, Contender},
     grpc::{self, IdempotencyKeys, RetryDelay},
+    load::{tally::Tally, usage::Cpu},
     pgbench, rest,
-    tally::Tally,
-    usage::Cpu,
     world::World,
 };
 

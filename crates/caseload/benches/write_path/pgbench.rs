@@ -1,9 +1,12 @@
 //! The pgbench load: the prepared statement of one batch, sent directly to Postgres.
 
-use std::{fs, process::Command, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    tally::Tally,
+    load::{
+        pgbench::{self, Target},
+        tally::Tally,
+    },
     work::{CASES, Spread, TENANTS, USERS, Work, description},
     world::World,
 };
@@ -19,43 +22,12 @@ pub(crate) fn run(
     clients: usize,
     duration: Duration,
 ) -> Tally {
-    let directory = tempfile::tempdir_in(world.directory()).unwrap();
-    let script_path = directory.path().join("batch.sql");
-    fs::write(&script_path, script(work, spread)).unwrap();
-    let seconds = duration.as_secs_f64().ceil();
-    let output = Command::new(world.bin_dir().join("pgbench"))
-        .args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=log"])
-        .args(["--client", &clients.to_string(), "--jobs", &clients.min(2).to_string()])
-        .args(["--time", &seconds.to_string(), "--file"])
-        .arg(&script_path)
-        .arg(world.database_url())
-        .current_dir(directory.path())
-        // The settings of Caseload's own sessions.
-        .env("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-
-    let mut tally = Tally::new();
-    for entry in fs::read_dir(directory.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path == script_path {
-            continue;
-        }
-        // client, transaction, microseconds, …
-        for line in fs::read_to_string(path).unwrap().lines() {
-            let micros = line.split(' ').nth(2).unwrap().parse().unwrap();
-            tally.latencies.record(micros).unwrap();
-        }
-    }
-    tally.created = tally.measured();
-    let rate: f64 = text
-        .lines()
-        .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
-        .expect("pgbench prints its rate");
-    tally.elapsed = Duration::from_secs_f64(tally.created as f64 / rate);
-    tally
+    let target = Target {
+        bin_dir: world.bin_dir(),
+        database_url: &world.database_url(),
+        directory: world.directory(),
+    };
+    pgbench::run(&target, &script(work, spread), clients, duration)
 }
 
 /// Returns the statement with a random tenant, case and users in place of its parameters. pgbench
@@ -99,14 +71,9 @@ fn script(work: Work, spread: Spread) -> String {
         format!("'{{{}}}'", positions.join(",")),
         format!("ARRAY[{}]", emails.join(", ")),
     ];
-    let mut statement = without_comments(STATEMENT);
+    let mut statement = pgbench::without_comments(STATEMENT);
     for (number, parameter) in parameters.iter().enumerate() {
         statement = statement.replace(&format!("${}::", number + 1), &format!("{parameter}::"));
     }
     script + &statement + ";\n"
-}
-
-/// pgbench would take the comments for a part of the statement, parameters included.
-fn without_comments(sql: &str) -> String {
-    sql.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n")
 }

@@ -6,7 +6,8 @@ use plotters::prelude::*;
 
 use crate::{
     cell::Contender,
-    report::{Figure, Report, Row},
+    load::figure::Figure,
+    report::{Report, Row},
     work::{Spread, Work},
 };
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     cell::{Cell, Contender},
     fairness::Fairness,
+    load::{figure::Figure, tally::quantile_ms},
     measure::Measurement,
-    tally::quantile_ms,
     work::{Spread, Work},
     world::World,
 };
@@ -36,14 +36,6 @@ pub(crate) struct Row {
     refused: Figure,
     refused_p50_ms: Figure,
     refused_p99_ms: Figure,
-}
-
-/// The median of the rounds, and their range.
-#[derive(Clone, Copy)]
-pub(crate) struct Figure {
-    pub(crate) median: f64,
-    min: f64,
-    max: f64,
 }
 
 impl Report {
@@ -182,23 +174,6 @@ impl Row {
             refused_p50_ms: figure(|round| quantile_ms(&round.tally.refusals, 0.5)),
             refused_p99_ms: figure(|round| quantile_ms(&round.tally.refusals, 0.99)),
         }
-    }
-}
-
-impl Figure {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let (middle, last) = (values.len() / 2, values.len() - 1);
-        let median = if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(values[middle - 1], values[middle])
-        };
-        Self { median, min: values[0], max: values[last] }
-    }
-
-    fn to_json(self) -> Value {
-        json!({"median": self.median, "min": self.min, "max": self.max})
     }
 }
 

@@ -8,14 +8,13 @@ use std::{
 
 use proto::tasks::v1::{Assignee, Task};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::JoinSet,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use crate::{
-    tally::{Count, Tally, Window},
+    load::{
+        http1,
+        tally::{Count, Tally, Window},
+    },
     work::Batch,
 };
 
@@ -31,9 +30,7 @@ pub(crate) fn run(
     runtime.block_on(async {
         let mut connections = Vec::new();
         for _ in 0..concurrency {
-            let stream = TcpStream::connect(addr).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            connections.push(stream);
+            connections.push(http1::connect(addr).await);
         }
         let window = Window::of(duration);
         let mut workers = JoinSet::new();
@@ -64,7 +61,7 @@ async fn work(
         let is_sampled = count.is_sampled();
         let sent = Instant::now();
         stream.write_all(&batch.rest).await.unwrap();
-        let (status, body) = read_response(&mut stream, &mut buffer).await;
+        let (status, body) = http1::read_response(&mut stream, &mut buffer).await;
         if status != b"201" {
             count.refused(sent);
             continue;
@@ -75,32 +72,6 @@ async fn work(
         }
     }
     count.tally
-}
-
-/// Returns the status and the body of the next response.
-async fn read_response<'a>(
-    stream: &mut TcpStream,
-    buffer: &'a mut Vec<u8>,
-) -> (&'a [u8], &'a [u8]) {
-    buffer.clear();
-    let mut head_end = None;
-    loop {
-        assert_ne!(stream.read_buf(buffer).await.unwrap(), 0, "the gateway closed the connection");
-        if head_end.is_none() {
-            head_end = buffer.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
-        }
-        if let Some(head_end) = head_end
-            && buffer.len() >= head_end + content_length(&buffer[..head_end])
-        {
-            return (&buffer[9..12], &buffer[head_end..]);
-        }
-    }
-}
-
-fn content_length(head: &[u8]) -> usize {
-    let head = std::str::from_utf8(head).unwrap();
-    let value = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
-    value.expect("a content-length").parse().unwrap()
 }
 
 fn tasks(body: &[u8]) -> Vec<Task> {

@@ -1,17 +1,19 @@
 //! What is measured: a durable Postgres with data, and Caseload's programs.
 
-use std::{net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use domain::{ApiKey, Scope};
+use domain::ApiKey;
 use localdb::Cluster;
-use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 use tempfile::TempDir;
 
 use crate::{
     cell::Contender,
-    guardian::Guardian,
-    program::Program,
-    usage::{self, Cpu},
+    load::{
+        data::{self, SETTINGS, psql},
+        guardian::Guardian,
+        program::Program,
+        usage::{self, Cpu},
+    },
     work::{Batch, CASES, Spread, TENANTS, USERS, Work},
 };
 
@@ -142,19 +144,10 @@ impl World {
 
     /// Returns the settings of Postgres that matter here, as it reports them.
     pub(crate) fn settings(&self) -> Vec<String> {
-        [
-            "server_version",
-            "fsync",
-            "synchronous_commit",
-            "full_page_writes",
-            "wal_sync_method",
-            "shared_buffers",
-            "max_wal_size",
-            "checkpoint_timeout",
-        ]
-        .into_iter()
-        .map(|name| format!("{name} = {}", self.psql(&format!("SHOW {name}"))))
-        .collect()
+        SETTINGS
+            .into_iter()
+            .map(|name| format!("{name} = {}", self.psql(&format!("SHOW {name}"))))
+            .collect()
     }
 
     /// Checks that the numbers of rows are exactly those of the acknowledged batches.
@@ -175,48 +168,9 @@ impl World {
     }
 }
 
-fn psql(cluster: &Cluster, url: &str, sql: &str) -> String {
-    let output = Command::new(cluster.bin_dir().join("psql"))
-        .args([url, "-XAtqv", "ON_ERROR_STOP=1", "-c", sql])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Migrates the database, and creates the tenants with their users, cases and an API key each.
+/// Creates the tenants with their users, cases and an API key each.
 fn load(cluster: &Cluster, url: &str) -> Vec<ApiKey> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let keys = runtime.block_on(async {
-        let checkout_timeout = Duration::from_secs(10);
-        let lock_timeout = Duration::from_secs(1);
-        let settings = PoolSettings {
-            writers: 0,
-            readers: 1,
-            checkout_timeout,
-            lock_timeout,
-            tenant_queue_length: 1,
-        };
-        let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
-        database.migrate().await.unwrap();
-        let mut keys = Vec::new();
-        for number in 1..=TENANTS {
-            let tenant = database.create_tenant(format!("Tenant {number}")).await.unwrap();
-            assert_eq!(tenant.id.get(), number);
-            let mut bytes = [0; 32];
-            getrandom::fill(&mut bytes).unwrap();
-            let key = ApiKey::from_random_bytes(bytes);
-            let new = NewApiKey {
-                name: "bench".to_owned(),
-                digest: key.digest(),
-                scopes: [Scope::TasksWrite].into_iter().collect(),
-                expires_at: None,
-            };
-            database.create_api_key(tenant.id, new).await.unwrap();
-            keys.push(key);
-        }
-        keys
-    });
+    let keys = data::create_tenants(url, TENANTS);
     psql(
         cluster,
         url,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::guardian::Guardian;
+use super::guardian::Guardian;
 
 /// One of Caseload's programs, as a process.
 pub(crate) struct Program {
