@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
-use store::{Database, PoolSettings, TaskWriter, WriterSettings};
+use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
 use crate::Rate;
 
@@ -53,7 +53,7 @@ pub struct WriterOptions {
     #[arg(long, env = "CASELOAD_BATCHES_PER_STATEMENT", default_value_t = 32, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub batches_per_statement: usize,
 
-    /// Let only batches of one tenant share a statement, for databases sharded by tenant
+    /// Let only calls of one tenant share a statement, for databases sharded by tenant
     #[arg(long, env = "CASELOAD_ONE_TENANT_PER_STATEMENT")]
     pub one_tenant_per_statement: bool,
 
@@ -226,6 +226,10 @@ impl ServerOptions {
             return Ok(TaskWriter::plain(database));
         }
         TaskWriter::start(database, self.writer_settings())
+    }
+
+    pub(crate) fn reader(&self, database: &Database) -> TaskReader {
+        TaskReader::new(database, self.writer.one_tenant_per_statement)
     }
 
     fn writer_settings(&self) -> WriterSettings {

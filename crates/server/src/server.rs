@@ -156,6 +156,7 @@ impl Server {
             runner: CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) },
             database: self.database.clone(),
             writer: Arc::clone(&writer),
+            reader: self.options.reader(&self.database),
         };
         let clients =
             connections.client_rules(ADDRESS_SHARE_PERCENT, header::FORWARDED_FOR.clone());

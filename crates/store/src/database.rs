@@ -168,6 +168,11 @@ impl Database {
         })
     }
 
+    /// Returns the settings of the connections.
+    pub(crate) fn settings(&self) -> &PoolSettings {
+        self.0.settings()
+    }
+
     /// Returns how long a statement waits for a lock.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.0.settings().lock_timeout

@@ -1,9 +1,10 @@
 //! Caseload's data in Postgres. No other crate knows Diesel or SQL.
 //!
-//! There are two paths to the database, through one pool of connections:
+//! There are three paths to the database, through one pool of connections:
 //!
 //! - [`TaskWriter`], the write path: a bounded queue, and a fixed number of threads that run the
 //!   batches of many callers in one statement.
+//! - [`TaskReader`], which reads the tasks that many callers want in one statement.
 //! - [`Database`], everything else: plain Diesel queries off the async threads.
 
 mod api_keys;
@@ -15,11 +16,13 @@ mod idempotency_records;
 #[cfg(test)]
 mod log_capture;
 mod migrations;
+mod queued;
 mod schema;
 mod sql;
 mod tasks;
 mod tenants;
 mod time;
+mod turns;
 mod users;
 mod write_path;
 
@@ -30,5 +33,6 @@ pub use connections::{
 };
 pub use database::Database;
 pub use error::{Cause, Error};
+pub use tasks::TaskReader;
 pub use users::NewUser;
 pub use write_path::{TaskWriter, WriterSettings};

@@ -3,14 +3,14 @@
 use domain::{CaseId, TenantId};
 
 /// A job that waits in the queue.
-pub(super) trait Queued {
+pub(crate) trait Queued {
     /// The tenant that the job is for.
     fn tenant(&self) -> TenantId;
 
     /// The case that the job is for.
     fn case(&self) -> CaseId;
 
-    /// How many rows the job writes at most.
+    /// How many rows the job reads or writes at most.
     fn rows(&self) -> usize;
 
     /// Whether nobody waits for the job any more, so that it is not to be begun.
@@ -18,7 +18,7 @@ pub(super) trait Queued {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,8 +28,8 @@ pub(super) mod tests {
 
     /// A job for tests of the queue: a letter that belongs to a tenant and a case.
     #[derive(Clone, Debug)]
-    pub(in crate::write_path) struct Letter {
-        pub(in crate::write_path) letter: char,
+    pub(crate) struct Letter {
+        pub(crate) letter: char,
         tenant: TenantId,
         case: CaseId,
         rows: usize,
@@ -37,16 +37,16 @@ pub(super) mod tests {
     }
 
     impl Letter {
-        pub(in crate::write_path) fn new(letter: char, tenant: i64, case: i64) -> Self {
+        pub(crate) fn new(letter: char, tenant: i64, case: i64) -> Self {
             let (tenant, case) = (TenantId::new(tenant).unwrap(), CaseId::new(case).unwrap());
             Self { letter, tenant, case, rows: 1, is_withdrawn: Arc::default() }
         }
 
-        pub(in crate::write_path) fn with_rows(self, rows: usize) -> Self {
+        pub(crate) fn with_rows(self, rows: usize) -> Self {
             Self { rows, ..self }
         }
 
-        pub(in crate::write_path) fn withdraw(&self) {
+        pub(crate) fn withdraw(&self) {
             self.is_withdrawn.store(true, Ordering::Relaxed);
         }
     }
@@ -70,7 +70,7 @@ pub(super) mod tests {
     }
 
     /// Returns the letters of some jobs.
-    pub(in crate::write_path) fn letters(jobs: impl IntoIterator<Item = Letter>) -> String {
+    pub(crate) fn letters(jobs: impl IntoIterator<Item = Letter>) -> String {
         jobs.into_iter().map(|job| job.letter).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The order in which the tenants' jobs are taken: deficit round robin by rows.
 //!
 //! Each tenant has a first-in, first-out list of jobs. The tenants take turns, and each turn gives a
-//! tenant a quantum of rows that it may have written. A tenant whose job is larger than what it has
+//! tenant a quantum of rows that it may have read or written. A tenant whose job is larger than what it has
 //! left pays for it with later turns. So however many jobs a tenant has, and however large they are,
 //! all tenants get the same number of rows while they have jobs.
 //!
@@ -16,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 
 use domain::TenantId;
 
-use super::queued::Queued;
+use crate::queued::Queued;
 
 /// The rows of a turn: a few ordinary batches, so that one statement has room for the turns of many
 /// tenants.
@@ -28,18 +28,18 @@ const LIGHT: usize = 8;
 
 /// How many jobs are taken at once at most.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Most {
+pub(crate) struct Most {
     /// The number of jobs.
-    pub(super) jobs: usize,
+    pub(crate) jobs: usize,
     /// The rows of all these jobs together, unless the first one has more.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
     /// Whether all must be of one tenant.
-    pub(super) one_tenant: bool,
+    pub(crate) one_tenant: bool,
 }
 
 /// The jobs that wait, and whose turn it is.
 #[derive(Debug)]
-pub(super) struct Turns<T> {
+pub(crate) struct Turns<T> {
     tenants: HashMap<TenantId, Tenant<T>>,
     /// The tenants that have come and had no turn since, in order.
     new: VecDeque<TenantId>,
@@ -65,7 +65,7 @@ struct Tenant<T> {
 }
 
 impl<T: Queued> Turns<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tenants: HashMap::new(),
             new: VecDeque::new(),
@@ -77,12 +77,17 @@ impl<T: Queued> Turns<T> {
     }
 
     /// The number of jobs.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.length
     }
 
+    /// The number of a tenant's jobs.
+    pub(crate) fn len_of(&self, tenant: TenantId) -> usize {
+        self.tenants.get(&tenant).map_or(0, |tenant| tenant.jobs.len())
+    }
+
     /// Appends a job to those of its tenant.
-    pub(super) fn push(&mut self, job: T) {
+    pub(crate) fn push(&mut self, job: T) {
         let (id, rows) = (job.tenant(), job.rows());
         let tenant = self.tenant(id, |new| new.push_back(id));
         tenant.rows += rows;
@@ -92,7 +97,7 @@ impl<T: Queued> Turns<T> {
     }
 
     /// Puts a job before all others of its tenant. If the tenant has no others, its turn is next.
-    pub(super) fn push_front(&mut self, job: T) {
+    pub(crate) fn push_front(&mut self, job: T) {
         let (id, rows) = (job.tenant(), job.rows());
         let tenant = self.tenant(id, |new| new.push_front(id));
         tenant.rows += rows;
@@ -115,7 +120,7 @@ impl<T: Queued> Turns<T> {
     }
 
     /// Removes the jobs whose turn it is.
-    pub(super) fn take(&mut self, most: Most) -> Vec<T> {
+    pub(crate) fn take(&mut self, most: Most) -> Vec<T> {
         let mut taken = self.take_light(most);
         self.was_brief = !taken.is_empty();
         if taken.is_empty() {
@@ -180,7 +185,7 @@ impl<T: Queued> Turns<T> {
     }
 
     /// Removes the jobs of a tenant that meet a condition.
-    pub(super) fn take_of(
+    pub(crate) fn take_of(
         &mut self,
         tenant: TenantId,
         condition: impl Fn(&T) -> bool,
@@ -199,7 +204,7 @@ impl<T: Queued> Turns<T> {
     }
 
     /// Removes all jobs.
-    pub(super) fn drain(&mut self) -> Vec<T> {
+    pub(crate) fn drain(&mut self) -> Vec<T> {
         let all = self.new.iter().chain(&self.old);
         let mut jobs = Vec::with_capacity(self.length);
         for id in all {
@@ -255,10 +260,8 @@ impl<T> Tenant<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::queued::tests::{Letter, letters},
-        *,
-    };
+    use super::*;
+    use crate::queued::tests::{Letter, letters};
 
     /// Adds jobs with this many rows each.
     fn push(turns: &mut Turns<Letter>, tenant: i64, letters: &str, rows: usize) {

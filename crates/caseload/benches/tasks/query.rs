@@ -157,7 +157,7 @@ impl Query {
         let counts = (self == Self::CountedList).to_string();
         let limit = (PAGE + 1).to_string();
         let parameters: &[&str] = match self {
-            Self::Get => &[":tenant", ":case", "ARRAY[:task]"],
+            Self::Get => &["ARRAY[:tenant]", "ARRAY[:case]", "ARRAY[:task]"],
             Self::List | Self::CountedList => {
                 &[":tenant", ":case", "NULL", "NULL", "NULL", "0", "0", &limit, &counts]
             }

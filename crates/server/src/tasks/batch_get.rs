@@ -5,14 +5,14 @@ use proto::{
     tasks::v1::{BatchGetTasksRequest, BatchGetTasksResponse},
     wire::Reason,
 };
-use store::Database;
+use store::TaskReader;
 
 use super::convert;
 use crate::call::{Call, Reply};
 
 /// One call of `BatchGetTasks`.
 pub(super) struct BatchGet<'a> {
-    pub(super) database: &'a Database,
+    pub(super) reader: &'a TaskReader,
 }
 
 impl Call for BatchGet<'_> {
@@ -28,7 +28,7 @@ impl Call for BatchGet<'_> {
         request: BatchGetTasksRequest,
     ) -> Result<Reply<BatchGetTasksResponse>, Error> {
         let ids = TaskIds::parse(request.case_id, &request.task_ids).map_err(Error::Invalid)?;
-        let tasks = self.database.batch_get_tasks(caller.tenant, ids).await?;
+        let tasks = self.reader.batch_get_tasks(caller.tenant, ids).await?;
         let tasks = tasks.into_iter().map(convert::from_task).collect();
         Ok(BatchGetTasksResponse { tasks }.into())
     }

@@ -2,14 +2,14 @@
 
 use domain::{Error, Principal, Scope, TaskKey};
 use proto::tasks::v1::{GetTaskRequest, GetTaskResponse};
-use store::Database;
+use store::TaskReader;
 
 use super::convert;
 use crate::call::{Call, Reply};
 
 /// One call of `GetTask`.
 pub(super) struct Get<'a> {
-    pub(super) database: &'a Database,
+    pub(super) reader: &'a TaskReader,
 }
 
 impl Call for Get<'_> {
@@ -24,7 +24,7 @@ impl Call for Get<'_> {
         request: GetTaskRequest,
     ) -> Result<Reply<GetTaskResponse>, Error> {
         let key = TaskKey::parse(request.case_id, request.task_id).map_err(Error::Invalid)?;
-        let task = self.database.get_task(caller.tenant, key).await?;
+        let task = self.reader.get_task(caller.tenant, key).await?;
         Ok(GetTaskResponse { task: Some(convert::from_task(task)) }.into())
     }
 }

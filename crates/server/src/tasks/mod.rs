@@ -22,7 +22,7 @@ use proto::tasks::v1::{
     GetTaskResponse, ListTasksRequest, ListTasksResponse, UpdateTaskRequest, UpdateTaskResponse,
     task_service_server::TaskService,
 };
-use store::{Database, TaskWriter};
+use store::{Database, TaskReader, TaskWriter};
 use tonic::{Request, Response, Status};
 
 use crate::{call::CallRunner, layers::CallDeadline};
@@ -45,6 +45,7 @@ pub(crate) struct Tasks {
     pub(crate) runner: CallRunner,
     pub(crate) database: Database,
     pub(crate) writer: Arc<TaskWriter>,
+    pub(crate) reader: TaskReader,
 }
 
 #[tonic::async_trait]
@@ -69,7 +70,7 @@ impl TaskService for Tasks {
         &self,
         request: Request<BatchGetTasksRequest>,
     ) -> Result<Response<BatchGetTasksResponse>, Status> {
-        self.runner.run(BatchGet { database: &self.database }, request).await
+        self.runner.run(BatchGet { reader: &self.reader }, request).await
     }
 
     async fn batch_update_tasks(
@@ -106,7 +107,7 @@ impl TaskService for Tasks {
         &self,
         request: Request<GetTaskRequest>,
     ) -> Result<Response<GetTaskResponse>, Status> {
-        self.runner.run(Get { database: &self.database }, request).await
+        self.runner.run(Get { reader: &self.reader }, request).await
     }
 
     async fn get_idempotency_record(

@@ -64,10 +64,15 @@ impl PoolSettings {
 }
 
 /// Whether the caller of a query still waits for its result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Presence(Weak<()>);
 
 impl Presence {
+    /// Returns the presence of a caller that waits until `present` is dropped.
+    pub(crate) fn of(present: &Arc<()>) -> Self {
+        Self(Arc::downgrade(present))
+    }
+
     /// Whether the caller has gone, as it does when its time is over.
     pub(crate) fn is_gone(&self) -> bool {
         self.0.strong_count() == 0
@@ -177,7 +182,7 @@ impl Pool {
         let caller = tracing::Span::current();
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
-        let presence = Presence(Arc::downgrade(&present));
+        let presence = Presence::of(&present);
         let result = spawn_blocking(move || {
             // The span of the query is for debugging: without it, log lines are in the caller's.
             let _caller = caller.entered();

@@ -3,19 +3,16 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    QueryResult, RunQueryDsl as _,
+    PgConnection, QueryResult, RunQueryDsl as _,
     pg::Pg,
     query_builder::AstPass,
     sql_types::{Array, BigInt, Bool},
 };
-use domain::{
-    CaseId, Error, FieldPath, Resource, Task, TaskId, TaskIds, TaskKey, TaskUpdates, TenantId,
-    Violation, Violations,
-};
+use domain::{CaseId, Task, TenantId};
 
 use super::row::{self, Columns, Row};
 use crate::{
-    database::Database,
+    error::Error,
     sql::{Parameters, Sql, Statement, bind},
 };
 
@@ -23,7 +20,7 @@ use crate::{
 pub(super) struct Get;
 
 impl Statement for Get {
-    type Columns = (Bool, Columns);
+    type Columns = (BigInt, Bool, Columns);
 
     fn text() -> &'static Sql {
         static TEXT: LazyLock<Sql> = LazyLock::new(|| Sql::new(include_str!("get.sql")));
@@ -31,82 +28,96 @@ impl Statement for Get {
     }
 }
 
-/// The parameters, as get.sql describes them.
-struct Wanted {
-    tenant: i64,
-    case: i64,
+/// The tasks that several callers want.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    // The parameters, as get.sql describes them: one element for each task.
+    tenants: Vec<i64>,
+    cases: Vec<i64>,
     tasks: Vec<i64>,
+    /// How many of them each caller wants.
+    counts: Vec<usize>,
 }
 
-impl Parameters for Wanted {
+/// What is found of a task: whether its case exists, and the task, if there is one. An error is one of
+/// this task alone.
+pub(super) type Found = (bool, Result<Option<Task>, Error>);
+
+impl Wanted {
+    /// Adds the tasks that one caller wants.
+    pub(super) fn add(&mut self, tenant: TenantId, case: CaseId, tasks: &[i64]) {
+        self.tenants.extend(tasks.iter().map(|_| tenant.get()));
+        self.cases.extend(tasks.iter().map(|_| case.get()));
+        self.tasks.extend(tasks);
+        self.counts.push(tasks.len());
+    }
+
+    /// Finds the tasks. Returns what is found for each caller, in the order of its tasks.
+    pub(super) fn find(&self, connection: &mut PgConnection) -> Result<Vec<Vec<Found>>, Error> {
+        if self.tasks.is_empty() {
+            return deal(&self.counts, Vec::new());
+        }
+        let rows: Vec<(i64, bool, Row)> = bind(Get, self).load(connection)?;
+        let found = rows
+            .into_iter()
+            .map(|(no, case_exists, row)| (no, (case_exists, row::to_task(row))))
+            .collect();
+        deal(&self.counts, found)
+    }
+}
+
+impl Parameters for &Wanted {
     fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        match number {
-            1 => out.push_bind_param::<BigInt, _>(&self.tenant),
-            2 => out.push_bind_param::<BigInt, _>(&self.case),
-            _ => out.push_bind_param::<Array<BigInt>, _>(&self.tasks),
-        }
+        out.push_bind_param::<Array<BigInt>, _>(match number {
+            1 => &self.tenants,
+            2 => &self.cases,
+            _ => &self.tasks,
+        })
     }
 }
 
-impl Database {
-    /// Returns a task of a case.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if the tenant has no such case, or the case no such task;
-    /// [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn get_task(
-        &self,
-        tenant: TenantId,
-        TaskKey { case, task }: TaskKey,
-    ) -> Result<Task, Error> {
-        let found = self.find_tasks("get_task", tenant, case, vec![task.get()]).await?;
-        let found = found.into_iter().next().flatten();
-        found.ok_or(Error::NotFound(Resource::Task(task)))
-    }
-
-    /// Returns tasks of a case, in the order of the request: all of them or none.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if the tenant has no such case, [`Error::TasksNotFound`] if the case
-    /// lacks some of the tasks; [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn batch_get_tasks(
-        &self,
-        tenant: TenantId,
-        TaskIds { case, tasks, .. }: TaskIds,
-    ) -> Result<Vec<Task>, Error> {
-        let ids = tasks.into_iter().map(TaskId::get).collect();
-        let found = self.find_tasks("batch_get_tasks", tenant, case, ids).await?;
-        let missing = found.iter().enumerate().filter(|(_, task)| task.is_none());
-        let missing = missing.map(|(index, _)| Violation {
-            path: FieldPath::at("task_ids[*]", index),
-            rule: &TaskUpdates::NOT_FOUND,
-        });
-        match Violations::new(missing.collect()) {
-            Some(violations) => Err(Error::TasksNotFound(violations)),
-            None => Ok(found.into_iter().flatten().collect()),
+/// Returns to each caller what is found for it, by the numbers of the rows alone.
+///
+/// # Errors
+/// [`Error::Internal`] unless there is exactly one row with each number from 1.
+fn deal<T>(counts: &[usize], rows: Vec<(i64, T)>) -> Result<Vec<Vec<T>>, Error> {
+    let mut slots: Vec<Option<T>> = Vec::new();
+    slots.resize_with(counts.iter().sum(), || None);
+    for (no, row) in rows {
+        let slot = usize::try_from(no).ok().and_then(|no| slots.get_mut(no.checked_sub(1)?));
+        match slot {
+            Some(slot @ None) => *slot = Some(row),
+            _ => return Err(Error::internal(format!("an unexpected row has the number {no}"))),
         }
     }
+    let mut slots = slots.into_iter();
+    let dealt = counts.iter().map(|&count| slots.by_ref().take(count).collect());
+    dealt.collect::<Option<_>>().ok_or_else(|| Error::internal("a row is missing"))
+}
 
-    /// Returns each of these tasks that there is.
-    async fn find_tasks(
-        &self,
-        name: &'static str,
-        tenant: TenantId,
-        case: CaseId,
-        tasks: Vec<i64>,
-    ) -> Result<Vec<Option<Task>>, Error> {
-        let wanted = Wanted { tenant: tenant.get(), case: case.get(), tasks };
-        let rows = self
-            .read_for(tenant, name, move |connection| {
-                let rows: Vec<(bool, Row)> = bind(Get, wanted).load(connection)?;
-                rows.into_iter()
-                    .map(|(case_exists, row)| Ok((case_exists, row::to_task(row)?)))
-                    .collect::<Result<Vec<_>, crate::Error>>()
-            })
-            .await?;
-        match rows.first() {
-            Some((false, _)) => Err(Error::NotFound(Resource::Case(case))),
-            _ => Ok(rows.into_iter().map(|(_, task)| task).collect()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_caller_gets_the_rows_with_its_numbers_whatever_their_order() {
+        let rows = vec![(4, 'd'), (1, 'a'), (3, 'c'), (2, 'b')];
+        assert_eq!(
+            deal(&[1, 0, 2, 1], rows).unwrap(),
+            [vec!['a'], vec![], vec!['b', 'c'], vec!['d']]
+        );
+    }
+
+    #[test]
+    fn nobody_gets_anything_if_a_row_is_not_the_only_one_with_its_number() {
+        for rows in [
+            vec![(1, 'a')],
+            vec![(1, 'a'), (1, 'b')],
+            vec![(0, 'a'), (1, 'b')],
+            vec![(1, 'a'), (2, 'b'), (3, 'c')],
+            vec![(1, 'a'), (2, 'b'), (-1, 'c')],
+        ] {
+            assert!(matches!(deal(&[1, 1], rows), Err(Error::Internal(_))));
         }
     }
 }

@@ -7,5 +7,8 @@ mod get;
 mod list;
 #[cfg(test)]
 mod plans;
+mod reader;
 mod row;
 mod update;
+
+pub use reader::TaskReader;

@@ -9,7 +9,8 @@ use domain::{CaseId, Error, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::{outcome::Outcome, queued::Queued};
+use super::outcome::Outcome;
+use crate::queued::Queued;
 
 /// The least time that a caller must have left for its batch to be begun. No outcome would reach it in
 /// less, and between the check and the statement's arrival at the database the time could pass: the

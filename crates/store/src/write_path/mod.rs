@@ -4,7 +4,7 @@
 //! jobs that wait and runs them as one [`statement`] ([`execution`]). What the statement reports of a
 //! batch, or the record of its idempotency key ([`idempotency`]), becomes the batch's [`outcome`].
 //! Batches without one are run again or fail ([`unfinished`]); those that need a lock which somebody
-//! else holds wait for it beside all others ([`contended`]). Tenants take turns ([`turns`]).
+//! else holds wait for it beside all others ([`contended`]). Tenants take turns ([`crate::turns`]).
 
 mod contended;
 mod creation;
@@ -16,10 +16,8 @@ mod outcome;
 #[cfg(feature = "plain-writes")]
 mod plain;
 mod queue;
-mod queued;
 mod settings;
 mod statement;
-mod turns;
 mod unfinished;
 mod worker;
 mod writer;

@@ -14,10 +14,9 @@ use super::{
     job::Job,
     queue::{Generation, Queue, Work},
     settings::WriterSettings,
-    turns::Most,
     unfinished::fail,
 };
-use crate::{connections::pool::Connection, database::Database, error::Error};
+use crate::{connections::pool::Connection, database::Database, error::Error, turns::Most};
 
 /// A connection that has been idle for longer is checked before it is used: it may be dead, and a
 /// statement that is lost on it would leave its outcome unknown.

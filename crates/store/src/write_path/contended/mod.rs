@@ -16,7 +16,7 @@ use domain::{CaseId, TenantId};
 
 use self::tenant::Contended;
 pub(super) use self::{scope::Addition, turn::Turn};
-use super::queued::Queued;
+use crate::queued::Queued;
 
 /// The most tenants that are remembered without having jobs in the lane.
 const MAX_REMEMBERED: usize = 256;
@@ -139,10 +139,8 @@ impl<T: Queued> Lane<T> {
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        super::queued::tests::{Letter, letters},
-        *,
-    };
+    use super::*;
+    use crate::queued::tests::{Letter, letters};
 
     fn tenant(id: i64) -> TenantId {
         TenantId::new(id).unwrap()

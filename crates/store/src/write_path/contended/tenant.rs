@@ -8,7 +8,7 @@ use super::{
     scope::{Addition, Scope},
     turn::Turn,
 };
-use crate::write_path::queued::Queued;
+use crate::queued::Queued;
 
 /// The most untried jobs of a turn: each of them may wait for a moment.
 const MAX_UNTRIED: usize = 8;

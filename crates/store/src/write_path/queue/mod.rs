@@ -20,7 +20,7 @@ pub(super) use self::{
     limits::{Limits, Refusal},
     work::{Blocked, Work},
 };
-use super::{queued::Queued, turns::Most};
+use crate::{queued::Queued, turns::Most};
 
 /// A queue in which tenants take turns, with a limit in total and a limit for each tenant, and a lane
 /// beside it for the jobs that wait for locks.

@@ -13,10 +13,10 @@ use super::{
     limits::{Limits, Refusal},
     work::Work,
 };
-use crate::write_path::{
-    contended::{Addition, Lane, Turn},
+use crate::{
     queued::Queued,
     turns::{Most, Turns},
+    write_path::contended::{Addition, Lane, Turn},
 };
 
 /// What waits, and who may take it.

@@ -1,9 +1,9 @@
 //! Tests of the queue.
 
 use super::*;
-use crate::write_path::{
-    contended::{Addition, Turn},
+use crate::{
     queued::tests::{Letter, letters},
+    write_path::contended::{Addition, Turn},
 };
 
 /// All tests are of the first generation, but for the one about generations.
