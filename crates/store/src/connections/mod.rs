@@ -11,3 +11,4 @@ mod connector;
 mod redaction;
 mod session;
 mod statements;
+mod threads;

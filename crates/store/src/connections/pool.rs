@@ -1,6 +1,7 @@
 //! A pool of connections, which is used until it is abandoned as a whole.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -10,15 +11,16 @@ use diesel::{
     r2d2::{self, HandleError, PooledConnection},
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{oneshot, watch},
     task::spawn_blocking,
-    time::timeout,
+    time::sleep,
 };
 
 use super::{
     connector::Connector,
     session::Session,
     statements::{Observer, Statements},
+    threads::{Run, Threads},
     url::DatabaseUrl,
 };
 use crate::error::Error;
@@ -83,10 +85,10 @@ impl Presence {
 #[derive(Debug)]
 pub(crate) struct Pool {
     connections: r2d2::Pool<Connector>,
-    queries: Arc<Semaphore>,
-    changes: Arc<Semaphore>,
-    contended: Arc<Semaphore>,
-    checks: Arc<Semaphore>,
+    queries: Threads<Connection>,
+    changes: Threads<Connection>,
+    contended: Threads<Connection>,
+    checks: Threads<Connection>,
     checkout_timeout: Duration,
     is_abandoned: watch::Sender<bool>,
     life: Weak<()>,
@@ -115,10 +117,11 @@ impl Pool {
             .build_unchecked(connector);
         Self {
             connections,
-            queries: Arc::new(Semaphore::new(settings.readers.max(1))),
-            changes: Arc::new(Semaphore::new(settings.changers().max(1))),
-            contended: Arc::new(Semaphore::new(settings.changers().max(1))),
-            checks: Arc::new(Semaphore::new(1)),
+            // As many threads as connections: what waits for one costs no thread.
+            queries: Threads::new(settings.readers),
+            changes: Threads::new(settings.changers()),
+            contended: Threads::new(settings.changers()),
+            checks: Threads::new(1),
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
             life,
@@ -149,12 +152,11 @@ impl Pool {
         Ok(connection)
     }
 
-    /// Runs a query on a blocking thread, in a span with its name. The connection is checked out on
-    /// that thread too, since waiting for one blocks.
+    /// Runs a query on a thread of its lane, in a span with its name.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
-    /// [`Error::ConnectionLost`] if the pool is abandoned before the query ends. A query whose future
+    /// [`Error::ConnectionLost`] if the pool is abandoned while the query runs. A query whose future
     /// was dropped before there was a connection is not begun.
     pub(crate) async fn run<T: Send + 'static>(
         self: Arc<Self>,
@@ -162,46 +164,55 @@ impl Pool {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        // As many threads as connections: the others wait here, where waiting costs no thread.
-        let permits = match lane {
+        let mut is_abandoned = self.is_abandoned.subscribe();
+        let mut is_abandoned = pin!(is_abandoned.wait_for(|is_abandoned| *is_abandoned));
+        let mut limit = pin!(sleep(self.checkout_timeout));
+        // Dropped with this future, that is when nobody waits for the result any more.
+        let present = Arc::new(());
+        let (run, mut result) = prepare(name, query, Presence::of(&present));
+        let threads = self.threads(lane);
+        let (place, is_thread_missing) = threads.push(run);
+        if is_thread_missing {
+            let pool = Arc::clone(&self);
+            spawn_blocking(move || pool.threads(lane).work(|| pool.connection_for(lane)));
+        }
+        // In the other lanes, a turn may take as long as others wait for locks, or for a standby.
+        let mut is_limited = matches!(lane, Lane::Queries | Lane::Checks);
+        loop {
+            tokio::select! {
+                result = &mut result => {
+                    return result.unwrap_or_else(|lost| Err(Error::internal(lost)));
+                }
+                _ = &mut is_abandoned => {
+                    let cause = "the server stopped answering and its connections were abandoned";
+                    return Err(match place.withdraw() {
+                        true => Error::unavailable(cause),
+                        false => Error::connection_lost(cause),
+                    });
+                }
+                () = &mut limit, if is_limited => {
+                    is_limited = false;
+                    if place.withdraw() {
+                        return Err(Error::unavailable("no connection was free in time"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
+        match lane {
+            Lane::Changes | Lane::Contended => self.writer_connection(),
+            Lane::Queries | Lane::Checks => self.connection(),
+        }
+    }
+
+    fn threads(&self, lane: Lane) -> &Threads<Connection> {
+        match lane {
             Lane::Queries => &self.queries,
             Lane::Changes => &self.changes,
             Lane::Contended => &self.contended,
             Lane::Checks => &self.checks,
-        };
-        let permit = Arc::clone(permits).acquire_owned();
-        let permit = match lane {
-            // There, a turn may take as long as others wait for locks, or for a standby.
-            Lane::Changes | Lane::Contended => permit.await,
-            Lane::Queries | Lane::Checks => {
-                timeout(self.checkout_timeout, permit).await.map_err(Error::unavailable)?
-            }
-        };
-        let permit = permit.map_err(Error::internal)?;
-        let mut is_abandoned = self.is_abandoned.subscribe();
-        let caller = tracing::Span::current();
-        // Dropped with this future, that is when nobody waits for the result any more.
-        let present = Arc::new(());
-        let presence = Presence::of(&present);
-        let result = spawn_blocking(move || {
-            // The span of the query is for debugging: without it, log lines are in the caller's.
-            let _caller = caller.entered();
-            let _query = tracing::debug_span!("query", query = name).entered();
-            let _permit = permit;
-            let mut connection = match lane {
-                Lane::Changes | Lane::Contended => self.writer_connection()?,
-                Lane::Queries | Lane::Checks => self.connection()?,
-            };
-            if presence.is_gone() {
-                return Err(Error::unavailable("the caller is gone"));
-            }
-            query(&mut connection, &presence)
-        });
-        tokio::select! {
-            result = result => result.map_err(Error::internal)?,
-            _ = is_abandoned.wait_for(|is_abandoned| *is_abandoned) => Err(Error::connection_lost(
-                "the server stopped answering and its connections were abandoned",
-            )),
         }
     }
 
@@ -220,6 +231,35 @@ impl Pool {
     pub(crate) fn life(&self) -> Weak<()> {
         self.life.clone()
     }
+}
+
+/// Returns what a thread runs, and the receiver of the query's result.
+fn prepare<T: Send + 'static>(
+    name: &'static str,
+    query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
+    caller: Presence,
+) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
+    let (sender, receiver) = oneshot::channel();
+    let span = tracing::Span::current();
+    let run = move |connection: Result<Connection, Error>| {
+        // The span of the query is for debugging: without it, log lines are in the caller's.
+        let _caller = span.entered();
+        let _query = tracing::debug_span!("query", query = name).entered();
+        let mut connection = match connection {
+            Ok(connection) if caller.is_gone() => return Some(connection),
+            Ok(connection) => connection,
+            Err(error) => {
+                let _ = sender.send(Err(error));
+                return None;
+            }
+        };
+        let result = query(&mut connection, &caller);
+        // After a failure, the pool checks the connection before it is used again.
+        let connection = result.is_ok().then_some(connection);
+        let _ = sender.send(result);
+        connection
+    };
+    (Box::new(run), receiver)
 }
 
 /// The shortest time between two lines about failed connections: a line for each attempt of each
