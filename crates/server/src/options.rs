@@ -88,10 +88,14 @@ const MIN_STATEMENT_AGE: Duration = Duration::from_millis(20);
 #[command(next_help_heading = "Database")]
 pub struct PoolOptions {
     /// Database connections for reads and look-ups of API keys. One tenant has at most half of them at a
-    /// time. Half as many, rounded up, are for updates and deletes, and as many again for those that wait
-    /// for locked tasks
+    /// time
     #[arg(long, env = "CASELOAD_READERS", default_value_t = 4, value_parser = count(1_usize..=1024), value_name = "COUNT")]
     pub readers: usize,
+
+    /// Database connections for updates and deletes. One tenant has at most half of them at a time. A
+    /// quarter as many, rounded up, are for those that wait for locked tasks
+    #[arg(long, env = "CASELOAD_CHANGERS", default_value_t = 16, value_parser = count(1_usize..=1024), value_name = "COUNT")]
+    pub changers: usize,
 
     /// How long a query waits for a free connection
     #[arg(long, env = "CASELOAD_CHECKOUT_TIMEOUT", default_value = "2s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
@@ -214,6 +218,7 @@ impl ServerOptions {
         PoolSettings {
             writers: self.writer.writers,
             readers: self.pool.readers,
+            changers: self.pool.changers,
             tenant_queue_length: self.writer.tenant_queue_length,
             checkout_timeout: self.pool.checkout_timeout,
             lock_timeout: self.pool.lock_timeout,

@@ -232,3 +232,4 @@ mod tests {
         assert!(line.contains(r#""request_id":"r-1""#), "{line}");
     }
 }
+            changers: 0,

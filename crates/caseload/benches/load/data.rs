@@ -37,6 +37,7 @@ pub(crate) fn create_tenants(url: &str, count: i64) -> Vec<ApiKey> {
         let settings = PoolSettings {
             writers: 0,
             readers: 1,
+            changers: 0,
             checkout_timeout,
             lock_timeout,
             tenant_queue_length: 1,

@@ -28,6 +28,7 @@ pub(crate) fn open(url: &DatabaseUrl) -> Database {
         &PoolSettings {
             writers: 0,
             readers: 1,
+            changers: 0,
             checkout_timeout,
             lock_timeout,
             tenant_queue_length: 1,

@@ -190,6 +190,7 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
     let settings = PoolSettings {
         writers: 0,
         readers: 1,
+        changers: 0,
         checkout_timeout,
         lock_timeout,
         tenant_queue_length: 1,

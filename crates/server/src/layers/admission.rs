@@ -116,6 +116,7 @@ mod tests {
         let pool = PoolSettings {
             writers: 1,
             readers: 1,
+            changers: 1,
             checkout_timeout,
             lock_timeout,
             tenant_queue_length: 1,

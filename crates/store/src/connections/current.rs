@@ -34,7 +34,7 @@ impl CurrentPool {
             pool: RwLock::new(Arc::new(Pool::open(url, settings))),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
             change_shares: TenantShares::new(
-                settings.changers().div_ceil(2),
+                settings.changers.div_ceil(2),
                 settings.tenant_queue_length,
             ),
             contended_shares: TenantShares::new(1, settings.tenant_queue_length),

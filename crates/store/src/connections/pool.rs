@@ -35,6 +35,8 @@ pub struct PoolSettings {
     pub writers: usize,
     /// Connections for all other queries.
     pub readers: usize,
+    /// Connections for changes. There are a quarter as many, rounded up, for changes to locked rows.
+    pub changers: usize,
     /// How many queries of one tenant wait for their turn, beside those that run.
     pub tenant_queue_length: usize,
     /// How long a caller waits for a free connection. Must be far below the callers' deadlines.
@@ -58,10 +60,9 @@ pub(crate) enum Lane {
 }
 
 impl PoolSettings {
-    /// Returns how many connections there are for changes, and as many again for changes to locked
-    /// rows.
-    pub(crate) fn changers(&self) -> usize {
-        if self.writers == 0 { 0 } else { self.readers.div_ceil(2) }
+    /// Returns how many connections there are for changes to locked rows.
+    fn contended(&self) -> usize {
+        self.changers.div_ceil(4)
     }
 }
 
@@ -99,7 +100,7 @@ impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let size = settings.writers + settings.readers + 2 * settings.changers();
+        let size = settings.writers + settings.readers + settings.changers + settings.contended();
         let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
@@ -119,8 +120,8 @@ impl Pool {
             connections,
             // As many threads as connections: what waits for one costs no thread.
             queries: Threads::new(settings.readers),
-            changes: Threads::new(settings.changers()),
-            contended: Threads::new(settings.changers()),
+            changes: Threads::new(settings.changers),
+            contended: Threads::new(settings.contended()),
             checks: Threads::new(1),
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),

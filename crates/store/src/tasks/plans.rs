@@ -48,6 +48,7 @@ impl Explainer {
         let settings = PoolSettings {
             writers: 0,
             readers: 1,
+            changers: 0,
             tenant_queue_length: 1,
             checkout_timeout: std::time::Duration::from_secs(10),
             lock_timeout: std::time::Duration::from_secs(1),

@@ -212,6 +212,7 @@ mod tests {
         let settings = PoolSettings {
             writers: 0,
             readers: 0,
+            changers: 0,
             checkout_timeout,
             lock_timeout,
             tenant_queue_length: 1,

@@ -22,8 +22,9 @@ async fn a_call_whose_statement_is_lost_has_an_unknown_outcome_only_if_it_may_ha
         .start()
         .unwrap();
     let database = TestDatabase::create_on(&cluster).await;
-    // Every call has a connection at once; a tenant has half of the readers.
-    let args = ["--writers", "4", "--readers", "40", "--checkout-timeout", "1s"];
+    // Every call has a connection at once; a tenant has half of the readers and of the changers.
+    let args =
+        ["--writers", "4", "--readers", "40", "--changers", "20", "--checkout-timeout", "1s"];
     let app = Arc::new(App::builder().server_args(&args).start_on(database).await);
     let key = app.key_for_all().await;
     app.use_idempotency_key("the-key");

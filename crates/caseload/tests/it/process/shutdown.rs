@@ -136,7 +136,7 @@ fn a_shutdown_while_connections_are_being_opened_ends_with_exit_code_0() {
 
     let (_, rest) = url.expose().split_once('@').unwrap();
     let url = format!("postgresql://asked:{PASSWORD}@{rest}");
-    let args = ["--grpc-addr", "127.0.0.1:0", "--writers", "20", "--readers", "20"];
+    let args = ["--grpc-addr", "127.0.0.1:0", "--writers", "20", "--changers", "16"];
     for _ in 0..20 {
         let program = start_server_process(&url, &args);
         program.wait_for_address("serving gRPC");

@@ -104,6 +104,7 @@ pub(crate) async fn start_server(
         ["--grpc-addr", "127.0.0.1:0"],
         ["--writers", "2"],
         ["--readers", "2"],
+        ["--changers", "1"],
         // Tests hold locks for other reasons.
         ["--lock-timeout", "9s"],
     ] {

@@ -112,6 +112,7 @@ pub(crate) fn open(url: &DatabaseUrl) -> Database {
     let settings = PoolSettings {
         writers: 0,
         readers: 1,
+        changers: 0,
         checkout_timeout,
         lock_timeout: LONG_LOCK_TIMEOUT,
         tenant_queue_length: 1,

@@ -71,6 +71,7 @@ impl WritePath {
         let pool = PoolSettings {
             writers: settings.threads,
             readers: 1,
+            changers: 1,
             tenant_queue_length: 1,
             checkout_timeout: Duration::from_secs(10),
             lock_timeout,

@@ -117,7 +117,7 @@ async fn of_many_changes_to_one_state_one_is_made() {
 /// Rows that somebody else has locked delay those who change them, and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn locked_tasks_delay_only_those_who_change_them() {
-    let app = App::builder().server_args(&["--readers", "2", "--writers", "1"]).start().await;
+    let app = App::builder().server_args(&["--changers", "1", "--writers", "1"]).start().await;
     let client = Client::new(&app).await;
     let (locked, _) = client.create("locked", &[]).await;
     let (free, _) = client.create("free", &[]).await;

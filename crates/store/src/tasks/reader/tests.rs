@@ -27,6 +27,7 @@ const DATA: &str = "
 const SETTINGS: PoolSettings = PoolSettings {
     writers: 0,
     readers: 1,
+    changers: 0,
     tenant_queue_length: 40,
     checkout_timeout: Duration::from_secs(10),
     lock_timeout: Duration::from_secs(1),
