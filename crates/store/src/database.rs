@@ -124,8 +124,32 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, domain::Error> {
-        let query = self.shared(tenant, Lane::Queries, ignoring(query)).await?;
-        let result = self.0.get().run(Lane::Queries, name, query).await;
+        self.read_in(Lane::Queries, tenant, name, query).await
+    }
+
+    /// Runs a query as [`Self::read_for`] does that may take long, as it reads many rows. Not all
+    /// connections are for these, so that others need not wait for them.
+    ///
+    /// # Errors
+    /// As [`Self::read_for`].
+    pub(crate) async fn list_for<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        self.read_in(Lane::Lists, tenant, name, query).await
+    }
+
+    async fn read_in<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        tenant: TenantId,
+        name: &'static str,
+        query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        let query = self.shared(tenant, lane, ignoring(query)).await?;
+        let result = self.0.get().run(lane, name, query).await;
         Ok(log_failure(name, result.map_err(Error::without_effect))?)
     }
 
@@ -216,6 +240,7 @@ mod tests {
         let settings = PoolSettings {
             writers: 0,
             readers: 1,
+            changers: 0,
             tenant_queue_length: 1,
             checkout_timeout: Duration::from_millis(50),
             lock_timeout: Duration::from_secs(1),
@@ -232,4 +257,3 @@ mod tests {
         assert!(line.contains(r#""request_id":"r-1""#), "{line}");
     }
 }
-            changers: 0,

@@ -2,6 +2,7 @@
 
 mod body_memory;
 mod locked_rows;
+mod long_lists;
 mod message_memory;
 #[cfg(target_os = "linux")]
 mod peak_memory;

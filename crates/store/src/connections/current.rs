@@ -16,8 +16,10 @@ pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
     pool: RwLock<Arc<Pool>>,
-    /// What each tenant has of the connections for queries, for changes, and for changes to locked rows.
+    /// What each tenant has of the connections for queries, for lists, for changes, and for changes to
+    /// locked rows.
     shares: Arc<TenantShares>,
+    list_shares: Arc<TenantShares>,
     change_shares: Arc<TenantShares>,
     contended_shares: Arc<TenantShares>,
     callbacks: Mutex<Vec<Callback>>,
@@ -33,6 +35,12 @@ impl CurrentPool {
             settings: *settings,
             pool: RwLock::new(Arc::new(Pool::open(url, settings))),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
+            // One connection, at least, is for queries that take no longer than a look-up.
+            list_shares: TenantShares::with_total(
+                settings.readers.div_ceil(2),
+                settings.tenant_queue_length,
+                settings.readers.saturating_sub(1),
+            ),
             change_shares: TenantShares::new(
                 settings.changers.div_ceil(2),
                 settings.tenant_queue_length,
@@ -56,6 +64,7 @@ impl CurrentPool {
     pub(crate) fn shares(&self, lane: Lane) -> Option<&Arc<TenantShares>> {
         match lane {
             Lane::Queries => Some(&self.shares),
+            Lane::Lists => Some(&self.list_shares),
             Lane::Changes => Some(&self.change_shares),
             Lane::Contended => Some(&self.contended_shares),
             Lane::Checks => None,

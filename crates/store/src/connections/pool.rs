@@ -51,6 +51,8 @@ pub struct PoolSettings {
 pub(crate) enum Lane {
     /// Those for all other queries.
     Queries,
+    /// The same, but for one that is left to other queries: a list may take long.
+    Lists,
     /// Those for changes. A commit may take long, while a standby is away; reads go on then.
     Changes,
     /// Those for changes to rows that another transaction has locked: they wait.
@@ -178,7 +180,7 @@ impl Pool {
             spawn_blocking(move || pool.threads(lane).work(|| pool.connection_for(lane)));
         }
         // In the other lanes, a turn may take as long as others wait for locks, or for a standby.
-        let mut is_limited = matches!(lane, Lane::Queries | Lane::Checks);
+        let mut is_limited = matches!(lane, Lane::Queries | Lane::Lists | Lane::Checks);
         loop {
             tokio::select! {
                 result = &mut result => {
@@ -204,13 +206,13 @@ impl Pool {
     fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
         match lane {
             Lane::Changes | Lane::Contended => self.writer_connection(),
-            Lane::Queries | Lane::Checks => self.connection(),
+            Lane::Queries | Lane::Lists | Lane::Checks => self.connection(),
         }
     }
 
     fn threads(&self, lane: Lane) -> &Threads<Connection> {
         match lane {
-            Lane::Queries => &self.queries,
+            Lane::Queries | Lane::Lists => &self.queries,
             Lane::Changes => &self.changes,
             Lane::Contended => &self.contended,
             Lane::Checks => &self.checks,

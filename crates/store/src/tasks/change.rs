@@ -52,7 +52,9 @@ impl Database {
             let attempt = move |connection: &mut PgConnection, caller: &Presence| {
                 let result = match lane {
                     Lane::Contended => run_locked(connection, &*change, caller),
-                    Lane::Changes | Lane::Queries | Lane::Checks => change.run(connection),
+                    Lane::Changes | Lane::Queries | Lane::Lists | Lane::Checks => {
+                        change.run(connection)
+                    }
                 };
                 match result {
                     Ok(rows) if !rows.iter().any(C::is_raced) => Ok(Some(rows)),

@@ -137,7 +137,7 @@ impl Database {
         let is_filtered = completed.is_some() || updated_after.is_some();
         let has_assignee = filter.assignee().is_some();
         let rows = self
-            .read_for(tenant, "list_tasks", move |connection| {
+            .list_for(tenant, "list_tasks", move |connection| {
                 let rows: Vec<(HeadValues, Row)> = match (has_assignee, is_filtered) {
                     (true, _) => bind(ListAssignee, &wanted).load(connection)?,
                     (false, true) => bind(ListCaseFiltered, &wanted).load(connection)?,

@@ -1,4 +1,4 @@
-//! A tenant lists cases of very many tasks, whose count takes time.
+//! Two tenants list cases of very many tasks, whose count takes time.
 
 use std::sync::Arc;
 
@@ -17,24 +17,28 @@ use crate::{
     stage::Stage,
 };
 
-/// The callers that list, and how many tasks there are.
+/// The tenants that list, the callers of each, and how many tasks it has.
+const ATTACKERS: usize = 2;
 const CALLERS: usize = 60;
 const TASKS: usize = 100_000;
 
 pub(crate) async fn run(stage: Stage) -> Figures {
     let deployment = Deployment::start(&stage, Setup::default()).await;
-    let attacker = &deployment.tenants[0];
-    deployment.database.query(&format!(
-        "INSERT INTO tasks (tenant_id, case_id, description, completed)
-         SELECT {}, {}, 'one of many', n % 2 = 0 FROM generate_series(1, {TASKS}) AS n",
-        attacker.id, attacker.case_id,
-    ));
+    let (attackers, others) = deployment.tenants.split_at(ATTACKERS);
+    for attacker in attackers {
+        deployment.database.query(&format!(
+            "INSERT INTO tasks (tenant_id, case_id, description, completed)
+             SELECT {}, {}, 'one of many', n % 2 = 0 FROM generate_series(1, {TASKS}) AS n",
+            attacker.id, attacker.case_id,
+        ));
+    }
     deployment.database.query("VACUUM ANALYZE tasks");
-    let siege = Siege::begin(&deployment, &deployment.tenants[1..], 6).await;
+    let siege = Siege::begin(&deployment, others, 6).await;
     let mut swarm = Swarm::default();
     let peer = Peer::connect(stage.attacker, deployment.rest, Takes::All).await.unwrap();
-    for number in 0..CALLERS {
-        let (peer, attacker) = (peer.clone(), Arc::clone(attacker));
+    for number in 0..ATTACKERS * CALLERS {
+        let (peer, attacker) = (peer.clone(), Arc::clone(&attackers[number % ATTACKERS]));
+        let number = number / ATTACKERS;
         let filter = if number % 2 == 0 { "" } else { "&completed=true" };
         let path = format!("?per_page=50&page={}{filter}", 1 + number * 30);
         swarm.add(move || {
