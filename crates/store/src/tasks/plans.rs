@@ -60,7 +60,8 @@ impl Explainer {
         for statement in DATA.split(';') {
             connection.batch_execute(statement).unwrap();
         }
-        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+            SET max_parallel_workers_per_gather = 0";
         connection.batch_execute(settings).unwrap();
         Self { connection, _cluster: cluster }
     }
