@@ -64,7 +64,9 @@ fn read<T: RequestBody + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 pub fn list_query(bytes: &[u8]) {
     let Ok(query) = str::from_utf8(bytes) else { return };
     match ListOptions::parse(Some(query)) {
-        Ok(list) => assert!(list.page >= 1 && (1..=50).contains(&list.per_page)),
+        Ok(ListOptions { page, .. }) => {
+            assert!(page.page >= 1 && (1..=50).contains(&page.per_page));
+        }
         // One for each parameter that there is, and one for the first of all others.
         Err(rejection) => assert_is_short(rejection, 6),
     }

@@ -1,4 +1,4 @@
-//! Which page of which list a request asks for.
+//! Which page of which list of tasks a request asks for.
 
 use std::str::FromStr as _;
 
@@ -6,15 +6,13 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use proto::{Timestamp, wire::FieldReason};
 
-use super::{Rejection, query::Query};
+use super::{PageOptions, Rejection, query::Query};
 
 /// The parameters of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct ListOptions {
-    /// The number of the page, from 1.
-    pub(crate) page: u32,
-    /// The most tasks of a page, 1 to 50.
-    pub(crate) per_page: u8,
+    /// Which page.
+    pub(crate) page: PageOptions,
     /// Only tasks that are, or are not, completed.
     pub(crate) completed: Option<bool>,
     /// Only tasks of the user with this email.
@@ -22,11 +20,6 @@ pub(crate) struct ListOptions {
     /// Only tasks that were changed later than this.
     pub(crate) updated_after: Option<Timestamp>,
 }
-
-/// The number of tasks of a page whose size is not given.
-const DEFAULT_PER_PAGE: u8 = 20;
-/// The most tasks of a page.
-const MAX_PER_PAGE: u8 = 50;
 
 type Parsed<T> = Result<T, (FieldReason, &'static str)>;
 
@@ -43,8 +36,7 @@ impl ListOptions {
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, Rejection> {
         let mut query = Query::new(query);
         let options = Self {
-            page: query.take("page", page).unwrap_or(1),
-            per_page: query.take("per_page", per_page).unwrap_or(DEFAULT_PER_PAGE),
+            page: PageOptions::take(&mut query),
             completed: query.take("completed", Query::boolean),
             assignee_email: query.take("assignee_email", email),
             updated_after: query.take("updated_after", time),
@@ -52,24 +44,6 @@ impl ListOptions {
         query.finish().map_err(Rejection::Query)?;
         Ok(options)
     }
-}
-
-fn page(text: &str) -> Parsed<u32> {
-    plain(text)
-        .filter(|page| *page > 0)
-        .ok_or((FieldReason::OutOfRange, "a page is a whole number from 1 to 4294967295"))
-}
-
-fn per_page(text: &str) -> Parsed<u8> {
-    plain(text)
-        .and_then(|size| u8::try_from(size).ok())
-        .filter(|size| (1..=MAX_PER_PAGE).contains(size))
-        .ok_or((FieldReason::OutOfRange, "a page has 1 to 50 tasks"))
-}
-
-/// Reads a number in plain decimal digits.
-fn plain(text: &str) -> Option<u32> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// The server judges what an email is; to it, an empty one means all users.
@@ -102,7 +76,7 @@ mod tests {
     #[test]
     fn without_parameters_a_list_starts_at_its_first_page_of_20() {
         let options = ListOptions::parse(None).unwrap();
-        assert_eq!((options.page, options.per_page), (1, 20));
+        assert_eq!((options.page.page, options.page.per_page), (1, 20));
         assert_eq!((options.completed, options.assignee_email), (None, None));
         assert_eq!(options.updated_after, None);
     }
@@ -112,7 +86,8 @@ mod tests {
         let query = "page=3&per_page=50&completed=true&assignee_email=a%2Bb%40c\
                      &updated_after=2024-03-25T16:40:39.5%2B01:00";
         let options = ListOptions::parse(Some(query)).unwrap();
-        assert_eq!((options.page, options.per_page, options.completed), (3, 50, Some(true)));
+        assert_eq!((options.page.page, options.page.per_page), (3, 50));
+        assert_eq!(options.completed, Some(true));
         assert_eq!(options.assignee_email.as_deref(), Some("a+b@c"));
         let time = Timestamp { seconds: 1_711_381_239, nanos: 500_000_000 };
         assert_eq!(options.updated_after, Some(time));

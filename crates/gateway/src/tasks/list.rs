@@ -43,9 +43,9 @@ async fn list_tasks<T: Transport>(
 ) -> Result<Response, Problem> {
     let message = ListTasksRequest {
         case_id: case_id.unwrap_or_default(),
-        page_size: list.per_page.into(),
+        page_size: list.page.per_page.into(),
         page_token: String::new(),
-        skip: i64::from(list.page - 1) * i64::from(list.per_page),
+        skip: list.page.skip(),
         completed: list.completed,
         assignee_email: list.assignee_email.clone().unwrap_or_default(),
         updated_after: list.updated_after,
@@ -56,6 +56,16 @@ async fn list_tasks<T: Transport>(
             task_service(transport).list_tasks(request).await
         })
         .await?;
-    let page = |count| Page { list, base_url, count }.to_meta();
+    let filters = filters(&list);
+    let page = |count| Page { options: list.page, filters, base_url, count }.to_meta();
     Ok(reply.map(|list| convert::to_list_body(list, case_id.is_none(), page)).into_response())
+}
+
+/// Returns the parameters of the query string, apart from those that say which page.
+fn filters(list: &ListOptions) -> Vec<(&'static str, String)> {
+    let ListOptions { page: _, completed, assignee_email, updated_after } = list;
+    let completed = completed.map(|completed| ("completed", completed.to_string()));
+    let email = assignee_email.clone().map(|email| ("assignee_email", email));
+    let time = updated_after.map(|time| ("updated_after", time.to_string()));
+    [completed, email, time].into_iter().flatten().collect()
 }

@@ -3,25 +3,27 @@
 use form_urlencoded::Serializer;
 
 use super::dto::Meta;
-use crate::extract::{BaseUrl, ListOptions};
+use crate::extract::{BaseUrl, PageOptions};
 
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// What the request asked for.
-    pub(super) list: ListOptions,
+    /// Which page the request asked for.
+    pub(super) options: PageOptions,
+    /// The other parameters of its query string.
+    pub(super) filters: Vec<(&'static str, String)>,
     /// The URL of the list.
     pub(super) base_url: BaseUrl,
-    /// How many tasks there are in all.
+    /// How many items there are in all.
     pub(super) count: i64,
 }
 
 impl Page {
     /// Returns what the response says about the page.
     pub(super) fn to_meta(&self) -> Meta {
-        let current = i64::from(self.list.page);
-        let per_page = i64::from(self.list.per_page);
-        let pages = self.count.max(0).unsigned_abs().div_ceil(self.list.per_page.into());
+        let current = i64::from(self.options.page);
+        let per_page = i64::from(self.options.per_page);
+        let pages = self.count.max(0).unsigned_abs().div_ceil(self.options.per_page.into());
         let pages = i64::try_from(pages).unwrap_or(i64::MAX);
         // Past the end, the page before is the last one that there is.
         let previous = Some((current - 1).min(pages)).filter(|page| *page >= 1);
@@ -43,16 +45,8 @@ impl Page {
         let start = url.len();
         let mut query = Serializer::for_suffix(url, start);
         query.append_pair("page", &page.to_string());
-        query.append_pair("per_page", &self.list.per_page.to_string());
-        if let Some(completed) = self.list.completed {
-            query.append_pair("completed", if completed { "true" } else { "false" });
-        }
-        if let Some(email) = &self.list.assignee_email {
-            query.append_pair("assignee_email", email);
-        }
-        if let Some(time) = self.list.updated_after {
-            query.append_pair("updated_after", &time.to_string());
-        }
+        query.append_pair("per_page", &self.options.per_page.to_string());
+        query.extend_pairs(&self.filters);
         query.finish()
     }
 }
@@ -62,14 +56,11 @@ mod tests {
     use super::*;
 
     fn meta(page: u32, count: i64) -> Meta {
-        let list = ListOptions {
-            page,
-            per_page: 10,
-            completed: Some(false),
-            assignee_email: Some("a+b@c".to_owned()),
-            updated_after: None,
-        };
-        Page { list, base_url: BaseUrl("https://api.example/tasks".to_owned()), count }.to_meta()
+        let filters = [("completed", "false"), ("assignee_email", "a+b@c")];
+        let filters = filters.map(|(name, value)| (name, value.to_owned())).to_vec();
+        let options = PageOptions { page, per_page: 10 };
+        let base_url = BaseUrl("https://api.example/tasks".to_owned());
+        Page { options, filters, base_url, count }.to_meta()
     }
 
     fn link(page: u32) -> Option<String> {
