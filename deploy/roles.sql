@@ -66,9 +66,12 @@ BEGIN
                 ('TABLE', 'users', 'SELECT', 'SELECT, INSERT'),
                 ('TABLE', 'cases', 'SELECT', 'SELECT, INSERT'),
                 ('TABLE', 'tasks',
-                    'SELECT, INSERT, DELETE, UPDATE (description), UPDATE (completed), UPDATE (updated_at)', NULL),
+                    'SELECT, INSERT, DELETE, UPDATE (description), UPDATE (completed), UPDATE (updated_at), UPDATE (updated_by)', NULL),
                 ('SEQUENCE', 'tasks_id_seq', 'USAGE', NULL),
                 ('TABLE', 'task_assignees', 'SELECT, INSERT, DELETE', NULL),
+                -- Events are never changed; those that have expired are deleted.
+                ('TABLE', 'task_events', 'SELECT, INSERT, DELETE', NULL),
+                ('SEQUENCE', 'task_events_id_seq', 'USAGE', NULL),
                 ('TABLE', 'idempotency_keys', 'SELECT, INSERT, DELETE', NULL),
                 -- Which migrations were run: without it the service does not become ready.
                 ('TABLE', '__diesel_schema_migrations', 'SELECT', NULL)

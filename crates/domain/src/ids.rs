@@ -56,6 +56,10 @@ id! {
     UserId
 }
 id! {
+    /// Identifies something that was done to a task, or to several at once, of a tenant.
+    EventId
+}
+id! {
     /// Identifies an API key of a tenant. Unlike the key itself, it is not a secret.
     KeyId
 }

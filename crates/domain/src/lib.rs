@@ -5,6 +5,7 @@
 //! [`Violation`]s, each with the path of its field. Why a call failed is an [`Error`], which knows
 //! neither gRPC nor HTTP.
 
+mod actor;
 mod api_key;
 mod batch;
 mod case;
@@ -12,12 +13,14 @@ mod description;
 mod email;
 mod error;
 mod etag;
+mod event_list;
 mod idempotency;
 mod ids;
 mod page_token;
 mod principal;
 mod scope;
 mod task;
+mod task_event;
 mod task_filter;
 mod task_ids;
 mod task_key;
@@ -27,6 +30,7 @@ mod tenant;
 mod user;
 mod violation;
 
+pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedKey};
 pub use batch::{Assignment, NewTask, TaskBatch, TaskDraft};
 pub use case::Case;
@@ -34,12 +38,14 @@ pub use description::Description;
 pub use email::Email;
 pub use error::{AuthError, Cause, Effect, Error, Quota, Resource};
 pub use etag::{Etag, Precondition};
+pub use event_list::{EventListDraft, EventPage, EventQuery};
 pub use idempotency::{Fingerprint, FingerprintVersion, IdempotencyKey, Operation};
-pub use ids::{CaseId, KeyId, TaskId, TenantId, UserId};
+pub use ids::{CaseId, EventId, KeyId, TaskId, TenantId, UserId};
 pub use page_token::PageToken;
 pub use principal::Principal;
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use task::{CreatedTasks, IdempotencyRecord, Task};
+pub use task_event::{Assignees, TaskChange, TaskEvent};
 pub use task_filter::{TaskFilter, TaskScope};
 pub use task_ids::TaskIds;
 pub use task_key::TaskKey;

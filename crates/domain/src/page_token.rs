@@ -7,16 +7,18 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Reason, Rule, TaskFilter, TaskId};
+use crate::{EventId, Reason, Rule, TaskFilter, TaskId, TaskKey};
 
-/// A position in a list: the last task of a page, and a check sum over it and the list's filter.
+/// A position in a list: the last item of a page, a task or an event, and a check sum over it and what
+/// list it is.
 ///
 /// It holds no secret and needs no signature: whoever forges one gets a list that starts elsewhere,
-/// of tasks that it may see anyway. The check sum finds tokens that were cut, altered, or used with
+/// of what it may see anyway. The check sum finds tokens that were cut, altered, or used with
 /// another list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageToken {
-    after: TaskId,
+    /// The id of the item: positive.
+    after: i64,
     check: u64,
 }
 
@@ -33,7 +35,13 @@ impl PageToken {
     /// Returns the position after a task in the list with this filter.
     #[must_use]
     pub fn after(task: TaskId, filter: &TaskFilter) -> Self {
-        Self { after: task, check: check(task, filter) }
+        Self { after: task.get(), check: check(task.get(), filter) }
+    }
+
+    /// Returns the position after an event in the list of this task's events.
+    #[must_use]
+    pub fn after_event(event: EventId, key: &TaskKey) -> Self {
+        Self { after: event.get(), check: check_events(event.get(), key) }
     }
 
     /// Reads a token; `None` for another text.
@@ -45,27 +53,33 @@ impl PageToken {
         }
         let (after, check) = digits.split_at(16);
         Some(Self {
-            after: TaskId::new(i64::from_str_radix(after, 16).ok()?)?,
+            after: i64::from_str_radix(after, 16).ok().filter(|after| *after > 0)?,
             check: u64::from_str_radix(check, 16).ok()?,
         })
     }
 
     /// Returns the task after which the list goes on; `None` if this is a token of another list.
     pub(crate) fn position_in(self, filter: &TaskFilter) -> Option<TaskId> {
-        (self.check == check(self.after, filter)).then_some(self.after)
+        TaskId::new(self.after).filter(|_| self.check == check(self.after, filter))
+    }
+
+    /// Returns the event after which the list of this task's events goes on; `None` if this is a token
+    /// of another list.
+    pub(crate) fn event_of(self, key: &TaskKey) -> Option<EventId> {
+        EventId::new(self.after).filter(|_| self.check == check_events(self.after, key))
     }
 }
 
 /// Writes the format, the id and the check sum, in hexadecimal digits.
 impl fmt::Display for PageToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:016x}{:016x}", Self::FORMAT, self.after.get(), self.check)
+        write!(f, "{}{:016x}{:016x}", Self::FORMAT, self.after, self.check)
     }
 }
 
-fn check(after: TaskId, filter: &TaskFilter) -> u64 {
+fn check(after: i64, filter: &TaskFilter) -> u64 {
     let mut hash = Sha256::new();
-    hash.update(after.get().to_be_bytes());
+    hash.update(after.to_be_bytes());
     hash.update(filter.case().map_or(0, |case| case.get()).to_be_bytes());
     hash.update([match filter.completed {
         None => 0,
@@ -80,6 +94,21 @@ fn check(after: TaskId, filter: &TaskFilter) -> u64 {
     hash.update(filter.updated_after.map_or(i128::MAX, micros).to_be_bytes());
     // The only field of variable length is the last one.
     hash.update(filter.assignee().map_or("", |email| email.as_str()));
+    sum(hash)
+}
+
+fn check_events(after: i64, key: &TaskKey) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(after.to_be_bytes());
+    hash.update(key.case.get().to_be_bytes());
+    hash.update(key.task.get().to_be_bytes());
+    // No list of tasks ends in this: it is no email.
+    hash.update("task events");
+    sum(hash)
+}
+
+/// Returns the first bytes of a hash.
+fn sum(hash: Sha256) -> u64 {
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);

@@ -1,6 +1,6 @@
 //! The caller of a call, and what it is allowed to do.
 
-use crate::{Error, KeyId, Scope, Scopes, TenantId};
+use crate::{Actor, Error, KeyId, Scope, Scopes, TenantId};
 
 /// The authenticated caller: a key, its tenant and its scopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,5 +20,11 @@ impl Principal {
     /// [`Error::MissingScope`] if it does not.
     pub fn require(&self, scope: Scope) -> Result<(), Error> {
         if self.scopes.contains(scope) { Ok(()) } else { Err(Error::MissingScope(scope)) }
+    }
+
+    /// Returns the caller as one who makes a change in the request with this id.
+    #[must_use]
+    pub fn acting_in(&self, request_id: String) -> Actor {
+        Actor { tenant: self.tenant, key: self.key, request_id }
     }
 }

@@ -141,17 +141,22 @@ impl TaskQuery {
         if let Some(violations) = Violations::new(violations) {
             return Err(violations);
         }
-        let page_size = match draft.page_size {
-            0 => Self::DEFAULT_PAGE_SIZE,
-            size => size.min(Self::MAX_PAGE_SIZE),
-        };
         Ok(Self {
             filter,
             after,
             skip: draft.skip,
-            page_size: page_size.into(),
+            page_size: Self::page_size(draft.page_size),
             count_total: draft.count_total,
         })
+    }
+
+    /// Returns the size of a page for the size that a caller asks for.
+    pub(crate) fn page_size(size: i32) -> i64 {
+        let size = match size {
+            0 => Self::DEFAULT_PAGE_SIZE,
+            size => size.min(Self::MAX_PAGE_SIZE),
+        };
+        size.into()
     }
 }
 

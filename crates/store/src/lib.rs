@@ -19,6 +19,7 @@ mod migrations;
 mod queued;
 mod schema;
 mod sql;
+mod sweep;
 mod tasks;
 mod tenants;
 mod time;

@@ -49,6 +49,29 @@ diesel::table! {
         completed -> Bool,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        created_by -> Nullable<BigInt>,
+        updated_by -> Nullable<BigInt>,
+        creation_event_id -> Nullable<BigInt>,
+    }
+}
+
+// Without xid, whose type Diesel does not know.
+diesel::table! {
+    task_events (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        kind -> Text,
+        case_id -> BigInt,
+        task_id -> Nullable<BigInt>,
+        task_ids -> Nullable<Array<BigInt>>,
+        user_ends -> Nullable<Array<SmallInt>>,
+        user_ids -> Nullable<Array<BigInt>>,
+        assignee_ids -> Nullable<Array<BigInt>>,
+        description -> Nullable<Text>,
+        creation_event_id -> Nullable<BigInt>,
+        api_key_id -> BigInt,
+        request_id -> Text,
+        created_at -> Timestamptz,
     }
 }
 

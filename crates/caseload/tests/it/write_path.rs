@@ -169,7 +169,7 @@ async fn after_a_failed_statement_each_batch_runs_alone_and_only_the_failing_one
     );
     assert_eq!(path.transactions_since(first), 3);
     // The writer still works.
-    let next = writer.create(b.id, batch(b, &["next"])).await;
+    let next = writer.create(b.actor(), batch(b, &["next"])).await;
     assert_eq!(descriptions(&next), ["next"]);
 }
 
@@ -270,7 +270,7 @@ async fn a_full_queue_rejects_every_tenant_at_once_and_accepts_more_once_it_has_
     for outcome in outcomes(accepted).await {
         outcome.unwrap();
     }
-    writer.create(c.id, batch(c, &["x"])).await.unwrap();
+    writer.create(c.actor(), batch(c, &["x"])).await.unwrap();
     assert_eq!(path.database.query("SELECT count(*) FROM tasks"), "6");
 }
 
@@ -294,7 +294,7 @@ async fn while_tenants_flood_the_queue_another_is_never_rejected() {
         .collect();
 
     for _ in 0..50 {
-        writer.create(b.id, batch(b, &["other"])).await.unwrap();
+        writer.create(b.actor(), batch(b, &["other"])).await.unwrap();
     }
 
     is_over.store(true, Ordering::Relaxed);
@@ -309,7 +309,7 @@ async fn while_tenants_flood_the_queue_another_is_never_rejected() {
 async fn flood(writer: Arc<TaskWriter>, tenant: Tenant, is_over: Arc<AtomicBool>) -> usize {
     let mut rejected = 0;
     while !is_over.load(Ordering::Relaxed) {
-        match writer.create(tenant.id, batch(tenant, &["flood"])).await {
+        match writer.create(tenant.actor(), batch(tenant, &["flood"])).await {
             Ok(_) => {}
             Err(Error::TenantOverloaded) => {
                 rejected += 1;
@@ -354,7 +354,7 @@ async fn a_batch_that_is_written_with_a_result_that_does_not_fit_it_is_in_doubt(
     );
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let outcome = writer.create(a.id, batch(a, &["x"])).await;
+    let outcome = writer.create(a.actor(), batch(a, &["x"])).await;
     assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))), "{outcome:?}");
     assert_eq!(path.session.query("SELECT count(*) FROM tasks"), "1");
 }

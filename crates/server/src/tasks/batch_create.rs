@@ -17,6 +17,7 @@ pub(super) struct BatchCreate<'a> {
     pub(super) writer: &'a TaskWriter,
     pub(super) deadline: Option<Instant>,
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for BatchCreate<'_> {
@@ -37,7 +38,8 @@ impl Call for BatchCreate<'_> {
             let users = self.database.check_batch(caller.tenant, &batch).await?;
             return Ok(BatchCreateTasksResponse { tasks: convert::from_trial(batch, users) }.into());
         }
-        let created = self.writer.create_until(self.deadline, caller.tenant, batch).await?;
+        let actor = caller.acting_in(self.request_id);
+        let created = self.writer.create_until(self.deadline, actor, batch).await?;
         let tasks = created.tasks.into_iter().map(convert::from_task).collect();
         let message = BatchCreateTasksResponse { tasks };
         Ok(Reply { message, is_replay: created.is_replay })

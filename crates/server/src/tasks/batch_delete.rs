@@ -12,6 +12,7 @@ use crate::call::{Call, Reply};
 /// One call of `BatchDeleteTasks`.
 pub(super) struct BatchDelete<'a> {
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for BatchDelete<'_> {
@@ -27,7 +28,8 @@ impl Call for BatchDelete<'_> {
         request: BatchDeleteTasksRequest,
     ) -> Result<Reply<BatchDeleteTasksResponse>, Error> {
         let ids = TaskIds::parse(request.case_id, &request.task_ids).map_err(Error::Invalid)?;
-        self.database.delete_tasks(caller.tenant, &ids).await?;
+        let actor = caller.acting_in(self.request_id);
+        self.database.delete_tasks(&actor, &ids).await?;
         Ok(BatchDeleteTasksResponse {}.into())
     }
 }

@@ -13,6 +13,7 @@ use crate::call::{Call, Reply};
 /// One call of `BatchUpdateTasks`.
 pub(super) struct BatchUpdate<'a> {
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for BatchUpdate<'_> {
@@ -30,7 +31,8 @@ impl Call for BatchUpdate<'_> {
         let BatchUpdateTasksRequest { case_id, tasks, validate_only } = request;
         let drafts = tasks.into_iter().map(convert::to_update_draft);
         let updates = TaskUpdates::parse(case_id, drafts).map_err(Error::Invalid)?;
-        let tasks = self.database.update_tasks(caller.tenant, updates, validate_only).await?;
+        let actor = caller.acting_in(self.request_id);
+        let tasks = self.database.update_tasks(&actor, updates, validate_only).await?;
         let tasks = tasks.into_iter().map(convert::from_task).collect();
         Ok(BatchUpdateTasksResponse { tasks }.into())
     }

@@ -14,6 +14,7 @@ pub(super) struct Create<'a> {
     pub(super) writer: &'a TaskWriter,
     pub(super) deadline: Option<Instant>,
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for Create<'_> {
@@ -33,7 +34,8 @@ impl Call for Create<'_> {
             let users = self.database.check_batch(caller.tenant, &batch).await;
             (convert::from_trial(batch, users.map_err(Error::of_one_task)?), false)
         } else {
-            let created = self.writer.create_until(self.deadline, caller.tenant, batch).await;
+            let actor = caller.acting_in(self.request_id);
+            let created = self.writer.create_until(self.deadline, actor, batch).await;
             let created = created.map_err(Error::of_one_task)?;
             (created.tasks.into_iter().map(convert::from_task).collect(), created.is_replay)
         };

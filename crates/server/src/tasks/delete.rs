@@ -9,6 +9,7 @@ use crate::call::{Call, Reply};
 /// One call of `DeleteTask`.
 pub(super) struct Delete<'a> {
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for Delete<'_> {
@@ -26,7 +27,8 @@ impl Call for Delete<'_> {
         let deletion = async {
             let mut ids = TaskIds::parse(case_id, &[task_id]).map_err(Error::Invalid)?;
             ids.precondition = Precondition::parse(&etag);
-            self.database.delete_tasks(caller.tenant, &ids).await
+            let actor = caller.acting_in(self.request_id);
+            self.database.delete_tasks(&actor, &ids).await
         };
         deletion.await.map_err(Error::of_one_task)?;
         Ok(DeleteTaskResponse {}.into())

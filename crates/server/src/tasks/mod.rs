@@ -19,8 +19,8 @@ use proto::tasks::v1::{
     BatchDeleteTasksResponse, BatchGetTasksRequest, BatchGetTasksResponse, BatchUpdateTasksRequest,
     BatchUpdateTasksResponse, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest,
     DeleteTaskResponse, GetIdempotencyRecordRequest, GetIdempotencyRecordResponse, GetTaskRequest,
-    GetTaskResponse, ListTasksRequest, ListTasksResponse, UpdateTaskRequest, UpdateTaskResponse,
-    task_service_server::TaskService,
+    GetTaskResponse, ListTasksRequest,
+    ListTasksResponse, UpdateTaskRequest, UpdateTaskResponse, task_service_server::TaskService,
 };
 use store::{Database, TaskReader, TaskWriter};
 use tonic::{Request, Response, Status};
@@ -55,7 +55,9 @@ impl TaskService for Tasks {
         request: Request<BatchCreateTasksRequest>,
     ) -> Result<Response<BatchCreateTasksResponse>, Status> {
         let deadline = CallDeadline::of(request.extensions());
-        let call = BatchCreate { writer: &self.writer, deadline, database: &self.database };
+        let request_id = request_id_of(&request);
+        let call =
+            BatchCreate { writer: &self.writer, deadline, database: &self.database, request_id };
         self.runner.run(call, request).await
     }
 
@@ -63,7 +65,8 @@ impl TaskService for Tasks {
         &self,
         request: Request<BatchDeleteTasksRequest>,
     ) -> Result<Response<BatchDeleteTasksResponse>, Status> {
-        self.runner.run(BatchDelete { database: &self.database }, request).await
+        let request_id = request_id_of(&request);
+        self.runner.run(BatchDelete { database: &self.database, request_id }, request).await
     }
 
     async fn batch_get_tasks(
@@ -77,30 +80,26 @@ impl TaskService for Tasks {
         &self,
         request: Request<BatchUpdateTasksRequest>,
     ) -> Result<Response<BatchUpdateTasksResponse>, Status> {
-        self.runner.run(BatchUpdate { database: &self.database }, request).await
+        let request_id = request_id_of(&request);
+        self.runner.run(BatchUpdate { database: &self.database, request_id }, request).await
     }
 
     async fn create_task(
         &self,
         request: Request<CreateTaskRequest>,
     ) -> Result<Response<CreateTaskResponse>, Status> {
-        self.runner
-            .run(
-                Create {
-                    writer: &self.writer,
-                    deadline: CallDeadline::of(request.extensions()),
-                    database: &self.database,
-                },
-                request,
-            )
-            .await
+        let deadline = CallDeadline::of(request.extensions());
+        let request_id = request_id_of(&request);
+        let call = Create { writer: &self.writer, deadline, database: &self.database, request_id };
+        self.runner.run(call, request).await
     }
 
     async fn delete_task(
         &self,
         request: Request<DeleteTaskRequest>,
     ) -> Result<Response<DeleteTaskResponse>, Status> {
-        self.runner.run(Delete { database: &self.database }, request).await
+        let request_id = request_id_of(&request);
+        self.runner.run(Delete { database: &self.database, request_id }, request).await
     }
 
     async fn get_task(
@@ -128,6 +127,12 @@ impl TaskService for Tasks {
         &self,
         request: Request<UpdateTaskRequest>,
     ) -> Result<Response<UpdateTaskResponse>, Status> {
-        self.runner.run(Update { database: &self.database }, request).await
+        let request_id = request_id_of(&request);
+        self.runner.run(Update { database: &self.database, request_id }, request).await
     }
+}
+
+/// Returns the id of a request, as logs have it.
+fn request_id_of<T>(request: &Request<T>) -> String {
+    telemetry::request_id::of(request.extensions()).to_owned()
 }

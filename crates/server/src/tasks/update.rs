@@ -10,6 +10,7 @@ use crate::call::{Call, Reply};
 /// One call of `UpdateTask`.
 pub(super) struct Update<'a> {
     pub(super) database: &'a Database,
+    pub(super) request_id: String,
 }
 
 impl Call for Update<'_> {
@@ -28,7 +29,8 @@ impl Call for Update<'_> {
         let tasks = async {
             let updates = TaskUpdates::parse(case_id, [draft].into_iter());
             let updates = updates.map_err(Error::Invalid)?;
-            self.database.update_tasks(caller.tenant, updates, validate_only).await
+            let actor = caller.acting_in(self.request_id);
+            self.database.update_tasks(&actor, updates, validate_only).await
         };
         let tasks = tasks.await.map_err(Error::of_one_task)?;
         let task = tasks.into_iter().next().map(convert::from_task);

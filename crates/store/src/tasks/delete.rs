@@ -6,10 +6,10 @@ use diesel::{
     PgConnection, QueryResult, RunQueryDsl as _,
     pg::{Pg, data_types::PgTimestamp},
     query_builder::AstPass,
-    sql_types::{Array, BigInt, Bool, Nullable, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
 use domain::{
-    Error, FieldPath, Resource, TaskId, TaskIds, TaskUpdates, TenantId, Violation, Violations,
+    Actor, Error, FieldPath, Resource, TaskId, TaskIds, TaskUpdates, Violation, Violations,
 };
 
 use super::{change::Change, update::allowed_times};
@@ -36,6 +36,8 @@ struct Doomed {
     case: i64,
     tasks: Vec<i64>,
     times: Option<Vec<PgTimestamp>>,
+    key: i64,
+    request_id: String,
 }
 
 impl Change for Doomed {
@@ -62,7 +64,9 @@ impl Parameters for &Doomed {
             1 => out.push_bind_param::<BigInt, _>(&self.tenant),
             2 => out.push_bind_param::<BigInt, _>(&self.case),
             3 => out.push_bind_param::<Array<BigInt>, _>(&self.tasks),
-            _ => out.push_bind_param::<Nullable<Array<Timestamptz>>, _>(&self.times),
+            4 => out.push_bind_param::<Nullable<Array<Timestamptz>>, _>(&self.times),
+            5 => out.push_bind_param::<BigInt, _>(&self.key),
+            _ => out.push_bind_param::<Text, _>(&self.request_id),
         }
     }
 }
@@ -78,14 +82,16 @@ impl Database {
     /// [`Error::NotFound`] if the tenant has no such case, then [`Error::TasksNotFound`], then
     /// [`Error::Stale`]; [`Error::Unavailable`], [`Error::OutcomeUnknown`] and
     /// [`Error::Internal`].
-    pub async fn delete_tasks(&self, tenant: TenantId, tasks: &TaskIds) -> Result<(), Error> {
+    pub async fn delete_tasks(&self, actor: &Actor, tasks: &TaskIds) -> Result<(), Error> {
         let doomed = Doomed {
-            tenant: tenant.get(),
+            tenant: actor.tenant.get(),
             case: tasks.case.get(),
             tasks: tasks.tasks.iter().copied().map(TaskId::get).collect(),
             times: allowed_times(&tasks.precondition),
+            key: actor.key.get(),
+            request_id: actor.request_id.clone(),
         };
-        let states = self.change_tasks(tenant, doomed).await?;
+        let states = self.change_tasks(actor.tenant, doomed).await?;
         conclude(tasks, &states)
     }
 }

@@ -3,6 +3,7 @@
 --   1, 2   the tenant and the case
 --   3      the tasks
 --   4      the times at which the tasks may have been changed last; null if that does not matter
+--   5, 6   the API key and the request that delete them
 --
 -- The result is one row for each task, in the order given: case_exists, task_exists, is_stale and
 -- is_raced, as update.sql describes them.
@@ -58,6 +59,20 @@ deleted AS (
     DELETE FROM tasks AS t
     USING state AS s
     WHERE (SELECT v.is_applied FROM verdict AS v) AND t.tenant_id = $1 AND t.id = s.id
+    RETURNING s.no, t.id, t.updated_at, t.creation_event_id
+),
+
+event AS (
+    INSERT INTO task_events
+        (
+            tenant_id, kind, case_id, task_id, creation_event_id, api_key_id, request_id,
+            created_at
+        )
+    SELECT
+        $1, 'deleted', $2, d.id, d.creation_event_id, $5::bigint, $6::text,
+        greatest(now(), d.updated_at)
+    FROM deleted AS d
+    ORDER BY d.no
 )
 
 SELECT v.case_exists, s.id IS NOT NULL AS task_exists, s.is_stale, v.is_raced

@@ -3,6 +3,8 @@
 mod change;
 mod check;
 mod delete;
+mod event_sweep;
+mod events;
 mod get;
 mod list;
 #[cfg(test)]

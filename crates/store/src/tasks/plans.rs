@@ -6,7 +6,7 @@ use diesel::{
 };
 use localdb::Cluster;
 
-use super::{delete, get, list, update};
+use super::{delete, event_sweep, events, get, list, update};
 use crate::{
     connections::{pool::PoolSettings, url::DatabaseUrl},
     database::Database,
@@ -14,18 +14,42 @@ use crate::{
 };
 
 /// One tenant with 1,000,000 tasks: 100,000 in its first case, and 1,000 in each of 900 others. Each
-/// of its 200 users has 5,000 of them, and every tenth task is completed.
+/// of its 200 users has 5,000 of them, and every tenth task is completed. Batches of 25 tasks have created
+/// them; the first task was changed 50,000 times since, and 5,000 others ten times each. Two more
+/// tenants have 200,000 events each, written in turn, of which the first 300 of one are two days old.
 const DATA: &str = "
     SET session_replication_role = replica;
     INSERT INTO tenants (id, name) VALUES (1, 'a');
     INSERT INTO users (tenant_id, id, email, first_name, last_name)
         SELECT 1, n, 'user' || n || '@example.com', 'a', 'b' FROM generate_series(1, 200) AS n;
     INSERT INTO cases (tenant_id, id, name) SELECT 1, n, 'a' FROM generate_series(1, 901) AS n;
-    INSERT INTO tasks (tenant_id, id, case_id, description, completed, updated_at)
-        SELECT 1, n, CASE WHEN n <= 100000 THEN 1 ELSE 2 + n % 900 END, 'a task', n % 10 = 0, now()
+    INSERT INTO tasks
+            (tenant_id, id, case_id, description, completed, updated_at, created_by, updated_by,
+            creation_event_id)
+        SELECT
+            1, n, CASE WHEN n <= 100000 THEN 1 ELSE 2 + n % 900 END, 'a task', n % 10 = 0, now(), 1,
+            1, 1 + (n - 1) / 25
         FROM generate_series(1, 1000000) AS n;
+    INSERT INTO task_events
+            (tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id)
+        SELECT
+            1, b, 'created', 1, array_agg(25 * b - 25 + n), array_agg(n), array_agg(n), 1, 'a request'
+        FROM generate_series(1, 40000) AS b, generate_series(1, 25) AS n
+        GROUP BY b;
+    INSERT INTO task_events (tenant_id, id, kind, case_id, task_id, api_key_id, request_id)
+        SELECT 1, 40000 + n, 'completed', 1, 1, 1, 'a request' FROM generate_series(1, 50000) AS n;
+    INSERT INTO task_events (tenant_id, id, kind, case_id, task_id, api_key_id, request_id)
+        SELECT 1, 90000 + n, 'completed', 1, 2 + n % 5000, 1, 'a request'
+        FROM generate_series(1, 50000) AS n;
     INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
         SELECT 1, n, 1 + n % 200, 0 FROM generate_series(1, 1000000) AS n;
+    INSERT INTO task_events
+            (tenant_id, id, kind, case_id, task_id, api_key_id, request_id, created_at)
+        SELECT
+            2 + n % 2, 140000 + n, 'completed', 1, n, 1, 'a request',
+            CASE WHEN n <= 600 AND n % 2 = 0 THEN now() - interval '2 days' ELSE now() END
+        FROM generate_series(1, 400000) AS n;
+    SELECT setval('task_events_id_seq', 540000);
     VACUUM ANALYZE";
 
 #[derive(QueryableByName)]
@@ -69,8 +93,13 @@ impl Explainer {
     /// Runs a statement with these parameters, and returns its plan and how many pages it touched.
     fn run<S: Statement>(&mut self, parameters: &[&str]) -> (String, u64) {
         let [prepare, execute] = S::text().prepared("x", parameters);
+        self.explain(&prepare, &execute)
+    }
+
+    /// Prepares and runs a statement, and returns its plan and how many pages it touched.
+    fn explain(&mut self, prepare: &str, execute: &str) -> (String, u64) {
         self.connection.batch_execute("DEALLOCATE ALL").unwrap();
-        self.connection.batch_execute(&prepare).unwrap();
+        self.connection.batch_execute(prepare).unwrap();
         let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {execute}");
         let lines = sql_query(explain).load::<Line>(&mut self.connection).unwrap();
         let plan: Vec<_> = lines.into_iter().map(|line| line.text).collect();
@@ -98,6 +127,9 @@ impl Explainer {
 const OF_CASE: &str = "tasks_case_idx";
 const OF_USER: &str = "task_assignees_user_key";
 const OF_TASK: &str = "tasks_pkey";
+
+/// The index of a task's events.
+const OF_EVENTS: &str = "task_events_task_idx";
 
 #[tokio::test]
 async fn every_statement_uses_its_indexes_on_a_million_tasks() {
@@ -133,6 +165,20 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
         explainer.assert_uses::<list::ListAssignee>(OF_USER, &parameters, 60_000);
     }
 
+    // Tenant, case, task; event, skip, limit, count. To count, the index of the task's events is read.
+    let events = |task: &'static str, after: &'static str, count: &'static str| {
+        ["1", "1", task, after, "0", "21", count]
+    };
+    for (parameters, most_pages) in [
+        (events("1", "0", "false"), 200),
+        (events("1", "80000", "false"), 200),
+        (events("7", "0", "true"), 200),
+        (events("500000", "0", "true"), 30),
+        (events("1", "0", "true"), 600),
+    ] {
+        explainer.assert_uses::<events::ListEvents>(OF_EVENTS, &parameters, most_pages);
+    }
+
     let update = [
         "1",
         "1",
@@ -146,10 +192,16 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
         "'{0,1}'",
         "'{user1@example.com,user2@example.com}'",
         "false",
+        "1",
+        "'a-request'",
     ];
     explainer.assert_uses::<update::Update>(OF_TASK, &update, 200);
     explainer.assert_uses::<update::UpdateTrial>(OF_TASK, &update, 100);
-    explainer.assert_uses::<delete::Delete>(OF_TASK, &["1", "1", "'{1,2}'", "null"], 200);
+    explainer.assert_uses::<delete::Delete>(
+        OF_TASK,
+        &["1", "1", "'{1,2}'", "null", "1", "'a-request'"],
+        200,
+    );
 
     // The last page of a case of 100,000 tasks, one in the middle, and one past the end, beside the
     // first.
@@ -161,5 +213,16 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
     for skip in ["50000", "99977", "200000", "9223372036854775807"] {
         let (plan, pages) = page(skip);
         assert!(pages <= 3 * first, "{pages} pages instead of {first}: {plan}");
+    }
+
+    let sweep = event_sweep::SWEEP.statement.replace("{most}", "1000");
+    for (deleted, most_pages) in [(300, 3_000), (0, 50)] {
+        let (plan, pages) = explainer
+            .explain(&format!("PREPARE x(double precision) AS {sweep}"), "EXECUTE x(86400)");
+        let scan = plan.lines().find(|line| line.contains("Tid Scan on task_events"));
+        let rows = scan.unwrap_or_else(|| panic!("rows are not deleted by their places: {plan}"));
+        assert!(rows.contains(&format!("rows={deleted} ")), "{deleted}: {plan}");
+        assert!(!plan.contains("Bitmap") && !plan.contains("Hash"), "{plan}");
+        assert!(pages <= most_pages, "{pages} pages are read: {plan}");
     }
 }

@@ -44,8 +44,28 @@ pub(super) fn to_task(row: Row) -> Result<Option<Task>, Error> {
     else {
         return Ok(None);
     };
-    let assignees = ids
-        .unwrap_or_default()
+    let task = || {
+        Some(Task {
+            id: TaskId::new(id)?,
+            case: CaseId::new(case?)?,
+            description: Description::parse(description?).ok()?,
+            completed: completed?,
+            assignees: to_users((ids, emails, first, last))?,
+            created_at: from_postgres(created_at?),
+            updated_at: from_postgres(updated_at?),
+        })
+    };
+    let invalid = || Error::internal(format!("task {id} is stored with an invalid value"));
+    task().map(Some).ok_or_else(invalid)
+}
+
+/// The ids, emails, first names and last names of users; null if there are none.
+pub(super) type Users =
+    (Option<Vec<i64>>, Option<Vec<String>>, Option<Vec<String>>, Option<Vec<String>>);
+
+/// Returns the users; `None` if one is stored with an invalid value.
+pub(super) fn to_users((ids, emails, first, last): Users) -> Option<Vec<User>> {
+    ids.unwrap_or_default()
         .into_iter()
         .zip(emails.unwrap_or_default())
         .zip(first.unwrap_or_default().into_iter().zip(last.unwrap_or_default()))
@@ -56,18 +76,6 @@ pub(super) fn to_task(row: Row) -> Result<Option<Task>, Error> {
                 first_name,
                 last_name,
             })
-        });
-    let task = || {
-        Some(Task {
-            id: TaskId::new(id)?,
-            case: CaseId::new(case?)?,
-            description: Description::parse(description?).ok()?,
-            completed: completed?,
-            assignees: assignees.collect::<Option<_>>()?,
-            created_at: from_postgres(created_at?),
-            updated_at: from_postgres(updated_at?),
         })
-    };
-    let invalid = || Error::internal(format!("task {id} is stored with an invalid value"));
-    task().map(Some).ok_or_else(invalid)
+        .collect()
 }

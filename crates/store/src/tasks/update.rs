@@ -9,8 +9,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{
-    Assignment, Email, Error, FieldPath, Precondition, Resource, Task, TaskUpdate, TaskUpdates,
-    TenantId, Violation, Violations,
+    Actor, Assignment, Email, Error, FieldPath, Precondition, Resource, Task, TaskUpdate,
+    TaskUpdates, Violation, Violations,
 };
 
 use super::{
@@ -76,12 +76,20 @@ struct Changes {
     email_positions: Vec<i16>,
     email_addresses: Vec<String>,
     is_trial: bool,
+    key: i64,
+    request_id: String,
 }
 
 impl Changes {
-    fn new(tenant: TenantId, updates: &TaskUpdates, is_trial: bool) -> Self {
-        let mut changes =
-            Self { tenant: tenant.get(), case: updates.case.get(), is_trial, ..Self::default() };
+    fn new(actor: &Actor, updates: &TaskUpdates, is_trial: bool) -> Self {
+        let mut changes = Self {
+            tenant: actor.tenant.get(),
+            case: updates.case.get(),
+            is_trial,
+            key: actor.key.get(),
+            request_id: actor.request_id.clone(),
+            ..Self::default()
+        };
         for (no, update) in (1..).zip(&updates.updates) {
             changes.add(no, update);
         }
@@ -133,7 +141,9 @@ impl Parameters for &Changes {
             9 => out.push_bind_param::<Array<Integer>, _>(&self.email_changes),
             10 => out.push_bind_param::<Array<SmallInt>, _>(&self.email_positions),
             11 => out.push_bind_param::<Array<Text>, _>(&self.email_addresses),
-            _ => out.push_bind_param::<Bool, _>(&self.is_trial),
+            12 => out.push_bind_param::<Bool, _>(&self.is_trial),
+            13 => out.push_bind_param::<BigInt, _>(&self.key),
+            _ => out.push_bind_param::<Text, _>(&self.request_id),
         }
     }
 }
@@ -167,11 +177,12 @@ impl Database {
     /// [`Error::OutcomeUnknown`] and [`Error::Internal`].
     pub async fn update_tasks(
         &self,
-        tenant: TenantId,
+        actor: &Actor,
         updates: TaskUpdates,
         is_trial: bool,
     ) -> Result<Vec<Task>, Error> {
-        let changes = Changes::new(tenant, &updates, is_trial);
+        let tenant = actor.tenant;
+        let changes = Changes::new(actor, &updates, is_trial);
         let rows = if is_trial {
             self.read_for(tenant, "check_updates", move |connection| {
                 Ok(bind(UpdateTrial, &changes).load(connection)?)

@@ -8,6 +8,7 @@
 --   9 to 11   for each email, the number of its change, its position among the assignees (from 0),
 --             and the address in lower case
 --   12        whether to find out only what would happen
+--   13, 14    the API key and the request that change them
 --
 -- The result is one row for each change:
 --
@@ -71,9 +72,10 @@ wanted AS MATERIALIZED (
         coalesce(c.completed, l.completed) AS completed,
         l.created_at, l.updated_at,
         CASE WHEN c.replaces_assignees THEN new.user_ids ELSE s.user_ids END AS user_ids,
+        s.user_ids AS old_user_ids,
         c.replaces_assignees AND new.user_ids IS DISTINCT FROM s.user_ids AS is_reassigned,
-        c.description IS DISTINCT FROM l.description AND c.description IS NOT NULL
-            OR c.completed IS DISTINCT FROM l.completed AND c.completed IS NOT NULL AS is_changed,
+        c.description IS DISTINCT FROM l.description AND c.description IS NOT NULL AS is_described,
+        c.completed IS DISTINCT FROM l.completed AND c.completed IS NOT NULL AS is_completion_changed,
         l.updated_at IS DISTINCT FROM s.updated_at AS is_raced,
         l.id IS NOT NULL
             AND EXISTS (SELECT FROM precondition AS p WHERE p.change_no = c.no)
@@ -107,13 +109,14 @@ updated AS (
     SET
         description = w.description,
         completed = w.completed,
+        updated_by = $13,
         -- Forward in any case: this is what tells one state of a task from another.
         updated_at = greatest(now(), t.updated_at + interval '1 microsecond')
     FROM wanted AS w
     WHERE (SELECT v.is_applied FROM verdict AS v)
-        AND (w.is_changed OR w.is_reassigned)
+        AND (w.is_described OR w.is_completion_changed OR w.is_reassigned)
         AND t.tenant_id = $1 AND t.id = w.id
-    RETURNING t.id, t.updated_at
+    RETURNING w.no, t.id, t.updated_at
 ),
 
 unassigned AS (
@@ -134,6 +137,43 @@ assigned AS (
         AND w.is_reassigned
         -- After all of those deletions: new rows may have the keys of old ones.
         AND (SELECT count(*) FROM unassigned) >= 0
+),
+
+-- An event for each change of each task.
+event AS (
+    INSERT INTO task_events
+        (
+            tenant_id, kind, case_id, task_id, user_ids, assignee_ids, description, api_key_id,
+            request_id, created_at
+        )
+    SELECT
+        $1, e.kind, $2, w.id,
+        CASE e.kind WHEN 'unassigned' THEN lost.user_ids WHEN 'assigned' THEN won.user_ids END,
+        CASE WHEN e.kind IN ('unassigned', 'assigned') THEN coalesce(w.user_ids, '{}') END,
+        CASE WHEN e.kind = 'described' THEN w.description END,
+        $13::bigint, $14::text, u.updated_at
+    FROM updated AS u
+    JOIN wanted AS w ON w.no = u.no
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(old.id ORDER BY old.position), '{}') AS user_ids
+        FROM unnest(w.old_user_ids) WITH ORDINALITY AS old (id, position)
+        WHERE w.is_reassigned AND old.id <> ALL (coalesce(w.user_ids, '{}'))
+    ) AS lost
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(new.id ORDER BY new.position), '{}') AS user_ids
+        FROM unnest(w.user_ids) WITH ORDINALITY AS new (id, position)
+        WHERE w.is_reassigned AND new.id <> ALL (coalesce(w.old_user_ids, '{}'))
+    ) AS won
+    CROSS JOIN LATERAL (
+        VALUES
+            (1, 'described', w.is_described),
+            (2, CASE WHEN w.completed THEN 'completed' ELSE 'reopened' END, w.is_completion_changed),
+            (3, 'unassigned', lost.user_ids <> '{}'),
+            -- Also if only the order of the assignees was changed.
+            (4, 'assigned', won.user_ids <> '{}' OR w.is_reassigned AND lost.user_ids = '{}')
+    ) AS e (no, kind, is_true)
+    WHERE e.is_true
+    ORDER BY w.no, e.no
 )
 
 SELECT

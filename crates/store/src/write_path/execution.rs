@@ -104,7 +104,7 @@ impl Execution<'_> {
     /// Writes all jobs in one statement. If that fails, writes each in its own, so that none fails
     /// because of another. Returns whether the connection is still usable.
     fn write_together(&mut self, jobs: Vec<Job>) -> bool {
-        let statement = Statement::new(jobs.iter().map(|job| (job.tenant, &job.batch)));
+        let statement = Statement::new(jobs.iter().map(|job| (&job.actor, &job.batch)));
         match statement.run(self.connection) {
             Ok(_) if self.is_replaced() => {
                 fail(self.queue, jobs, &abandoned());
@@ -157,7 +157,7 @@ impl Execution<'_> {
         let mut blocked: Vec<(TenantId, CaseId)> = Vec::new();
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
-            let place = (job.tenant, job.batch.case());
+            let place = (job.actor.tenant, job.batch.case());
             // Of the old generation nothing more is begun: its server may be an old primary.
             if blocked.contains(&place) || self.is_replaced() {
                 self.queue.requeue(job);
@@ -197,7 +197,7 @@ impl Execution<'_> {
         if job.caller.is_gone() {
             return Step::Ended;
         }
-        let statement = || Statement::new([(job.tenant, &job.batch)].into_iter());
+        let statement = || Statement::new([(&job.actor, &job.batch)].into_iter());
         let result = match statement().run(self.connection) {
             // The case or a user was deleted between the look-up and the check of the foreign key.
             // A second look-up no longer finds it and reports that.
@@ -251,14 +251,14 @@ impl Execution<'_> {
         let copy = (!matches!(verdict, Verdict::Created(_))
             && job.batch.idempotency_key().is_some())
         .then(|| job.batch.clone());
-        let Job { tenant, batch, caller, in_doubt_since } = job;
-        match resolve(self.connection, tenant, batch, verdict) {
+        let Job { actor, batch, caller, in_doubt_since } = job;
+        match resolve(self.connection, actor.tenant, batch, verdict) {
             Ok(outcome) => {
                 caller.send(outcome);
                 Step::Written
             }
             Err(error) => {
-                let job = copy.map(|batch| Job { tenant, batch, caller, in_doubt_since });
+                let job = copy.map(|batch| Job { actor, batch, caller, in_doubt_since });
                 if is_lock_timeout(&error) {
                     if let Some(job) = job {
                         block(self.queue, job, &error.into());

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use diesel::{
-    pg::data_types::PgTimestamp,
-    prelude::*,
-    sql_types::{BigInt, Bool, Double},
-};
+use diesel::{pg::data_types::PgTimestamp, prelude::*};
 use domain::{FingerprintVersion, IdempotencyKey, TaskBatch, TenantId};
 
 use super::creation::Creation;
-use crate::{database::Database, error::Error, schema::idempotency_keys, time::from_postgres};
+use crate::{
+    database::Database, error::Error, schema::idempotency_keys, sweep::Sweep, time::from_postgres,
+};
 
 /// The record of an idempotency key: the request that used it, and what the database added to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,13 +91,13 @@ pub(crate) fn is_key_reused(
     Ok(record.is_some_and(|record| record.compare(batch) == Match::Other))
 }
 
-/// The advisory lock by which programs that sweep at the same time exclude each other: "caseidem" in
-/// ASCII, for "Caseload, idempotency".
-const SWEEP_LOCK: i64 = 0x6361_7365_6964_656d;
-
-/// One step of the sweep. It goes through the tenants one by one, along the index that the tenant
-/// leads. The tenants are those of the records, so that records of deleted tenants go, too.
-const SWEEP: &str = "\
+/// Goes through the tenants one by one, along the index that the tenant leads. The tenants are those of
+/// the records, so that records of deleted tenants go, too.
+static SWEEP: Sweep = Sweep {
+    name: "sweep_idempotency_keys",
+    // "caseidem" in ASCII, for "Caseload, idempotency".
+    lock: 0x6361_7365_6964_656d,
+    statement: "\
     WITH RECURSIVE tenant AS (
         SELECT min(f.tenant_id) AS id FROM idempotency_keys AS f
         UNION ALL
@@ -118,11 +116,12 @@ const SWEEP: &str = "\
             FROM idempotency_keys AS e
             WHERE e.tenant_id = t.id AND e.created_at < now() - make_interval(secs => $1)
             ORDER BY e.created_at
-            LIMIT $2
+            LIMIT {most}
         ) AS expired
-        LIMIT $2
+        LIMIT {most}
     ) AS expired
-    WHERE k.tenant_id = expired.tenant_id AND k.key = expired.key";
+    WHERE k.tenant_id = expired.tenant_id AND k.key = expired.key",
+};
 
 impl Database {
     /// Deletes up to `most` records of idempotency keys that are older than `age`. Returns how many
@@ -131,22 +130,6 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
     pub async fn sweep_idempotency_keys(&self, age: Duration, most: u32) -> Result<usize, Error> {
-        self.write("sweep_idempotency_keys", move |connection| {
-            connection.transaction(|connection| {
-                let is_locked = diesel::select(diesel::dsl::sql::<Bool>(&format!(
-                    "pg_try_advisory_xact_lock({SWEEP_LOCK})"
-                )))
-                .get_result::<bool>(connection)?;
-                if !is_locked {
-                    return Ok(0);
-                }
-                let deleted = diesel::sql_query(SWEEP)
-                    .bind::<Double, _>(age.as_secs_f64())
-                    .bind::<BigInt, _>(i64::from(most))
-                    .execute(connection)?;
-                Ok(deleted)
-            })
-        })
-        .await
+        self.sweep(&SWEEP, age, most).await
     }
 }

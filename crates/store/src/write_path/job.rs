@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{CaseId, Error, TaskBatch, TenantId};
+use domain::{Actor, CaseId, Error, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 use tracing::Span;
 
@@ -20,7 +20,8 @@ const LEAST_TIME: Duration = Duration::from_millis(10);
 /// A batch that waits to be written.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) tenant: TenantId,
+    /// Who creates the batch, for a case of whose tenant it is.
+    pub(super) actor: Actor,
     pub(super) batch: TaskBatch,
     pub(super) caller: Caller,
     /// Since when the batch may have been created, by a statement whose connection was lost.
@@ -41,29 +42,29 @@ pub(super) struct Caller {
 }
 
 impl Job {
-    /// Returns a job for a tenant's batch that is submitted in the current span, and the receiver of its
-    /// outcome.
-    pub(super) fn new(tenant: TenantId, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
+    /// Returns a job for a batch that is submitted in the current span, and the receiver of its outcome.
+    pub(super) fn new(actor: Actor, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
         let caller = Caller { span: Span::current(), deadline: None, outcome: Some(sender) };
-        (Self { tenant, batch, caller, in_doubt_since: None }, receiver)
+        (Self { actor, batch, caller, in_doubt_since: None }, receiver)
     }
 }
 
 impl Queued for Job {
     fn tenant(&self) -> TenantId {
-        self.tenant
+        self.actor.tenant
     }
 
     fn case(&self) -> CaseId {
         self.batch.case()
     }
 
-    /// A row for each task, for each of its assignees, and for the record of an idempotency key.
+    /// A row for each task, for each of its assignees, for the record of an idempotency key, and for the
+    /// event.
     fn rows(&self) -> usize {
         let tasks = self.batch.tasks();
         let assignees = tasks.iter().map(|task| task.assignments.len()).sum::<usize>();
-        tasks.len() + assignees + usize::from(self.batch.idempotency_key().is_some())
+        tasks.len() + assignees + usize::from(self.batch.idempotency_key().is_some()) + 1
     }
 
     fn is_withdrawn(&self) -> bool {
@@ -111,18 +112,27 @@ impl Drop for Caller {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
-    use domain::TaskDraft;
+    use domain::{KeyId, TaskDraft};
 
     use super::*;
+
+    /// Returns the first tenant's first key in a request.
+    pub(in crate::write_path) fn actor(request_id: &str) -> Actor {
+        Actor {
+            tenant: TenantId::new(1).unwrap(),
+            key: KeyId::new(1).unwrap(),
+            request_id: request_id.to_owned(),
+        }
+    }
 
     #[test]
     fn a_caller_whose_time_is_as_good_as_over_is_gone_and_told_so() {
         let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
         let batch = TaskBatch::parse(1, [draft].into_iter(), String::new()).unwrap();
-        let (mut job, mut outcome) = Job::new(TenantId::new(1).unwrap(), batch);
+        let (mut job, mut outcome) = Job::new(actor("r-1"), batch);
         assert!(!job.caller.is_gone());
         job.caller.deadline = Instant::now().checked_add(Duration::from_secs(3600));
         assert!(!job.caller.is_gone());

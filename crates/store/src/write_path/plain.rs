@@ -2,7 +2,7 @@
 //! batch, off the async threads.
 
 use diesel::Connection as _;
-use domain::{TaskBatch, TenantId};
+use domain::{Actor, TaskBatch};
 
 use super::{
     outcome::{Outcome, resolve},
@@ -11,11 +11,11 @@ use super::{
 use crate::database::Database;
 
 /// Creates a batch in a transaction of its own, on a pooled connection.
-pub(super) async fn create(database: &Database, tenant: TenantId, batch: TaskBatch) -> Outcome {
+pub(super) async fn create(database: &Database, actor: Actor, batch: TaskBatch) -> Outcome {
     let outcome = database.write("batch_create_tasks", move |connection| {
-        let statement = Statement::new([(tenant, &batch)].into_iter());
+        let statement = Statement::new([(&actor, &batch)].into_iter());
         let verdict = connection.transaction(|connection| statement.run(connection))?.next(&batch);
-        Ok(resolve(connection, tenant, batch, verdict)?)
+        Ok(resolve(connection, actor.tenant, batch, verdict)?)
     });
     outcome.await?
 }

@@ -25,7 +25,7 @@ pub(super) fn fail(queue: &Queue<Job>, jobs: impl IntoIterator<Item = Job>, erro
         } else if may_run_again(&job) {
             tracing::warn!(
                 parent: job.caller.span(),
-                tenant = %job.tenant,
+                tenant = %job.actor.tenant,
                 %error,
                 "the batch may have been created; running it again to find out"
             );
@@ -43,7 +43,7 @@ pub(super) fn block(queue: &Queue<Job>, job: Job, error: &Error) {
     if job.in_doubt_since.is_some() && !may_run_again(&job) {
         return fail(queue, [job], error);
     }
-    let (span, tenant, case) = (job.caller.span().clone(), job.tenant, job.batch.case());
+    let (span, tenant, case) = (job.caller.span().clone(), job.actor.tenant, job.batch.case());
     let with = match queue.block(job) {
         Blocked::Waits { with } => with,
         Blocked::Refused(job) => return fail(queue, [job], error),
@@ -79,7 +79,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use diesel::result::Error as DieselError;
-    use domain::{Error as CallError, TaskBatch, TaskDraft, TenantId};
+    use domain::{Error as CallError, TaskBatch, TaskDraft};
     use tokio::sync::oneshot;
 
     use super::*;
@@ -87,6 +87,7 @@ mod tests {
         log_capture::LogCapture,
         write_path::{
             failure::failure,
+            job::tests::actor,
             outcome::Outcome,
             queue::{Generation, Limits},
         },
@@ -96,8 +97,7 @@ mod tests {
     fn submit(request_id: &str, key: &str) -> (Job, oneshot::Receiver<Outcome>) {
         let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
         let batch = TaskBatch::parse(1, [draft].into_iter(), key.to_owned()).unwrap();
-        let tenant = TenantId::new(1).unwrap();
-        tracing::info_span!("request", request_id).in_scope(|| Job::new(tenant, batch))
+        tracing::info_span!("request", request_id).in_scope(|| Job::new(actor(request_id), batch))
     }
 
     fn queue(total: usize) -> Queue<Job> {

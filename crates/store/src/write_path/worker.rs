@@ -143,7 +143,7 @@ impl Worker {
             Way::Shared => execution.write_shared(jobs),
             Way::Apart => execution.write_apart(jobs, Origin::Lane),
             Way::Blocked { cases } => jobs.into_iter().all(|job| {
-                let (tenant, case) = (job.tenant, job.batch.case());
+                let (tenant, case) = (job.actor.tenant, job.batch.case());
                 let step = execution.write_blocked(job, cases);
                 if step == Step::Written {
                     self.queue.unblock(tenant, case);
@@ -194,14 +194,14 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Error as CallError, TaskBatch, TaskDraft, TenantId};
+    use domain::{Error as CallError, TaskBatch, TaskDraft};
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::{
         connections::pool::PoolSettings,
         log_capture::LogCapture,
-        write_path::{outcome::Outcome, queue::Limits},
+        write_path::{job::tests::actor, outcome::Outcome, queue::Limits},
     };
 
     /// Returns a worker that gets no connection.
@@ -236,8 +236,7 @@ mod tests {
     fn submit(request_id: &str) -> (Job, oneshot::Receiver<Outcome>) {
         let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
         let batch = TaskBatch::parse(1, [draft].into_iter(), String::new()).unwrap();
-        let tenant = TenantId::new(1).unwrap();
-        tracing::info_span!("request", request_id).in_scope(|| Job::new(tenant, batch))
+        tracing::info_span!("request", request_id).in_scope(|| Job::new(actor(request_id), batch))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use domain::{Error, TaskBatch, TenantId};
+use domain::{Actor, Error, TaskBatch, TenantId};
 
 use super::{
     job::Job,
@@ -66,7 +66,7 @@ impl TaskWriter {
         Self { queue: Arc::new(Queue::new(limits)), plain: Some(database.clone()) }
     }
 
-    /// Creates a tenant's batch: all of its tasks, or none. A caller that drops the future before a
+    /// Creates a batch for the actor's tenant: all of its tasks, or none. A caller that drops the future before a
     /// worker has begun the batch withdraws it; after that, it may be created all the same.
     ///
     /// A batch with an idempotency key is created once, however often and through however many
@@ -82,11 +82,11 @@ impl TaskWriter {
     /// [`Error::IdempotencyKeyReused`] if the tenant used the key for another request;
     /// [`Error::Overloaded`], [`Error::TenantOverloaded`] and [`Error::Unavailable`] if the batch
     /// was not run; [`Error::OutcomeUnknown`] if it may or may not have been created.
-    pub async fn create(&self, tenant: TenantId, batch: TaskBatch) -> Outcome {
-        self.create_until(None, tenant, batch).await
+    pub async fn create(&self, actor: Actor, batch: TaskBatch) -> Outcome {
+        self.create_until(None, actor, batch).await
     }
 
-    /// Creates a tenant's batch as [`Self::create`] does, unless it is not begun 10 ms before the
+    /// Creates a batch as [`Self::create`] does, unless it is not begun 10 ms before the
     /// deadline. A caller that drops the future then may do so too late: neither waits for the other.
     ///
     /// # Errors
@@ -94,14 +94,14 @@ impl TaskWriter {
     pub async fn create_until(
         &self,
         deadline: Option<Instant>,
-        tenant: TenantId,
+        actor: Actor,
         batch: TaskBatch,
     ) -> Outcome {
         #[cfg(feature = "plain-writes")]
         if let Some(database) = &self.plain {
-            return super::plain::create(database, tenant, batch).await;
+            return super::plain::create(database, actor, batch).await;
         }
-        let (mut job, outcome) = Job::new(tenant, batch);
+        let (mut job, outcome) = Job::new(actor, batch);
         job.caller.deadline = deadline;
         self.queue.push(job).map_err(|refusal| match refusal {
             Refusal::Full => Error::Overloaded,

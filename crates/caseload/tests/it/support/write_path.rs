@@ -3,11 +3,12 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::atomic::{AtomicI64, Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use domain::{CreatedTasks, Error, TaskBatch, TaskDraft, TenantId};
+use domain::{Actor, CreatedTasks, Error, KeyId, TaskBatch, TaskDraft, TenantId};
 use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
 use super::{LONG_LOCK_TIMEOUT, Session, TestDatabase, populate};
@@ -24,6 +25,16 @@ pub(crate) struct WritePath {
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) case_id: i64,
+}
+
+impl Tenant {
+    /// Returns a caller of the tenant, each time with another key and in another request.
+    pub(crate) fn actor(self) -> Actor {
+        static NEXT: AtomicI64 = AtomicI64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let request_id = format!("request {number}");
+        Actor { tenant: self.id, key: KeyId::new(number).unwrap(), request_id }
+    }
 }
 
 /// What became of a batch.
@@ -107,7 +118,16 @@ pub(crate) fn submit(
     tenant: Tenant,
     batch: TaskBatch,
 ) -> Result<PendingBatch<'_>, Outcome> {
-    let mut pending: PendingBatch<'_> = Box::pin(writer.create(tenant.id, batch));
+    submit_as(writer, tenant.actor(), batch)
+}
+
+/// Puts a batch of a caller into the writer's queue, as [`submit`] does.
+pub(crate) fn submit_as(
+    writer: &TaskWriter,
+    actor: Actor,
+    batch: TaskBatch,
+) -> Result<PendingBatch<'_>, Outcome> {
+    let mut pending: PendingBatch<'_> = Box::pin(writer.create(actor, batch));
     // The first poll puts it into the queue.
     match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Err(outcome),

@@ -34,20 +34,20 @@ async fn a_repeat_gets_the_first_tasks_even_if_tasks_case_and_users_have_changed
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let first = created(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
+    let first = created(writer.create(a.actor(), batch_with_key(a, &["x", "y"], "k")).await);
     path.session.query(
         "DELETE FROM task_assignees; UPDATE users SET first_name = 'Other', email = 'other-' || email; \
          DELETE FROM tasks; DELETE FROM cases",
     );
 
-    let again = replayed(writer.create(a.id, batch_with_key(a, &["x", "y"], "k")).await);
+    let again = replayed(writer.create(a.actor(), batch_with_key(a, &["x", "y"], "k")).await);
     assert_eq!(again.tasks, first.tasks);
     // White space around a description does not make it a different request.
-    let again = replayed(writer.create(a.id, batch_with_key(a, &[" x", "y "], "k")).await);
+    let again = replayed(writer.create(a.actor(), batch_with_key(a, &[" x", "y "], "k")).await);
     assert_eq!(again.tasks, first.tasks);
     assert_eq!(count(&mut path, "tasks"), 0);
 
-    let other = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
+    let other = writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await;
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
 }
 
@@ -56,10 +56,10 @@ async fn a_key_that_another_operation_used_is_rejected_as_reused() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
+    created(writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await);
     path.session.query("UPDATE idempotency_keys SET operation = 'another'");
 
-    let other = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
+    let other = writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await;
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
     assert_eq!(count(&mut path, "tasks"), 1);
 }
@@ -69,7 +69,7 @@ async fn a_record_from_before_fingerprints_had_versions_still_matches() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    let first = created(writer.create(a.id, batch_with_key(a, &["x"], "new")).await);
+    let first = created(writer.create(a.actor(), batch_with_key(a, &["x"], "new")).await);
     assert_eq!(path.session.query("SELECT fingerprint_version FROM idempotency_keys"), "1");
     // What the release before writes.
     path.session.query(
@@ -79,9 +79,9 @@ async fn a_record_from_before_fingerprints_had_versions_still_matches() {
              user_ids, first_names, last_names FROM idempotency_keys",
     );
 
-    let again = replayed(writer.create(a.id, batch_with_key(a, &["x"], "old")).await);
+    let again = replayed(writer.create(a.actor(), batch_with_key(a, &["x"], "old")).await);
     assert_eq!(again.tasks, first.tasks);
-    let other = writer.create(a.id, batch_with_key(a, &["y"], "old")).await;
+    let other = writer.create(a.actor(), batch_with_key(a, &["y"], "old")).await;
     assert!(matches!(other, Err(Error::IdempotencyKeyReused)), "{other:?}");
 }
 
@@ -91,10 +91,10 @@ async fn a_record_of_a_newer_release_is_neither_a_repeat_nor_another_request() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
+    created(writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await);
     path.session.query("UPDATE idempotency_keys SET fingerprint_version = 2");
 
-    let outcome = writer.create(a.id, batch_with_key(a, &["x"], "k")).await;
+    let outcome = writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await;
     assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
     assert_eq!(count(&mut path, "tasks"), 1);
 }
@@ -104,7 +104,7 @@ async fn an_idempotency_key_belongs_to_its_tenant() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     for tenant in path.tenants {
-        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], "k")).await);
+        created(writer.create(tenant.actor(), batch_with_key(tenant, &["x"], "k")).await);
     }
     assert_eq!(count(&mut path, "tasks"), 3);
 }
@@ -115,9 +115,9 @@ async fn a_rejected_batch_leaves_its_key_unused() {
     let writer = path.writer(ONE_WRITER);
     let [a, b, _] = path.tenants;
     let of_another = Tenant { case_id: b.case_id, ..a };
-    let rejected = writer.create(a.id, batch_with_key(of_another, &["x"], "k")).await;
+    let rejected = writer.create(a.actor(), batch_with_key(of_another, &["x"], "k")).await;
     assert!(matches!(rejected, Err(Error::NotFound(_))), "{rejected:?}");
-    created(writer.create(a.id, batch_with_key(a, &["x"], "k")).await);
+    created(writer.create(a.actor(), batch_with_key(a, &["x"], "k")).await);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_batch_without_a_key_leaves_no_idempotency_record() {
     let mut path = WritePath::create().await;
     let writer = path.writer(ONE_WRITER);
     let a = path.tenants[0];
-    created(writer.create(a.id, batch(a, &["x"])).await);
+    created(writer.create(a.actor(), batch(a, &["x"])).await);
     assert_eq!(count(&mut path, "idempotency_keys"), 0);
 }
 
@@ -257,7 +257,7 @@ async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() 
     let admin = path.database.open();
     let [a, b, _] = path.tenants;
     for (tenant, key) in [(a, "1"), (a, "2"), (b, "3"), (b, "young")] {
-        created(writer.create(tenant.id, batch_with_key(tenant, &["x"], key)).await);
+        created(writer.create(tenant.actor(), batch_with_key(tenant, &["x"], key)).await);
     }
     path.session.query(
         "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' \
@@ -273,8 +273,8 @@ async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() 
     assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 1);
     assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 0);
 
-    replayed(writer.create(b.id, batch_with_key(b, &["x"], "young")).await);
-    created(writer.create(a.id, batch_with_key(a, &["x"], "1")).await);
+    replayed(writer.create(b.actor(), batch_with_key(b, &["x"], "young")).await);
+    created(writer.create(a.actor(), batch_with_key(a, &["x"], "1")).await);
 }
 
 #[tokio::test]

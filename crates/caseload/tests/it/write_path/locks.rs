@@ -87,7 +87,7 @@ async fn a_tenant_that_waits_for_a_lock_keeps_one_worker_however_many_of_its_bat
 
     let more: Vec<_> = (0..20).map(|_| submit(&writer, a, batch(a, &["waits"])).unwrap()).collect();
     for _ in 0..50 {
-        writer.create(b.id, batch(b, &["other"])).await.unwrap();
+        writer.create(b.actor(), batch(b, &["other"])).await.unwrap();
         let blocked = path.session.query(
             "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'",
@@ -118,7 +118,7 @@ async fn batches_of_other_cases_do_not_wait_while_their_tenant_waits_for_a_lock(
 
     let begin = Instant::now();
     for _ in 0..50 {
-        writer.create(a.id, batch(other, &["other"])).await.unwrap();
+        writer.create(a.actor(), batch(other, &["other"])).await.unwrap();
     }
     let took = begin.elapsed();
     assert!(took < 10 * LOCK_TIMEOUT, "{took:?}");
@@ -159,7 +159,7 @@ async fn many_tenants_that_wait_for_locks_cost_their_neighbours_a_moment() {
     let (begin, mut slowest) = (Instant::now(), Duration::ZERO);
     while begin.elapsed() < 4 * BOUND {
         let sent = Instant::now();
-        writer.create(b.id, batch(b, &["neighbour"])).await.unwrap();
+        writer.create(b.actor(), batch(b, &["neighbour"])).await.unwrap();
         slowest = slowest.max(sent.elapsed());
     }
     assert!(slowest < BOUND, "{slowest:?}");

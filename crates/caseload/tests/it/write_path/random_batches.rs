@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use domain::{CreatedTasks, Error, TaskBatch};
+use domain::{Actor, CreatedTasks, Error, TaskBatch};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -12,7 +12,7 @@ use store::{TaskWriter, WriterSettings};
 use tokio::runtime::Runtime;
 
 use crate::support::write_path::{
-    ONE_WRITER, Outcome, POISON, WritePath, draft, last_task_id, submit,
+    ONE_WRITER, Outcome, POISON, WritePath, draft, last_task_id, submit_as,
 };
 
 /// Emails of users of every tenant. The last one differs from another one in case only.
@@ -120,16 +120,19 @@ async fn run(path: &mut WritePath, writer: &TaskWriter, sketches: &[Sketch]) -> 
     let first = path.block_writer(writer);
     let calls: Vec<_> = batches
         .into_iter()
-        .map(|(tenant, batch)| submit(writer, path.tenants[tenant], batch).unwrap())
+        .map(|(tenant, batch)| {
+            let actor = path.tenants[tenant].actor();
+            (submit_as(writer, actor.clone(), batch).unwrap(), actor)
+        })
         .collect();
     path.unblock_writer();
 
     let first = last_task_id(&first.await);
     let mut outcomes = Vec::new();
     let mut rows = Vec::new();
-    for (call, sketch) in calls.into_iter().zip(sketches) {
+    for ((call, actor), sketch) in calls.into_iter().zip(sketches) {
         let outcome = call.await;
-        rows.extend(rows_of(&outcome, sketch, path));
+        rows.extend(rows_of(&outcome, sketch, path, &actor));
         outcomes.push(match &outcome {
             // Another batch with the same key may be written first, so the error may differ.
             Err(Error::NotFound(_) | Error::Invalid(_) | Error::IdempotencyKeyReused)
@@ -142,6 +145,7 @@ async fn run(path: &mut WritePath, writer: &TaskWriter, sketches: &[Sketch]) -> 
     }
     rows.sort_unstable();
     assert_eq!(rows_since(path, first), rows);
+    assert_eq!(rows_by_events_since(path, first), rows);
     Results { outcomes, transactions: path.transactions_since(first) }
 }
 
@@ -191,15 +195,18 @@ fn describe(outcome: &Outcome) -> String {
     }
 }
 
-/// Returns the rows that an outcome reports: id, tenant, case, description, and users in order.
-fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath) -> Vec<String> {
+/// Returns the rows that an outcome reports: id, tenant, case, description, users in order, the key that
+/// created it, and the request.
+fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath, actor: &Actor) -> Vec<String> {
     // The tasks of a repeat are reported by the batch that created them.
     let Ok(CreatedTasks { tasks, is_replay: false }) = outcome else { return Vec::new() };
     let tenant = path.tenants[sketch.tenant];
     let row = |task: &domain::Task| {
         let users: Vec<_> = task.assignees.iter().map(|user| user.id.to_string()).collect();
         let description = task.description.as_str();
-        format!("{}|{}|{}|{description}|{}", task.id, tenant.id, tenant.case_id, users.join(","))
+        let (id, users) = (task.id, users.join(","));
+        let Actor { key, request_id, .. } = actor;
+        format!("{id}|{}|{}|{description}|{users}|{key}|{request_id}", tenant.id, tenant.case_id)
     };
     tasks.iter().map(row).collect()
 }
@@ -208,10 +215,35 @@ fn rows_of(outcome: &Outcome, sketch: &Sketch, path: &WritePath) -> Vec<String> 
 fn rows_since(path: &mut WritePath, id: i64) -> Vec<String> {
     let rows = path.session.query(&format!(
         "SELECT t.id, t.tenant_id, t.case_id, t.description, \
-             string_agg(a.user_id::text, ',' ORDER BY a.position) \
+             string_agg(a.user_id::text, ',' ORDER BY a.position), t.created_by, e.request_id \
          FROM tasks AS t LEFT JOIN task_assignees AS a \
              ON a.tenant_id = t.tenant_id AND a.task_id = t.id \
-         WHERE t.id > {id} GROUP BY 1, 2, 3, 4"
+         LEFT JOIN task_events AS e \
+             ON e.tenant_id = t.tenant_id AND e.id = t.creation_event_id \
+         WHERE t.id > {id} GROUP BY 1, 2, 3, 4, 6, 7"
+    ));
+    let mut rows: Vec<_> = rows.lines().map(str::to_owned).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Returns the rows of the tasks with greater ids in the same form, as the events of their creation
+/// tell them. Each event says which key has created its batch, in which request.
+fn rows_by_events_since(path: &mut WritePath, id: i64) -> Vec<String> {
+    let rows = path.session.query(&format!(
+        "SELECT new.id, e.tenant_id, e.case_id, t.description, (
+             SELECT string_agg(u.id::text, ',' ORDER BY u.no)
+             FROM unnest(e.user_ids) WITH ORDINALITY AS u (id, no)
+             WHERE u.no > coalesce(e.user_ends[new.no - 1], 0) AND u.no <= new.user_end
+         ), e.api_key_id, e.request_id
+         FROM task_events AS e
+         CROSS JOIN unnest(e.task_ids, e.user_ends) WITH ORDINALITY AS new (id, user_end, no)
+         LEFT JOIN tasks AS t
+             ON t.tenant_id = e.tenant_id AND t.case_id = e.case_id AND t.id = new.id
+                 AND t.creation_event_id = e.id AND t.created_by = e.api_key_id
+                 AND t.updated_by = e.api_key_id
+                 AND e.created_at = t.created_at AND e.xid::text = t.xmin::text
+         WHERE new.id > {id}"
     ));
     let mut rows: Vec<_> = rows.lines().map(str::to_owned).collect();
     rows.sort_unstable();

@@ -8,10 +8,13 @@
 -- every look-up names the tenant of its own batch, so no batch can see or touch another tenant's
 -- data.
 --
---   1, 2    for each batch, its tenant and its case
---   3, 4    for each task, the number of its batch, and its description
---   5 to 9  for each email, its tenant, the number of its batch, the number of its task, its
---           position among the task's assignees (from 0), and the address in lower case
+--   1         for each task, how many emails belong to it and to the tasks of its batch before it
+--   2 to 5    for each batch, its tenant, its case, and the API key and the request that create it
+--   6 to 9    for each batch, the numbers of its first and its last task, and of its first and its
+--             last email; without emails, the first one's is greater
+--   10, 11    for each task, the number of its batch, and its description
+--   12 to 16  for each email, its tenant, the number of its batch, the number of its task, its
+--             position among the task's assignees (from 0), and the address in lower case
 --
 -- The result is one row of arrays in the same numbering:
 --
@@ -25,19 +28,30 @@
 -- the same conclusion from the same arrays.
 
 WITH batch AS MATERIALIZED (
-    SELECT b.no, b.tenant_id, b.case_id, c.id IS NOT NULL AS case_exists
-    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS b (tenant_id, case_id, no)
+    SELECT
+        b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id, c.id IS NOT NULL AS case_exists,
+        b.first_task, b.last_task, b.first_email, b.last_email,
+        ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
+        nextval('task_events_id_seq') AS event_id
+    FROM unnest(
+        $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::integer[],
+        $8::integer[], $9::integer[]
+    )
+        WITH ORDINALITY AS b (
+            tenant_id, case_id, api_key_id, request_id, first_task, last_task, first_email,
+            last_email, no
+        )
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
     SELECT t.no, t.batch_no, t.description
-    FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS t (batch_no, description, no)
+    FROM unnest($10::integer[], $11::text[]) WITH ORDINALITY AS t (batch_no, description, no)
 ),
 
 email AS MATERIALIZED (
     SELECT e.no, e.batch_no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
-    FROM unnest($5::bigint[], $6::integer[], $7::integer[], $8::smallint[], $9::text[])
+    FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
         WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
@@ -47,9 +61,10 @@ email AS MATERIALIZED (
 accepted AS MATERIALIZED (
     SELECT
         ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
-        nextval('tasks_id_seq') AS id
+        ordered.api_key_id, ordered.event_id, nextval('tasks_id_seq') AS id
     FROM (
-        SELECT t.no, t.batch_no, b.tenant_id, b.case_id, t.description
+        SELECT
+            t.no, t.batch_no, b.tenant_id, b.case_id, t.description, b.api_key_id, b.event_id
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -59,8 +74,10 @@ accepted AS MATERIALIZED (
 ),
 
 created AS (
-    INSERT INTO tasks (tenant_id, id, case_id, description)
-    SELECT a.tenant_id, a.id, a.case_id, a.description
+    INSERT INTO tasks
+        (tenant_id, id, case_id, description, created_by, updated_by, creation_event_id)
+    SELECT
+        a.tenant_id, a.id, a.case_id, a.description, a.api_key_id, a.api_key_id, a.event_id
     FROM accepted AS a
 ),
 
@@ -69,17 +86,36 @@ assigned AS (
     SELECT a.tenant_id, a.id, e.user_id, e.position
     FROM email AS e
     JOIN accepted AS a ON a.no = e.task_no
+),
+
+result AS MATERIALIZED (
+    SELECT
+        now() AS created_at,
+        (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
+        (
+            SELECT array_agg(a.id ORDER BY t.no)
+            FROM task AS t
+            LEFT JOIN accepted AS a ON a.no = t.no
+        ) AS task_ids,
+        coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
+        coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,
+        coalesce(array_agg(e.last_name ORDER BY e.no), '{}') AS last_names
+    FROM email AS e
+),
+
+-- One event for each batch that was created, with its parts of the result.
+event AS (
+    INSERT INTO task_events
+        (
+            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
+        )
+    SELECT
+        b.tenant_id, b.event_id, 'created', b.case_id, r.task_ids[b.first_task : b.last_task],
+        b.user_ends, r.user_ids[b.first_email : b.last_email], b.api_key_id, b.request_id
+    FROM result AS r
+    CROSS JOIN batch AS b
+    WHERE r.task_ids[b.first_task] IS NOT NULL
 )
 
-SELECT
-    now() AS created_at,
-    (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
-    (
-        SELECT array_agg(a.id ORDER BY t.no)
-        FROM task AS t
-        LEFT JOIN accepted AS a ON a.no = t.no
-    ) AS task_ids,
-    coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
-    coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,
-    coalesce(array_agg(e.last_name ORDER BY e.no), '{}') AS last_names
-FROM email AS e
+SELECT r.created_at, r.case_exists, r.task_ids, r.user_ids, r.first_names, r.last_names
+FROM result AS r

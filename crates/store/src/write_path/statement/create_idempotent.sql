@@ -1,35 +1,46 @@
 -- Creates the tasks of one or more batches, each batch completely or not at all, in one statement.
 -- For statements in which at least one batch has an idempotency key; otherwise like `create.sql`,
--- which describes parameters 1 to 9 and the result.
+-- which describes parameters 1 to 16 and the result.
 --
---   10 to 13  for each batch with an idempotency key, its number, the key, the operation, and the
+--   17 to 20  for each batch with an idempotency key, its number, the key, the operation, and the
 --             fingerprint
---   14        the version of these fingerprints
+--   21        the version of these fingerprints
 --
 -- A batch is created if its case exists, each of its emails belongs to a user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
 
 WITH batch AS MATERIALIZED (
-    SELECT b.no, b.tenant_id, b.case_id, c.id IS NOT NULL AS case_exists
-    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS b (tenant_id, case_id, no)
+    SELECT
+        b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id, c.id IS NOT NULL AS case_exists,
+        b.first_task, b.last_task, b.first_email, b.last_email,
+        ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
+        nextval('task_events_id_seq') AS event_id
+    FROM unnest(
+        $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::integer[],
+        $8::integer[], $9::integer[]
+    )
+        WITH ORDINALITY AS b (
+            tenant_id, case_id, api_key_id, request_id, first_task, last_task, first_email,
+            last_email, no
+        )
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
     SELECT t.no, t.batch_no, t.description
-    FROM unnest($3::integer[], $4::text[]) WITH ORDINALITY AS t (batch_no, description, no)
+    FROM unnest($10::integer[], $11::text[]) WITH ORDINALITY AS t (batch_no, description, no)
 ),
 
 email AS MATERIALIZED (
     SELECT e.no, e.batch_no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
-    FROM unnest($5::bigint[], $6::integer[], $7::integer[], $8::smallint[], $9::text[])
+    FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
         WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
 idempotency_key AS MATERIALIZED (
     SELECT k.batch_no, k.key, k.operation, k.fingerprint
-    FROM unnest($10::integer[], $11::text[], $12::text[], $13::bytea[])
+    FROM unnest($17::integer[], $18::text[], $19::text[], $20::bytea[])
         AS k (batch_no, key, operation, fingerprint)
 ),
 
@@ -38,9 +49,10 @@ idempotency_key AS MATERIALIZED (
 valid AS MATERIALIZED (
     SELECT
         ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
-        nextval('tasks_id_seq') AS id
+        ordered.api_key_id, ordered.event_id, nextval('tasks_id_seq') AS id
     FROM (
-        SELECT t.no, t.batch_no, b.tenant_id, b.case_id, t.description
+        SELECT
+            t.no, t.batch_no, b.tenant_id, b.case_id, t.description, b.api_key_id, b.event_id
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -60,7 +72,7 @@ recorded AS (
             task_ids, user_ids, first_names, last_names
         )
     SELECT
-        b.tenant_id, k.key, k.operation, k.fingerprint, $14::smallint,
+        b.tenant_id, k.key, k.operation, k.fingerprint, $21::smallint,
         v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k
@@ -88,7 +100,8 @@ recorded AS (
 
 -- The tasks of the batches without a key, and of those whose key was new.
 accepted AS MATERIALIZED (
-    SELECT v.no, v.tenant_id, v.case_id, v.description, v.id
+    SELECT
+        v.no, v.tenant_id, v.case_id, v.description, v.api_key_id, v.event_id, v.id
     FROM valid AS v
     WHERE v.batch_no NOT IN (SELECT k.batch_no FROM idempotency_key AS k)
         OR v.batch_no IN (
@@ -99,8 +112,10 @@ accepted AS MATERIALIZED (
 ),
 
 created AS (
-    INSERT INTO tasks (tenant_id, id, case_id, description)
-    SELECT a.tenant_id, a.id, a.case_id, a.description
+    INSERT INTO tasks
+        (tenant_id, id, case_id, description, created_by, updated_by, creation_event_id)
+    SELECT
+        a.tenant_id, a.id, a.case_id, a.description, a.api_key_id, a.api_key_id, a.event_id
     FROM accepted AS a
 ),
 
@@ -109,17 +124,36 @@ assigned AS (
     SELECT a.tenant_id, a.id, e.user_id, e.position
     FROM email AS e
     JOIN accepted AS a ON a.no = e.task_no
+),
+
+result AS MATERIALIZED (
+    SELECT
+        now() AS created_at,
+        (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
+        (
+            SELECT array_agg(a.id ORDER BY t.no)
+            FROM task AS t
+            LEFT JOIN accepted AS a ON a.no = t.no
+        ) AS task_ids,
+        coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
+        coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,
+        coalesce(array_agg(e.last_name ORDER BY e.no), '{}') AS last_names
+    FROM email AS e
+),
+
+-- One event for each batch that was created, with its parts of the result.
+event AS (
+    INSERT INTO task_events
+        (
+            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
+        )
+    SELECT
+        b.tenant_id, b.event_id, 'created', b.case_id, r.task_ids[b.first_task : b.last_task],
+        b.user_ends, r.user_ids[b.first_email : b.last_email], b.api_key_id, b.request_id
+    FROM result AS r
+    CROSS JOIN batch AS b
+    WHERE r.task_ids[b.first_task] IS NOT NULL
 )
 
-SELECT
-    now() AS created_at,
-    (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
-    (
-        SELECT array_agg(a.id ORDER BY t.no)
-        FROM task AS t
-        LEFT JOIN accepted AS a ON a.no = t.no
-    ) AS task_ids,
-    coalesce(array_agg(e.user_id ORDER BY e.no), '{}') AS user_ids,
-    coalesce(array_agg(e.first_name ORDER BY e.no), '{}') AS first_names,
-    coalesce(array_agg(e.last_name ORDER BY e.no), '{}') AS last_names
-FROM email AS e
+SELECT r.created_at, r.case_exists, r.task_ids, r.user_ids, r.first_names, r.last_names
+FROM result AS r

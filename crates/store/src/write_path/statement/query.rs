@@ -7,7 +7,7 @@ use diesel::{
     result::QueryResult,
     sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
-use domain::{Assignment, Fingerprint, FingerprintVersion, TaskBatch, TenantId};
+use domain::{Actor, Assignment, Fingerprint, FingerprintVersion, TaskBatch};
 
 use super::{
     results::{Results, Row},
@@ -20,8 +20,15 @@ use super::{
 pub(in crate::write_path) struct Statement<'a> {
     batch_tenants: Vec<i64>,
     batch_cases: Vec<i64>,
+    batch_keys: Vec<i64>,
+    batch_requests: Vec<&'a str>,
+    first_tasks: Vec<i32>,
+    last_tasks: Vec<i32>,
+    first_emails: Vec<i32>,
+    last_emails: Vec<i32>,
     task_batches: Vec<i32>,
     task_descriptions: Vec<&'a str>,
+    task_user_ends: Vec<i16>,
     email_tenants: Vec<i64>,
     email_batches: Vec<i32>,
     email_tasks: Vec<i32>,
@@ -37,19 +44,22 @@ pub(in crate::write_path) struct Statement<'a> {
 impl<'a> Statement<'a> {
     /// Returns the statement that creates these batches.
     pub(in crate::write_path) fn new(
-        batches: impl Iterator<Item = (TenantId, &'a TaskBatch)>,
+        batches: impl Iterator<Item = (&'a Actor, &'a TaskBatch)>,
     ) -> Self {
         let mut statement =
             Self { fingerprint_version: FingerprintVersion::CURRENT.number(), ..Self::default() };
-        for (tenant, batch) in batches {
-            statement.add(tenant, batch);
+        for (actor, batch) in batches {
+            statement.add(actor, batch);
         }
         statement
     }
 
-    fn add(&mut self, tenant: TenantId, batch: &'a TaskBatch) {
-        self.batch_tenants.push(tenant.get());
+    fn add(&mut self, actor: &'a Actor, batch: &'a TaskBatch) {
+        let tenant = actor.tenant.get();
+        self.batch_tenants.push(tenant);
         self.batch_cases.push(batch.case().get());
+        self.batch_keys.push(actor.key.get());
+        self.batch_requests.push(&actor.request_id);
         let batch_no = number(&self.batch_tenants);
         if let Some(key) = batch.idempotency_key() {
             self.key_batches.push(batch_no);
@@ -57,18 +67,26 @@ impl<'a> Statement<'a> {
             self.key_operations.push(batch.operation().as_str());
             self.key_fingerprints.push(batch.fingerprint(FingerprintVersion::CURRENT));
         }
+        self.first_tasks.push(number(&self.task_batches) + 1);
+        self.first_emails.push(number(&self.email_batches) + 1);
+        let mut user_end = 0;
         for task in batch.tasks() {
+            user_end += task.assignments.len();
             self.task_batches.push(batch_no);
             self.task_descriptions.push(task.description.as_str());
+            // A batch has some thousand assignments at most.
+            self.task_user_ends.push(i16::try_from(user_end).unwrap_or(i16::MAX));
             let task_no = number(&self.task_batches);
             for (position, Assignment { email, .. }) in (0..).zip(&task.assignments) {
-                self.email_tenants.push(tenant.get());
+                self.email_tenants.push(tenant);
                 self.email_batches.push(batch_no);
                 self.email_tasks.push(task_no);
                 self.email_positions.push(position);
                 self.email_addresses.push(email.as_str());
             }
         }
+        self.last_tasks.push(number(&self.task_batches));
+        self.last_emails.push(number(&self.email_batches));
     }
 
     /// Runs the statement, which is a transaction of its own unless one is open.
@@ -99,10 +117,25 @@ impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
             out.push_sql(pieces.next().map_or("", String::as_str));
         };
         text(&mut out);
+        out.push_bind_param::<Array<SmallInt>, _>(&statement.task_user_ends)?;
+        text(&mut out);
         out.push_bind_param::<Array<BigInt>, _>(&statement.batch_tenants)?;
         text(&mut out);
         out.push_bind_param::<Array<BigInt>, _>(&statement.batch_cases)?;
         text(&mut out);
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_keys)?;
+        text(&mut out);
+        out.push_bind_param::<Array<Text>, _>(&statement.batch_requests)?;
+        text(&mut out);
+        for numbers in [
+            &statement.first_tasks,
+            &statement.last_tasks,
+            &statement.first_emails,
+            &statement.last_emails,
+        ] {
+            out.push_bind_param::<Array<Integer>, _>(numbers)?;
+            text(&mut out);
+        }
         out.push_bind_param::<Array<Integer>, _>(&statement.task_batches)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.task_descriptions)?;

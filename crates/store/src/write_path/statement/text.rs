@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_text_has_its_parameters_once_and_in_order() {
-        for (sql, pieces, count) in [(PLAIN, &*CREATE, 9), (IDEMPOTENT, &*CREATE_IDEMPOTENT, 14)] {
+        for (sql, pieces, count) in [(PLAIN, &*CREATE, 16), (IDEMPOTENT, &*CREATE_IDEMPOTENT, 21)] {
             let code: String = sql.lines().filter(|line| !line.starts_with("--")).collect();
             let numbers: Vec<String> = code
                 .split('$')
@@ -73,10 +73,10 @@ mod tests {
                 .collect();
             assert_eq!(numbers, (1..=count).map(|n: u8| n.to_string()).collect::<Vec<_>>());
             assert_eq!(pieces.len(), numbers.len() + 1);
-            assert!(pieces[1].starts_with("::bigint[],"), "{}", pieces[1]);
+            assert!(pieces[1].starts_with("::smallint[])"), "{}", pieces[1]);
             assert!(!pieces.concat().contains("--"));
         }
-        assert!(!CREATE.concat().contains("key"));
+        assert!(!CREATE.concat().contains("idempotency"));
     }
 
     #[test]
@@ -87,7 +87,7 @@ mod tests {
         };
         assert_eq!(
             names(&plain),
-            ["batch", "task", "email", "accepted", "created", "assigned", ""]
+            ["batch", "task", "email", "accepted", "created", "assigned", "result", "event", ""]
         );
         assert_eq!(
             names(&idempotent),
@@ -101,13 +101,15 @@ mod tests {
                 "accepted",
                 "created",
                 "assigned",
+                "result",
+                "event",
                 ""
             ]
         );
         let text_of = |parts: &[(&str, String)], name: &str| {
             parts.iter().find(|(other, _)| *other == name).unwrap().1.clone()
         };
-        for name in ["batch", "task", "email", "created", "assigned", ""] {
+        for name in ["batch", "task", "email", "created", "assigned", "result", "event", ""] {
             assert_eq!(text_of(&plain, name), text_of(&idempotent, name), "{name}");
         }
         // `accepted` in create.sql is `valid` in create_idempotent.sql, which then filters by key.

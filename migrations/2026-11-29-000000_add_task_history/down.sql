@@ -1,0 +1,6 @@
+SET LOCAL lock_timeout = '2s';
+DROP TABLE task_events;
+ALTER TABLE tasks
+    DROP COLUMN creation_event_id,
+    DROP COLUMN updated_by,
+    DROP COLUMN created_by;
