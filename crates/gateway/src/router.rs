@@ -62,6 +62,7 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
             "/api/v2/cases/{case_id}/tasks/{task_id}",
             get(tasks::get::<T>).put(tasks::update::<T>).delete(tasks::delete::<T>),
         )
+        .route("/api/v2/cases/{case_id}/tasks/{task_id}/events", get(tasks::list_events::<T>))
         .route_layer(admission)
         // Probes are admitted under overload, too.
         .route("/livez", get(probes::livez))

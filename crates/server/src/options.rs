@@ -38,6 +38,10 @@ pub struct ServerOptions {
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub history: HistoryOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub limits: LimitOptions,
 }
 
@@ -145,6 +149,18 @@ pub struct IdempotencyOptions {
     /// the result of the first one
     #[arg(long, env = "CASELOAD_IDEMPOTENCY_TTL", default_value = "24h", value_parser = duration(MIN_IDEMPOTENCY_TTL..=10 * YEAR), value_name = "DURATION")]
     pub idempotency_ttl: Duration,
+}
+
+/// The least that an event is kept, so that whoever makes a change can read what became of it.
+const MIN_EVENT_RETENTION: Duration = Duration::from_secs(60);
+
+/// The history of tasks.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "History")]
+pub struct HistoryOptions {
+    /// How long it is kept at least what was done to tasks, and by whom
+    #[arg(long, env = "CASELOAD_EVENT_RETENTION", default_value = "90d", value_parser = duration(MIN_EVENT_RETENTION..=10 * YEAR), value_name = "DURATION")]
+    pub event_retention: Duration,
 }
 
 /// Rate limits and overload.

@@ -132,11 +132,12 @@ impl Server {
             health.clone(),
             shutdown.clone(),
         ));
-        tokio::spawn(sweep::run(
-            self.database.clone(),
-            self.options.idempotency.idempotency_ttl,
-            shutdown.clone(),
-        ));
+        for table in [
+            sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
+            sweep::Table::TaskEvents(self.options.history.event_retention),
+        ] {
+            tokio::spawn(sweep::run(self.database.clone(), table, shutdown.clone()));
+        }
         let accepting = {
             let shutdown = shutdown.clone();
             async move {

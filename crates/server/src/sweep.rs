@@ -1,4 +1,4 @@
-//! Deletes expired idempotency keys.
+//! Deletes rows that have expired.
 
 use std::time::Duration;
 
@@ -10,23 +10,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::causes;
 
-/// How often expired keys are looked for.
+/// How often expired rows are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The most keys that one transaction deletes, and the pause after it, so that writers are not slowed
+/// The most rows that one transaction deletes, and the pause after it, so that writers are not slowed
 /// down.
 const BATCH_SIZE: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Deletes idempotency keys that are older than `ttl`, in small batches, until the token is
-/// cancelled. Several servers take turns.
-pub(crate) async fn run(database: Database, ttl: Duration, shutdown: CancellationToken) {
-    let mut ticks = interval(INTERVAL.min(ttl));
+/// Whose rows expire, and how old they become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Table {
+    /// The records of idempotency keys.
+    IdempotencyKeys(Duration),
+    /// What was done to tasks.
+    TaskEvents(Duration),
+}
+
+/// Deletes the rows of a table that have expired, in small batches, until the token is cancelled.
+/// Several servers take turns.
+pub(crate) async fn run(database: Database, table: Table, shutdown: CancellationToken) {
+    let (Table::IdempotencyKeys(age) | Table::TaskEvents(age)) = table;
+    let mut ticks = interval(INTERVAL.min(age));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let sweeping = async {
         loop {
             ticks.tick().await;
-            sweep(&database, ttl).await;
+            sweep(&database, table).await;
         }
     };
     tokio::select! {
@@ -35,30 +45,39 @@ pub(crate) async fn run(database: Database, ttl: Duration, shutdown: Cancellatio
     }
 }
 
-async fn sweep(database: &Database, ttl: Duration) {
+async fn sweep(database: &Database, table: Table) {
     loop {
-        match database.sweep_idempotency_keys(ttl, BATCH_SIZE).await {
+        let result = match table {
+            Table::IdempotencyKeys(age) => database.sweep_idempotency_keys(age, BATCH_SIZE).await,
+            Table::TaskEvents(age) => database.sweep_task_events(age, BATCH_SIZE).await,
+        };
+        match result {
             Ok(deleted) if deleted < BATCH_SIZE as usize => return,
             Ok(_) => sleep(PAUSE).await,
             Err(error) => {
-                log_failure(&error.into());
+                log_failure(table, &error.into());
                 return;
             }
         }
     }
 }
 
-/// The least time between two log lines about a sweep that fails.
-static FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
+/// The least time between two log lines about a sweep that fails, for each table.
+static KEY_FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
+static EVENT_FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// Logs why a sweep failed: while sweeps fail, the table grows.
-fn log_failure(error: &Error) {
+fn log_failure(table: Table, error: &Error) {
+    let (failures, rows) = match table {
+        Table::IdempotencyKeys(_) => (&KEY_FAILURES, "idempotency keys"),
+        Table::TaskEvents(_) => (&EVENT_FAILURES, "task events"),
+    };
     let causes = causes::of(error);
-    let Some(suppressed) = FAILURES.allow(Instant::now().into_std()) else { return };
+    let Some(suppressed) = failures.allow(Instant::now().into_std()) else { return };
     if matches!(error, Error::Unavailable(_) | Error::OutcomeUnknown(_)) {
         // The database is not available, which readiness reports, too; or each sweep times out.
-        tracing::warn!(%error, causes, suppressed, "failed to delete expired idempotency keys");
+        tracing::warn!(%error, causes, suppressed, "failed to delete expired {rows}");
     } else {
-        tracing::error!(%error, causes, suppressed, "failed to delete expired idempotency keys");
+        tracing::error!(%error, causes, suppressed, "failed to delete expired {rows}");
     }
 }

@@ -41,12 +41,13 @@ const OF_RECORD: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_RECORD, "OK", "OK"];
 const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 26] = [
+const TABLE: [(&str, Results); 28] = [
     ("caseload.tasks.v1.TaskService/BatchCreateTasks", OF_CASE),
     ("caseload.tasks.v1.TaskService/CreateTask", OF_CASE),
     ("caseload.tasks.v1.TaskService/GetTask", OF_TASK),
     ("caseload.tasks.v1.TaskService/BatchGetTasks", OF_TASK),
     ("caseload.tasks.v1.TaskService/ListTasks", OF_CASE),
+    ("caseload.tasks.v1.TaskService/ListTaskEvents", OF_TASK),
     ("caseload.tasks.v1.TaskService/UpdateTask", OF_TASK),
     ("caseload.tasks.v1.TaskService/BatchUpdateTasks", OF_TASK),
     ("caseload.tasks.v1.TaskService/DeleteTask", OF_TASK),
@@ -59,6 +60,7 @@ const TABLE: [(&str, Results); 26] = [
     ("POST /api/v2/cases/{case_id}/tasks/batch", OF_CASE),
     ("POST /api/v2/cases/{case_id}/tasks", OF_CASE),
     ("GET /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),
+    ("GET /api/v2/cases/{case_id}/tasks/{task_id}/events", OF_TASK),
     ("GET /api/v2/cases/{case_id}/tasks?assignee_email={email}", OF_CASE),
     ("GET /api/v2/tasks?assignee_email={email}", OF_TENANT),
     ("PUT /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),

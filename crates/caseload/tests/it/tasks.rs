@@ -3,6 +3,8 @@
 mod batches;
 mod changes;
 mod concurrency;
+mod event_sweep;
+mod events;
 mod lists;
 mod outcomes;
 mod problems;

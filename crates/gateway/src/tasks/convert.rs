@@ -77,6 +77,46 @@ pub(super) fn to_list_body(
     dto::TaskList { tasks: tasks.collect(), meta: meta(list.total_size) }
 }
 
+/// Returns a page of what was done to a task.
+pub(super) fn to_event_list_body(
+    list: v1::ListTaskEventsResponse,
+    meta: impl FnOnce(i64) -> dto::Meta,
+) -> dto::TaskEventList {
+    let mut times = Times::default();
+    let events = list.task_events.into_iter().map(|event| to_event(event, &mut times));
+    dto::TaskEventList { task_events: events.collect(), meta: meta(list.total_size) }
+}
+
+fn to_event(event: v1::TaskEvent, times: &mut Times) -> dto::TaskEvent {
+    use v1::TaskEventKind::{
+        Assigned, Completed, Created, Deleted, Described, Reopened, Unassigned, Unspecified,
+    };
+    let kind = event.kind();
+    let has_users = matches!(kind, Created | Assigned | Unassigned);
+    let key = event.api_key.unwrap_or_default();
+    dto::TaskEvent {
+        id: event.id,
+        case_id: event.case_id,
+        task_id: event.task_id,
+        kind: match kind {
+            Unspecified => "unspecified",
+            Created => "created",
+            Completed => "completed",
+            Reopened => "reopened",
+            Described => "described",
+            Assigned => "assigned",
+            Unassigned => "unassigned",
+            Deleted => "deleted",
+        },
+        api_key: dto::ApiKey { id: key.id, name: key.name },
+        request_id: event.request_id,
+        created_at: times.write(event.created_at.unwrap_or_default()),
+        description: (kind == Described).then_some(event.description),
+        users: has_users.then(|| event.users.into_iter().map(to_assignee).collect()),
+        assignee_ids: has_users.then_some(event.assignee_ids),
+    }
+}
+
 fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
     dto::Task {
         // A task that was not created has neither id nor times.

@@ -181,6 +181,39 @@ pub(crate) struct Task {
     pub(crate) updated_at: Option<String>,
 }
 
+/// The body of a response with a page of what was done to a task.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskEventList {
+    pub(crate) task_events: Vec<TaskEvent>,
+    pub(crate) meta: Meta,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskEvent {
+    pub(crate) id: i64,
+    pub(crate) case_id: i64,
+    pub(crate) task_id: i64,
+    pub(crate) kind: &'static str,
+    pub(crate) api_key: ApiKey,
+    pub(crate) request_id: String,
+    pub(crate) created_at: String,
+    /// Only of the kind `described`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    /// Only of the kinds `created`, `assigned` and `unassigned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) users: Option<Vec<Assignee>>,
+    /// Only of the kinds `created`, `assigned` and `unassigned`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assignee_ids: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ApiKey {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct Assignee {
     pub(crate) id: String,

@@ -19,6 +19,7 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/caseload.tasks.v1.TaskService/DeleteTask", Access::Write),
     ("/caseload.tasks.v1.TaskService/GetIdempotencyRecord", Access::Read),
     ("/caseload.tasks.v1.TaskService/GetTask", Access::Read),
+    ("/caseload.tasks.v1.TaskService/ListTaskEvents", Access::Read),
     ("/caseload.tasks.v1.TaskService/ListTasks", Access::Read),
     ("/caseload.tasks.v1.TaskService/UpdateTask", Access::Write),
 ];

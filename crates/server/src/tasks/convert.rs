@@ -1,8 +1,8 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft, Task, TaskBatch, TaskDraft, TaskId,
-    Time, UpdateDraft, User,
+    Assignees, Description, Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft, Task,
+    TaskBatch, TaskChange, TaskDraft, TaskEvent, TaskId, Time, UpdateDraft, User,
 };
 use proto::{tasks::v1, wire::limits};
 
@@ -111,6 +111,35 @@ pub(super) fn from_record(
         request_id: key.as_str().to_owned(),
         task_ids: record.tasks.into_iter().map(TaskId::get).collect(),
         created_at: Some(record.created_at.into()),
+    }
+}
+
+/// Converts an event for a response.
+pub(super) fn from_event(event: TaskEvent) -> v1::TaskEvent {
+    use v1::TaskEventKind::{
+        Assigned, Completed, Created, Deleted, Described, Reopened, Unassigned,
+    };
+    let (kind, description, assignees) = match event.change {
+        TaskChange::Created(assignees) => (Created, None, Some(assignees)),
+        TaskChange::Completed => (Completed, None, None),
+        TaskChange::Reopened => (Reopened, None, None),
+        TaskChange::Described(description) => (Described, Some(description), None),
+        TaskChange::Assigned(assignees) => (Assigned, None, Some(assignees)),
+        TaskChange::Unassigned(assignees) => (Unassigned, None, Some(assignees)),
+        TaskChange::Deleted => (Deleted, None, None),
+    };
+    let Assignees { users, after } = assignees.unwrap_or_default();
+    v1::TaskEvent {
+        id: event.id.get(),
+        case_id: event.case.get(),
+        task_id: event.task.get(),
+        kind: kind.into(),
+        api_key: Some(v1::ApiKey { id: event.key.get(), name: event.key_name }),
+        request_id: event.request_id,
+        created_at: Some(event.created_at.into()),
+        description: description.map_or_else(String::new, Description::into_string),
+        users: users.into_iter().map(from_user).collect(),
+        assignee_ids: after.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -10,6 +10,7 @@ mod delete;
 mod get;
 mod get_idempotency_record;
 mod list;
+mod list_events;
 mod update;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use proto::tasks::v1::{
     BatchDeleteTasksResponse, BatchGetTasksRequest, BatchGetTasksResponse, BatchUpdateTasksRequest,
     BatchUpdateTasksResponse, CreateTaskRequest, CreateTaskResponse, DeleteTaskRequest,
     DeleteTaskResponse, GetIdempotencyRecordRequest, GetIdempotencyRecordResponse, GetTaskRequest,
-    GetTaskResponse, ListTasksRequest,
+    GetTaskResponse, ListTaskEventsRequest, ListTaskEventsResponse, ListTasksRequest,
     ListTasksResponse, UpdateTaskRequest, UpdateTaskResponse, task_service_server::TaskService,
 };
 use store::{Database, TaskReader, TaskWriter};
@@ -37,6 +38,7 @@ use delete::Delete;
 use get::Get;
 use get_idempotency_record::GetIdempotencyRecord;
 use list::List;
+use list_events::ListEvents;
 use update::Update;
 
 /// The implementation of `TaskService`.
@@ -114,6 +116,13 @@ impl TaskService for Tasks {
         request: Request<GetIdempotencyRecordRequest>,
     ) -> Result<Response<GetIdempotencyRecordResponse>, Status> {
         self.runner.run(GetIdempotencyRecord { database: &self.database }, request).await
+    }
+
+    async fn list_task_events(
+        &self,
+        request: Request<ListTaskEventsRequest>,
+    ) -> Result<Response<ListTaskEventsResponse>, Status> {
+        self.runner.run(ListEvents { database: &self.database }, request).await
     }
 
     async fn list_tasks(

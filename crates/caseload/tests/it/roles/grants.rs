@@ -128,6 +128,10 @@ fn the_service_can_neither_change_the_schema_nor_what_no_call_changes() {
             &[
                 "UPDATE tasks SET case_id = 2",
                 "UPDATE tasks SET created_at = now()",
+                "UPDATE tasks SET created_by = 1",
+                "UPDATE tasks SET creation_event_id = 1",
+                "UPDATE task_events SET api_key_id = 1",
+                "UPDATE task_events SET created_at = now()",
                 "UPDATE task_assignees SET position = 1",
                 "SELECT * FROM tenants",
                 "UPDATE idempotency_keys SET key = 'x'",
@@ -142,6 +146,7 @@ fn the_service_can_neither_change_the_schema_nor_what_no_call_changes() {
             ADMIN,
             &[
                 "SELECT * FROM tasks",
+                "SELECT * FROM task_events",
                 "SELECT * FROM idempotency_keys",
                 "UPDATE api_keys SET scopes = '{admin}'",
                 "DELETE FROM tenants",

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use localdb::Cluster;
 use proto::tasks::v1::BatchCreateTasksRequest;
+use reqwest::Method;
+use serde_json::{Value, json};
 use store::Database;
 
 use super::fixture::{SERVICE, cluster, set_up, url_as};
@@ -73,6 +75,8 @@ impl Service {
 
         let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
         expect("sweep", format!("{swept:?}"), "Ok(2)");
+        let swept = self.database.sweep_task_events(Duration::ZERO, 1).await;
+        expect("sweep of events", format!("{swept:?}"), "Ok(1)");
         failures
     }
 }
@@ -106,7 +110,78 @@ async fn the_service_works_with_its_privileges_and_needs_each_of_them() {
         assert!(!failures.is_empty(), "the service does not need {grant}");
         psql(&superuser, &format!("GRANT {privilege} ON {object} TO {SERVICE}"));
         // Nothing is left for the sweep of the next round to find.
-        psql(&superuser, "DELETE FROM idempotency_keys");
+        psql(&superuser, "DELETE FROM idempotency_keys; DELETE FROM task_events");
     }
     assert_eq!(service.failures(0).await, Vec::<String>::new());
+}
+
+/// What a server of the last release, which knows no history, writes: the parts of its statements that
+/// change a task `:id`.
+const OF_THE_LAST_RELEASE: [(&str, &str); 3] = [
+    (
+        "create",
+        "INSERT INTO tasks (tenant_id, id, case_id, description) VALUES (:tenant, :id, :case, 'a');
+         INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
+         SELECT :tenant, :id, id, 0 FROM users
+         WHERE tenant_id = :tenant AND email = 'user1@example.com'",
+    ),
+    (
+        "update",
+        "UPDATE tasks AS t SET description = 'b', completed = true,
+             updated_at = greatest(now(), t.updated_at + interval '1 microsecond')
+         WHERE t.tenant_id = :tenant AND t.id = :id",
+    ),
+    (
+        "delete",
+        "DELETE FROM task_assignees WHERE tenant_id = :tenant AND task_id = :id;
+         DELETE FROM tasks WHERE tenant_id = :tenant AND id = :id",
+    ),
+];
+
+/// Servers of both releases run side by side while a release is deployed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_the_last_release_goes_on_writing_and_its_changes_have_no_events() {
+    let cluster = cluster();
+    set_up(&cluster);
+    let service = Service::start(&cluster).await;
+    let (app, key) = (&service.app, service.app.key_for_all().await);
+    let url = url_as(&cluster, SERVICE);
+    let old = |id: i64, what: &str| {
+        let (_, sql) = OF_THE_LAST_RELEASE.iter().find(|(name, _)| *name == what).unwrap();
+        let values = [(":tenant", app.tenant.get()), (":id", id), (":case", app.case_id)];
+        let sql = values
+            .iter()
+            .fold((*sql).to_owned(), |sql, (name, value)| sql.replace(name, &value.to_string()));
+        psql(&url, &sql);
+    };
+    let new = async |id: i64, method: Method, path: &str, body: Value| {
+        let path = format!("/api/v2/cases/{}/tasks/{id}{path}", app.case_id);
+        Reply::of(app.request(method, &path).bearer_auth(key.expose()).json(&body)).await
+    };
+    let kinds = async |id: i64| {
+        let reply = new(id, Method::GET, "/events", Value::Null).await;
+        let Some(events) = reply.body["task_events"].as_array() else {
+            return reply.violations().join(" ");
+        };
+        let kinds = events.iter().map(|event| event["kind"].as_str().unwrap());
+        kinds.collect::<Vec<_>>().join(" ")
+    };
+    // Created by the last release, then changed by this one and by the last one, and deleted by either.
+    for (id, deletes, expected) in
+        [(101, "new", "reopened unassigned deleted"), (102, "old", "TASK_NOT_FOUND -")]
+    {
+        old(id, "create");
+        assert_eq!(kinds(id).await, "");
+        old(id, "update");
+        assert_eq!(kinds(id).await, "");
+        let change = json!({"completed": false, "assignee_emails": []});
+        assert_eq!(new(id, Method::PUT, "", change).await.status, 200);
+        old(id, "update");
+        assert_eq!(kinds(id).await, "reopened unassigned");
+        match deletes {
+            "old" => old(id, "delete"),
+            _ => assert_eq!(new(id, Method::DELETE, "", Value::Null).await.status, 200),
+        }
+        assert_eq!(kinds(id).await, expected);
+    }
 }

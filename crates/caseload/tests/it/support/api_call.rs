@@ -4,7 +4,8 @@ use domain::{ApiKey, Scope};
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
     BatchUpdateTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetIdempotencyRecordRequest,
-    GetTaskRequest, ListTasksRequest, NewTask, TaskUpdate, UpdateTaskRequest,
+    GetTaskRequest, ListTaskEventsRequest, ListTasksRequest, NewTask, TaskUpdate,
+    UpdateTaskRequest,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -67,7 +68,7 @@ impl Target {
 pub(crate) enum Kind {
     /// Creates tasks.
     Create,
-    /// Returns tasks by their ids.
+    /// Returns tasks by their ids, or what was done to one.
     Get,
     /// Lists the tasks of a case that have an assignee.
     ListOfCase,
@@ -117,7 +118,7 @@ pub(crate) struct ApiCall {
 }
 
 /// All calls of the API.
-pub(crate) const API_CALLS: [ApiCall; 20] = [
+pub(crate) const API_CALLS: [ApiCall; 22] = [
     grpc("caseload.tasks.v1.TaskService/BatchCreateTasks", Kind::Create, |target| {
         let (case_id, tasks) = (target.case_id, vec![target.new_task()]);
         message(&BatchCreateTasksRequest { case_id, tasks, ..Default::default() })
@@ -135,6 +136,10 @@ pub(crate) const API_CALLS: [ApiCall; 20] = [
     grpc("caseload.tasks.v1.TaskService/ListTasks", Kind::ListOfCase, |target| {
         let (case_id, assignee_email) = (target.case_id, target.email.to_owned());
         message(&ListTasksRequest { case_id, assignee_email, ..Default::default() })
+    }),
+    grpc("caseload.tasks.v1.TaskService/ListTaskEvents", Kind::Get, |target| {
+        let (case_id, task_id) = (target.case_id, target.task_id);
+        message(&ListTaskEventsRequest { case_id, task_id, ..Default::default() })
     }),
     grpc("caseload.tasks.v1.TaskService/UpdateTask", Kind::Update, |target| {
         let (case_id, task) = (target.case_id, Some(target.update()));
@@ -165,6 +170,7 @@ pub(crate) const API_CALLS: [ApiCall; 20] = [
         Content::Body(json!({"description": description, "assignee_emails": emails}))
     }),
     rest("GET /api/v2/cases/{case_id}/tasks/{task_id}", Kind::Get, |_| Content::NoBody),
+    rest("GET /api/v2/cases/{case_id}/tasks/{task_id}/events", Kind::Get, |_| Content::NoBody),
     rest("GET /api/v2/cases/{case_id}/tasks?assignee_email={email}", Kind::ListOfCase, |_| {
         Content::NoBody
     }),
