@@ -48,6 +48,8 @@ pub(crate) struct Verdict {
     pub(crate) partial: u64,
     pub(crate) stuck: u64,
     pub(crate) late: u64,
+    /// How many batches, changes and tasks have other events than they should have.
+    pub(crate) events: u64,
 }
 
 /// The stored tasks whose descriptions name the same batch.
@@ -174,7 +176,7 @@ impl Verdict {
     }
 
     pub(crate) fn is_clean(&self) -> bool {
-        self.lost + self.doubled + self.partial + self.stuck + self.late == 0
+        self.lost + self.doubled + self.partial + self.stuck + self.late + self.events == 0
     }
 }
 
@@ -205,10 +207,11 @@ impl StoredBatch {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, doubled, partial, stuck, late } = self;
+        let Self { lost, doubled, partial, stuck, late, events } = self;
         write!(
             f,
-            "chaos: lost={lost} doubled={doubled} partial={partial} stuck={stuck} late={late}"
+            "chaos: lost={lost} doubled={doubled} partial={partial} stuck={stuck} late={late} \
+             events={events}"
         )
     }
 }

@@ -32,6 +32,16 @@ pub(crate) const CREATE: &str = "
 const CHANGES: &str =
     "SELECT task_id, string_agg(step, ',' ORDER BY no) FROM changes GROUP BY task_id";
 
+/// Returns the changes of each task, in their order, by its id.
+pub(crate) fn changes(database: &Psql) -> HashMap<i64, String> {
+    let lines = database.run(CHANGES);
+    let changes = lines.lines().map(|line| {
+        let (task, steps) = line.split_once('|').unwrap();
+        (task.parse().unwrap(), steps.to_owned())
+    });
+    changes.collect()
+}
+
 /// What an editor knows of a task at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
@@ -73,14 +83,9 @@ impl Chronicle {
         report: &Report,
         is_shared: impl Fn(i64) -> bool,
     ) {
-        let changes = database.run(CHANGES);
-        let mut changes: HashMap<i64, Vec<&str>> = changes
-            .lines()
-            .map(|line| {
-                let (task, steps) = line.split_once('|').unwrap();
-                (task.parse().unwrap(), steps.split(',').collect())
-            })
-            .collect();
+        let changes = changes(database);
+        let mut changes: HashMap<i64, Vec<&str>> =
+            changes.iter().map(|(task, steps)| (*task, steps.split(',').collect())).collect();
         for life in self.0.lock().unwrap().drain(..) {
             let made = changes.remove(&life.task).unwrap_or_default();
             let Life { name, acknowledged, timed_out, is_deleted, is_stuck, .. } = &life;

@@ -11,6 +11,7 @@ mod contention;
 mod deployment;
 mod editor;
 mod endpoints;
+mod events;
 mod faults;
 mod flood;
 #[path = "../guardian/mod.rs"]
@@ -48,6 +49,7 @@ use chronicle::Chronicle;
 use deployment::Deployment;
 use editor::{CHANGED, Editor};
 use endpoints::Endpoints;
+use events::Acknowledged;
 use faults::Actor;
 use flood::Flood;
 use history::History;
@@ -106,6 +108,8 @@ enum Sabotage {
     LateWrites,
     /// Clients make old changes again
     OldChanges,
+    /// The database drops some of the events
+    LostEvents,
 }
 
 fn main() -> ExitCode {
@@ -152,6 +156,9 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
     let is_durable = options.sabotage != Some(Sabotage::EarlyAcknowledgement);
     let mut deployment = Deployment::start(directory, is_durable, report).await;
     deployment.database.run(chronicle::CREATE);
+    if options.sabotage == Some(Sabotage::LostEvents) {
+        deployment.database.run(events::SABOTAGE);
+    }
     let duration = Duration::from_secs_f64(options.minutes * 60.0);
     let end = Instant::now() + duration;
     let history = Arc::new(History::default());
@@ -236,10 +243,14 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
             program.check_log();
         }
         let (sent, database) = (&deployment.sent, &deployment.database);
-        let mut verdict = Verdict::new(history.take(), sent, database, &report);
+        let history = history.take();
+        let acknowledged = Acknowledged::of(&history);
+        let mut verdict = Verdict::new(history, sent, database, &report);
         let is_shared = |task| rivalry.has(task);
         chronicle.judge(&mut verdict, sent, database, &report, is_shared);
         rivalry.judge(&mut verdict, database, &report);
+        let made = chronicle::changes(database);
+        events::judge(&acknowledged, &made, &mut verdict, database, &report);
         verdict
     };
     spawn_blocking(audit).await.unwrap()

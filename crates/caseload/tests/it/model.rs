@@ -3,10 +3,12 @@
 
 mod caller;
 mod grpc;
+mod history;
 mod operation;
 mod prediction;
 mod resolve;
 mod rest;
+mod task;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,6 +24,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::{App, new_key, populate};
 use caller::Caller;
+use history::State;
 use operation::Operation;
 use prediction::Model;
 
@@ -50,8 +53,10 @@ impl World {
         let all = [Scope::TasksRead, Scope::TasksWrite];
         for (tenant, scopes) in [(app.tenant, &all[..]), (app.tenant, &all[..1]), (other, &all)] {
             let key = new_key();
-            app.store_key(tenant, &key, scopes, None).await;
-            callers.push(Caller { tenant: tenant.get(), key, may_write: scopes.len() > 1 });
+            let id = app.store_key(tenant, &key, scopes, None).await;
+            let name = format!("key {id}");
+            app.database.query(&format!("UPDATE api_keys SET name = '{name}' WHERE id = {id}"));
+            callers.push(Caller { tenant: tenant.get(), key, name, may_write: scopes.len() > 1 });
         }
         let (callers, cases) = (callers.try_into().unwrap(), cases.try_into().unwrap());
         Self { app, callers, cases }
@@ -59,7 +64,7 @@ impl World {
 
     /// Forgets what the sequence before has left.
     fn clear(&self) {
-        self.app.database.query("TRUNCATE tasks, task_assignees, idempotency_keys");
+        self.app.database.query("TRUNCATE tasks, task_assignees, idempotency_keys, task_events");
     }
 
     /// Returns every stored task: tenant, case, id, description, completed, emails.
@@ -101,6 +106,29 @@ impl World {
                 let is_same = model.task(id) == task.as_ref();
                 assert_eq!(self.etag(id) == etag, is_same, "step {step}: {request:?}");
             }
+        }
+        self.check_histories(&model).await;
+    }
+
+    /// Checks that the history of each task has what the model expects, and adds up to the task as it is
+    /// stored.
+    async fn check_histories(&self, model: &Model) {
+        for (case, id, expected) in model.histories() {
+            let (tenant, _) = self.cases.iter().find(|(_, other)| *other == case).unwrap();
+            let reader = self.callers.iter().find(|caller| caller.tenant == *tenant).unwrap();
+            let (events, state) = history::read(&self.app, reader, case, id).await;
+            assert_eq!(events, expected, "task {id}");
+            let stored = self.app.database.query(&format!(
+                "SELECT completed, (
+                     SELECT coalesce(string_agg(a.user_id::text, ',' ORDER BY a.position), '')
+                     FROM task_assignees AS a WHERE a.task_id = t.id
+                 ) FROM tasks AS t WHERE id = {id}"
+            ));
+            let State { exists, completed, assignees, .. } = state;
+            let completed = if completed { "t" } else { "f" };
+            let told =
+                if exists { format!("{completed}|{}", assignees.join(",")) } else { String::new() };
+            assert_eq!(told, stored, "task {id}: {events:?}");
         }
     }
 

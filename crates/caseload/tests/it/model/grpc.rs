@@ -8,12 +8,13 @@ use proto::{
         GetTaskRequest, ListTasksRequest, TaskUpdate, UpdateTaskRequest,
     },
 };
-use tonic::{Request as GrpcRequest, Status};
+use tonic::Status;
 
 use super::{
     caller::Caller,
     operation::{NewTask, PER_PAGE, Request, Update},
-    prediction::{Outcome, Task},
+    prediction::Outcome,
+    task::Task,
 };
 use crate::support::{App, code_and_reasons, new_task};
 
@@ -32,23 +33,23 @@ async fn try_send(app: &App, caller: &Caller, request: Request) -> Result<Outcom
             if is_batch {
                 let validate_only = is_trial;
                 let message = BatchCreateTasksRequest { case_id, tasks, request_id, validate_only };
-                let response = client.batch_create_tasks(with_key(message, caller)).await?;
+                let response = client.batch_create_tasks(caller.with_key(message)).await?;
                 Outcome::Tasks(from_messages(response.into_inner().tasks))
             } else {
                 let (task, validate_only) = (tasks.pop(), is_trial);
                 let message = CreateTaskRequest { case_id, task, request_id, validate_only };
-                let response = client.create_task(with_key(message, caller)).await?;
+                let response = client.create_task(caller.with_key(message)).await?;
                 Outcome::Tasks(from_messages(response.into_inner().task))
             }
         }
         Request::Get { case, id } => {
             let message = GetTaskRequest { case_id: case, task_id: id };
-            let response = client.get_task(with_key(message, caller)).await?;
+            let response = client.get_task(caller.with_key(message)).await?;
             Outcome::Tasks(from_messages(response.into_inner().task))
         }
         Request::BatchGet { case, ids } => {
             let message = BatchGetTasksRequest { case_id: case, task_ids: ids };
-            let response = client.batch_get_tasks(with_key(message, caller)).await?;
+            let response = client.batch_get_tasks(caller.with_key(message)).await?;
             Outcome::Tasks(from_messages(response.into_inner().tasks))
         }
         Request::List { case, completed, email, page } => {
@@ -61,7 +62,7 @@ async fn try_send(app: &App, caller: &Caller, request: Request) -> Result<Outcom
                 count_total: true,
                 ..Default::default()
             };
-            let response = client.list_tasks(with_key(message, caller)).await?.into_inner();
+            let response = client.list_tasks(caller.with_key(message)).await?.into_inner();
             Outcome::Page(from_messages(response.tasks), response.total_size)
         }
         Request::Update { case, is_batch, updates, is_trial } => {
@@ -69,38 +70,31 @@ async fn try_send(app: &App, caller: &Caller, request: Request) -> Result<Outcom
             let mut tasks: Vec<_> = updates.iter().map(to_update).collect();
             if is_batch {
                 let message = BatchUpdateTasksRequest { case_id, tasks, validate_only };
-                let response = client.batch_update_tasks(with_key(message, caller)).await?;
+                let response = client.batch_update_tasks(caller.with_key(message)).await?;
                 Outcome::Tasks(from_messages(response.into_inner().tasks))
             } else {
                 let message = UpdateTaskRequest { case_id, task: tasks.pop(), validate_only };
-                let response = client.update_task(with_key(message, caller)).await?;
+                let response = client.update_task(caller.with_key(message)).await?;
                 Outcome::Tasks(from_messages(response.into_inner().task))
             }
         }
         Request::Delete { case, is_batch: true, ids, .. } => {
             let message = BatchDeleteTasksRequest { case_id: case, task_ids: ids };
-            client.batch_delete_tasks(with_key(message, caller)).await?;
+            client.batch_delete_tasks(caller.with_key(message)).await?;
             Outcome::Deleted
         }
         Request::Delete { case, ids, etag, .. } => {
             let message = DeleteTaskRequest { case_id: case, task_id: ids[0], etag };
-            client.delete_task(with_key(message, caller)).await?;
+            client.delete_task(caller.with_key(message)).await?;
             Outcome::Deleted
         }
         Request::Record { key } => {
             let message = GetIdempotencyRecordRequest { request_id: key };
-            let response = client.get_idempotency_record(with_key(message, caller)).await?;
+            let response = client.get_idempotency_record(caller.with_key(message)).await?;
             Outcome::Record(response.into_inner().record.unwrap().task_ids)
         }
     };
     Ok(outcome)
-}
-
-fn with_key<T>(message: T, caller: &Caller) -> GrpcRequest<T> {
-    let mut request = GrpcRequest::new(message);
-    let value = format!("Bearer {}", caller.key.expose()).parse().unwrap();
-    request.metadata_mut().insert("authorization", value);
-    request
 }
 
 fn to_message(task: &NewTask) -> v1::NewTask {

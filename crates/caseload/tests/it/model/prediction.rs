@@ -4,17 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     caller::Caller,
+    history::{self, Event},
     operation::{Fields, NewTask, PER_PAGE, Request, Tag, Update},
+    task::Task,
 };
-
-/// A task as responses have it. A task that is only tried, or that is yet to be created, has no id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Task {
-    pub(super) id: Option<i64>,
-    pub(super) description: String,
-    pub(super) completed: bool,
-    pub(super) emails: Vec<String>,
-}
 
 /// What a call returned, or is to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +41,8 @@ pub(super) struct Model {
     records: HashMap<(i64, String), Record>,
     /// The case and the id of each task that was ever created.
     created: Vec<(i64, i64)>,
+    /// What was done to each task that was ever created.
+    events: BTreeMap<i64, Vec<Event>>,
 }
 
 impl Outcome {
@@ -73,6 +68,7 @@ impl Model {
             tasks: BTreeMap::new(),
             records: HashMap::new(),
             created: Vec::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -210,6 +206,7 @@ impl Model {
                     let stored = Stored { tenant, case: *case, task: task.clone() };
                     assert_eq!(self.tasks.insert(id, stored), None);
                     self.created.push((*case, id));
+                    self.events.insert(id, vec![history::created(task, &caller.name)]);
                 }
                 if let Some(key) = key {
                     let record = Record { request: fingerprint(request), tasks: tasks.clone() };
@@ -219,11 +216,17 @@ impl Model {
             (Request::Update { .. }, Outcome::Tasks(tasks)) => {
                 for task in tasks {
                     let id = task.id.expect("a task that was changed has an id");
-                    self.tasks.get_mut(&id).unwrap().task = task.clone();
+                    let stored = &mut self.tasks.get_mut(&id).unwrap().task;
+                    let changes = history::changes(stored, task, &caller.name);
+                    self.events.get_mut(&id).unwrap().extend(changes);
+                    *stored = task.clone();
                 }
             }
             (Request::Delete { ids, .. }, Outcome::Deleted) => {
                 self.tasks.retain(|id, _| !ids.contains(id));
+                for id in ids {
+                    self.events.get_mut(id).unwrap().push(history::deleted(&caller.name));
+                }
             }
             _ => {}
         }
@@ -232,6 +235,11 @@ impl Model {
     /// Returns a task as it is.
     pub(super) fn task(&self, id: i64) -> Option<&Task> {
         self.tasks.get(&id).map(|stored| &stored.task)
+    }
+
+    /// Returns the case, the id, and what was done to each task that was ever created.
+    pub(super) fn histories(&self) -> impl Iterator<Item = (i64, i64, &[Event])> {
+        self.created.iter().map(|(case, id)| (*case, *id, &*self.events[id]))
     }
 
     fn record(&self, tenant: i64, key: Option<&str>) -> Option<&Record> {

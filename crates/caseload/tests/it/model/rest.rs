@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{
     caller::Caller,
     operation::{Fields, PER_PAGE, Request},
-    prediction::{Outcome, Task},
+    prediction::Outcome,
+    task::Task,
 };
 use crate::support::{App, Reply};
 
