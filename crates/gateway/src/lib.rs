@@ -10,10 +10,13 @@ mod gateway;
 mod health;
 mod in_flight;
 mod options;
+mod page;
 mod probes;
 mod problem;
+mod response;
 mod router;
 mod tasks;
+mod times;
 mod upstream;
 
 pub use gateway::{Gateway, StartError};

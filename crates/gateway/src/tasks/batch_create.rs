@@ -5,10 +5,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{convert, dto::CreateTasks, response::status_of_creation};
+use super::{convert, dto::CreateTasks};
 use crate::{
     extract::{CallOptions, CaseId, JsonBody, ValidateOnly},
     problem::Problem,
+    response::status_of_creation,
     upstream::{Client, Retry, Transport, task_service},
 };
 

@@ -1,9 +1,9 @@
 //! Between the documented JSON and the messages of the gRPC contract.
 
-use proto::{FieldMask, Timestamp, tasks::v1};
+use proto::{FieldMask, tasks::v1};
 
 use super::dto;
-use crate::extract::Object;
+use crate::{extract::Object, page::Meta, times::Times};
 
 pub(crate) fn to_request(
     case_id: i64,
@@ -16,7 +16,7 @@ pub(crate) fn to_request(
     v1::BatchCreateTasksRequest { case_id, tasks, request_id, validate_only }
 }
 
-pub(super) fn to_new_task(task: dto::NewTask) -> v1::NewTask {
+pub(crate) fn to_new_task(task: dto::NewTask) -> v1::NewTask {
     v1::NewTask { description: task.description, assignee_emails: task.assignee_emails }
 }
 
@@ -67,7 +67,7 @@ pub(super) fn to_task_body(task: v1::Task) -> dto::OneTask {
 pub(super) fn to_list_body(
     list: v1::ListTasksResponse,
     has_cases: bool,
-    meta: impl FnOnce(i64) -> dto::Meta,
+    meta: impl FnOnce(i64) -> Meta,
 ) -> dto::TaskList {
     let mut times = Times::default();
     let tasks = list.tasks.into_iter().map(|task| dto::Task {
@@ -80,7 +80,7 @@ pub(super) fn to_list_body(
 /// Returns a page of what was done to a task.
 pub(super) fn to_event_list_body(
     list: v1::ListTaskEventsResponse,
-    meta: impl FnOnce(i64) -> dto::Meta,
+    meta: impl FnOnce(i64) -> Meta,
 ) -> dto::TaskEventList {
     let mut times = Times::default();
     let events = list.task_events.into_iter().map(|event| to_event(event, &mut times));
@@ -117,7 +117,7 @@ fn to_event(event: v1::TaskEvent, times: &mut Times) -> dto::TaskEvent {
     }
 }
 
-fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
+pub(crate) fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
     dto::Task {
         // A task that was not created has neither id nor times.
         id: Some(task.id).filter(|id| *id != 0),
@@ -136,41 +136,5 @@ fn to_assignee(assignee: v1::Assignee) -> dto::Assignee {
         email: assignee.email,
         first_name: assignee.first_name,
         last_name: assignee.last_name,
-    }
-}
-
-/// Writes times, and keeps the last one: the tasks of a batch have the same time, and writing it
-/// takes longer than converting all else of a task.
-#[derive(Default)]
-struct Times {
-    last: Option<(i64, String)>,
-}
-
-impl Times {
-    /// Returns a time as documented: ISO 8601 in UTC, cut to whole seconds, as in
-    /// `2024-03-25T15:40:39Z`.
-    fn write(&mut self, Timestamp { seconds, .. }: Timestamp) -> String {
-        match &self.last {
-            Some((last, text)) if *last == seconds => text.clone(),
-            _ => {
-                let text = Timestamp { seconds, nanos: 0 }.to_string();
-                self.last = Some((seconds, text.clone()));
-                text
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_cut_to_whole_seconds() {
-        let mut times = Times::default();
-        let mut write = |seconds, nanos| times.write(Timestamp { seconds, nanos });
-        assert_eq!(write(1_711_381_239, 999_999_999), "2024-03-25T15:40:39Z");
-        assert_eq!(write(1_711_381_239, 0), "2024-03-25T15:40:39Z");
-        assert_eq!(write(1_711_381_240, 0), "2024-03-25T15:40:40Z");
     }
 }

@@ -7,14 +7,11 @@ use axum::{
 use http::header::LOCATION;
 use proto::tasks::v1::CreateTaskRequest;
 
-use super::{
-    convert,
-    dto::NewTask,
-    response::{status_of_creation, with_task},
-};
+use super::{convert, dto::NewTask, one_task::with_task};
 use crate::{
     extract::{BaseUrl, CallOptions, CaseId, JsonBody, ValidateOnly},
     problem::Problem,
+    response::status_of_creation,
     upstream::{Client, Retry, Transport, task_service},
 };
 

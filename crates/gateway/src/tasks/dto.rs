@@ -3,9 +3,12 @@
 //! These types are the gateway's own, since protobuf's JSON mapping writes an int64 as a string
 //! and the documented API writes a number.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::extract::{Object, RequestBody};
+use crate::{
+    extract::{Object, RequestBody, null_as_default},
+    page::Meta,
+};
 
 /// The body of a request to create tasks.
 #[derive(Debug, Deserialize)]
@@ -150,18 +153,6 @@ pub(crate) struct TaskList {
     pub(crate) meta: Meta,
 }
 
-/// Where in a list a page is.
-#[derive(Debug, Serialize)]
-pub(crate) struct Meta {
-    pub(crate) current_page: i64,
-    pub(crate) previous_page: Option<String>,
-    pub(crate) next_page: Option<String>,
-    pub(crate) next_page_number: Option<i64>,
-    pub(crate) per_page: i64,
-    pub(crate) pages: i64,
-    pub(crate) count: i64,
-}
-
 #[derive(Debug, Serialize)]
 pub(crate) struct Task {
     /// Only of a task that exists.
@@ -220,15 +211,6 @@ pub(crate) struct Assignee {
     pub(crate) email: String,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
-}
-
-/// Reads a member that may be null. In the documented API, null and a missing member are the same.
-fn null_as_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

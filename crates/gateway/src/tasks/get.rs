@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use proto::tasks::v1::GetTaskRequest;
 
-use super::response::with_task;
+use super::one_task::with_task;
 use crate::{
     extract::{CallOptions, CaseId, NoParameters, TaskId},
     problem::Problem,

@@ -6,9 +6,10 @@ use axum::{
 };
 use proto::tasks::v1::ListTasksRequest;
 
-use super::{convert, page::Page};
+use super::convert;
 use crate::{
     extract::{BaseUrl, CallOptions, CaseId, ListOptions},
+    page::Page,
     problem::Problem,
     upstream::{Client, Retry, Transport, task_service},
 };

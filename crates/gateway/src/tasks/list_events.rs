@@ -6,9 +6,10 @@ use axum::{
 };
 use proto::tasks::v1::ListTaskEventsRequest;
 
-use super::{convert, page::Page};
+use super::convert;
 use crate::{
     extract::{BaseUrl, CallOptions, CaseId, PageOptions, TaskId},
+    page::Page,
     problem::Problem,
     upstream::{Client, Retry, Transport, task_service},
 };

@@ -11,8 +11,7 @@ mod get;
 mod get_idempotency_record;
 mod list;
 mod list_events;
-mod page;
-mod response;
+mod one_task;
 mod update;
 
 pub(crate) use batch_create::batch_create;

@@ -4,7 +4,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use proto::tasks::v1::UpdateTaskRequest;
 
-use super::{convert, dto::UpdateTask, response::with_task};
+use super::{convert, dto::UpdateTask, one_task::with_task};
 use crate::{
     extract::{CallOptions, CaseId, IfMatch, JsonBody, TaskId, ValidateOnly},
     problem::Problem,

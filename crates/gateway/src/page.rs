@@ -1,26 +1,38 @@
 //! Pages of a list, by number.
 
 use form_urlencoded::Serializer;
+use serde::Serialize;
 
-use super::dto::Meta;
 use crate::extract::{BaseUrl, PageOptions};
+
+/// Where in a list a page is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Meta {
+    pub(crate) current_page: i64,
+    pub(crate) previous_page: Option<String>,
+    pub(crate) next_page: Option<String>,
+    pub(crate) next_page_number: Option<i64>,
+    pub(crate) per_page: i64,
+    pub(crate) pages: i64,
+    pub(crate) count: i64,
+}
 
 /// One page of a list.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Which page the request asked for.
-    pub(super) options: PageOptions,
+    pub(crate) options: PageOptions,
     /// The other parameters of its query string.
-    pub(super) filters: Vec<(&'static str, String)>,
+    pub(crate) filters: Vec<(&'static str, String)>,
     /// The URL of the list.
-    pub(super) base_url: BaseUrl,
+    pub(crate) base_url: BaseUrl,
     /// How many items there are in all.
-    pub(super) count: i64,
+    pub(crate) count: i64,
 }
 
 impl Page {
     /// Returns what the response says about the page.
-    pub(super) fn to_meta(&self) -> Meta {
+    pub(crate) fn to_meta(&self) -> Meta {
         let current = i64::from(self.options.page);
         let per_page = i64::from(self.options.per_page);
         let pages = self.count.max(0).unsigned_abs().div_ceil(self.options.per_page.into());
