@@ -1,10 +1,8 @@
 //! A batch of tasks to create: the input, checked.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::{
     CaseId, Description, Email, FieldPath, Fingerprint, FingerprintVersion, IdempotencyKey,
-    Operation, Reason, Rule, Violation, Violations,
+    Idempotent, Operation, Reason, Rule, Violation, Violations, idempotency::FingerprintV1,
 };
 
 /// A task to create, as the caller sent it.
@@ -81,17 +79,8 @@ impl TaskBatch {
             1..=Self::MAX_TASKS => {}
             _ => report(FieldPath::new("tasks"), &Self::TOO_MANY_TASKS),
         }
-        let tasks = tasks
-            .take(Self::MAX_TASKS)
-            .enumerate()
-            .filter_map(|(index, draft)| NewTask::parse(index, draft, &mut report))
-            .collect();
-        let idempotency_key = match idempotency_key.is_empty() {
-            true => None,
-            false => IdempotencyKey::parse(idempotency_key)
-                .map_err(|rule| report(FieldPath::new("request_id"), rule))
-                .ok(),
-        };
+        let tasks = NewTask::parse_all(tasks, &mut report);
+        let idempotency_key = IdempotencyKey::parse_optional(idempotency_key, &mut report);
         match case.filter(|_| violations.is_empty()) {
             Some(case) => {
                 Ok(Self { case, tasks, idempotency_key, operation: Operation::BatchCreateTasks })
@@ -130,52 +119,51 @@ impl TaskBatch {
     pub fn into_tasks(self) -> Vec<NewTask> {
         self.tasks
     }
+}
 
-    /// Returns the operation that the request asks for.
-    #[must_use]
-    pub fn operation(&self) -> Operation {
+impl Idempotent for TaskBatch {
+    fn operation(&self) -> Operation {
         self.operation
     }
 
-    /// Returns the idempotency key, if the caller gave one.
-    #[must_use]
-    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+    fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.idempotency_key.as_ref()
     }
 
-    /// Returns the hash that tells a repeat of this batch from another batch with the same
-    /// idempotency key. It covers the parsed values, so that white space around a text, for
-    /// instance, makes no difference.
-    #[must_use]
-    pub fn fingerprint(&self, version: FingerprintVersion) -> Fingerprint {
+    fn fingerprint(&self, version: FingerprintVersion) -> Fingerprint {
         match version {
-            FingerprintVersion::V1 => self.fingerprint_v1(),
-        }
-    }
-
-    fn fingerprint_v1(&self) -> Fingerprint {
-        let mut hash = Sha256::new();
-        // Each list and text follows its length, so that no two batches are written alike.
-        let number = |hash: &mut Sha256, number: usize| {
-            hash.update(u64::try_from(number).unwrap_or(u64::MAX).to_be_bytes());
-        };
-        hash.update(self.case.get().to_be_bytes());
-        number(&mut hash, self.tasks.len());
-        for task in &self.tasks {
-            let text = task.description.as_str();
-            number(&mut hash, text.len());
-            hash.update(text);
-            number(&mut hash, task.assignments.len());
-            for Assignment { email, .. } in &task.assignments {
-                number(&mut hash, email.as_str().len());
-                hash.update(email.as_str());
+            FingerprintVersion::V1 => {
+                let mut hash = FingerprintV1::default();
+                hash.integer(self.case.get());
+                NewTask::hash_all(&self.tasks, &mut hash);
+                hash.finish()
             }
         }
-        hash.finalize().into()
     }
 }
 
 impl NewTask {
+    /// Checks tasks to create, of which as many as a batch may have. Reports every violation.
+    pub(crate) fn parse_all(
+        tasks: impl Iterator<Item = TaskDraft>,
+        report: &mut impl FnMut(FieldPath, &'static Rule),
+    ) -> Vec<Self> {
+        let tasks = tasks.take(TaskBatch::MAX_TASKS).enumerate();
+        tasks.filter_map(|(index, draft)| Self::parse(index, draft, report)).collect()
+    }
+
+    /// Adds tasks to a fingerprint.
+    pub(crate) fn hash_all(tasks: &[Self], hash: &mut FingerprintV1) {
+        hash.length(tasks.len());
+        for task in tasks {
+            hash.text(task.description.as_str());
+            hash.length(task.assignments.len());
+            for Assignment { email, .. } in &task.assignments {
+                hash.text(email.as_str());
+            }
+        }
+    }
+
     /// Checks the task at `index`. Reports every violation; returns `None` if there is one.
     fn parse(
         index: usize,

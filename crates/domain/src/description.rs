@@ -1,6 +1,6 @@
 //! The description of a task.
 
-use crate::{Reason, Rule};
+use crate::{Reason, Rule, text::trimmed};
 
 /// A task's description: 1 to 10,000 characters, none of them NUL, without leading or trailing
 /// white space.
@@ -19,30 +19,13 @@ impl Description {
         reason: Reason::TooLong,
         description: "a description has at most 10,000 characters",
     };
-    /// Broken by a NUL character: Postgres' type `text` has none.
-    pub const CONTAINS_NUL: Rule =
-        Rule { reason: Reason::ContainsNul, description: "a NUL character can't be stored" };
-
     /// Removes leading and trailing white space (as Unicode defines it) and checks the rest.
     ///
     /// # Errors
     /// The rule that the text breaks.
-    pub fn parse(mut text: String) -> Result<Self, &'static Rule> {
-        let trimmed = text.trim();
-        if trimmed.is_empty() {
-            return Err(&Self::REQUIRED);
-        }
-        // Counting bytes is quick, and a text has at least as many bytes as characters.
-        if trimmed.len() > Self::MAX_CHARS && trimmed.chars().count() > Self::MAX_CHARS {
-            return Err(&Self::TOO_LONG);
-        }
-        if trimmed.contains('\0') {
-            return Err(&Self::CONTAINS_NUL);
-        }
-        if trimmed.len() < text.len() {
-            text = trimmed.to_owned();
-        }
-        Ok(Self(text))
+    pub fn parse(text: String) -> Result<Self, &'static Rule> {
+        let text = trimmed(text, Self::MAX_CHARS, &Self::TOO_LONG)?;
+        if text.is_empty() { Err(&Self::REQUIRED) } else { Ok(Self(text)) }
     }
 
     /// Returns the text.

@@ -77,10 +77,14 @@ impl Error {
     /// Returns the error of a request about one task, which was made as one about several.
     #[must_use]
     pub fn of_one_task(self) -> Self {
+        self.with_violations(Violations::of_one_task)
+    }
+
+    fn with_violations(self, convert: impl FnOnce(Violations) -> Violations) -> Self {
         match self {
-            Self::Invalid(violations) => Self::Invalid(violations.of_one_task()),
-            Self::TasksNotFound(violations) => Self::TasksNotFound(violations.of_one_task()),
-            Self::Stale(violations) => Self::Stale(violations.of_one_task()),
+            Self::Invalid(violations) => Self::Invalid(convert(violations)),
+            Self::TasksNotFound(violations) => Self::TasksNotFound(convert(violations)),
+            Self::Stale(violations) => Self::Stale(convert(violations)),
             other => other,
         }
     }

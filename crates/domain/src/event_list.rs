@@ -64,7 +64,7 @@ impl EventQuery {
         let token = PageToken::parse(&draft.page_token);
         // Whether a token belongs to the list can't be told if there is no such list.
         let after = match (token, &key) {
-            (Some(token), Some(key)) => token.event_of(key),
+            (Some(token), Some(key)) => token.position_in(key).and_then(EventId::new),
             (None, _) | (_, None) => None,
         };
         if has_token && (token.is_none() || key.is_some() && after.is_none()) {
@@ -93,7 +93,7 @@ impl EventPage {
     #[must_use]
     pub fn next_page_token(&self, key: &TaskKey) -> Option<String> {
         let last = self.events.last().filter(|_| self.has_more)?;
-        Some(PageToken::after_event(last.id, key).to_string())
+        Some(PageToken::after(last.id.get(), key).to_string())
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     fn a_token_goes_on_in_its_own_list_only() {
         let key = EventQuery::parse(draft()).unwrap().key;
         let event = EventId::new(99).unwrap();
-        let page_token = PageToken::after_event(event, &key).to_string();
+        let page_token = PageToken::after(event.get(), &key).to_string();
         let with = |page_token: &str| {
             let page_token = page_token.to_owned();
             EventListDraft { page_token, ..draft() }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Reason, Rule};
+use sha2::{Digest as _, Sha256};
+
+use crate::{FieldPath, Reason, Rule};
 
 /// An idempotency key: a caller repeats a request with the same key, and the repeat returns the
 /// result of the first request instead of a second effect.
@@ -46,6 +48,17 @@ impl IdempotencyKey {
         }
     }
 
+    /// Checks the key of a request, of which an empty one counts as none. Reports a violation.
+    pub(crate) fn parse_optional(
+        text: String,
+        report: &mut impl FnMut(FieldPath, &'static Rule),
+    ) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        Self::parse(text).map_err(|rule| report(FieldPath::new("request_id"), rule)).ok()
+    }
+
     /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -78,6 +91,20 @@ impl Operation {
             Self::CreateTask => "create_task",
         }
     }
+}
+
+/// A request that may have an idempotency key.
+pub trait Idempotent {
+    /// Returns the operation that the request asks for.
+    fn operation(&self) -> Operation;
+
+    /// Returns the idempotency key, if the caller gave one.
+    fn idempotency_key(&self) -> Option<&IdempotencyKey>;
+
+    /// Returns the hash that tells a repeat of this request from another request with the same
+    /// idempotency key. It covers the parsed values, so that white space around a text, for
+    /// instance, makes no difference.
+    fn fingerprint(&self, version: FingerprintVersion) -> Fingerprint;
 }
 
 /// The SHA-256 of what a request asks for. Two requests with the same idempotency key are repeats
@@ -114,6 +141,34 @@ impl FingerprintVersion {
             1 => Some(Self::V1),
             _ => None,
         }
+    }
+}
+
+/// A fingerprint of version 1 in the making. Each list and text follows its length, so that no two
+/// requests are written alike.
+#[derive(Debug, Default)]
+pub(crate) struct FingerprintV1(Sha256);
+
+impl FingerprintV1 {
+    /// Adds a number.
+    pub(crate) fn integer(&mut self, number: i64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    /// Adds a text.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.0.update(text);
+    }
+
+    /// Adds the length of a list or a text.
+    pub(crate) fn length(&mut self, length: usize) {
+        self.0.update(u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
+    }
+
+    /// Returns the fingerprint.
+    pub(crate) fn finish(self) -> Fingerprint {
+        self.0.finalize().into()
     }
 }
 

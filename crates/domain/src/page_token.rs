@@ -1,19 +1,21 @@
 //! Page tokens: opaque to callers, and checked when they come back.
 
-use std::{
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{EventId, Reason, Rule, TaskFilter, TaskId, TaskKey};
+use crate::{Reason, Rule};
 
-/// A position in a list: the last item of a page, a task or an event, and a check sum over it and what
-/// list it is.
+/// Which items a list has.
+pub trait ListFilter {
+    /// Adds what tells the list from others.
+    fn hash(&self, hash: &mut Sha256);
+}
+
+/// A position in a list: the last item of a page, and a check sum over it and the list's filter.
 ///
 /// It holds no secret and needs no signature: whoever forges one gets a list that starts elsewhere,
-/// of what it may see anyway. The check sum finds tokens that were cut, altered, or used with
+/// of items that it may see anyway. The check sum finds tokens that were cut, altered, or used with
 /// another list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageToken {
@@ -32,16 +34,10 @@ impl PageToken {
     /// The first two digits: the format. A token of another format is not understood.
     const FORMAT: &str = "01";
 
-    /// Returns the position after a task in the list with this filter.
+    /// Returns the position after the item with this id, in the list with this filter.
     #[must_use]
-    pub fn after(task: TaskId, filter: &TaskFilter) -> Self {
-        Self { after: task.get(), check: check(task.get(), filter) }
-    }
-
-    /// Returns the position after an event in the list of this task's events.
-    #[must_use]
-    pub fn after_event(event: EventId, key: &TaskKey) -> Self {
-        Self { after: event.get(), check: check_events(event.get(), key) }
+    pub fn after(id: i64, filter: &impl ListFilter) -> Self {
+        Self { after: id, check: check(id, filter) }
     }
 
     /// Reads a token; `None` for another text.
@@ -58,15 +54,10 @@ impl PageToken {
         })
     }
 
-    /// Returns the task after which the list goes on; `None` if this is a token of another list.
-    pub(crate) fn position_in(self, filter: &TaskFilter) -> Option<TaskId> {
-        TaskId::new(self.after).filter(|_| self.check == check(self.after, filter))
-    }
-
-    /// Returns the event after which the list of this task's events goes on; `None` if this is a token
-    /// of another list.
-    pub(crate) fn event_of(self, key: &TaskKey) -> Option<EventId> {
-        EventId::new(self.after).filter(|_| self.check == check_events(self.after, key))
+    /// Returns the id of the item after which the list goes on; `None` if this is a token of another
+    /// list.
+    pub(crate) fn position_in(self, filter: &impl ListFilter) -> Option<i64> {
+        (self.check == check(self.after, filter)).then_some(self.after)
     }
 }
 
@@ -77,38 +68,10 @@ impl fmt::Display for PageToken {
     }
 }
 
-fn check(after: i64, filter: &TaskFilter) -> u64 {
+fn check(after: i64, filter: &impl ListFilter) -> u64 {
     let mut hash = Sha256::new();
     hash.update(after.to_be_bytes());
-    hash.update(filter.case().map_or(0, |case| case.get()).to_be_bytes());
-    hash.update([match filter.completed {
-        None => 0,
-        Some(false) => 1,
-        Some(true) => 2,
-    }]);
-    let micros = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i128::try_from(since.as_micros()).unwrap_or(i128::MAX),
-        Err(before) => -i128::try_from(before.duration().as_micros()).unwrap_or(i128::MAX),
-    };
-    // Past every time in microseconds that the wire can carry.
-    hash.update(filter.updated_after.map_or(i128::MAX, micros).to_be_bytes());
-    // The only field of variable length is the last one.
-    hash.update(filter.assignee().map_or("", |email| email.as_str()));
-    sum(hash)
-}
-
-fn check_events(after: i64, key: &TaskKey) -> u64 {
-    let mut hash = Sha256::new();
-    hash.update(after.to_be_bytes());
-    hash.update(key.case.get().to_be_bytes());
-    hash.update(key.task.get().to_be_bytes());
-    // No list of tasks ends in this: it is no email.
-    hash.update("task events");
-    sum(hash)
-}
-
-/// Returns the first bytes of a hash.
-fn sum(hash: Sha256) -> u64 {
+    filter.hash(&mut hash);
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
@@ -118,25 +81,32 @@ fn sum(hash: Sha256) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CaseId, TaskScope};
 
-    fn filter() -> TaskFilter {
-        let scope = TaskScope::Case(CaseId::new(1).unwrap());
-        TaskFilter { scope, completed: None, updated_after: None }
+    struct Filter(u8);
+
+    impl ListFilter for Filter {
+        fn hash(&self, hash: &mut Sha256) {
+            hash.update([self.0]);
+        }
+    }
+
+    fn filter() -> Filter {
+        Filter(1)
     }
 
     #[test]
     fn a_token_is_read_as_it_was_written() {
         for id in [1, 2, i64::MAX] {
-            let token = PageToken::after(TaskId::new(id).unwrap(), &filter());
+            let token = PageToken::after(id, &filter());
             assert_eq!(PageToken::parse(&token.to_string()), Some(token));
-            assert_eq!(token.position_in(&filter()), TaskId::new(id));
+            assert_eq!(token.position_in(&filter()), Some(id));
+            assert_eq!(token.position_in(&Filter(2)), None);
         }
     }
 
     #[test]
     fn a_token_with_any_other_character_is_none() {
-        let token = PageToken::after(TaskId::new(123_456).unwrap(), &filter()).to_string();
+        let token = PageToken::after(123_456, &filter()).to_string();
         let position = |text: &str| PageToken::parse(text).and_then(|t| t.position_in(&filter()));
         for index in 0..token.len() {
             for other in ["0", "f", "F", "+", " ", "é", ""] {

@@ -1,8 +1,10 @@
 //! Which tasks a list has.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{CaseId, Email};
+use sha2::{Digest as _, Sha256};
+
+use crate::{CaseId, Email, ListFilter};
 
 /// Which tasks are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,5 +45,24 @@ impl TaskFilter {
             TaskScope::Assignee(email) | TaskScope::Both(_, email) => Some(email),
             TaskScope::Case(_) => None,
         }
+    }
+}
+
+impl ListFilter for TaskFilter {
+    fn hash(&self, hash: &mut Sha256) {
+        hash.update(self.case().map_or(0, CaseId::get).to_be_bytes());
+        hash.update([match self.completed {
+            None => 0,
+            Some(false) => 1,
+            Some(true) => 2,
+        }]);
+        let micros = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => i128::try_from(since.as_micros()).unwrap_or(i128::MAX),
+            Err(before) => -i128::try_from(before.duration().as_micros()).unwrap_or(i128::MAX),
+        };
+        // Past every time in microseconds that the wire can carry.
+        hash.update(self.updated_after.map_or(i128::MAX, micros).to_be_bytes());
+        // The only field of variable length is the last one.
+        hash.update(self.assignee().map_or("", |email| email.as_str()));
     }
 }

@@ -1,6 +1,8 @@
 //! What names one task.
 
-use crate::{CaseId, FieldPath, TaskId, Violation, Violations};
+use sha2::{Digest as _, Sha256};
+
+use crate::{CaseId, FieldPath, ListFilter, TaskId, Violation, Violations};
 
 /// A task of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +11,16 @@ pub struct TaskKey {
     pub case: CaseId,
     /// The task.
     pub task: TaskId,
+}
+
+/// The list of what was done to the task.
+impl ListFilter for TaskKey {
+    fn hash(&self, hash: &mut Sha256) {
+        hash.update(self.case.get().to_be_bytes());
+        hash.update(self.task.get().to_be_bytes());
+        // No list of tasks ends in this: it is no email.
+        hash.update("task events");
+    }
 }
 
 impl TaskKey {

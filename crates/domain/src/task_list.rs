@@ -133,7 +133,7 @@ impl TaskQuery {
         };
         let Some(scope) = scope else { return Err(Violations(violations)) };
         let filter = TaskFilter { scope, completed: draft.completed, updated_after };
-        let after = token.and_then(|token| token.position_in(&filter));
+        let after = token.and_then(|token| token.position_in(&filter)).and_then(TaskId::new);
         if has_token && !is_token_malformed && after.is_none() {
             let path = FieldPath::new("page_token");
             violations.push(Violation { path, rule: &PageToken::INVALID });
@@ -183,7 +183,7 @@ impl TaskPage {
     #[must_use]
     pub fn next_page_token(&self, filter: &TaskFilter) -> Option<String> {
         let last = self.tasks.last().filter(|_| self.has_more)?;
-        Some(PageToken::after(last.id, filter).to_string())
+        Some(PageToken::after(last.id.get(), filter).to_string())
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
             ..draft()
         };
         let filter = TaskQuery::parse(list.clone()).unwrap().filter;
-        let page_token = PageToken::after(TaskId::new(99).unwrap(), &filter).to_string();
+        let page_token = PageToken::after(99, &filter).to_string();
         let query = TaskQuery::parse(ListDraft { page_token: page_token.clone(), ..list.clone() });
         assert_eq!(query.unwrap().after, TaskId::new(99));
         for other in [

@@ -142,9 +142,13 @@ impl Violations {
 
     /// Returns the violations of a request about one task, which was checked as one about several.
     #[must_use]
-    pub fn of_one_task(mut self) -> Self {
+    pub fn of_one_task(self) -> Self {
+        self.with_paths(FieldPath::of_one_task)
+    }
+
+    fn with_paths(mut self, convert: impl Fn(FieldPath) -> FieldPath) -> Self {
         for violation in &mut self.0 {
-            violation.path = violation.path.of_one_task();
+            violation.path = convert(violation.path);
         }
         self
     }

@@ -114,6 +114,11 @@ impl CallRunner {
     }
 }
 
+/// Returns the id of a request, as logs have it.
+pub(crate) fn request_id_of<T>(request: &Request<T>) -> String {
+    telemetry::request_id::of(request.extensions()).to_owned()
+}
+
 fn mark_as_replay(metadata: &mut MetadataMap) {
     metadata.insert(header::IDEMPOTENCY_REPLAYED.as_str(), MetadataValue::from_static("true"));
 }

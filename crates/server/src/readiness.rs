@@ -11,6 +11,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::tasks::Tasks;
 
+/// The services, by their names.
+const SERVICES: [&str; 1] = [TaskServiceServer::<Tasks>::NAME];
+
+/// The server as a whole.
+const SERVER: &str = "";
+
 /// How often the database is checked.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -30,9 +36,9 @@ enum Readiness {
     Stalled,
 }
 
-/// Reports the service, and the server as a whole, as serving while the database responds, has the
+/// Reports the services, and the server as a whole, as serving while the database responds, has the
 /// schema and the encoding that this program needs, and has run no statement for longer than `max_statement_age`.
-/// Once the token is cancelled, reports both as not serving and returns.
+/// Once the token is cancelled, reports all as not serving and returns.
 pub(crate) async fn report(
     database: Database,
     max_statement_age: Duration,
@@ -73,8 +79,10 @@ pub(crate) async fn report(
 /// Ends the streams of `Health.Watch` after their last message. Otherwise the server would wait for
 /// them when it shuts down.
 pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
-    health.clear_service_status("").await;
-    health.clear_service_status(TaskServiceServer::<Tasks>::NAME).await;
+    health.clear_service_status(SERVER).await;
+    for service in SERVICES {
+        health.clear_service_status(service).await;
+    }
 }
 
 async fn check(database: &Database, max_statement_age: Duration) -> Readiness {
@@ -89,14 +97,18 @@ async fn check(database: &Database, max_statement_age: Duration) -> Readiness {
     }
 }
 
-/// The server as a whole serves only while the service does: it is reported last as serving and
+/// The server as a whole serves only while the services do: it is reported last as serving and
 /// first as not serving.
-async fn set(health: &HealthReporter, is_ready: bool) {
+pub(crate) async fn set(health: &HealthReporter, is_ready: bool) {
     if is_ready {
-        health.set_serving::<TaskServiceServer<Tasks>>().await;
-        health.set_service_status("", ServingStatus::Serving).await;
+        for service in SERVICES {
+            health.set_service_status(service, ServingStatus::Serving).await;
+        }
+        health.set_service_status(SERVER, ServingStatus::Serving).await;
     } else {
-        health.set_service_status("", ServingStatus::NotServing).await;
-        health.set_not_serving::<TaskServiceServer<Tasks>>().await;
+        health.set_service_status(SERVER, ServingStatus::NotServing).await;
+        for service in SERVICES {
+            health.set_service_status(service, ServingStatus::NotServing).await;
+        }
     }
 }

@@ -124,8 +124,7 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Result<(), StartError> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-        health.set_not_serving::<TaskServiceServer<Tasks>>().await;
+        readiness::set(&health, false).await;
         let reporter = tokio::spawn(readiness::report(
             self.database.clone(),
             self.options.pool.max_statement_age,
@@ -153,8 +152,9 @@ impl Server {
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
+        let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
         let tasks = Tasks {
-            runner: CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) },
+            runner,
             database: self.database.clone(),
             writer: Arc::clone(&writer),
             reader: self.options.reader(&self.database),
@@ -212,7 +212,7 @@ fn authenticator(
     Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting)
 }
 
-/// Returns the service, and the reflection services that describe it.
+/// Returns the services, and the reflection services that describe them.
 fn routes(tasks: Tasks) -> Result<Routes, StartError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()

@@ -10,6 +10,7 @@ use crate::{
         current::CurrentPool,
         failover,
         pool::{Connection, Lane, PoolSettings, Presence},
+        statements::Statements,
         url::DatabaseUrl,
     },
     error::Error,
@@ -190,6 +191,11 @@ impl Database {
             let _share = share;
             query(connection, caller)
         })
+    }
+
+    /// Returns the statements that write for callers.
+    pub(crate) fn statements(&self) -> Statements {
+        self.0.get().statements()
     }
 
     /// Returns the settings of the connections.

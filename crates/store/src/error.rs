@@ -98,6 +98,8 @@ impl Error {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
+            // That there is nothing to roll back says nothing about the commit.
+            DieselError::RollbackErrorOnCommit { .. } => Self::connection_lost(error),
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
                 if is_session_terminated(info.message()) {
                     Self::unavailable(error)
@@ -175,6 +177,18 @@ mod tests {
         let write = domain::Error::from(lost);
         assert!(matches!(write, domain::Error::OutcomeUnknown(_)), "{write:?}");
         assert_eq!(write.effect(), Effect::Unknown);
+    }
+
+    #[test]
+    fn a_lost_commit_leaves_a_write_in_doubt() {
+        let closed = || {
+            let info = Box::new("server closed the connection unexpectedly".to_owned());
+            Box::new(DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info))
+        };
+        let lost =
+            DieselError::RollbackErrorOnCommit { rollback_error: closed(), commit_error: closed() };
+        let error = domain::Error::from(Error::from(lost));
+        assert!(matches!(error, domain::Error::OutcomeUnknown(_)), "{error:?}");
     }
 
     #[test]

@@ -7,11 +7,15 @@
 //! - [`TaskReader`], which reads the tasks that many callers want in one statement.
 //! - [`Database`], everything else: plain Diesel queries off the async threads.
 
+mod apart;
 mod api_keys;
+mod assignees;
 mod cases;
 mod connections;
 mod database;
 mod error;
+#[cfg(test)]
+mod explainer;
 mod idempotency_records;
 #[cfg(test)]
 mod log_capture;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diesel::pg::data_types::PgTimestamp;
+use domain::Precondition;
 
 /// 2000-01-01T00:00:00Z, from which Postgres counts, in microseconds from 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -19,6 +20,19 @@ pub(crate) fn to_postgres(time: SystemTime) -> PgTimestamp {
     // Postgres reads the largest number as infinity.
     let micros = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
     PgTimestamp(micros.saturating_sub(POSTGRES_EPOCH))
+}
+
+/// Returns the times at which something may have been changed last, at least one; `None` if that does
+/// not matter.
+pub(crate) fn allowed_times(precondition: &Precondition) -> Option<Vec<PgTimestamp>> {
+    match precondition {
+        Precondition::None => None,
+        // Negative infinity, the time of nothing.
+        Precondition::OneOf(etags) if etags.is_empty() => Some(vec![PgTimestamp(i64::MIN)]),
+        Precondition::OneOf(etags) => {
+            Some(etags.iter().map(|etag| to_postgres(etag.updated_at())).collect())
+        }
+    }
 }
 
 #[cfg(test)]

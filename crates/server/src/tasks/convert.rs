@@ -1,8 +1,8 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    Assignees, Description, Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft, Task,
-    TaskBatch, TaskChange, TaskDraft, TaskEvent, TaskId, Time, UpdateDraft, User,
+    Assignees, Description, Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft, NewTask,
+    Task, TaskBatch, TaskChange, TaskDraft, TaskEvent, TaskId, Time, UpdateDraft, User,
 };
 use proto::{tasks::v1, wire::limits};
 
@@ -14,10 +14,7 @@ const _: () = assert!(IdempotencyKey::MAX_BYTES == limits::IDEMPOTENCY_KEY_BYTES
 /// # Errors
 /// [`Error::Invalid`] with every field violation.
 pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch, Error> {
-    let drafts = request.tasks.into_iter().map(|task| TaskDraft {
-        description: task.description,
-        assignee_emails: task.assignee_emails,
-    });
+    let drafts = request.tasks.into_iter().map(to_task_draft);
     TaskBatch::parse(request.case_id, drafts, request.request_id).map_err(Error::Invalid)
 }
 
@@ -26,9 +23,13 @@ pub(crate) fn to_batch(request: v1::BatchCreateTasksRequest) -> Result<TaskBatch
 /// # Errors
 /// [`Error::Invalid`] with every field violation, as of a batch.
 pub(super) fn to_batch_of_one(request: v1::CreateTaskRequest) -> Result<TaskBatch, Error> {
-    let task = request.task.unwrap_or_default();
-    let draft = TaskDraft { description: task.description, assignee_emails: task.assignee_emails };
+    let draft = to_task_draft(request.task.unwrap_or_default());
     TaskBatch::parse_one(request.case_id, draft, request.request_id).map_err(Error::Invalid)
+}
+
+/// Converts a task to create.
+fn to_task_draft(task: v1::NewTask) -> TaskDraft {
+    TaskDraft { description: task.description, assignee_emails: task.assignee_emails }
 }
 
 /// Converts a change.
@@ -88,11 +89,16 @@ pub(super) fn from_task(task: Task) -> v1::Task {
     }
 }
 
-/// Converts tasks that were not created, given the users of each, for a response: they have neither
-/// ids nor times.
+/// Converts a batch that was not created, given the users of each task, for a response.
 pub(super) fn from_trial(batch: TaskBatch, users: Vec<Vec<User>>) -> Vec<v1::Task> {
     let case_id = batch.case().get();
-    let tasks = batch.into_tasks().into_iter().zip(users);
+    from_new_tasks(case_id, batch.into_tasks(), users)
+}
+
+/// Converts tasks that were not created, given the users of each, for a response: they have neither
+/// ids nor times.
+fn from_new_tasks(case_id: i64, tasks: Vec<NewTask>, users: Vec<Vec<User>>) -> Vec<v1::Task> {
+    let tasks = tasks.into_iter().zip(users);
     let tasks = tasks.map(|(task, users)| v1::Task {
         case_id,
         description: task.description.into_string(),

@@ -26,7 +26,10 @@ use proto::tasks::v1::{
 use store::{Database, TaskReader, TaskWriter};
 use tonic::{Request, Response, Status};
 
-use crate::{call::CallRunner, layers::CallDeadline};
+use crate::{
+    call::{CallRunner, request_id_of},
+    layers::CallDeadline,
+};
 use batch_create::BatchCreate;
 use batch_delete::BatchDelete;
 use batch_get::BatchGet;
@@ -44,7 +47,7 @@ use update::Update;
 /// The implementation of `TaskService`.
 #[derive(Debug)]
 pub(crate) struct Tasks {
-    pub(crate) runner: CallRunner,
+    pub(crate) runner: Arc<CallRunner>,
     pub(crate) database: Database,
     pub(crate) writer: Arc<TaskWriter>,
     pub(crate) reader: TaskReader,
@@ -139,9 +142,4 @@ impl TaskService for Tasks {
         let request_id = request_id_of(&request);
         self.runner.run(Update { database: &self.database, request_id }, request).await
     }
-}
-
-/// Returns the id of a request, as logs have it.
-fn request_id_of<T>(request: &Request<T>) -> String {
-    telemetry::request_id::of(request.extensions()).to_owned()
 }

@@ -4,11 +4,11 @@
 pub(crate) mod current;
 pub(crate) mod failover;
 pub(crate) mod pool;
+pub(crate) mod statements;
 pub(crate) mod tenant_shares;
 pub(crate) mod url;
 
 mod connector;
 mod redaction;
 mod session;
-mod statements;
 mod threads;

@@ -229,6 +229,11 @@ impl Pool {
         self.statements.oldest()
     }
 
+    /// Returns the statements of the connections that write for callers.
+    pub(crate) fn statements(&self) -> Statements {
+        self.statements.clone()
+    }
+
     /// Returns a reference that can be upgraded for as long as the pool, one of its connections, or
     /// a user of one exists.
     pub(crate) fn life(&self) -> Weak<()> {

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::{
+    PgConnection,
+    connection::{Connection as _, Instrumentation, InstrumentationEvent},
+};
 
 /// Since when the statement of a connection has been running; `None` while none is.
 type Since = Mutex<Option<Instant>>;
@@ -24,6 +27,18 @@ impl Statements {
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(&since));
         Observer { since }
+    }
+
+    /// Runs a query whose statements don't count, on a connection whose others do.
+    pub(crate) fn uncounted<T>(
+        &self,
+        connection: &mut PgConnection,
+        query: impl FnOnce(&mut PgConnection) -> T,
+    ) -> T {
+        connection.set_instrumentation(None::<Observer>);
+        let result = query(connection);
+        connection.set_instrumentation(self.observer());
+        result
     }
 
     /// Returns how long the statement that was begun first has been running; `None` if none is

@@ -12,10 +12,11 @@ use domain::{
     Actor, Error, FieldPath, Resource, TaskId, TaskIds, TaskUpdates, Violation, Violations,
 };
 
-use super::{change::Change, update::allowed_times};
+use super::change::Change;
 use crate::{
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
+    time::allowed_times,
 };
 
 /// Deletes tasks.

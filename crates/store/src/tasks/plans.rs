@@ -1,17 +1,7 @@
 //! How Postgres runs the statements of this directory on a database of a million tasks.
 
-use diesel::{
-    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,
-    connection::SimpleConnection as _, sql_query, sql_types::Text,
-};
-use localdb::Cluster;
-
 use super::{delete, event_sweep, events, get, list, update};
-use crate::{
-    connections::{pool::PoolSettings, url::DatabaseUrl},
-    database::Database,
-    sql::Statement,
-};
+use crate::explainer::Explainer;
 
 /// One tenant with 1,000,000 tasks: 100,000 in its first case, and 1,000 in each of 900 others. Each
 /// of its 200 users has 5,000 of them, and every tenth task is completed. Batches of 25 tasks have created
@@ -52,77 +42,6 @@ const DATA: &str = "
     SELECT setval('task_events_id_seq', 540000);
     VACUUM ANALYZE";
 
-#[derive(QueryableByName)]
-struct Line {
-    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-    text: String,
-}
-
-/// A connection to the database, with the settings of the service's sessions.
-struct Explainer {
-    connection: PgConnection,
-    _cluster: Cluster,
-}
-
-impl Explainer {
-    async fn start() -> Self {
-        let cluster = Cluster::temporary().setting("autovacuum", "off").start().unwrap();
-        cluster.create_database("plans", None).unwrap();
-        let url = cluster.url("plans");
-        let settings = PoolSettings {
-            writers: 0,
-            readers: 1,
-            changers: 0,
-            tenant_queue_length: 1,
-            checkout_timeout: std::time::Duration::from_secs(10),
-            lock_timeout: std::time::Duration::from_secs(1),
-        };
-        let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
-        database.migrate().await.unwrap();
-        let mut connection = PgConnection::establish(&url).unwrap();
-        // VACUUM does not run in the transaction that several statements at once are.
-        for statement in DATA.split(';') {
-            connection.batch_execute(statement).unwrap();
-        }
-        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
-            SET max_parallel_workers_per_gather = 0";
-        connection.batch_execute(settings).unwrap();
-        Self { connection, _cluster: cluster }
-    }
-
-    /// Runs a statement with these parameters, and returns its plan and how many pages it touched.
-    fn run<S: Statement>(&mut self, parameters: &[&str]) -> (String, u64) {
-        let [prepare, execute] = S::text().prepared("x", parameters);
-        self.explain(&prepare, &execute)
-    }
-
-    /// Prepares and runs a statement, and returns its plan and how many pages it touched.
-    fn explain(&mut self, prepare: &str, execute: &str) -> (String, u64) {
-        self.connection.batch_execute("DEALLOCATE ALL").unwrap();
-        self.connection.batch_execute(prepare).unwrap();
-        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {execute}");
-        let lines = sql_query(explain).load::<Line>(&mut self.connection).unwrap();
-        let plan: Vec<_> = lines.into_iter().map(|line| line.text).collect();
-        let plan = plan.join("\n");
-        assert!(!plan.contains("Seq Scan on"), "a whole table is read: {plan}");
-        // The first node's figures include those of all others.
-        let (_, buffers) = plan.split_once("Buffers: shared ").expect("buffers");
-        let buffers = buffers.lines().next().unwrap().split(' ');
-        let pages = buffers.filter_map(|part| part.split_once('=')).take(2);
-        let pages = pages.filter(|(name, _)| matches!(*name, "hit" | "read"));
-        let pages = pages.map(|(_, count)| count.parse::<u64>().unwrap()).sum();
-        (plan, pages)
-    }
-
-    /// Runs a statement, and checks that it uses an index, and touches no more than so many pages.
-    #[track_caller]
-    fn assert_uses<S: Statement>(&mut self, index: &str, parameters: &[&str], most_pages: u64) {
-        let (plan, pages) = self.run::<S>(parameters);
-        assert!(plan.contains(&format!("using {index} on")), "no {index}: {plan}");
-        assert!(pages <= most_pages, "{pages} pages are read: {plan}");
-    }
-}
-
 /// The index of a case's tasks, and that of a user's assignments.
 const OF_CASE: &str = "tasks_case_idx";
 const OF_USER: &str = "task_assignees_user_key";
@@ -133,7 +52,7 @@ const OF_EVENTS: &str = "task_events_task_idx";
 
 #[tokio::test]
 async fn every_statement_uses_its_indexes_on_a_million_tasks() {
-    let mut explainer = Explainer::start().await;
+    let mut explainer = Explainer::start(DATA).await;
     explainer.assert_uses::<get::Get>(OF_TASK, &["'{1}'", "'{7}'", "'{100005}'"], 30);
     let ids: Vec<_> = (1..=64).map(|n| (1500 * n).to_string()).collect();
     let [ids, ones] = [ids.join(","), ["1"; 64].join(",")].map(|list| format!("'{{{list}}}'"));

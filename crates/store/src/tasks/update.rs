@@ -9,8 +9,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{
-    Actor, Assignment, Email, Error, FieldPath, Precondition, Resource, Task, TaskUpdate,
-    TaskUpdates, Violation, Violations,
+    Actor, Assignment, Email, Error, FieldPath, Resource, Task, TaskUpdate, TaskUpdates, Violation,
+    Violations,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
-    time::to_postgres,
+    time::allowed_times,
 };
 
 /// Changes tasks.
@@ -110,19 +110,6 @@ impl Changes {
             self.email_changes.push(no);
             self.email_positions.push(position);
             self.email_addresses.push(email.as_str().to_owned());
-        }
-    }
-}
-
-/// Returns the times at which a task may have been changed last, at least one; `None` if that does
-/// not matter.
-pub(super) fn allowed_times(precondition: &Precondition) -> Option<Vec<PgTimestamp>> {
-    match precondition {
-        Precondition::None => None,
-        // Negative infinity, the time of no task.
-        Precondition::OneOf(etags) if etags.is_empty() => Some(vec![PgTimestamp(i64::MIN)]),
-        Precondition::OneOf(etags) => {
-            Some(etags.iter().map(|etag| to_postgres(etag.updated_at())).collect())
         }
     }
 }

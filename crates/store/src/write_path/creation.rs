@@ -1,30 +1,31 @@
-//! What the database adds to a batch.
+//! What the database adds to tasks that are to be created.
 
 use std::time::SystemTime;
 
-use domain::{Assignment, Task, TaskBatch, TaskId, User, UserId};
+use domain::{Assignment, CaseId, Email, NewTask, Task, TaskId, User, UserId, Violation};
 
-/// What the database adds to a batch when it creates it. Together with the batch it makes the
+/// The id, the first name and the last name of a user.
+pub(crate) type FoundUser = (i64, String, String);
+
+/// What the database adds to tasks when it creates them. Together with the request it makes the
 /// result: that of the first request, and that of each repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Creation {
-    pub(super) created_at: SystemTime,
-    /// The id of each task of the batch.
-    pub(super) task_ids: Vec<i64>,
-    /// For each assignment of its tasks, the user's id, first name and last name.
-    pub(super) users: Vec<(i64, String, String)>,
+pub(crate) struct Creation {
+    pub(crate) created_at: SystemTime,
+    /// The id of each task.
+    pub(crate) task_ids: Vec<i64>,
+    /// For each assignment of the tasks, the user.
+    pub(crate) users: Vec<FoundUser>,
 }
 
 impl Creation {
-    /// Returns the tasks that were created from the batch; `None` if this belongs to another batch.
-    pub(super) fn tasks(self, batch: TaskBatch) -> Option<Vec<Task>> {
+    /// Returns the tasks that were created in the case from these; `None` if this belongs to others.
+    pub(crate) fn tasks(self, case: CaseId, drafts: Vec<NewTask>) -> Option<Vec<Task>> {
         let mut users = self.users.into_iter();
         let mut user = |Assignment { email, .. }| {
             let (id, first_name, last_name) = users.next()?;
             Some(User { id: UserId::new(id)?, email, first_name, last_name })
         };
-        let case = batch.case();
-        let drafts = batch.into_tasks();
         if drafts.len() != self.task_ids.len() {
             return None;
         }
@@ -41,4 +42,25 @@ impl Creation {
         });
         tasks.collect()
     }
+}
+
+/// Returns the users to whom tasks are to be assigned, and a violation for each who does not exist.
+pub(crate) fn users_of(
+    tasks: &[NewTask],
+    mut found: impl Iterator<Item = Option<FoundUser>>,
+) -> (Vec<FoundUser>, Vec<Violation>) {
+    let mut users = Vec::new();
+    let mut violations = Vec::new();
+    for (task, NewTask { assignments, .. }) in tasks.iter().enumerate() {
+        for Assignment { index, .. } in assignments {
+            match found.next().flatten() {
+                Some(user) => users.push(user),
+                None => violations.push(Violation {
+                    path: Assignment::path(task, *index),
+                    rule: &Email::UNKNOWN_USER,
+                }),
+            }
+        }
+    }
+    (users, violations)
 }

@@ -6,7 +6,7 @@ use diesel::{
     connection::SimpleConnection as _,
     result::{DatabaseErrorKind, Error as DieselError},
 };
-use domain::{CaseId, TenantId};
+use domain::{CaseId, Idempotent as _, TenantId};
 
 use super::{
     failure::{abandoned, failure, is_fatal, not_sent},

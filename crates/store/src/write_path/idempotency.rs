@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::{FingerprintVersion, IdempotencyKey, TaskBatch, TenantId};
+use domain::{FingerprintVersion, IdempotencyKey, Idempotent, TenantId};
 
 use super::creation::Creation;
 use crate::{
@@ -12,16 +12,16 @@ use crate::{
 
 /// The record of an idempotency key: the request that used it, and what the database added to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IdempotencyRecord {
+pub(crate) struct IdempotencyRecord {
     operation: String,
     fingerprint: Vec<u8>,
     fingerprint_version: i16,
-    pub(super) creation: Creation,
+    pub(crate) creation: Creation,
 }
 
-/// Whether a record is of a certain batch.
+/// Whether a record is of a certain request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Match {
+pub(crate) enum Match {
     Same,
     Other,
     /// A newer release has made the fingerprint.
@@ -29,14 +29,14 @@ pub(super) enum Match {
 }
 
 impl IdempotencyRecord {
-    /// Compares the record with a batch. Any other operation with the same key is another request.
-    pub(super) fn compare(&self, batch: &TaskBatch) -> Match {
-        if self.operation != batch.operation().as_str() {
+    /// Compares the record with a request. Any other operation with the same key is another request.
+    pub(crate) fn compare(&self, request: &impl Idempotent) -> Match {
+        if self.operation != request.operation().as_str() {
             return Match::Other;
         }
         match FingerprintVersion::from_number(self.fingerprint_version) {
             None => Match::Unknown,
-            Some(version) if self.fingerprint == batch.fingerprint(version) => Match::Same,
+            Some(version) if self.fingerprint == request.fingerprint(version) => Match::Same,
             Some(_) => Match::Other,
         }
     }
@@ -48,7 +48,7 @@ type Row = (String, Vec<u8>, i16, PgTimestamp, Vec<i64>, Users);
 type Users = (Vec<i64>, Vec<String>, Vec<String>);
 
 /// Returns the record of a tenant's key, if there is one.
-pub(super) fn find(
+pub(crate) fn find(
     connection: &mut PgConnection,
     tenant: TenantId,
     key: &IdempotencyKey,
@@ -80,15 +80,15 @@ pub(super) fn find(
     }))
 }
 
-/// Whether the batch's idempotency key was used for another request.
+/// Whether the request's idempotency key was used for another one.
 pub(crate) fn is_key_reused(
     connection: &mut PgConnection,
     tenant: TenantId,
-    batch: &TaskBatch,
+    request: &impl Idempotent,
 ) -> QueryResult<bool> {
-    let Some(key) = batch.idempotency_key() else { return Ok(false) };
+    let Some(key) = request.idempotency_key() else { return Ok(false) };
     let record = find(connection, tenant, key)?;
-    Ok(record.is_some_and(|record| record.compare(batch) == Match::Other))
+    Ok(record.is_some_and(|record| record.compare(request) == Match::Other))
 }
 
 /// Goes through the tenants one by one, along the index that the tenant leads. The tenants are those of

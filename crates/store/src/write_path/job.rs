@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Actor, CaseId, Error, TaskBatch, TenantId};
+use domain::{Actor, CaseId, Error, Idempotent as _, TaskBatch, TenantId};
 use tokio::sync::oneshot;
 use tracing::Span;
 

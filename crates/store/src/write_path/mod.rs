@@ -7,10 +7,10 @@
 //! else holds wait for it beside all others ([`contended`]). Tenants take turns ([`crate::turns`]).
 
 mod contended;
-mod creation;
+pub(crate) mod creation;
 mod execution;
 mod failure;
-mod idempotency;
+pub(crate) mod idempotency;
 mod job;
 mod outcome;
 #[cfg(feature = "plain-writes")]
@@ -22,6 +22,5 @@ mod unfinished;
 mod worker;
 mod writer;
 
-pub(crate) use idempotency::is_key_reused;
 pub use settings::WriterSettings;
 pub use writer::TaskWriter;

@@ -1,7 +1,7 @@
 //! How a batch ends.
 
 use diesel::{PgConnection, QueryResult};
-use domain::{CreatedTasks, Error, TaskBatch, TenantId};
+use domain::{CreatedTasks, Error, Idempotent as _, TaskBatch, TenantId};
 
 use super::{
     creation::Creation,
@@ -49,6 +49,6 @@ pub(super) fn resolve(
 
 fn created(batch: TaskBatch, creation: Creation, is_replay: bool) -> Outcome {
     let case = batch.case();
-    let tasks = creation.tasks(batch).ok_or_else(|| mismatch(case))?;
+    let tasks = creation.tasks(case, batch.into_tasks()).ok_or_else(|| mismatch(case))?;
     Ok(CreatedTasks { tasks, is_replay })
 }

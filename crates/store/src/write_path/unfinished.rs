@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use domain::Idempotent as _;
+
 use super::{
     contended::Addition,
     job::Job,

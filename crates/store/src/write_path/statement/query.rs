@@ -7,7 +7,7 @@ use diesel::{
     result::QueryResult,
     sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
-use domain::{Actor, Assignment, Fingerprint, FingerprintVersion, TaskBatch};
+use domain::{Actor, Assignment, Fingerprint, FingerprintVersion, Idempotent as _, TaskBatch};
 
 use super::{
     results::{Results, Row},

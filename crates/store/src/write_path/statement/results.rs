@@ -1,13 +1,14 @@
 //! The results of the statement that creates batches.
 
-use std::{time::SystemTime, vec};
+use std::{iter, time::SystemTime, vec};
 
 use diesel::pg::data_types::PgTimestamp;
-use domain::{
-    Assignment, CaseId, Email, Error, NewTask, Resource, TaskBatch, Violation, Violations,
-};
+use domain::{CaseId, Error, Idempotent as _, Resource, TaskBatch, Violations};
 
-use crate::{time::from_postgres, write_path::creation::Creation};
+use crate::{
+    time::from_postgres,
+    write_path::creation::{Creation, FoundUser, users_of},
+};
 
 /// The row that the statement returns.
 pub(super) type Row = (
@@ -62,19 +63,7 @@ impl Results {
         // Each list is read to the end of this batch's part, also past nulls: the next batch's part
         // begins there.
         let task_ids: Vec<Option<i64>> = self.task_ids.by_ref().take(batch.tasks().len()).collect();
-        let mut users = Vec::new();
-        let mut violations = Vec::new();
-        for (task, NewTask { assignments, .. }) in batch.tasks().iter().enumerate() {
-            for Assignment { index, .. } in assignments {
-                match self.next_user() {
-                    Some(user) => users.push(user),
-                    None => violations.push(Violation {
-                        path: Assignment::path(task, *index),
-                        rule: &Email::UNKNOWN_USER,
-                    }),
-                }
-            }
-        }
+        let (users, violations) = users_of(batch.tasks(), iter::from_fn(|| Some(self.next_user())));
         let refusal = if case_exists == Some(false) {
             Some(Error::NotFound(Resource::Case(batch.case())))
         } else {
@@ -91,7 +80,7 @@ impl Results {
         }
     }
 
-    fn next_user(&mut self) -> Option<(i64, String, String)> {
+    fn next_user(&mut self) -> Option<FoundUser> {
         let (id, first_name, last_name) =
             (self.user_ids.next()?, self.first_names.next()?, self.last_names.next()?);
         Some((id?, first_name?, last_name?))
