@@ -9,13 +9,18 @@ pub enum Scope {
     TasksRead,
     /// Create and change tasks.
     TasksWrite,
+    /// Read cases.
+    CasesRead,
+    /// Create, change and delete cases, with their tasks.
+    CasesWrite,
     /// Administer the tenant. Does not include the other scopes.
     Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::TasksRead, Self::TasksWrite, Self::Admin];
+    pub const ALL: [Self; 5] =
+        [Self::TasksRead, Self::TasksWrite, Self::CasesRead, Self::CasesWrite, Self::Admin];
 
     /// Returns the scope's name, as it is stored and written.
     #[must_use]
@@ -23,6 +28,8 @@ impl Scope {
         match self {
             Self::TasksRead => "tasks:read",
             Self::TasksWrite => "tasks:write",
+            Self::CasesRead => "cases:read",
+            Self::CasesWrite => "cases:write",
             Self::Admin => "admin",
         }
     }
@@ -40,7 +47,9 @@ impl fmt::Display for Scope {
 
 /// A text that is not the name of a scope.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no scope {0:?}; the scopes are tasks:read, tasks:write and admin")]
+#[error(
+    "there is no scope {0:?}; the scopes are tasks:read, tasks:write, cases:read, cases:write and admin"
+)]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {

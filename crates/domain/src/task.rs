@@ -26,6 +26,8 @@ pub struct Task {
 /// What a request with an idempotency key has created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
+    /// The case, if the request created one.
+    pub case: Option<CaseId>,
     /// The tasks, in the order of the request.
     pub tasks: Vec<TaskId>,
     /// When they were created, by the database's clock.

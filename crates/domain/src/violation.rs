@@ -53,6 +53,21 @@ impl FieldPath {
     }
 }
 
+impl FieldPath {
+    /// Returns the path in a request to create a case, of a path in a request to create tasks.
+    #[must_use]
+    pub(crate) fn of_new_case(self) -> Self {
+        let pattern = match self.pattern {
+            "tasks" => "case.tasks",
+            "tasks[*].description" => "case.tasks[*].description",
+            "tasks[*].assignee_emails" => "case.tasks[*].assignee_emails",
+            "tasks[*].assignee_emails[*]" => "case.tasks[*].assignee_emails[*]",
+            other => other,
+        };
+        Self { pattern, ..self }
+    }
+}
+
 /// Lists are far shorter than this saturates at: their length is bounded by the size of a message.
 fn to_u32(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
@@ -91,6 +106,8 @@ pub enum Reason {
     UnknownUser,
     /// A number is not in its range.
     OutOfRange,
+    /// A value is none of those that are documented.
+    UnknownValue,
     /// A text is not the page token of this list.
     InvalidPageToken,
     /// A time is out of the range of times.
@@ -144,6 +161,12 @@ impl Violations {
     #[must_use]
     pub fn of_one_task(self) -> Self {
         self.with_paths(FieldPath::of_one_task)
+    }
+
+    /// Returns the violations of a request to create a case, whose tasks were checked as a batch.
+    #[must_use]
+    pub fn of_new_case(self) -> Self {
+        self.with_paths(FieldPath::of_new_case)
     }
 
     fn with_paths(mut self, convert: impl Fn(FieldPath) -> FieldPath) -> Self {

@@ -7,6 +7,14 @@ pub mod wire;
 
 pub use decoded_size::{RequestLayout, TooManyItems};
 
+/// `caseload.cases.v1`: creating and changing cases.
+pub mod cases {
+    /// Version 1 of the contract. The documentation of each item is that of the proto files.
+    pub mod v1 {
+        tonic::include_proto!("caseload.cases.v1");
+    }
+}
+
 /// `caseload.tasks.v1`: creating and tracking the tasks of cases.
 pub mod tasks {
     /// Version 1 of the contract. The documentation of each item is that of the proto files.

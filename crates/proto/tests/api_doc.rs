@@ -8,7 +8,7 @@ use tonic::Code;
 
 const API: &str = include_str!("../../../docs/API.md");
 
-const FIELD_REASONS: [FieldReason; 18] = [
+const FIELD_REASONS: [FieldReason; 19] = [
     FieldReason::Required,
     FieldReason::NotPositive,
     FieldReason::TooMany,
@@ -20,6 +20,7 @@ const FIELD_REASONS: [FieldReason; 18] = [
     FieldReason::Duplicate,
     FieldReason::InvalidMask,
     FieldReason::OutOfRange,
+    FieldReason::UnknownValue,
     FieldReason::InvalidPageToken,
     FieldReason::InvalidTime,
     FieldReason::UnknownParameter,

@@ -110,6 +110,23 @@ impl Database {
         .await
     }
 
+    /// Gives a key other scopes. Servers that know the key learn of it when they look it up again. If
+    /// there is no such key, nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
+    pub async fn set_api_key_scopes(&self, digest: KeyDigest, scopes: Scopes) -> Result<(), Error> {
+        self.write("set_api_key_scopes", move |connection| {
+            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            diesel::update(api_keys::table)
+                .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
+                .set(api_keys::scopes.eq(scopes))
+                .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Returns the key with this digest, valid or not; `None` if there is none.
     ///
     /// # Errors
@@ -168,11 +185,8 @@ impl Database {
 fn to_record(row: Row) -> Result<ApiKeyRecord, Error> {
     let (tenant, id, name, scopes, created_at, expires_at, revoked_at) = row;
     let invalid = || Error::internal(format!("API key {id} is stored with an invalid id"));
-    let scopes = scopes
-        .iter()
-        .map(|scope| scope.parse::<Scope>())
-        .collect::<Result<Scopes, _>>()
-        .map_err(Error::internal)?;
+    // A newer release may know more scopes. To this one they permit nothing.
+    let scopes: Scopes = scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect();
     Ok(ApiKeyRecord {
         principal: Principal {
             tenant: TenantId::new(tenant).ok_or_else(invalid)?,

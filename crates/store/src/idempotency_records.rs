@@ -4,7 +4,9 @@ use diesel::{
     Connection as _, connection::SimpleConnection as _, insert_into, pg::data_types::PgTimestamp,
     prelude::*, result::Error as DieselError,
 };
-use domain::{Error, Fingerprint, IdempotencyKey, IdempotencyRecord, Resource, TaskId, TenantId};
+use domain::{
+    CaseId, Error, Fingerprint, IdempotencyKey, IdempotencyRecord, Resource, TaskId, TenantId,
+};
 
 use crate::{
     connections::pool::{Lane, Presence},
@@ -14,7 +16,7 @@ use crate::{
     time::from_postgres,
 };
 
-type Row = (Vec<i64>, PgTimestamp);
+type Row = (Option<i64>, Vec<i64>, PgTimestamp);
 
 impl Database {
     /// Returns what a request with this idempotency key created.
@@ -54,9 +56,11 @@ impl Database {
             (is_known, found) = confirmed.map_err(without_effect)?;
             lane = Lane::Contended;
         }
-        let (task_ids, created_at) = found.ok_or(Error::NotFound(Resource::IdempotencyRecord))?;
+        let found = found.ok_or(Error::NotFound(Resource::IdempotencyRecord))?;
+        let (case, task_ids, created_at) = found;
         let tasks = task_ids.into_iter().filter_map(TaskId::new).collect();
-        Ok(IdempotencyRecord { tasks, created_at: from_postgres(created_at) })
+        let case = case.and_then(CaseId::new);
+        Ok(IdempotencyRecord { case, tasks, created_at: from_postgres(created_at) })
     }
 }
 
@@ -67,7 +71,11 @@ fn find(
 ) -> QueryResult<Option<Row>> {
     idempotency_keys::table
         .find((tenant.get(), key.as_str()))
-        .select((idempotency_keys::task_ids, idempotency_keys::created_at))
+        .select((
+            idempotency_keys::case_id,
+            idempotency_keys::task_ids,
+            idempotency_keys::created_at,
+        ))
         .first(connection)
         .optional()
 }

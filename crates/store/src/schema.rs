@@ -37,6 +37,12 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         created_at -> Timestamptz,
+        description -> Text,
+        priority -> Text,
+        status -> Text,
+        team_id -> Nullable<BigInt>,
+        external_id -> Nullable<Text>,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -87,5 +93,6 @@ diesel::table! {
         first_names -> Array<Text>,
         last_names -> Array<Text>,
         fingerprint_version -> SmallInt,
+        case_id -> Nullable<BigInt>,
     }
 }

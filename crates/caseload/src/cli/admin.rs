@@ -94,7 +94,8 @@ pub(crate) enum KeyCommand {
         tenant: TenantOption,
         /// What the key is for: 1 to 200 characters
         name: String,
-        /// What the key permits: tasks:read, tasks:write or admin; may be given several times
+        /// What the key permits: tasks:read, tasks:write, cases:read, cases:write or admin; may be given
+        /// several times
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
         /// How long the key is valid, as in 90d [default: without end]

@@ -53,6 +53,7 @@ pub(super) fn to_key_body(record: v1::IdempotencyRecord) -> dto::IdempotencyKey 
         idempotency_key: dto::IdempotencyRecord {
             key: record.request_id,
             outcome: "created",
+            case_id: Some(record.case_id).filter(|id| *id != 0),
             task_ids: record.task_ids,
             created_at: Times::default().write(record.created_at.unwrap_or_default()),
         },

@@ -136,6 +136,9 @@ pub(crate) struct IdempotencyRecord {
     pub(crate) key: String,
     /// `created`: a key that created nothing has no record.
     pub(crate) outcome: &'static str,
+    /// Only if the request created a case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) case_id: Option<i64>,
     pub(crate) task_ids: Vec<i64>,
     pub(crate) created_at: String,
 }

@@ -148,15 +148,13 @@ impl Lengths {
 mod tests {
     use prost::Message as _;
 
-    use crate::{
-        tasks::v1::{BatchCreateTasksRequest, NewTask},
-        wire::METHODS,
-    };
+    use crate::tasks::v1::{BatchCreateTasksRequest, NewTask};
 
     use super::*;
 
     fn measure(bytes: &[u8]) -> Result<usize, String> {
-        let layout = RequestLayout::of(METHODS[0].0).unwrap();
+        let method = "/caseload.tasks.v1.TaskService/BatchCreateTasks";
+        let layout = RequestLayout::of(method).unwrap();
         layout.decoded_size(bytes).map_err(|error| error.path)
     }
 

@@ -225,6 +225,8 @@ pub enum FieldReason {
     InvalidMask,
     /// A number is not in its range.
     OutOfRange,
+    /// A value is none of those that are documented.
+    UnknownValue,
     /// A text is not the page token of this list.
     InvalidPageToken,
     /// A text is not a time, or a time is out of the range of times.
@@ -259,6 +261,7 @@ impl FieldReason {
             Self::EtagMismatch => "ETAG_MISMATCH",
             Self::InvalidMask => "INVALID_MASK",
             Self::OutOfRange => "OUT_OF_RANGE",
+            Self::UnknownValue => "UNKNOWN_VALUE",
             Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
             Self::InvalidTime => "INVALID_TIME",
             Self::UnknownParameter => "UNKNOWN_PARAMETER",

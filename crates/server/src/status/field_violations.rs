@@ -64,6 +64,7 @@ const fn field_reason(reason: Reason) -> wire::FieldReason {
         Reason::TaskNotFound => wire::FieldReason::TaskNotFound,
         Reason::EtagMismatch => wire::FieldReason::EtagMismatch,
         Reason::OutOfRange => wire::FieldReason::OutOfRange,
+        Reason::UnknownValue => wire::FieldReason::UnknownValue,
         Reason::InvalidPageToken => wire::FieldReason::InvalidPageToken,
         Reason::InvalidTime => wire::FieldReason::InvalidTime,
     }

@@ -1,8 +1,8 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    Assignees, Description, Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft, NewTask,
-    Task, TaskBatch, TaskChange, TaskDraft, TaskEvent, TaskId, Time, UpdateDraft, User,
+    Assignees, CaseId, Description, Error, Etag, IdempotencyKey, IdempotencyRecord, ListDraft,
+    NewTask, Task, TaskBatch, TaskChange, TaskDraft, TaskEvent, TaskId, Time, UpdateDraft, User,
 };
 use proto::{tasks::v1, wire::limits};
 
@@ -28,7 +28,7 @@ pub(super) fn to_batch_of_one(request: v1::CreateTaskRequest) -> Result<TaskBatc
 }
 
 /// Converts a task to create.
-fn to_task_draft(task: v1::NewTask) -> TaskDraft {
+pub(crate) fn to_task_draft(task: v1::NewTask) -> TaskDraft {
     TaskDraft { description: task.description, assignee_emails: task.assignee_emails }
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn to_list_draft(request: v1::ListTasksRequest) -> ListDraft {
 }
 
 /// Converts a task for a response.
-pub(super) fn from_task(task: Task) -> v1::Task {
+pub(crate) fn from_task(task: Task) -> v1::Task {
     v1::Task {
         id: task.id.get(),
         case_id: task.case.get(),
@@ -97,7 +97,11 @@ pub(super) fn from_trial(batch: TaskBatch, users: Vec<Vec<User>>) -> Vec<v1::Tas
 
 /// Converts tasks that were not created, given the users of each, for a response: they have neither
 /// ids nor times.
-fn from_new_tasks(case_id: i64, tasks: Vec<NewTask>, users: Vec<Vec<User>>) -> Vec<v1::Task> {
+pub(crate) fn from_new_tasks(
+    case_id: i64,
+    tasks: Vec<NewTask>,
+    users: Vec<Vec<User>>,
+) -> Vec<v1::Task> {
     let tasks = tasks.into_iter().zip(users);
     let tasks = tasks.map(|(task, users)| v1::Task {
         case_id,
@@ -117,6 +121,7 @@ pub(super) fn from_record(
         request_id: key.as_str().to_owned(),
         task_ids: record.tasks.into_iter().map(TaskId::get).collect(),
         created_at: Some(record.created_at.into()),
+        case_id: record.case.map_or(0, CaseId::get),
     }
 }
 
