@@ -43,20 +43,42 @@ pub(crate) async fn ensure(database: &Database) -> Result<Demo, Failure> {
     Ok(Demo { tenant, case_id })
 }
 
-/// Stores a key with the scopes to read and write tasks, unless it is stored already.
+/// What the demo's key permits.
+const SCOPES: [Scope; 4] =
+    [Scope::TasksRead, Scope::TasksWrite, Scope::CasesRead, Scope::CasesWrite];
+
+/// Stores a key with the scopes to read and write tasks and cases.
 pub(crate) async fn add_key(
     database: &Database,
     tenant: TenantId,
     key: &ApiKey,
 ) -> Result<(), Failure> {
+    Ok(store_key(database, tenant, key).await?)
+}
+
+/// Stores a key as [`add_key`] does, unless it is stored already: then it gets these scopes. An
+/// earlier release may have stored it with fewer.
+#[cfg(feature = "dev")]
+pub(crate) async fn ensure_key(
+    database: &Database,
+    tenant: TenantId,
+    key: &ApiKey,
+) -> Result<(), Failure> {
+    match store_key(database, tenant, key).await {
+        Err(Error::Exists(_)) => {
+            database.set_api_key_scopes(key.digest(), SCOPES.into_iter().collect()).await?;
+            Ok(())
+        }
+        result => Ok(result?),
+    }
+}
+
+async fn store_key(database: &Database, tenant: TenantId, key: &ApiKey) -> Result<(), Error> {
     let new = NewApiKey {
         name: "demo".to_owned(),
         digest: key.digest(),
-        scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
+        scopes: SCOPES.into_iter().collect(),
         expires_at: None,
     };
-    match database.create_api_key(tenant, new).await {
-        Ok(_) | Err(Error::Exists(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    database.create_api_key(tenant, new).await.map(|_| ())
 }

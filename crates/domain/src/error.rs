@@ -24,7 +24,7 @@ pub enum Error {
     /// Tasks that the request names do not exist.
     #[error("{0}; nothing was changed")]
     TasksNotFound(Violations),
-    /// Tasks are in other states than the caller named.
+    /// Tasks, or the case, are in other states than the caller named.
     #[error("{0}; nothing was changed")]
     Stale(Violations),
     /// What the request names does not exist, or belongs to another tenant.
@@ -78,6 +78,12 @@ impl Error {
     #[must_use]
     pub fn of_one_task(self) -> Self {
         self.with_violations(Violations::of_one_task)
+    }
+
+    /// Returns the error of a request to create a case, whose tasks were checked as a batch.
+    #[must_use]
+    pub fn of_new_case(self) -> Self {
+        self.with_violations(Violations::of_new_case)
     }
 
     fn with_violations(self, convert: impl FnOnce(Violations) -> Violations) -> Self {

@@ -1,11 +1,11 @@
-//! Entity tags, by which a caller names the state of a task that it has seen.
+//! Entity tags, by which a caller names the state of a task or a case that it has seen.
 
 use std::{
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The tag of one state of a task: another one after each change, since a change always moves
+/// The tag of one state of a task or a case: another one after each change, since a change always moves
 /// `updated_at` forward by at least a microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Etag(u64);

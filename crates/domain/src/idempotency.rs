@@ -80,6 +80,8 @@ pub enum Operation {
     BatchCreateTasks,
     /// To create one task.
     CreateTask,
+    /// To create a case.
+    CreateCase,
 }
 
 impl Operation {
@@ -89,6 +91,7 @@ impl Operation {
         match self {
             Self::BatchCreateTasks => "batch_create_tasks",
             Self::CreateTask => "create_task",
+            Self::CreateCase => "create_case",
         }
     }
 }

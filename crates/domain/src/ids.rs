@@ -52,6 +52,10 @@ id! {
     TaskId
 }
 id! {
+    /// Identifies a team, by the caller's own numbers.
+    TeamId
+}
+id! {
     /// Identifies a user of a tenant.
     UserId
 }

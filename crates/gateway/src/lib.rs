@@ -3,6 +3,8 @@
 //! The gateway is stateless and holds no credentials. It checks the shape of a request (path,
 //! headers, JSON); the server checks everything else, permissions included.
 
+mod case_value;
+mod cases;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

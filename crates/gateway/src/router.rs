@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tower::ServiceBuilder;
 
 use crate::{
+    cases,
     extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
     in_flight::{self, InFlight, NotBegun},
     probes, problem, tasks,
@@ -47,6 +48,11 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = Router::new()
         .route("/api/v2/tasks", get(tasks::list_of_user::<T>))
+        .route("/api/v2/cases", get(cases::list::<T>).post(cases::create::<T>))
+        .route(
+            "/api/v2/cases/{case_id}",
+            get(cases::get::<T>).put(cases::update::<T>).delete(cases::delete::<T>),
+        )
         .route("/api/v2/idempotency-keys/{key}", get(tasks::get_idempotency_record::<T>))
         .route(
             "/api/v2/cases/{case_id}/tasks",

@@ -1,10 +1,11 @@
 //! Caseload's gRPC service.
 //!
 //! A request passes the layers (`layers`), then tonic, then the frame that every call has in common
-//! (`call`), then the logic of its call (`tasks`).
+//! (`call`), then the logic of its call (`tasks`, `cases`).
 
 mod auth;
 mod call;
+mod cases;
 mod causes;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

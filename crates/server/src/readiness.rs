@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use proto::tasks::v1::task_service_server::TaskServiceServer;
+use proto::{
+    cases::v1::case_service_server::CaseServiceServer,
+    tasks::v1::task_service_server::TaskServiceServer,
+};
 use runtime::CancellationToken;
 use store::{Database, Error};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::tasks::Tasks;
+use crate::{cases::Cases, tasks::Tasks};
 
 /// The services, by their names.
-const SERVICES: [&str; 1] = [TaskServiceServer::<Tasks>::NAME];
+const SERVICES: [&str; 2] = [TaskServiceServer::<Tasks>::NAME, CaseServiceServer::<Cases>::NAME];
 
 /// The server as a whole.
 const SERVER: &str = "";

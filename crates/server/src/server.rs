@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::{
+    cases::v1::case_service_server::CaseServiceServer,
     tasks::v1::task_service_server::TaskServiceServer,
     wire::{header, limits},
 };
@@ -17,6 +18,7 @@ use tower::ServiceBuilder;
 use crate::{
     auth::{Authenticator, LookUpLimit, WaitingCalls},
     call::CallRunner,
+    cases::Cases,
     layers::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
@@ -153,6 +155,7 @@ impl Server {
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
         let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
+        let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
             runner,
             database: self.database.clone(),
@@ -183,7 +186,7 @@ impl Server {
             refusals: Refusals::new(max_in_flight / 2),
             diagnostics: Diagnostics::new(),
         });
-        let routes = routes(tasks)?.add_service(health_service).prepare();
+        let routes = routes(tasks, cases)?.add_service(health_service).prepare();
         let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
         let service = ServiceBuilder::new()
             .layer(RequestLayers)
@@ -213,14 +216,16 @@ fn authenticator(
 }
 
 /// Returns the services, and the reflection services that describe them.
-fn routes(tasks: Tasks) -> Result<Routes, StartError> {
+fn routes(tasks: Tasks, cases: Cases) -> Result<Routes, StartError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let cases = CaseServiceServer::new(cases).max_decoding_message_size(limits::MESSAGE_BYTES);
     Ok(Routes::new(tasks)
+        .add_service(cases)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }

@@ -11,6 +11,9 @@ use crate::{
     error::is_lock_timeout,
 };
 
+/// How long a statement waits for a lock where others wait for its connection.
+pub(crate) const MOMENT: &str = "50ms";
+
 /// A change that is tried at once, and again beside all others if it has to wait for locks.
 pub(crate) trait Attempt: Send + Sync + 'static {
     /// What it results in.

@@ -58,7 +58,7 @@ async fn run_on(
     database.migrate().await?;
     let demo = demo::ensure(&database).await?;
     let key = api_key::load_or_create(data_dir)?;
-    demo::add_key(&database, demo.tenant, &key).await?;
+    demo::ensure_key(&database, demo.tenant, &key).await?;
     drop(database);
 
     let server = Server::bind(options.server, url).await?;

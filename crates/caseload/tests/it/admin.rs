@@ -249,7 +249,8 @@ fn errors_name_their_cause() {
     for (args, error) in [
         (
             &["key", "create", "--tenant", "Globex", "k", "--scope", "tasks:delete"][..],
-            "there is no scope \"tasks:delete\"; the scopes are tasks:read, tasks:write and admin",
+            "there is no scope \"tasks:delete\"; the scopes are tasks:read, tasks:write, cases:read, \
+             cases:write and admin",
         ),
         (&["key", "create", "--tenant", "Globex", "k"], "--scope <SCOPE>"),
         (&["case", "list"], "--tenant <NAME>"),

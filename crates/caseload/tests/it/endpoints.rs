@@ -41,7 +41,12 @@ const OF_RECORD: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_RECORD, "OK", "OK"];
 const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 28] = [
+const TABLE: [(&str, Results); 38] = [
+    ("caseload.cases.v1.CaseService/CreateCase", OF_TENANT),
+    ("caseload.cases.v1.CaseService/GetCase", OF_CASE),
+    ("caseload.cases.v1.CaseService/ListCases", OF_TENANT),
+    ("caseload.cases.v1.CaseService/UpdateCase", OF_CASE),
+    ("caseload.cases.v1.CaseService/DeleteCase", OF_CASE),
     ("caseload.tasks.v1.TaskService/BatchCreateTasks", OF_CASE),
     ("caseload.tasks.v1.TaskService/CreateTask", OF_CASE),
     ("caseload.tasks.v1.TaskService/GetTask", OF_TASK),
@@ -57,6 +62,11 @@ const TABLE: [(&str, Results); 28] = [
     ("grpc.health.v1.Health/Watch", OPEN),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", OPEN),
     ("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", OPEN),
+    ("POST /api/v2/cases", OF_TENANT),
+    ("GET /api/v2/cases", OF_TENANT),
+    ("GET /api/v2/cases/{case_id}", OF_CASE),
+    ("PUT /api/v2/cases/{case_id}", OF_CASE),
+    ("DELETE /api/v2/cases/{case_id}", OF_CASE),
     ("POST /api/v2/cases/{case_id}/tasks/batch", OF_CASE),
     ("POST /api/v2/cases/{case_id}/tasks", OF_CASE),
     ("GET /api/v2/cases/{case_id}/tasks/{task_id}", OF_TASK),
@@ -80,8 +90,8 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
     app.use_idempotency_key("the-key");
     let their_task = app.target_in(other.get(), case_of_another);
     let theirs = Target { idempotency_key: "their-key", ..their_task.clone() };
-    let their_task_in_our_case = Target { case_id: app.case_id, ..their_task.clone() };
-    let as_it_was = app.database.query("SELECT * FROM tasks");
+    let as_it_was =
+        app.database.query("SELECT * FROM cases AS c JOIN tasks AS t ON t.case_id = c.id");
     eventually("readiness", async || {
         let ready = call(&app, "GET /readyz", None, &theirs).await;
         (ready == "OK").then_some(())
@@ -89,18 +99,18 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
     .await;
     for (endpoint, results) in TABLE {
         // A key with every scope but the one that the endpoint needs.
-        let others = match endpoint_scope(endpoint) {
-            Some(Scope::TasksRead) => [Scope::TasksWrite, Scope::Admin],
-            _ => [Scope::TasksRead, Scope::Admin],
-        };
+        let mut others = Scope::ALL.to_vec();
+        others.retain(|scope| Some(*scope) != endpoint_scope(endpoint));
         let without_scope = app.key_with(&others).await;
+        let ours = app.target();
+        let their_task_in_our_case = Target { task_id: their_task.task_id, ..app.target() };
         let callers = [
             (None, &theirs),
             (Some(&unknown), &theirs),
             (Some(&without_scope), &theirs),
             (Some(&key), &theirs),
             (Some(&key), &their_task_in_our_case),
-            (Some(&key), &app.target()),
+            (Some(&key), &ours),
         ];
         for ((key, target), expected) in callers.into_iter().zip(results) {
             let result = call(&app, endpoint, key, target).await;
@@ -108,9 +118,12 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
         }
     }
     // What belongs to the other tenant is there as before, and nothing was added to it.
-    let theirs_now = app.database.query(&format!("SELECT * FROM tasks WHERE tenant_id = {other}"));
+    let theirs_now = app.database.query(&format!(
+        "SELECT * FROM cases AS c JOIN tasks AS t ON t.case_id = c.id WHERE c.tenant_id = {other}"
+    ));
     assert_eq!(theirs_now, as_it_was);
-    let result = call(&app, TABLE[0].0, Some(&key_of_another), &their_task).await;
+    let batch_create = "caseload.tasks.v1.TaskService/BatchCreateTasks";
+    let result = call(&app, batch_create, Some(&key_of_another), &their_task).await;
     assert_eq!(result, "OK", "the key of another tenant works there");
 }
 

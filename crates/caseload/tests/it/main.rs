@@ -15,6 +15,7 @@ mod architecture;
 mod batch_create;
 mod call_headers;
 mod calls;
+mod cases;
 mod check_order;
 mod configuration;
 mod connections;

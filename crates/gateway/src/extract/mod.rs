@@ -7,6 +7,7 @@ mod base_url;
 mod body_memory;
 mod call_options;
 mod case_id;
+mod case_list_options;
 mod deadline;
 mod forwarded;
 mod header;
@@ -34,6 +35,7 @@ pub(crate) use call_options::CallOptions;
 #[cfg(feature = "fuzzing")]
 pub(crate) use call_options::idempotency_key;
 pub(crate) use case_id::CaseId;
+pub(crate) use case_list_options::CaseListOptions;
 pub(crate) use deadline::{MaxTimeout, timeout};
 pub(crate) use if_match::{IfMatch, NoIfMatch};
 pub(crate) use ignored_body::IgnoredBody;

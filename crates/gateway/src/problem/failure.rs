@@ -103,11 +103,13 @@ fn to_item(violation: FieldViolation) -> Item {
 fn to_place(field: &str) -> Place {
     match field {
         // Of one task: the id is in the path, the entity tag in a header.
-        "case_id" | "task_id" | "task.id" | "task.etag" | "etag" | "request_id" => Place::Whole {},
+        "case_id" | "case.id" | "case.etag" | "task_id" | "task.id" | "task.etag" | "etag"
+        | "request_id" => Place::Whole {},
         "assignee_email" | "completed" | "updated_after" => Place::Parameter(field.to_owned()),
         _ => {
-            // The body about one task is the task.
-            let field = field.strip_prefix("task.").unwrap_or(field);
+            // The body about one task, or one case, is the task or the case.
+            let of_one = field.strip_prefix("task.").or_else(|| field.strip_prefix("case."));
+            let field = of_one.unwrap_or(field);
             let steps = field.split(['.', '[']).map(|step| step.trim_end_matches(']'));
             Place::Pointer(steps.flat_map(|step| ["/", step]).collect())
         }
@@ -124,6 +126,9 @@ mod tests {
             ("tasks", "/tasks"),
             ("tasks[0].description", "/tasks/0/description"),
             ("tasks[24].assignee_emails[49]", "/tasks/24/assignee_emails/49"),
+            ("task.assignee_emails[1]", "/assignee_emails/1"),
+            ("case.priority", "/priority"),
+            ("case.tasks[2].description", "/tasks/2/description"),
         ];
         for (field, pointer) in table {
             assert_eq!(to_place(field), Place::Pointer(pointer.to_owned()));

@@ -21,4 +21,4 @@ pub(crate) use origin::from_origin;
 pub(crate) use reply::{Reply, rate_limits};
 pub(crate) use retry::Retry;
 pub(crate) use servers::Servers;
-pub(crate) use transport::{Transport, task_service};
+pub(crate) use transport::{Transport, case_service, task_service};

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use proto::wire::header::{IDEMPOTENCY_REPLAYED, RATELIMIT, RATELIMIT_POLICY};
 use serde::Serialize;
 use tonic::metadata::MetadataMap;
@@ -25,6 +25,13 @@ impl<T> Reply<T> {
     pub(crate) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Reply<U> {
         let Self { message, is_replay, rate_limits } = self;
         Reply { message: convert(message), is_replay, rate_limits }
+    }
+}
+
+impl Reply<()> {
+    /// Returns a response without a body, with the headers.
+    pub(crate) fn without_content(self) -> Response {
+        (StatusCode::NO_CONTENT, self.rate_limits).into_response()
     }
 }
 

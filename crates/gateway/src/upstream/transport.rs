@@ -1,7 +1,10 @@
 //! What calls are made over.
 
 use hyper::body::{Body as HttpBody, Bytes};
-use proto::tasks::v1::task_service_client::TaskServiceClient;
+use proto::{
+    cases::v1::case_service_client::CaseServiceClient,
+    tasks::v1::task_service_client::TaskServiceClient,
+};
 use tonic::{body::Body, client::GrpcService, codegen::StdError};
 
 /// What calls are made over: a channel to a server, or a service in the same process.
@@ -32,6 +35,18 @@ impl<T> Transport for T where
 /// The largest response that is received: a page of 50 tasks with the longest descriptions and the
 /// names of 50 assignees each takes some 5 MiB.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Returns a client of the cases' service.
+pub(crate) fn case_service<T>(transport: T) -> CaseServiceClient<T>
+where
+    T: GrpcService<
+            Body,
+            ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+        >,
+    T::Error: Into<StdError>,
+{
+    CaseServiceClient::new(transport).max_decoding_message_size(MAX_RESPONSE_BYTES)
+}
 
 /// Returns a client of the tasks' service.
 pub(crate) fn task_service<T>(transport: T) -> TaskServiceClient<T>

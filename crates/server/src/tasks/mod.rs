@@ -34,6 +34,7 @@ use batch_create::BatchCreate;
 use batch_delete::BatchDelete;
 use batch_get::BatchGet;
 use batch_update::BatchUpdate;
+pub(crate) use convert::{from_new_tasks, from_task, to_task_draft};
 #[cfg(feature = "fuzzing")]
 pub(crate) use convert::{to_batch, to_list_draft, to_update_draft};
 use create::Create;

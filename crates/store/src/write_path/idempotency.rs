@@ -16,6 +16,8 @@ pub(crate) struct IdempotencyRecord {
     operation: String,
     fingerprint: Vec<u8>,
     fingerprint_version: i16,
+    /// The case, if the request created one.
+    pub(crate) case: Option<i64>,
     pub(crate) creation: Creation,
 }
 
@@ -42,7 +44,7 @@ impl IdempotencyRecord {
     }
 }
 
-type Row = (String, Vec<u8>, i16, PgTimestamp, Vec<i64>, Users);
+type Row = (String, Vec<u8>, i16, PgTimestamp, Option<i64>, Vec<i64>, Users);
 
 /// The ids, first names and last names of the users.
 type Users = (Vec<i64>, Vec<String>, Vec<String>);
@@ -60,6 +62,7 @@ pub(crate) fn find(
             idempotency_keys::fingerprint,
             idempotency_keys::fingerprint_version,
             idempotency_keys::created_at,
+            idempotency_keys::case_id,
             idempotency_keys::task_ids,
             (
                 idempotency_keys::user_ids,
@@ -70,13 +73,13 @@ pub(crate) fn find(
         .first(connection)
         .optional()?;
     Ok(row.map(|row| {
-        let (operation, fingerprint, fingerprint_version, created_at, task_ids, users) = row;
+        let (operation, fingerprint, fingerprint_version, created_at, case, task_ids, users) = row;
         let (user_ids, first_names, last_names) = users;
         let names = first_names.into_iter().zip(last_names);
         let users = user_ids.into_iter().zip(names).map(|(id, (first, last))| (id, first, last));
         let created_at = from_postgres(created_at);
         let creation = Creation { created_at, task_ids, users: users.collect() };
-        IdempotencyRecord { operation, fingerprint, fingerprint_version, creation }
+        IdempotencyRecord { operation, fingerprint, fingerprint_version, case, creation }
     }))
 }
 

@@ -11,6 +11,7 @@ const NOTHING: i64 = 4_000_000_000;
 const STRANGER: &str = "nobody@example.com";
 
 const MALFORMED: &str = "INVALID_ARGUMENT REQUIRED INVALID_EMAIL";
+const MALFORMED_NAME: &str = "INVALID_ARGUMENT REQUIRED";
 const MALFORMED_EMAIL: &str = "INVALID_ARGUMENT INVALID_EMAIL";
 const NO_CASE: &str = "NOT_FOUND CASE_NOT_FOUND";
 const NO_TASK: &str = "NOT_FOUND TASK_NOT_FOUND";
@@ -28,7 +29,11 @@ const fn results(kind: Kind) -> [&'static str; 6] {
         Kind::Update => [MALFORMED, NO_CASE, NO_TASK, STALE, NO_USER, "OK"],
         Kind::Delete => [NO_CASE, NO_CASE, NO_TASK, STALE, "OK", "OK"],
         Kind::BatchDelete => [NO_CASE, NO_CASE, NO_TASK, "OK", "OK", "OK"],
-        Kind::GetRecord => ["OK"; 6],
+        Kind::GetRecord | Kind::ListCases => ["OK"; 6],
+        Kind::CreateCase => [MALFORMED, NO_USER, NO_USER, NO_USER, NO_USER, "OK"],
+        Kind::GetCase => [NO_CASE, NO_CASE, "OK", "OK", "OK", "OK"],
+        Kind::UpdateCase => [MALFORMED_NAME, NO_CASE, STALE, STALE, "OK", "OK"],
+        Kind::DeleteCase => [NO_CASE, NO_CASE, STALE, STALE, "OK", "OK"],
     }
 }
 
@@ -46,9 +51,9 @@ async fn checks_run_in_the_documented_order_in_every_call() {
     };
     let well_formed = Target { description: "a", email: STRANGER, ..malformed.clone() };
     for call in API_CALLS {
-        let scope = call.kind.scope();
-        let other = if scope == Scope::TasksRead { Scope::TasksWrite } else { Scope::TasksRead };
-        let without_scope = app.key_with(&[other]).await;
+        let mut others = Scope::ALL.to_vec();
+        others.retain(|scope| *scope != call.kind.scope());
+        let without_scope = app.key_with(&others).await;
         for (key, expected) in [
             (None, "UNAUTHENTICATED KEY_REQUIRED"),
             (Some(&unknown), "UNAUTHENTICATED KEY_INVALID"),
@@ -59,15 +64,19 @@ async fn checks_run_in_the_documented_order_in_every_call() {
             let target = if checks_query { &well_formed } else { &malformed };
             assert_eq!(call.result(&app, key, target).await, expected, "{}", call.name);
         }
-        let ours = Target { case_id: app.case_id, ..well_formed.clone() };
-        let task = || app.target().task_id;
+        // Each of them has its own: a call that succeeds may delete it.
+        let case = || Target { case_id: app.target().case_id, ..well_formed.clone() };
+        let task = || {
+            let Target { case_id, task_id, .. } = app.target();
+            Target { case_id, task_id, ..well_formed.clone() }
+        };
         let targets = [
             malformed.clone(),
             well_formed.clone(),
-            ours.clone(),
-            Target { task_id: task(), ..ours.clone() },
-            Target { task_id: task(), etag: "", ..ours.clone() },
-            Target { task_id: task(), etag: "", email: "user1@example.com", ..ours },
+            case(),
+            task(),
+            Target { etag: "", ..task() },
+            Target { etag: "", email: "user1@example.com", ..task() },
         ];
         for (target, expected) in targets.iter().zip(results(call.kind)) {
             let result = call.result(&app, Some(&key), target).await;

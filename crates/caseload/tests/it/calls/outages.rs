@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use localdb::Cluster;
 
-use crate::support::{API_CALLS, ApiCall, App, Session, Target, TestDatabase};
+use crate::support::{API_CALLS, ApiCall, App, Kind, Session, Target, TestDatabase};
 
 const UNAVAILABLE: &str = "UNAVAILABLE DATABASE_UNAVAILABLE";
 
-/// Returns the result of a call whose statement runs when the database crashes.
+/// Returns the result of a call whose statement runs when the database crashes. The deletion of a case is
+/// a transaction of several, whose end was not sent yet.
 fn result_of_a_lost_statement(call: &ApiCall) -> &'static str {
-    if call.kind.writes() { "UNKNOWN OUTCOME_UNKNOWN" } else { UNAVAILABLE }
+    if call.kind.writes() && call.kind != Kind::DeleteCase {
+        "UNKNOWN OUTCOME_UNKNOWN"
+    } else {
+        UNAVAILABLE
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,13 +23,13 @@ async fn a_call_whose_statement_is_lost_has_an_unknown_outcome_only_if_it_may_ha
     let mut cluster = Cluster::temporary()
         .setting("synchronous_commit", "on")
         .setting("shared_buffers", "4MB")
-        .setting("max_connections", "120")
+        .setting("max_connections", "240")
         .start()
         .unwrap();
     let database = TestDatabase::create_on(&cluster).await;
     // Every call has a connection at once; a tenant has half of the readers and of the changers.
     let args =
-        ["--writers", "4", "--readers", "40", "--changers", "20", "--checkout-timeout", "1s"];
+        ["--writers", "4", "--readers", "60", "--changers", "40", "--checkout-timeout", "1s"];
     let app = Arc::new(App::builder().server_args(&args).start_on(database).await);
     let key = app.key_for_all().await;
     app.use_idempotency_key("the-key");
@@ -33,17 +38,21 @@ async fn a_call_whose_statement_is_lost_has_an_unknown_outcome_only_if_it_may_ha
     let first = API_CALLS[0].result(&app, Some(&key), &absent).await;
     assert_eq!(first, "INVALID_ARGUMENT UNKNOWN_USER");
 
-    let targets: Vec<_> = API_CALLS.iter().map(|_| app.target()).collect();
+    // Of deletions of cases that have to wait, a tenant has one at a time: another one would not be begun.
+    let rest_deletion = |call: &ApiCall| call.name == "DELETE /api/v2/cases/{case_id}";
+    let api_calls: Vec<_> = API_CALLS.into_iter().filter(|call| !rest_deletion(call)).collect();
+    let targets: Vec<_> = api_calls.iter().map(|_| app.target()).collect();
     let mut session = Session::open(app.database.url());
-    session.query("BEGIN; LOCK TABLE tasks, idempotency_keys, users IN ACCESS EXCLUSIVE MODE");
+    session
+        .query("BEGIN; LOCK TABLE cases, tasks, idempotency_keys, users IN ACCESS EXCLUSIVE MODE");
     let mut calls = Vec::new();
-    for (call, target) in API_CALLS.into_iter().zip(targets) {
+    for (call, target) in api_calls.iter().copied().zip(targets) {
         let (app, key) = (Arc::clone(&app), key.clone());
         calls.push(tokio::spawn(async move { call.result(&app, Some(&key), &target).await }));
         session.await_blocked(calls.len());
     }
     cluster.kill().unwrap();
-    for (call, result) in API_CALLS.iter().zip(calls) {
+    for (call, result) in api_calls.iter().zip(calls) {
         assert_eq!(result.await.unwrap(), result_of_a_lost_statement(call), "{}", call.name);
     }
     // Nothing is sent any more once the connections are known to be lost.

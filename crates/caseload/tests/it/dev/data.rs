@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use super::instance::{Dev, Directory, is_alive};
-use crate::support::{CASELOAD, Program, TestDatabase, polling::wait_until};
+use crate::support::{CASELOAD, Program, TestDatabase, http_client, polling::wait_until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_and_the_tasks_are_kept_until_the_next_start() {
@@ -21,6 +21,24 @@ async fn the_key_and_the_tasks_are_kept_until_the_next_start() {
     assert_eq!(second.task_count(), "3");
     assert_eq!(second.create().await, 201);
     assert_eq!(second.task_count(), "6");
+}
+
+/// An earlier release has stored the key with the scopes that there were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_an_earlier_start_gets_the_scopes_that_the_printed_commands_need() {
+    let directory = Directory::create();
+    let database = TestDatabase::create_empty();
+    let variables = [("CASELOAD_DATABASE_URL", database.url().expose())];
+    let first = directory.wait_until_ready(directory.launch(&variables));
+    database.query("UPDATE api_keys SET scopes = '{tasks:write}'");
+    first.program.terminate();
+    assert_eq!(first.program.wait_for_exit().code(), Some(0));
+
+    let second = directory.wait_until_ready(directory.launch(&variables));
+    let url = format!("{}/api/v2/cases", second.text("rest_url"));
+    let list = http_client().get(url).bearer_auth(second.text("api_key"));
+    assert_eq!(list.send().await.unwrap().status(), 200);
+    assert_eq!(database.query("SELECT count(*) FROM api_keys"), "1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

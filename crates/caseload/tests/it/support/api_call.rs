@@ -1,6 +1,10 @@
-//! Every call of the tasks API, in the form in which the table tests make it.
+//! Every call of the API, in the form in which the table tests make it.
 
 use domain::{ApiKey, Scope};
+use proto::cases::v1::{
+    CaseUpdate, CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, ListCasesRequest, NewCase,
+    UpdateCaseRequest,
+};
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
     BatchUpdateTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetIdempotencyRecordRequest,
@@ -54,6 +58,20 @@ impl Target {
         }
     }
 
+    fn new_case(&self) -> NewCase {
+        let tasks = vec![new_task("a task", &[self.email])];
+        NewCase { name: self.description.to_owned(), tasks, ..Default::default() }
+    }
+
+    fn case_update(&self) -> CaseUpdate {
+        CaseUpdate {
+            id: self.case_id,
+            name: Some(self.description.to_owned()),
+            etag: self.etag.to_owned(),
+            ..Default::default()
+        }
+    }
+
     fn update_body(&self) -> Value {
         json!({
             "description": self.description,
@@ -82,6 +100,16 @@ pub(crate) enum Kind {
     BatchDelete,
     /// Returns the record of an idempotency key.
     GetRecord,
+    /// Creates a case with a task that has an assignee.
+    CreateCase,
+    /// Returns a case.
+    GetCase,
+    /// Lists all cases.
+    ListCases,
+    /// Changes a case, if it is in the right state.
+    UpdateCase,
+    /// Deletes a case, if it is in the right state.
+    DeleteCase,
 }
 
 impl Kind {
@@ -92,12 +120,23 @@ impl Kind {
             Self::Create | Self::Update | Self::Delete | Self::BatchDelete | Self::GetRecord => {
                 Scope::TasksWrite
             }
+            Self::GetCase | Self::ListCases => Scope::CasesRead,
+            Self::CreateCase | Self::UpdateCase | Self::DeleteCase => Scope::CasesWrite,
         }
     }
 
     /// Whether the call may change data.
     pub(crate) const fn writes(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete | Self::BatchDelete)
+        matches!(
+            self,
+            Self::Create
+                | Self::Update
+                | Self::Delete
+                | Self::BatchDelete
+                | Self::CreateCase
+                | Self::UpdateCase
+                | Self::DeleteCase
+        )
     }
 }
 
@@ -118,7 +157,23 @@ pub(crate) struct ApiCall {
 }
 
 /// All calls of the API.
-pub(crate) const API_CALLS: [ApiCall; 22] = [
+pub(crate) const API_CALLS: [ApiCall; 32] = [
+    grpc("caseload.cases.v1.CaseService/CreateCase", Kind::CreateCase, |target| {
+        let case = Some(target.new_case());
+        message(&CreateCaseRequest { case, ..Default::default() })
+    }),
+    grpc("caseload.cases.v1.CaseService/GetCase", Kind::GetCase, |target| {
+        message(&GetCaseRequest { case_id: target.case_id })
+    }),
+    grpc("caseload.cases.v1.CaseService/ListCases", Kind::ListCases, |_| {
+        message(&ListCasesRequest { page_size: 1, ..Default::default() })
+    }),
+    grpc("caseload.cases.v1.CaseService/UpdateCase", Kind::UpdateCase, |target| {
+        message(&UpdateCaseRequest { case: Some(target.case_update()), validate_only: false })
+    }),
+    grpc("caseload.cases.v1.CaseService/DeleteCase", Kind::DeleteCase, |target| {
+        message(&DeleteCaseRequest { case_id: target.case_id, etag: target.etag.to_owned() })
+    }),
     grpc("caseload.tasks.v1.TaskService/BatchCreateTasks", Kind::Create, |target| {
         let (case_id, tasks) = (target.case_id, vec![target.new_task()]);
         message(&BatchCreateTasksRequest { case_id, tasks, ..Default::default() })
@@ -190,6 +245,16 @@ pub(crate) const API_CALLS: [ApiCall; 22] = [
     rest("DELETE /api/v2/cases/{case_id}/tasks/batch", Kind::BatchDelete, |target| {
         Content::Body(json!({"task_ids": [target.task_id]}))
     }),
+    rest("POST /api/v2/cases", Kind::CreateCase, |target| {
+        let tasks = [json!({"description": "a task", "assignee_emails": [target.email]})];
+        Content::Body(json!({"name": target.description, "tasks": tasks}))
+    }),
+    rest("GET /api/v2/cases", Kind::ListCases, |_| Content::NoBody),
+    rest("GET /api/v2/cases/{case_id}", Kind::GetCase, |_| Content::NoBody),
+    rest("PUT /api/v2/cases/{case_id}", Kind::UpdateCase, |target| {
+        Content::Body(json!({"name": target.description}))
+    }),
+    rest("DELETE /api/v2/cases/{case_id}", Kind::DeleteCase, |_| Content::NoBody),
     rest("GET /api/v2/idempotency-keys/{idempotency_key}", Kind::GetRecord, |_| Content::NoBody),
 ];
 
@@ -238,7 +303,8 @@ impl ApiCall {
         let (method, path) = self.rest_path(target).expect("a call over REST");
         let mut request = app.request(method, &path);
         // In a batch, each task has its own in the body.
-        if !target.etag.is_empty() && self.name.contains("{task_id}") {
+        let is_of_case = matches!(self.kind, Kind::UpdateCase | Kind::DeleteCase);
+        if !target.etag.is_empty() && (self.name.contains("{task_id}") || is_of_case) {
             request = request.header("if-match", target.etag);
         }
         match self.rest_body(target) {
@@ -281,7 +347,7 @@ fn rest_result(reply: &Reply) -> String {
 impl App {
     /// Creates an API key that may make every call.
     pub(crate) async fn key_for_all(&self) -> ApiKey {
-        self.key_with(&[Scope::TasksRead, Scope::TasksWrite]).await
+        self.key_with(&Scope::ALL).await
     }
 
     /// Creates a task by SQL, in a case of the tenant with this id, and returns it as a target.
@@ -293,9 +359,17 @@ impl App {
         Target { task_id: id.parse().unwrap(), ..Target::of_case(case_id) }
     }
 
-    /// Creates a task by SQL in the app's case, and returns it as a target.
+    /// Creates a case with a task by SQL, and returns both as a target.
     pub(crate) fn target(&self) -> Target {
-        self.target_in(self.tenant.get(), self.case_id)
+        self.target_of(self.tenant.get())
+    }
+
+    /// Creates a case of the tenant with this id, with a task, by SQL, and returns both as a target.
+    pub(crate) fn target_of(&self, tenant: i64) -> Target {
+        let case_id = self.database.query(&format!(
+            "INSERT INTO cases (tenant_id, name) VALUES ({tenant}, 'x') RETURNING id"
+        ));
+        self.target_in(tenant, case_id.parse().unwrap())
     }
 
     /// Writes an idempotency key of the app's tenant by SQL.

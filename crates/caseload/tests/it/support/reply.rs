@@ -17,12 +17,16 @@ pub(crate) fn http_client() -> reqwest::Client {
 }
 
 impl Reply {
-    /// Sends a request and reads the response, whose body must be JSON.
+    /// Sends a request and reads the response, whose body must be JSON; or nothing, if the status says
+    /// so.
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
-        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text:?}"));
+        let body = match status {
+            StatusCode::NO_CONTENT if text.is_empty() => Value::Null,
+            _ => serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text:?}")),
+        };
         Self { status, headers, body }
     }
 

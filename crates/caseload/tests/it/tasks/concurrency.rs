@@ -173,7 +173,7 @@ async fn a_tenant_that_waits_for_locked_tasks_delays_no_other_one() {
     let (other, case_id, _) = app.other_tenant().await;
     let target = app.target_in(other.get(), case_id);
     let key = new_key();
-    app.store_key(other, &key, &[Scope::TasksRead, Scope::TasksWrite], None).await;
+    app.store_key(other, &key, &Scope::ALL, None).await;
     let mut session = Session::open(app.database.url());
     session.query(&format!("BEGIN; SELECT FROM tasks WHERE id = {} FOR UPDATE", locked["id"]));
     let mut waiting = JoinSet::new();
@@ -185,7 +185,7 @@ async fn a_tenant_that_waits_for_locked_tasks_delays_no_other_one() {
     session.await_blocked(1);
     for call in API_CALLS.iter().filter(|call| !matches!(call.kind, Kind::GetRecord)) {
         let target = match call.kind {
-            Kind::Delete | Kind::BatchDelete => app.target_in(other.get(), case_id),
+            Kind::Delete | Kind::BatchDelete | Kind::DeleteCase => app.target_of(other.get()),
             _ => target.clone(),
         };
         assert_eq!(call.result(&app, Some(&key), &target).await, "OK", "{}", call.name);

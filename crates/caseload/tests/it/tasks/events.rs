@@ -325,7 +325,7 @@ async fn a_task_has_its_history_in_its_own_case_as_long_as_that_is_kept() {
         }
     }
     // A task that a release without history has created.
-    let old = app.target();
+    let old = app.target_in(app.tenant.get(), app.case_id);
     assert_eq!(get(ours, &old.task_id.into()).await, "0");
     // The history outlives the case, too.
     app.database.query("ALTER TABLE tasks DROP CONSTRAINT tasks_case_fkey");

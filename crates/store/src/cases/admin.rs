@@ -1,11 +1,10 @@
-//! Cases.
+//! What the commands of an administrator do with cases.
 
-use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::{Case, CaseId, TenantId};
+use diesel::prelude::*;
+use domain::{Case, TenantId};
 
-use crate::{database::Database, error::Error, schema::cases, tenants, time::from_postgres};
-
-type Row = (i64, String, PgTimestamp);
+use super::row::{COLUMNS, Row, to_case};
+use crate::{database::Database, error::Error, schema::cases, tenants};
 
 impl Database {
     /// Creates a case.
@@ -17,7 +16,7 @@ impl Database {
         self.write("create_case", move |connection| {
             let row = diesel::insert_into(cases::table)
                 .values((cases::tenant_id.eq(tenant.get()), cases::name.eq(&name)))
-                .returning((cases::id, cases::name, cases::created_at))
+                .returning(COLUMNS)
                 .get_result::<Row>(connection)
                 .map_err(|error| {
                     Error::on_constraint(error, |constraint| match constraint {
@@ -42,7 +41,7 @@ impl Database {
             cases::table
                 .filter(cases::tenant_id.eq(tenant.get()))
                 .order(cases::id)
-                .select((cases::id, cases::name, cases::created_at))
+                .select(COLUMNS)
                 .load::<Row>(connection)?
                 .into_iter()
                 .map(to_case)
@@ -50,10 +49,4 @@ impl Database {
         })
         .await
     }
-}
-
-fn to_case((id, name, created_at): Row) -> Result<Case, Error> {
-    let invalid = || Error::internal(format!("case {id} is stored with an invalid id"));
-    let created_at = from_postgres(created_at);
-    Ok(Case { id: CaseId::new(id).ok_or_else(invalid)?, name, created_at })
 }

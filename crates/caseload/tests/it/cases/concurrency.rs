@@ -1,0 +1,221 @@
+//! Changes to the same case at the same time.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::{CASES, Client};
+use crate::support::{App, Reply, Session, polling::wait_until, start_gateway};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_comes_before_or_after_each_batch_of_tasks() {
+    const ROUNDS: usize = 12;
+    const BATCHES: usize = 24;
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let second = app.start_server(&[]).await;
+    let gateways = [app.http_addr, start_gateway(second, &app.shutdown).await];
+    let http = crate::support::http_client();
+    let mut created = 0;
+    let events = "SELECT kind, sum(coalesce(cardinality(task_ids), 1)) FROM task_events GROUP BY 1 ORDER BY 1";
+    for round in 0..ROUNDS {
+        let (path, _) = client.create("a", &["one"]).await;
+        let mut calls = JoinSet::new();
+        for n in 0..BATCHES {
+            let url = format!("http://{}{path}/tasks/batch", gateways[n % 2]);
+            let tasks = json!({"tasks": [
+                {"description": "x", "assignee_emails": ["user1@example.com"]},
+                {"description": "y"},
+            ]});
+            let request = http.post(url).bearer_auth(client.key.expose()).json(&tasks);
+            let request = if n % 3 == 0 {
+                request.header("idempotency-key", format!("{round}-{n}"))
+            } else {
+                request
+            };
+            calls.spawn(Reply::of(request));
+            if n == BATCHES / 2 {
+                let request = client.request(Method::DELETE, &path);
+                calls.spawn(Reply::of(request));
+            }
+        }
+        let mut deleted = 0;
+        while let Some(reply) = calls.join_next().await {
+            let reply = reply.unwrap();
+            match reply.status.as_u16() {
+                204 => deleted += 1,
+                201 => created += 1,
+                404 => assert_eq!(reply.violations(), ["CASE_NOT_FOUND -"]),
+                _ => panic!("{reply:?}"),
+            }
+        }
+        assert_eq!(deleted, 1);
+        assert_eq!(app.row_counts(), (0, 0));
+        // Each task that was created was deleted, and the history says so.
+        let count = 2 * created + round + 1;
+        assert_eq!(app.database.query(events), format!("created|{count}\ndeleted|{count}"));
+    }
+    assert!(created > 0, "no batch came before its case was deleted");
+}
+
+/// Batches that overlap hold the lock that keeps a case from being deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_is_deleted_while_tasks_are_created_in_it_without_a_break() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, _) = client.create("a", &["one"]).await;
+    let mut creators = JoinSet::new();
+    for _ in 0..4 {
+        let http = crate::support::http_client();
+        let (url, key) = (format!("http://{}{path}/tasks", app.http_addr), client.key.clone());
+        creators.spawn(async move {
+            let mut created = 0_usize;
+            loop {
+                let request = http.post(&url).bearer_auth(key.expose());
+                let reply = Reply::of(request.json(&json!({"description": "x"}))).await;
+                match reply.status.as_u16() {
+                    201 => created += 1,
+                    404 => return created,
+                    _ => panic!("{reply:?}"),
+                }
+            }
+        });
+    }
+    wait_until("tasks", || app.row_counts().0 > 20);
+    assert_eq!(client.delete(&path).await.status, 204);
+    let mut created = 0;
+    while let Some(count) = creators.join_next().await {
+        created += count.unwrap();
+    }
+    assert!(created >= 20, "{created}");
+    assert_eq!(app.row_counts(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_waits_for_whoever_has_locked_a_task_or_creates_one() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let mut session = Session::open(app.database.url());
+    let tenant = app.tenant;
+    for statement in [
+        // Another transaction has changed a task, assigned one, created one, or locked the case.
+        "UPDATE tasks SET completed = true WHERE id = {task}",
+        "INSERT INTO task_assignees SELECT tenant_id, {task}, min(id), 0 FROM users \
+            WHERE tenant_id = {tenant} GROUP BY tenant_id",
+        "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({tenant}, {case}, 'new')",
+        "SELECT FROM cases WHERE id = {case} FOR UPDATE",
+        "DELETE FROM tasks WHERE id = {task}",
+    ] {
+        let (path, created) = client.create("a", &["one", "two"]).await;
+        let statement = statement
+            .replace("{task}", &created.body["tasks"][0]["id"].to_string())
+            .replace("{case}", &created.body["case_id"].to_string())
+            .replace("{tenant}", &tenant.to_string());
+        session.query(&format!("BEGIN; {statement}"));
+        let deletion = tokio::spawn(Reply::of(client.request(Method::DELETE, &path)));
+        session.await_blocked(1);
+        // Nobody else waits: neither who reads the case, nor who creates and changes others.
+        assert_eq!(client.get(&path).await.status, 200);
+        let (other, _) = client.create("b", &["x"]).await;
+        assert_eq!(client.send(Method::PUT, &other, &json!({"name": "c"})).await.status, 200);
+        session.query("COMMIT");
+        assert_eq!(deletion.await.unwrap().status, 204, "{statement}");
+        assert_eq!(client.delete(&other).await.status, 204);
+        assert_eq!(app.row_counts(), (0, 0), "{statement}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_does_not_wait_for_batches_nor_they_for_it() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &[]).await;
+    let case = &created.body["case_id"];
+    let mut session = Session::open(app.database.url());
+    // As an update of the case does, and as a batch does.
+    for (statement, request) in [
+        (
+            format!("UPDATE cases SET name = 'b' WHERE id = {case}"),
+            client
+                .request(Method::POST, &format!("{path}/tasks"))
+                .json(&json!({"description": "x"})),
+        ),
+        (
+            format!(
+                "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({}, {case}, 'y')",
+                app.tenant
+            ),
+            client.request(Method::PUT, &path).json(&json!({"priority": "HIGH"})),
+        ),
+    ] {
+        session.query(&format!("BEGIN; {statement}"));
+        let reply = Reply::of(request.header("request-timeout", "5")).await;
+        assert!(reply.status.is_success(), "{statement}: {reply:?}");
+        session.query("COMMIT");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_waited_for_another_sees_what_that_has_done() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &[]).await;
+    let case = &created.body["case_id"];
+    let mut session = Session::open(app.database.url());
+    session.query("BEGIN");
+    session.query(&format!(
+        "UPDATE cases SET priority = 'HIGH', updated_at = updated_at + interval '1 second' \
+         WHERE id = {case}"
+    ));
+    let put = |body| client.request(Method::PUT, &path).json(&body);
+    let change = tokio::spawn(Reply::of(put(json!({"name": "b"}))));
+    session.await_blocked(1);
+    session.query("COMMIT");
+    let changed = change.await.unwrap();
+    assert_eq!((&changed.body["name"], &changed.body["priority"]), (&json!("b"), &json!("HIGH")));
+
+    session.query(&format!("BEGIN; DELETE FROM cases WHERE id = {case}"));
+    let change = tokio::spawn(Reply::of(put(json!({"name": "c"}))));
+    session.await_blocked(1);
+    session.query("COMMIT");
+    assert_eq!(change.await.unwrap().violations(), ["CASE_NOT_FOUND -"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_to_one_state_one_is_made() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &[]).await;
+    let mut calls = JoinSet::new();
+    for n in 0..16 {
+        let request = client.request(Method::PUT, &path).header("if-match", created.header("etag"));
+        calls.spawn(Reply::of(request.json(&json!({"name": n.to_string()}))));
+    }
+    let mut statuses: Vec<u16> = Vec::new();
+    while let Some(reply) = calls.join_next().await {
+        statuses.push(reply.unwrap().status.as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses[0], 200);
+    assert!(statuses[1..].iter().all(|status| *status == 412), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_whose_time_is_over_is_not_made_later() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &["one"]).await;
+    let mut session = Session::open(app.database.url());
+    let task = &created.body["tasks"][0]["id"];
+    session.query(&format!("BEGIN; SELECT FROM tasks WHERE id = {task} FOR UPDATE"));
+    let request = client.request(Method::DELETE, &path).header("request-timeout", "0.5");
+    let late = tokio::spawn(Reply::of(request));
+    session.await_blocked(1);
+    assert_eq!(late.await.unwrap().violations(), ["DEADLINE_EXCEEDED -"]);
+    session.query("COMMIT");
+    // This one waits for its turn behind whatever the late one still does.
+    let put = client.request(Method::PUT, &path).header("if-match", created.header("etag"));
+    let last = Reply::of(put.json(&json!({"name": "b"}))).await;
+    assert_eq!(last.status, 200, "the late deletion was made: {last:?}");
+    assert_eq!(client.get(&format!("{CASES}/{}/tasks", created.body["case_id"])).await.status, 200);
+}

@@ -1,0 +1,12 @@
+//! Cases.
+
+mod admin;
+mod check;
+mod create;
+mod delete;
+mod get;
+mod list;
+#[cfg(test)]
+mod plans;
+mod row;
+mod update;

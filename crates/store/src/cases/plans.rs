@@ -1,0 +1,67 @@
+//! How Postgres runs the statements of this directory.
+
+use super::{create, delete, list, update};
+use crate::explainer::Explainer;
+
+/// One tenant with 10,000 cases of 10 tasks each, every task with an assignee.
+const DATA: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO tenants (id, name) VALUES (1, 'a');
+    INSERT INTO users (tenant_id, id, email, first_name, last_name)
+        SELECT 1, n, 'user' || n || '@example.com', 'a', 'b' FROM generate_series(1, 200) AS n;
+    INSERT INTO cases (tenant_id, id, name, status)
+        SELECT 1, n, 'a', CASE WHEN n % 10 = 0 THEN 'CLOSED' ELSE 'OPEN' END
+        FROM generate_series(1, 10000) AS n;
+    INSERT INTO tasks (tenant_id, id, case_id, description)
+        SELECT 1, n, 1 + n % 10000, 'a task' FROM generate_series(1, 100000) AS n;
+    INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
+        SELECT 1, n, 1 + n % 200, 0 FROM generate_series(1, 100000) AS n;
+    SELECT setval('tasks_id_seq', 100000), setval('cases_id_seq', 10000);
+    SET session_replication_role = origin;
+    VACUUM ANALYZE";
+
+const OF_TENANT: &str = "cases_pkey";
+
+#[tokio::test]
+async fn every_statement_uses_its_indexes() {
+    let mut explainer = Explainer::start(DATA).await;
+    let null = "null";
+
+    let create = [
+        "1",
+        "'a'",
+        "''",
+        "'LOW'",
+        "'OPEN'",
+        null,
+        "'{a,b}'",
+        "'{1,1}'",
+        "'{1}'",
+        "'{0}'",
+        "'{user1@example.com}'",
+        "'a-key'",
+        "'create_case'",
+        "sha256('')",
+        "1",
+        "1",
+        "'a-request'",
+        "'50ms'",
+    ];
+    explainer.assert_uses::<create::Create>("users_email_key", &create, 200);
+
+    // Priority, status, team; after, skip, limit, count.
+    let list = |status, count| ["1", null, status, null, "5000", "0", "21", count];
+    explainer.assert_uses::<list::List>(OF_TENANT, &list(null, "false"), 40);
+    explainer.assert_uses::<list::List>(OF_TENANT, &list("'CLOSED'", "false"), 40);
+    explainer.assert_uses::<list::List>(OF_TENANT, &list(null, "true"), 400);
+
+    let update = ["1", "7", "'b'", null, null, "'CLOSED'", "false", null, null, "false"];
+    explainer.assert_uses::<update::Update>(OF_TENANT, &update, 40);
+    explainer.assert_uses::<update::UpdateTrial>(OF_TENANT, &update, 20);
+
+    explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", "7"], 60);
+    let delete = ["1", "7", null, "1", "'a-request'"];
+    explainer.assert_uses::<delete::Delete>("tasks_case_idx", &delete, 400);
+    let delete = ["1", "8", null, "1", "'a-request'"];
+    explainer.assert_uses::<delete::Delete>("task_assignees_pkey", &delete, 400);
+}
