@@ -6,6 +6,7 @@ mod creation;
 mod deletion;
 mod idempotency;
 mod lists;
+mod model;
 mod problems;
 
 use domain::{ApiKey, Scope};
