@@ -21,6 +21,21 @@ const REQUEST: &str = r#"{
 ]
 }"#;
 
+/// A case with tasks.
+const CASE: &str = r#"{
+"name": "Phishing mail",
+"priority": "HIGH",
+"tasks": [
+{
+"description": "Warn the recipients",
+"assignee_emails": ["user1@example.com"]
+},
+{
+"description": "Block the sender"
+}
+]
+}"#;
+
 pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
     println!(
         "Caseload is ready.
@@ -36,6 +51,30 @@ curl -X POST \\
   -H 'content-type: application/json' \\
   -H 'Authorization: Bearer {key}' \\
   -d '{REQUEST}'
+
+Create a case with its tasks:
+
+created=$(curl --silent -X POST \\
+  {rest}/api/v2/cases \\
+  -H 'content-type: application/json' \\
+  -H 'Authorization: Bearer {key}' \\
+  -d '{CASE}'); echo \"$created\"
+
+Complete the first of them:
+
+case=$(echo \"$created\" | sed 's/.*\"case_id\":\\([0-9]*\\).*/\\1/')
+task=$(echo \"$created\" | sed 's/.*\"tasks\":\\[{{\"id\":\\([0-9]*\\).*/\\1/')
+curl -X PUT \\
+  {rest}/api/v2/cases/$case/tasks/$task \\
+  -H 'content-type: application/json' \\
+  -H 'Authorization: Bearer {key}' \\
+  -d '{{\"completed\": true}}'
+
+Read its history:
+
+curl \\
+  {rest}/api/v2/cases/$case/tasks/$task/events \\
+  -H 'Authorization: Bearer {key}'
 
 Press Ctrl-C to stop.",
         rest = ready.rest_url,

@@ -45,30 +45,73 @@ async fn the_ready_file_lists_all_addresses_and_is_removed_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_printed_request_works_unchanged() {
+async fn the_printed_commands_work_unchanged_one_after_the_other() {
     let directory = Directory::create();
     let dev = directory.start();
-    // The line that begins with curl, and its continuation lines.
-    let printed = wait_for("the printed request", || {
+    let printed = wait_for("the printed commands", || {
         let stdout = dev.program.stdout();
-        let (_, curl) = stdout.split_once("\n\ncurl ")?;
-        curl.split_once("\n\n").map(|(curl, _)| format!("curl {curl}"))
+        stdout.split_once("\n\nPress ").map(|(printed, _)| printed.to_owned())
     });
+    // Commands stand in paragraphs of their own.
+    let is_command =
+        |text: &&str| ["curl ", "created=", "case="].iter().any(|it| text.starts_with(it));
+    let commands: Vec<_> = printed.split("\n\n").filter(is_command).collect();
+    assert_eq!(commands.len(), 4, "{printed}");
 
-    if Command::new("curl").arg("--version").output().is_ok() {
-        let script = format!("{printed} --silent --noproxy '*' --write-out '\\n%{{http_code}}'");
-        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (body, status) = text.rsplit_once('\n').unwrap();
-        assert_eq!(status, "201", "{body}");
-        let body: Value = serde_json::from_str(body).unwrap();
-        assert_eq!(body["tasks"].as_array().unwrap().len(), 3);
-    } else {
+    if !has_curl() {
         assert!(printed.contains(&dev.batch_url()), "{printed}");
         assert!(printed.contains(SAMPLE), "{printed}");
-        assert_eq!(dev.create().await, 201);
+        return;
     }
-    assert_eq!(dev.task_count(), "3");
+    assert_walk(&run(&commands.join("; echo\n"), ""));
+    assert_eq!(dev.task_count(), "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_work_one_after_the_other() {
+    if !has_curl() {
+        return;
+    }
+    let directory = Directory::create();
+    let dev = directory.start();
+    let readme = include_str!("../../../../README.md");
+    let (_, walk) = readme.split_once("## Create tasks").unwrap();
+    let (walk, _) = walk.split_once("## The API").unwrap();
+    let blocks = walk.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let commands = blocks.collect::<Vec<_>>().join("\n").replace("\n\n", "; echo\n");
+    let commands = commands.replace("http://127.0.0.1:8080", dev.text("rest_url"));
+    assert_walk(&run(&commands, dev.text("api_key")));
+    assert_eq!(dev.task_count(), "5");
+}
+
+fn has_curl() -> bool {
+    Command::new("curl").arg("--version").output().is_ok()
+}
+
+/// Runs commands in a shell. Returns what they print.
+fn run(commands: &str, key: &str) -> String {
+    let environment = [("CASELOAD_API_KEY", key), ("no_proxy", "*")];
+    let output = Command::new("sh").args(["-euc", commands]).envs(environment).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Checks the responses: to the documented request, to the creation of a case, to the completion of its
+/// first task, and to the question what was done to that.
+#[track_caller]
+fn assert_walk(responses: &str) {
+    let responses: Vec<Value> = responses
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line:?}")))
+        .collect();
+    let [tasks, case, task, events] = &responses[..] else { panic!("{responses:?}") };
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 3, "{tasks}");
+    assert_eq!(case["tasks"].as_array().unwrap().len(), 2, "{case}");
+    assert_eq!(task["task"]["completed"], true, "{task}");
+    assert_eq!(task["task"]["id"], case["tasks"][0]["id"], "{task}");
+    let events = events["task_events"].as_array().unwrap_or_else(|| panic!("{events}"));
+    let kinds: Vec<_> = events.iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["created", "completed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
