@@ -12,7 +12,14 @@ use serde::de::DeserializeOwned;
 use tonic::{Code, Status};
 
 use crate::{
-    extract::{self, IfMatch, JsonError, ListOptions, MaxTimeout, Object, Rejection, RequestBody},
+    cases::{
+        self,
+        dto::{NewCase, UpdateCase},
+    },
+    extract::{
+        self, CaseListOptions, IfMatch, JsonError, ListOptions, MaxTimeout, Object, Rejection,
+        RequestBody,
+    },
     problem::Problem,
     tasks::{
         convert,
@@ -47,6 +54,30 @@ pub fn change_body(bytes: &[u8]) {
         assert_eq!(convert::to_updates(body).len(), tasks);
     }
     read::<DeleteTasks>(bytes);
+}
+
+/// A body to create or to change a case. If it is valid, it becomes a message with as many tasks; if
+/// not, a problem with one short item that has a reason.
+pub fn case_body(bytes: &[u8]) {
+    if let Some(body) = read::<NewCase>(bytes) {
+        let tasks = body.tasks.len();
+        let case = cases::convert::to_request(body, None, false).case;
+        assert_eq!(case.map(|case| case.tasks.len()), Some(tasks));
+    }
+    if let Some(body) = read::<UpdateCase>(bytes) {
+        let mask = cases::convert::to_update(1, body, String::new()).update_mask;
+        assert!(mask.is_some_and(|mask| mask.paths.len() <= 5));
+    }
+}
+
+/// The query string of a list of cases.
+pub fn case_list_query(bytes: &[u8]) {
+    let Ok(query) = str::from_utf8(bytes) else { return };
+    match CaseListOptions::parse(Some(query)) {
+        Ok(list) => assert!(list.team_id.is_none_or(|id| id > 0)),
+        // One for each parameter that there is, and one for the first of all others.
+        Err(rejection) => assert_is_short(rejection, 6),
+    }
 }
 
 /// Reads a body, or checks the problem with it.

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use domain::{Error, Precondition, TaskQuery, TaskUpdates};
+use domain::{CaseQuery, Error, Precondition, TaskQuery, TaskUpdates};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proto::{
     Message as _, RequestLayout,
+    cases::v1::{CaseUpdate, CreateCaseRequest, ListCasesRequest},
     tasks::v1::{BatchCreateTasksRequest, BatchUpdateTasksRequest, ListTasksRequest, NewTask},
     wire::{Reason, header, limits},
 };
 
-use crate::{auth, layers, status, tasks};
+use crate::{auth, cases, layers, status, tasks};
 
 /// Parses the value of `authorization`. An accepted key ends it.
 pub fn bearer(bytes: &[u8]) {
@@ -68,6 +69,28 @@ pub fn list(bytes: &[u8]) {
     match TaskQuery::parse(tasks::to_list_draft(message)) {
         Ok(query) => assert!((1..=50).contains(&query.page_size) && query.skip >= 0),
         Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+    }
+}
+
+/// Decodes and checks messages that create, change and list cases. The status of an invalid one stays
+/// within the limit.
+pub fn cases(bytes: &[u8]) {
+    if let Ok(message) = CreateCaseRequest::decode(bytes) {
+        match cases::to_new_case(message) {
+            Ok(case) => assert!(case.tasks().len() <= 25),
+            Err(error) => assert_is_bounded(&error),
+        }
+    }
+    if let Ok(message) = CaseUpdate::decode(bytes)
+        && let Err(violations) = domain::CaseUpdate::parse(cases::to_update_draft(message))
+    {
+        assert_is_bounded(&Error::Invalid(violations));
+    }
+    if let Ok(message) = ListCasesRequest::decode(bytes) {
+        match CaseQuery::parse(cases::to_list_draft(message)) {
+            Ok(query) => assert!((1..=50).contains(&query.page_size) && query.skip >= 0),
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
     }
 }
 
