@@ -6,8 +6,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 /// The root of the proto files, relative to `crates/proto`, where Cargo runs this script.
 const ROOT: &str = "../../proto";
-const FILES: [&str; 2] =
-    ["caseload/cases/v1/case_service.proto", "caseload/tasks/v1/task_service.proto"];
+const FILES: [&str; 3] = [
+    "caseload/cases/v1/case_service.proto",
+    "caseload/directory/v1/directory_service.proto",
+    "caseload/tasks/v1/task_service.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={ROOT}");

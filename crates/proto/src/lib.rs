@@ -15,6 +15,14 @@ pub mod cases {
     }
 }
 
+/// `caseload.directory.v1`: feeding users and cases.
+pub mod directory {
+    /// Version 1 of the contract. The documentation of each item is that of the proto files.
+    pub mod v1 {
+        tonic::include_proto!("caseload.directory.v1");
+    }
+}
+
 /// `caseload.tasks.v1`: creating and tracking the tasks of cases.
 pub mod tasks {
     /// Version 1 of the contract. The documentation of each item is that of the proto files.

@@ -7,7 +7,7 @@ mod method;
 mod reason;
 mod sent_at;
 
-pub use method::{Access, METHODS, access, creates_tasks};
+pub use method::{Access, METHODS, access, creates_tasks, is_of_directory};
 pub use reason::{FieldReason, Reason, http_status};
 pub use sent_at::{MalformedSentAt, SentAt};
 

@@ -27,6 +27,15 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/caseload.tasks.v1.TaskService/ListTaskEvents", Access::Read),
     ("/caseload.tasks.v1.TaskService/ListTasks", Access::Read),
     ("/caseload.tasks.v1.TaskService/UpdateTask", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/BatchUpsertCases", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/BatchUpsertUsers", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/CloseCase", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/DeactivateUser", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/EraseUser", Access::Write),
+    ("/caseload.directory.v1.DirectoryService/GetCase", Access::Read),
+    ("/caseload.directory.v1.DirectoryService/GetUser", Access::Read),
+    ("/caseload.directory.v1.DirectoryService/ListUsers", Access::Read),
+    ("/caseload.directory.v1.DirectoryService/ReactivateUser", Access::Write),
 ];
 
 /// Returns what the method with this path does; `None` for a method that is not in the contract,
@@ -47,6 +56,12 @@ const CREATES: [&str; 2] = [
 #[must_use]
 pub fn creates_tasks(path: &str) -> bool {
     CREATES.contains(&path)
+}
+
+/// Whether the method with this path is one of the directory, which has limits of its own.
+#[must_use]
+pub fn is_of_directory(path: &str) -> bool {
+    path.starts_with("/caseload.directory.")
 }
 
 #[cfg(test)]
@@ -80,6 +95,14 @@ mod tests {
         let creates = METHODS.iter().filter(|(path, _)| creates_tasks(path));
         let access: Vec<_> = creates.map(|(_, access)| *access).collect();
         assert_eq!(access, [Access::Write; CREATES.len()]);
+    }
+
+    #[test]
+    fn the_calls_of_the_directory_are_those_of_its_service() {
+        let paths = METHODS.iter().map(|(path, _)| *path).filter(|path| is_of_directory(path));
+        let paths: Vec<_> = paths.collect();
+        assert_eq!(paths.len(), 9);
+        assert!(paths.iter().all(|path| path.contains(".DirectoryService/")), "{paths:?}");
     }
 
     #[test]
