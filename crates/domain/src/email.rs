@@ -27,6 +27,22 @@ impl Email {
     pub const UNKNOWN_USER: Rule =
         Rule { reason: Reason::UnknownUser, description: "no user has this email" };
 
+    /// Broken by an absent address.
+    pub const REQUIRED: Rule =
+        Rule { reason: Reason::Required, description: "an email is required" };
+    /// Broken by the address of a user who was deactivated, and is to be assigned to a task.
+    pub const USER_DEACTIVATED: Rule = Rule {
+        reason: Reason::UserDeactivated,
+        description: "the user with this email is deactivated",
+    };
+    /// Broken by an address of [`Self::RESERVED_DOMAIN`].
+    pub const RESERVED: Rule =
+        Rule { reason: Reason::InvalidEmail, description: "the domain of this email is reserved" };
+
+    /// The domain of the addresses that erased users have instead of their own. Nobody can have one
+    /// (RFC 2606).
+    pub const RESERVED_DOMAIN: &str = "erased.invalid";
+
     /// Parses an address and converts it to lower case.
     ///
     /// # Errors
@@ -49,6 +65,12 @@ impl Email {
             return Err(&Self::INVALID);
         }
         Ok(Self(address))
+    }
+
+    /// Whether the address is of the domain that is reserved for erased users.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.rsplit_once('@').is_some_and(|(_, domain)| domain == Self::RESERVED_DOMAIN)
     }
 
     /// Returns the address, in lower case.

@@ -180,6 +180,10 @@ pub enum Resource {
     Case(CaseId),
     /// A task of a case.
     Task(TaskId),
+    /// A user of the tenant.
+    User,
+    /// A case, by the caller's own id.
+    ExternalCase,
     /// The record of an idempotency key.
     IdempotencyRecord,
 }
@@ -188,6 +192,8 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Case(id) => write!(f, "case {id}"),
+            Self::User => f.write_str("the user"),
+            Self::ExternalCase => f.write_str("the case"),
             Self::IdempotencyRecord => f.write_str("a record of the idempotency key"),
             Self::Task(id) => write!(f, "task {id}"),
         }

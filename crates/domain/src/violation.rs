@@ -104,6 +104,10 @@ pub enum Reason {
     InvalidCharacter,
     /// No user of the tenant has this email.
     UnknownUser,
+    /// The user with this email was deactivated.
+    UserDeactivated,
+    /// Another user of the tenant has this email.
+    EmailTaken,
     /// A number is not in its range.
     OutOfRange,
     /// A value is none of those that are documented.

@@ -8,7 +8,7 @@ use tonic::Code;
 
 const API: &str = include_str!("../../../docs/API.md");
 
-const FIELD_REASONS: [FieldReason; 19] = [
+const FIELD_REASONS: [FieldReason; 21] = [
     FieldReason::Required,
     FieldReason::NotPositive,
     FieldReason::TooMany,
@@ -17,6 +17,8 @@ const FIELD_REASONS: [FieldReason; 19] = [
     FieldReason::InvalidEmail,
     FieldReason::InvalidCharacter,
     FieldReason::UnknownUser,
+    FieldReason::UserDeactivated,
+    FieldReason::EmailTaken,
     FieldReason::Duplicate,
     FieldReason::InvalidMask,
     FieldReason::OutOfRange,

@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use domain::{Assignment, Email, NewTask, TenantId, User, Violation, Violations};
 
-use crate::{error::Error, schema::users, users::to_user};
+use crate::{
+    error::Error,
+    schema::users,
+    users::{Row, to_user},
+};
 
-/// The users of a tenant that tasks name, by their emails.
-pub(crate) type Found = HashMap<Email, User>;
+/// The users of a tenant that tasks name, by their emails, and whether they are active.
+pub(crate) type Found = HashMap<Email, (User, bool)>;
 
 /// Returns those of a tenant's users that the tasks name.
 pub(crate) fn find(
@@ -20,17 +24,20 @@ pub(crate) fn find(
     let emails: Vec<&str> = assignments.map(|assignment| assignment.email.as_str()).collect();
     users::table
         .filter(users::tenant_id.eq(tenant.get()).and(users::email.eq_any(emails)))
-        .select((users::id, users::email, users::first_name, users::last_name))
-        .load(connection)?
+        .select((
+            (users::id, users::email, users::first_name, users::last_name),
+            users::deactivated_at.is_null(),
+        ))
+        .load::<(Row, bool)>(connection)?
         .into_iter()
-        .map(|row| to_user(row).map(|user| (user.email.clone(), user)))
+        .map(|(row, is_active)| to_user(row).map(|user| (user.email.clone(), (user, is_active))))
         .collect()
 }
 
 /// Returns the users of each task.
 ///
 /// # Errors
-/// A violation for each email that no user has.
+/// A violation for each email of no user, or of a deactivated one.
 pub(crate) fn of_each_task(
     tasks: &[NewTask],
     found: &Found,
@@ -40,12 +47,13 @@ pub(crate) fn of_each_task(
     for (task, draft) in tasks.iter().enumerate() {
         let mut of_task = Vec::with_capacity(draft.assignments.len());
         for Assignment { email, index } in &draft.assignments {
+            let path = Assignment::path(task, *index);
             match found.get(email) {
-                Some(user) => of_task.push(user.clone()),
-                None => violations.push(Violation {
-                    path: Assignment::path(task, *index),
-                    rule: &Email::UNKNOWN_USER,
-                }),
+                Some((user, true)) => of_task.push(user.clone()),
+                Some((_, false)) => {
+                    violations.push(Violation { path, rule: &Email::USER_DEACTIVATED });
+                }
+                None => violations.push(Violation { path, rule: &Email::UNKNOWN_USER }),
             }
         }
         users.push(of_task);

@@ -28,6 +28,10 @@ diesel::table! {
         email -> Text,
         first_name -> Text,
         last_name -> Text,
+        external_id -> Nullable<Text>,
+        deactivated_at -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>,
+        scrubbed_at -> Nullable<Timestamptz>,
     }
 }
 

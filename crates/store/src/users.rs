@@ -39,6 +39,10 @@ impl Database {
                     Error::on_constraint(error, |constraint| match constraint {
                         "users_email_key" => Some(Error::Exists(format!("user {}", user.email))),
                         "users_tenant_fkey" => Some(tenants::missing(tenant)),
+                        "users_erased_check" => Some(Error::Invalid(format!(
+                            "the domain {} is reserved for erased users",
+                            Email::RESERVED_DOMAIN
+                        ))),
                         "users_first_name_check" | "users_last_name_check" => {
                             Some(Error::Invalid("a name has at most 200 characters".to_owned()))
                         }

@@ -35,6 +35,36 @@ async fn migrating_up_down_and_up_again_yields_the_same_schema() {
     assert_eq!(dump(&database), schema);
 }
 
+/// Users of any email, also of one that looks like that of an erased user, and such users.
+#[tokio::test]
+async fn users_from_before_and_erased_users_survive_the_migrations() {
+    let database = TestDatabase::create();
+    let up_and_down = |name: &str, file: &str| {
+        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+        fs::read_to_string(migrations.join(name).join(file)).unwrap()
+    };
+    let (columns, indexes) =
+        ("2026-11-29-020000_add_user_columns", "2026-11-29-020100_index_users");
+    database.query(
+        "INSERT INTO tenants (id, name) VALUES (1, 'A'); \
+         INSERT INTO users (tenant_id, id, email, first_name, last_name, deactivated_at, erased_at) \
+             VALUES (1, 1, 'erased-1@erased.invalid', '', '', now(), now())",
+    );
+    for file in [indexes, columns] {
+        database.query(&up_and_down(file, "down.sql"));
+    }
+    database.query(
+        "INSERT INTO users (tenant_id, id, email, first_name, last_name) \
+             VALUES (1, 2, 'b@example.com', 'B', ''), (1, 3, 'c@erased.invalid', 'C', '')",
+    );
+    for file in [columns, indexes] {
+        database.query(&up_and_down(file, "up.sql"));
+    }
+    let erased = "SELECT id FROM users WHERE erased_at IS NOT NULL AND deactivated_at IS NOT NULL";
+    assert_eq!(database.query(erased), "1");
+    assert_eq!(database.query("SELECT count(*) FROM users"), "3");
+}
+
 #[tokio::test]
 async fn listing_pending_migrations_changes_nothing_and_needs_no_write_permission() {
     let database = TestDatabase::create_empty();

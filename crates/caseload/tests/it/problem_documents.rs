@@ -80,9 +80,17 @@ async fn an_unknown_case_and_all_unknown_users_are_reported() {
         .bearer_auth(app.key.expose())
         .json(&json!({"tasks": [{"description": "a"}]}));
 
+    app.database.query("UPDATE users SET deactivated_at = now() WHERE first_name = 'Bob'");
+    let deactivated = json!({"tasks": [
+        {"description": "a", "assignee_emails": ["user1@example.com", "user3@example.com"]},
+    ]});
     assert_all_match_snapshots(
         &app,
-        [("unknown_users", app.post().body(unknown.to_string())), ("unknown_case", no_case)],
+        [
+            ("unknown_users", app.post().body(unknown.to_string())),
+            ("unknown_case", no_case),
+            ("deactivated_user", app.post().body(deactivated.to_string())),
+        ],
     )
     .await;
 }

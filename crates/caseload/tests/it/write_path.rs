@@ -328,7 +328,7 @@ async fn batches_whose_result_cannot_be_read_are_in_doubt_and_not_run_again() {
     let mut path = WritePath::create().await;
     // Names that are no UTF-8, as they would be if the program and the schema did not fit.
     path.session.query(
-        "ALTER TABLE users DROP CONSTRAINT users_first_name_check; \
+        "ALTER TABLE users DROP CONSTRAINT users_first_name_check, DROP CONSTRAINT users_erased_check; \
          ALTER TABLE users ALTER first_name TYPE bytea USING '\\xff'",
     );
     let writer = path.writer(ONE_WRITER);

@@ -31,6 +31,8 @@ pub enum Reason {
     CaseNotFound,
     /// The task does not exist, or belongs to another case.
     TaskNotFound,
+    /// The user does not exist, or belongs to another tenant.
+    UserNotFound,
     /// The service has as many calls as it takes.
     Overloaded,
     /// The tenant has as many waiting calls as one tenant may have.
@@ -85,7 +87,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::KeyRequired,
         Self::KeyRepeated,
         Self::AuthorizationMalformed,
@@ -98,6 +100,7 @@ impl Reason {
         Self::IdempotencyKeyUnknown,
         Self::CaseNotFound,
         Self::TaskNotFound,
+        Self::UserNotFound,
         Self::Overloaded,
         Self::TenantOverloaded,
         Self::AddressOverloaded,
@@ -140,6 +143,7 @@ impl Reason {
             Self::IdempotencyKeyUnknown => ("IDEMPOTENCY_KEY_UNKNOWN", Code::NotFound, 404),
             Self::CaseNotFound => ("CASE_NOT_FOUND", Code::NotFound, 404),
             Self::TaskNotFound => ("TASK_NOT_FOUND", Code::NotFound, 404),
+            Self::UserNotFound => ("USER_NOT_FOUND", Code::NotFound, 404),
             Self::Overloaded => ("OVERLOADED", Code::Unavailable, 503),
             Self::TenantOverloaded => ("TENANT_OVER_SHARE", Code::ResourceExhausted, 429),
             Self::AddressOverloaded => ("ADDRESS_OVER_SHARE", Code::ResourceExhausted, 429),
@@ -215,6 +219,10 @@ pub enum FieldReason {
     InvalidCharacter,
     /// No user of the tenant has this email.
     UnknownUser,
+    /// The user with this email was deactivated.
+    UserDeactivated,
+    /// Another user of the tenant has this email.
+    EmailTaken,
     /// A list names the same thing twice.
     Duplicate,
     /// The task does not exist.
@@ -256,6 +264,8 @@ impl FieldReason {
             Self::InvalidEmail => "INVALID_EMAIL",
             Self::InvalidCharacter => "INVALID_CHARACTER",
             Self::UnknownUser => "UNKNOWN_USER",
+            Self::UserDeactivated => "USER_DEACTIVATED",
+            Self::EmailTaken => "EMAIL_TAKEN",
             Self::Duplicate => "DUPLICATE",
             Self::TaskNotFound => "TASK_NOT_FOUND",
             Self::EtagMismatch => "ETAG_MISMATCH",

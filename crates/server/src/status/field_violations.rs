@@ -59,6 +59,8 @@ const fn field_reason(reason: Reason) -> wire::FieldReason {
         Reason::InvalidEmail => wire::FieldReason::InvalidEmail,
         Reason::InvalidCharacter => wire::FieldReason::InvalidCharacter,
         Reason::UnknownUser => wire::FieldReason::UnknownUser,
+        Reason::UserDeactivated => wire::FieldReason::UserDeactivated,
+        Reason::EmailTaken => wire::FieldReason::EmailTaken,
         Reason::Duplicate => wire::FieldReason::Duplicate,
         Reason::InvalidMask => wire::FieldReason::InvalidMask,
         Reason::TaskNotFound => wire::FieldReason::TaskNotFound,

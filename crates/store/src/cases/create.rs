@@ -25,7 +25,7 @@ use crate::{
     sql::{Parameters, Sql, Statement, bind},
     time::from_postgres,
     write_path::{
-        creation::{Creation, users_of},
+        creation::{Creation, found_user, users_of},
         idempotency::{self, IdempotencyRecord, Match},
     },
 };
@@ -189,7 +189,7 @@ impl Creating {
         let (created_at, case, task_ids, user_ids, first_names, last_names) = row;
         let names = first_names.into_iter().zip(last_names);
         let found =
-            user_ids.into_iter().zip(names).map(|(id, (first, last))| Some((id?, first?, last?)));
+            user_ids.into_iter().zip(names).map(|(id, (first, last))| found_user(id, first, last));
         let (users, violations) = users_of(self.case.tasks(), found);
         let creation = Creation { created_at: from_postgres(created_at), task_ids, users };
         match (case, record) {

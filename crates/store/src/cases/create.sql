@@ -15,7 +15,7 @@
 --   case_id     the case; null if nothing was created, as users do not exist, or the key was used before
 --   task_ids    for each task
 --   user_ids, first_names, last_names
---               for each email; null if no user has it
+--               for each email; null if no user has it. Of a deactivated user only the id is null
 --
 -- Whoever creates a case can wait for the same idempotency key, and for users whom somebody has locked.
 
@@ -24,12 +24,14 @@ WITH patience AS MATERIALIZED (
 ),
 
 email AS MATERIALIZED (
-    SELECT e.no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
+    SELECT
+        e.no, e.task_no, e.position, u.first_name, u.last_name,
+        CASE WHEN u.deactivated_at IS NULL THEN u.id END AS user_id
     FROM unnest($9::integer[], $10::smallint[], $11::text[])
         WITH ORDINALITY AS e (task_no, position, address, no)
     -- LIMIT makes this a look-up by index, whatever the planner believes of the size of the table.
     LEFT JOIN LATERAL (
-        SELECT u.id, u.first_name, u.last_name
+        SELECT u.id, u.first_name, u.last_name, u.deactivated_at
         FROM users AS u
         WHERE u.tenant_id = $1 AND u.email = e.address
         LIMIT 1

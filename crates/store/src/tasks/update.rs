@@ -31,7 +31,7 @@ pub(super) struct Update;
 type State = (Bool, Bool, Bool, Bool);
 
 impl Statement for Update {
-    type Columns = (State, Array<SmallInt>, Columns);
+    type Columns = (State, Array<SmallInt>, Array<SmallInt>, Columns);
 
     fn text() -> &'static Sql {
         static TEXT: LazyLock<Sql> = LazyLock::new(|| Sql::new(UPDATE));
@@ -43,7 +43,7 @@ impl Statement for Update {
 pub(super) struct UpdateTrial;
 
 impl Statement for UpdateTrial {
-    type Columns = (State, Array<SmallInt>, Columns);
+    type Columns = (State, Array<SmallInt>, Array<SmallInt>, Columns);
 
     fn text() -> &'static Sql {
         static WITHOUT_LOCKS: LazyLock<Sql> =
@@ -57,9 +57,9 @@ const UPDATE: &str = include_str!("update.sql");
 /// The values of [`State`].
 type StateValues = (bool, bool, bool, bool);
 
-/// What the statement returns of a change: the state, the positions of the emails that no user has,
-/// and the task.
-type Changed = (StateValues, Vec<i16>, Option<Task>);
+/// What the statement returns of a change: the state, the positions of the emails of no user, and of
+/// those who may not be assigned, and the task.
+type Changed = (StateValues, Vec<i16>, Vec<i16>, Option<Task>);
 
 /// The parameters, as update.sql describes them.
 #[derive(Default)]
@@ -136,7 +136,7 @@ impl Parameters for &Changes {
 }
 
 impl Change for Changes {
-    type Row = (StateValues, Vec<i16>, Row);
+    type Row = (StateValues, Vec<i16>, Vec<i16>, Row);
 
     const NAME: &'static str = "update_tasks";
 
@@ -180,7 +180,9 @@ impl Database {
         };
         let changed = rows
             .into_iter()
-            .map(|(state, unknown, row)| Ok((state, unknown, row::to_task(row)?)))
+            .map(|(state, unknown, deactivated, row)| {
+                Ok((state, unknown, deactivated, row::to_task(row)?))
+            })
             .collect::<Result<Vec<Changed>, crate::Error>>();
         // The change is made by now; only its result can't be read.
         let changed = changed.map_err(|error| match is_trial {
@@ -210,22 +212,26 @@ fn conclude(updates: &TaskUpdates, changed: Vec<Changed>) -> Result<Vec<Task>, E
     if let Some(stale) = stale {
         return Err(Error::Stale(stale));
     }
-    if let Some(unknown) = Violations::new(unknown_users(updates, &changed)) {
-        return Err(Error::Invalid(unknown));
+    if let Some(refused) = Violations::new(refused_users(updates, &changed)) {
+        return Err(Error::Invalid(refused));
     }
     Ok(changed.into_iter().filter_map(|(.., task)| task).collect())
 }
 
-/// Returns a violation for each email that no user has.
-fn unknown_users(updates: &TaskUpdates, changed: &[Changed]) -> Vec<Violation> {
+/// Returns a violation for each email of no user, or of one who may not be assigned.
+fn refused_users(updates: &TaskUpdates, changed: &[Changed]) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (task, (update, (_, unknown, _))) in updates.updates.iter().zip(changed).enumerate() {
+    for (task, (update, (_, unknown, deactivated, _))) in
+        updates.updates.iter().zip(changed).enumerate()
+    {
+        let unknown = unknown.iter().map(|position| (*position, &Email::UNKNOWN_USER));
+        let deactivated = deactivated.iter().map(|position| (*position, &Email::USER_DEACTIVATED));
+        let mut refused: Vec<_> = unknown.chain(deactivated).collect();
+        refused.sort_by_key(|(position, _)| *position);
         let assignments = update.assignments.as_deref().unwrap_or_default();
-        let unknown =
-            unknown.iter().filter_map(|position| assignments.get(usize::try_from(*position).ok()?));
-        violations.extend(unknown.map(|Assignment { index, .. }| Violation {
-            path: Assignment::path(task, *index),
-            rule: &Email::UNKNOWN_USER,
+        violations.extend(refused.into_iter().filter_map(|(position, rule)| {
+            let Assignment { index, .. } = assignments.get(usize::try_from(position).ok()?)?;
+            Some(Violation { path: Assignment::path(task, *index), rule })
         }));
     }
     violations

@@ -19,7 +19,9 @@
 --             since the statement began: the statement sees the rest of the data as it was before.
 --             Nothing was changed, and it is to be run again, in a transaction that has locked the
 --             tasks
---   unknown   the positions of the emails that no user has
+--   unknown, deactivated
+--             the positions of the emails that no user has, and of those of deactivated users who are
+--             not assigned already
 --   the task's columns as they are now, null if it does not exist
 --   user_ids, emails, first_names, last_names
 --             its assignees, in the order of their positions
@@ -35,12 +37,6 @@ WITH change AS MATERIALIZED (
 precondition AS MATERIALIZED (
     SELECT p.change_no, p.updated_at
     FROM unnest($7::integer[], $8::timestamptz[]) AS p (change_no, updated_at)
-),
-
-email AS MATERIALIZED (
-    SELECT e.change_no, e.position, u.id AS user_id
-    FROM unnest($9::integer[], $10::smallint[], $11::text[]) AS e (change_no, position, address)
-    LEFT JOIN users AS u ON u.tenant_id = $1 AND u.email = e.address
 ),
 
 -- The tasks as they are now that they are locked, but those that another transaction has locked.
@@ -63,6 +59,15 @@ seen AS MATERIALIZED (
         ) AS user_ids
     FROM change AS c
     JOIN tasks AS t ON t.tenant_id = $1 AND t.case_id = $2 AND t.id = c.id
+),
+
+email AS MATERIALIZED (
+    SELECT
+        e.change_no, e.position, u.id AS user_id,
+        u.deactivated_at IS NOT NULL AND u.id <> ALL (coalesce(s.user_ids, '{}')) AS is_deactivated
+    FROM unnest($9::integer[], $10::smallint[], $11::text[]) AS e (change_no, position, address)
+    LEFT JOIN users AS u ON u.tenant_id = $1 AND u.email = e.address
+    LEFT JOIN seen AS s ON s.no = e.change_no
 ),
 
 wanted AS MATERIALIZED (
@@ -100,7 +105,9 @@ verdict AS MATERIALIZED (
         NOT $12::boolean
             AND bool_and(w.id IS NOT NULL)
             AND NOT bool_or(w.is_raced OR w.is_stale)
-            AND NOT EXISTS (SELECT FROM email AS e WHERE e.user_id IS NULL) AS is_applied
+            AND NOT EXISTS (
+                SELECT FROM email AS e WHERE e.user_id IS NULL OR e.is_deactivated
+            ) AS is_applied
     FROM wanted AS w
 ),
 
@@ -183,6 +190,11 @@ SELECT
         FROM email AS e
         WHERE e.change_no = w.no AND e.user_id IS NULL
     ) AS unknown,
+    (
+        SELECT coalesce(array_agg(e.position ORDER BY e.position), '{}')
+        FROM email AS e
+        WHERE e.change_no = w.no AND e.is_deactivated
+    ) AS deactivated,
     w.id, CASE WHEN w.id IS NOT NULL THEN $2::bigint END AS case_id,
     w.description, w.completed, w.created_at, coalesce(u.updated_at, w.updated_at) AS updated_at,
     a.user_ids, a.emails, a.first_names, a.last_names

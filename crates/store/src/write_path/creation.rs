@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use domain::{Assignment, CaseId, Email, NewTask, Task, TaskId, User, UserId, Violation};
+use domain::{Assignment, CaseId, Email, NewTask, Rule, Task, TaskId, User, UserId, Violation};
 
 /// The id, the first name and the last name of a user.
 pub(crate) type FoundUser = (i64, String, String);
@@ -44,21 +44,38 @@ impl Creation {
     }
 }
 
-/// Returns the users to whom tasks are to be assigned, and a violation for each who does not exist.
+/// Returns the user whom a statement has found for an email. Of a deactivated one it returns the names,
+/// but not the id.
+///
+/// # Errors
+/// The rule that an email breaks which no active user has.
+pub(crate) fn found_user(
+    id: Option<i64>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+) -> Result<FoundUser, &'static Rule> {
+    match (id, first_name, last_name) {
+        (Some(id), Some(first_name), Some(last_name)) => Ok((id, first_name, last_name)),
+        (None, Some(_), _) => Err(&Email::USER_DEACTIVATED),
+        _ => Err(&Email::UNKNOWN_USER),
+    }
+}
+
+/// Returns the users to whom tasks are to be assigned, and a violation for each who does not exist or is
+/// deactivated.
 pub(crate) fn users_of(
     tasks: &[NewTask],
-    mut found: impl Iterator<Item = Option<FoundUser>>,
+    mut found: impl Iterator<Item = Result<FoundUser, &'static Rule>>,
 ) -> (Vec<FoundUser>, Vec<Violation>) {
     let mut users = Vec::new();
     let mut violations = Vec::new();
     for (task, NewTask { assignments, .. }) in tasks.iter().enumerate() {
         for Assignment { index, .. } in assignments {
-            match found.next().flatten() {
-                Some(user) => users.push(user),
-                None => violations.push(Violation {
-                    path: Assignment::path(task, *index),
-                    rule: &Email::UNKNOWN_USER,
-                }),
+            match found.next().unwrap_or(Err(&Email::UNKNOWN_USER)) {
+                Ok(user) => users.push(user),
+                Err(rule) => {
+                    violations.push(Violation { path: Assignment::path(task, *index), rule });
+                }
             }
         }
     }

@@ -22,10 +22,11 @@
 --   case_exists  for each batch
 --   task_ids     for each task; null if its batch was not created
 --   user_ids, first_names, last_names
---                for each email; null if no user has it
+--                for each email; null if no user has it. Of a deactivated user, to whom no task is
+--                newly assigned, only the id is null
 --
--- A batch is created if its case exists and each of its emails belongs to a user. The caller draws
--- the same conclusion from the same arrays.
+-- A batch is created if its case exists and each of its emails belongs to an active user. The caller
+-- draws the same conclusion from the same arrays.
 
 WITH batch AS MATERIALIZED (
     SELECT
@@ -50,7 +51,9 @@ task AS MATERIALIZED (
 ),
 
 email AS MATERIALIZED (
-    SELECT e.no, e.batch_no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
+    SELECT
+        e.no, e.batch_no, e.task_no, e.position, u.first_name, u.last_name,
+        CASE WHEN u.deactivated_at IS NULL THEN u.id END AS user_id
     FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
         WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address

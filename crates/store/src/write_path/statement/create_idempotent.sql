@@ -6,7 +6,7 @@
 --             fingerprint
 --   21        the version of these fingerprints
 --
--- A batch is created if its case exists, each of its emails belongs to a user, and its tenant has
+-- A batch is created if its case exists, each of its emails belongs to an active user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
 
 WITH batch AS MATERIALIZED (
@@ -32,7 +32,9 @@ task AS MATERIALIZED (
 ),
 
 email AS MATERIALIZED (
-    SELECT e.no, e.batch_no, e.task_no, e.position, u.id AS user_id, u.first_name, u.last_name
+    SELECT
+        e.no, e.batch_no, e.task_no, e.position, u.first_name, u.last_name,
+        CASE WHEN u.deactivated_at IS NULL THEN u.id END AS user_id
     FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
         WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address

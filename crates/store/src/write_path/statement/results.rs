@@ -3,11 +3,11 @@
 use std::{iter, time::SystemTime, vec};
 
 use diesel::pg::data_types::PgTimestamp;
-use domain::{CaseId, Error, Idempotent as _, Resource, TaskBatch, Violations};
+use domain::{CaseId, Error, Idempotent as _, Resource, Rule, TaskBatch, Violations};
 
 use crate::{
     time::from_postgres,
-    write_path::creation::{Creation, FoundUser, users_of},
+    write_path::creation::{Creation, FoundUser, found_user, users_of},
 };
 
 /// The row that the statement returns.
@@ -49,7 +49,7 @@ impl From<Row> for Results {
 pub(in crate::write_path) enum Verdict {
     /// It was created.
     Created(Creation),
-    /// Its case or some of its users don't exist.
+    /// Its case or some of its users don't exist, or users are deactivated.
     Refused(Error),
     /// Its idempotency key was used before: by an earlier request, or by another batch of the same
     /// statement.
@@ -63,7 +63,7 @@ impl Results {
         // Each list is read to the end of this batch's part, also past nulls: the next batch's part
         // begins there.
         let task_ids: Vec<Option<i64>> = self.task_ids.by_ref().take(batch.tasks().len()).collect();
-        let (users, violations) = users_of(batch.tasks(), iter::from_fn(|| Some(self.next_user())));
+        let (users, violations) = users_of(batch.tasks(), iter::from_fn(|| self.next_user()));
         let refusal = if case_exists == Some(false) {
             Some(Error::NotFound(Resource::Case(batch.case())))
         } else {
@@ -80,10 +80,10 @@ impl Results {
         }
     }
 
-    fn next_user(&mut self) -> Option<FoundUser> {
+    fn next_user(&mut self) -> Option<Result<FoundUser, &'static Rule>> {
         let (id, first_name, last_name) =
             (self.user_ids.next()?, self.first_names.next()?, self.last_names.next()?);
-        Some((id?, first_name?, last_name?))
+        Some(found_user(id, first_name, last_name))
     }
 }
 
