@@ -63,7 +63,9 @@ BEGIN
             VALUES
                 ('TABLE', 'tenants', NULL, 'SELECT, INSERT'),
                 ('TABLE', 'api_keys', 'SELECT', 'SELECT, INSERT, UPDATE (revoked_at)'),
-                ('TABLE', 'users', 'SELECT', 'SELECT, INSERT'),
+                ('TABLE', 'users',
+                    'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
+                    'SELECT, INSERT'),
                 ('TABLE', 'cases',
                     'SELECT, INSERT, DELETE, UPDATE (name), UPDATE (description), UPDATE (priority), UPDATE (status), UPDATE (team_id), UPDATE (updated_at)',
                     'SELECT, INSERT'),
@@ -75,7 +77,8 @@ BEGIN
                 -- Events are never changed; those that have expired are deleted.
                 ('TABLE', 'task_events', 'SELECT, INSERT, DELETE', NULL),
                 ('SEQUENCE', 'task_events_id_seq', 'USAGE', NULL),
-                ('TABLE', 'idempotency_keys', 'SELECT, INSERT, DELETE', NULL),
+                ('TABLE', 'idempotency_keys',
+                    'SELECT, INSERT, DELETE, UPDATE (first_names), UPDATE (last_names)', NULL),
                 -- Which migrations were run: without it the service does not become ready.
                 ('TABLE', '__diesel_schema_migrations', 'SELECT', NULL)
         ) AS p (kind, name, service, admin)

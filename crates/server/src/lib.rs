@@ -7,6 +7,8 @@ mod auth;
 mod call;
 mod cases;
 mod causes;
+mod directory;
+mod erasures;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;

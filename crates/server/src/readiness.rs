@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::{
     cases::v1::case_service_server::CaseServiceServer,
+    directory::v1::directory_service_server::DirectoryServiceServer,
     tasks::v1::task_service_server::TaskServiceServer,
 };
 use runtime::CancellationToken;
@@ -12,10 +13,14 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{cases::Cases, tasks::Tasks};
+use crate::{cases::Cases, directory::Directory, tasks::Tasks};
 
 /// The services, by their names.
-const SERVICES: [&str; 2] = [TaskServiceServer::<Tasks>::NAME, CaseServiceServer::<Cases>::NAME];
+const SERVICES: [&str; 3] = [
+    TaskServiceServer::<Tasks>::NAME,
+    CaseServiceServer::<Cases>::NAME,
+    DirectoryServiceServer::<Directory>::NAME,
+];
 
 /// The server as a whole.
 const SERVER: &str = "";

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use proto::{
     cases::v1::case_service_server::CaseServiceServer,
+    directory::v1::directory_service_server::DirectoryServiceServer,
     tasks::v1::task_service_server::TaskServiceServer,
     wire::{header, limits},
 };
@@ -19,6 +20,8 @@ use crate::{
     auth::{Authenticator, LookUpLimit, WaitingCalls},
     call::CallRunner,
     cases::Cases,
+    directory::Directory,
+    erasures,
     layers::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
@@ -139,6 +142,7 @@ impl Server {
         ] {
             tokio::spawn(sweep::run(self.database.clone(), table, shutdown.clone()));
         }
+        tokio::spawn(erasures::run(self.database.clone(), shutdown.clone()));
         let accepting = {
             let shutdown = shutdown.clone();
             async move {
@@ -156,6 +160,7 @@ impl Server {
         let writer = Arc::new(self.writer);
         let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
         let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
+        let directory = Directory { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
             runner,
             database: self.database.clone(),
@@ -186,7 +191,7 @@ impl Server {
             refusals: Refusals::new(max_in_flight / 2),
             diagnostics: Diagnostics::new(),
         });
-        let routes = routes(tasks, cases)?.add_service(health_service).prepare();
+        let routes = routes(tasks, cases, directory)?.add_service(health_service).prepare();
         let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
         let service = ServiceBuilder::new()
             .layer(RequestLayers)
@@ -216,7 +221,7 @@ fn authenticator(
 }
 
 /// Returns the services, and the reflection services that describe them.
-fn routes(tasks: Tasks, cases: Cases) -> Result<Routes, StartError> {
+fn routes(tasks: Tasks, cases: Cases, directory: Directory) -> Result<Routes, StartError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
@@ -224,8 +229,11 @@ fn routes(tasks: Tasks, cases: Cases) -> Result<Routes, StartError> {
     };
     let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(limits::MESSAGE_BYTES);
     let cases = CaseServiceServer::new(cases).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let directory =
+        DirectoryServiceServer::new(directory).max_decoding_message_size(limits::MESSAGE_BYTES);
     Ok(Routes::new(tasks)
         .add_service(cases)
+        .add_service(directory)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }

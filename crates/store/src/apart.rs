@@ -62,9 +62,11 @@ impl Database {
                         statements.uncounted(connection, |it| change.waiting(it, caller))
                     }
                     Lane::Contended => change.waiting(connection, caller),
-                    Lane::Changes | Lane::Queries | Lane::Lists | Lane::Checks => {
-                        change.at_once(connection)
-                    }
+                    Lane::Changes
+                    | Lane::Queries
+                    | Lane::Lists
+                    | Lane::Directory
+                    | Lane::Checks => change.at_once(connection),
                 };
                 match result {
                     Ok(outcome) => Ok(outcome),

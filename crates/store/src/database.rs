@@ -142,7 +142,11 @@ impl Database {
         self.read_in(Lane::Lists, tenant, name, query).await
     }
 
-    async fn read_in<T: Send + 'static>(
+    /// Runs a query as [`Self::read_for`] does, on the connections of a lane.
+    ///
+    /// # Errors
+    /// As [`Self::read_for`].
+    pub(crate) async fn read_in<T: Send + 'static>(
         &self,
         lane: Lane,
         tenant: TenantId,

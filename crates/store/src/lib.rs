@@ -13,6 +13,7 @@ mod assignees;
 mod cases;
 mod connections;
 mod database;
+mod directory;
 mod error;
 #[cfg(test)]
 mod explainer;

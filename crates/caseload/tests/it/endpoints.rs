@@ -23,6 +23,7 @@ const WRONG_KEY: &str = "UNAUTHENTICATED KEY_INVALID";
 const NO_SCOPE: &str = "PERMISSION_DENIED SCOPE_REQUIRED";
 const NO_CASE: &str = "NOT_FOUND CASE_NOT_FOUND";
 const NO_TASK: &str = "NOT_FOUND TASK_NOT_FOUND";
+const NO_USER: &str = "NOT_FOUND USER_NOT_FOUND";
 const NO_RECORD: &str = "NOT_FOUND IDEMPOTENCY_KEY_UNKNOWN";
 
 /// The results of an endpoint that is about a case.
@@ -37,11 +38,14 @@ const OF_TENANT: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, "OK", "OK", "OK"];
 /// The results of an endpoint that is about an idempotency key.
 const OF_RECORD: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_RECORD, "OK", "OK"];
 
+/// The results of an endpoint that is about a user, by the id.
+const OF_USER: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_USER, "OK", "OK"];
+
 /// The results of an endpoint that needs no key.
 const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 38] = [
+const TABLE: [(&str, Results); 47] = [
     ("caseload.cases.v1.CaseService/CreateCase", OF_TENANT),
     ("caseload.cases.v1.CaseService/GetCase", OF_CASE),
     ("caseload.cases.v1.CaseService/ListCases", OF_TENANT),
@@ -58,6 +62,15 @@ const TABLE: [(&str, Results); 38] = [
     ("caseload.tasks.v1.TaskService/DeleteTask", OF_TASK),
     ("caseload.tasks.v1.TaskService/BatchDeleteTasks", OF_TASK),
     ("caseload.tasks.v1.TaskService/GetIdempotencyRecord", OF_RECORD),
+    ("caseload.directory.v1.DirectoryService/BatchUpsertUsers", OF_TENANT),
+    ("caseload.directory.v1.DirectoryService/BatchUpsertCases", OF_TENANT),
+    ("caseload.directory.v1.DirectoryService/GetUser", OF_TENANT),
+    ("caseload.directory.v1.DirectoryService/ListUsers", OF_TENANT),
+    ("caseload.directory.v1.DirectoryService/DeactivateUser", OF_USER),
+    ("caseload.directory.v1.DirectoryService/ReactivateUser", OF_USER),
+    ("caseload.directory.v1.DirectoryService/EraseUser", OF_USER),
+    ("caseload.directory.v1.DirectoryService/GetCase", OF_CASE),
+    ("caseload.directory.v1.DirectoryService/CloseCase", OF_CASE),
     ("grpc.health.v1.Health/Check", OPEN),
     ("grpc.health.v1.Health/Watch", OPEN),
     ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", OPEN),
@@ -92,6 +105,8 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
     let theirs = Target { idempotency_key: "their-key", ..their_task.clone() };
     let as_it_was =
         app.database.query("SELECT * FROM cases AS c JOIN tasks AS t ON t.case_id = c.id");
+    let their_users = format!("SELECT * FROM users WHERE tenant_id = {other} ORDER BY id");
+    let users_as_they_were = app.database.query(&their_users);
     eventually("readiness", async || {
         let ready = call(&app, "GET /readyz", None, &theirs).await;
         (ready == "OK").then_some(())
@@ -122,6 +137,7 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
         "SELECT * FROM cases AS c JOIN tasks AS t ON t.case_id = c.id WHERE c.tenant_id = {other}"
     ));
     assert_eq!(theirs_now, as_it_was);
+    assert_eq!(app.database.query(&their_users), users_as_they_were);
     let batch_create = "caseload.tasks.v1.TaskService/BatchCreateTasks";
     let result = call(&app, batch_create, Some(&key_of_another), &their_task).await;
     assert_eq!(result, "OK", "the key of another tenant works there");

@@ -22,6 +22,7 @@ mod connections;
 mod deadlines;
 mod descriptions;
 mod dev;
+mod directory;
 mod endpoints;
 mod grpc;
 mod idempotency;

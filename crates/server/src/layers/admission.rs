@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Error, TenantId};
+use domain::{Error, Principal, Scope, TenantId};
 use proto::wire::{self, Access};
 use serving::{Client, Exhausted, Quota, QuotaPermit, Resource};
 use store::TaskWriter;
@@ -23,8 +23,14 @@ use crate::tenant_quota::{TenantPermit, TenantQuota};
 pub(crate) struct Admission {
     permits: Arc<Quota>,
     tenants: TenantQuota,
+    directory: TenantQuota,
     writer: Arc<TaskWriter>,
 }
+
+/// The most calls of the directory that are worked on at once. Each may have the database work on hundreds
+/// of rows, so there are few. A tenant may make as many as it leaves for others, and one in any case:
+/// alone half.
+const DIRECTORY_CALLS: usize = 16;
 
 /// The permit of a call that is worked on.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ impl Admission {
         Self {
             permits: Quota::new(Resource::Requests, max_in_flight, share_percent),
             tenants: TenantQuota::with_minimum(max_in_flight, 1),
+            directory: TenantQuota::with_minimum(DIRECTORY_CALLS, 1),
             writer,
         }
     }
@@ -76,6 +83,25 @@ impl Admission {
         if self.writer.is_full_for(tenant) { Err(Error::TenantOverloaded) } else { Ok(()) }
     }
 
+    /// Returns the permit of a call to the method with this path, if it is one of the directory. One whose
+    /// caller may not make it needs none: it is rejected.
+    ///
+    /// # Errors
+    /// [`Error::TenantOverloaded`] if the tenant would have more of such calls than are left, and
+    /// [`Error::Overloaded`] if none is left.
+    pub(crate) fn admit_to_directory(
+        &self,
+        path: &str,
+        caller: &Principal,
+    ) -> Result<Option<TenantPermit>, Error> {
+        if !wire::is_of_directory(path) || !caller.scopes.contains(Scope::Admin) {
+            return Ok(None);
+        }
+        let mut permit = self.directory.permit(caller.tenant);
+        permit.grow(1)?;
+        Ok(Some(permit))
+    }
+
     /// Returns the permit of an admitted call.
     ///
     /// # Errors
@@ -103,6 +129,7 @@ impl Admission {
 mod tests {
     use std::time::Duration;
 
+    use domain::KeyId;
     use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 
     use super::*;
@@ -161,6 +188,35 @@ mod tests {
         ));
         drop(permit);
         assert!(admission.admit(Access::Read, &client, tenant(1)).is_ok());
+    }
+
+    #[test]
+    fn few_calls_of_the_directory_are_admitted_at_once() {
+        let admission = admission(1, 1);
+        let path = "/caseload.directory.v1.DirectoryService/BatchUpsertUsers";
+        let caller = |id, scope| Principal {
+            tenant: tenant(id),
+            key: KeyId::new(1).unwrap(),
+            scopes: [scope].into_iter().collect(),
+        };
+        let admit = |id| admission.admit_to_directory(path, &caller(id, Scope::Admin));
+        let first: Vec<_> = (0..8).map(|_| admit(1).unwrap()).collect();
+        assert!(first.iter().all(Option::is_some));
+        assert!(matches!(admit(1), Err(Error::TenantOverloaded)));
+        let others: Vec<_> = (2..10).map(|id| admit(id).unwrap()).collect();
+        assert!(matches!(admit(10), Err(Error::Overloaded)));
+        // Neither other calls count, nor those that are about to be rejected.
+        let other_call = wire::METHODS[0].0;
+        assert!(matches!(
+            admission.admit_to_directory(other_call, &caller(1, Scope::Admin)),
+            Ok(None)
+        ));
+        assert!(matches!(
+            admission.admit_to_directory(path, &caller(1, Scope::TasksRead)),
+            Ok(None)
+        ));
+        drop((first, others));
+        assert!(admit(10).is_ok());
     }
 
     #[test]

@@ -209,6 +209,13 @@ impl ReceptionParts {
             drop((parts, message, memory));
             return Err(self.refuse(&error, caller.tenant, deadline).await);
         }
+        let directory = match self.admission.admit_to_directory(parts.uri.path(), &caller) {
+            Ok(permit) => permit,
+            Err(error) => {
+                drop((parts, message, memory));
+                return Err(self.refuse(&error, caller.tenant, deadline).await);
+            }
+        };
         let permit = self.admission.admit(access, &Client::of(&parts.extensions), caller.tenant);
         let permit = permit.map_err(|error| status::of_layer(&error))?;
         let max_status_bytes = call_context::max_status_bytes(&parts.headers);
@@ -225,7 +232,7 @@ impl ReceptionParts {
             // headers, and encoded.
             memory.grow(2 * status_bytes).map_err(|error| status::of_layer(&error))?;
         }
-        hold_until_sent(&mut response, (permit, memory));
+        hold_until_sent(&mut response, (permit, directory, memory));
         Ok(response)
     }
 

@@ -16,12 +16,13 @@ pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
     pool: RwLock<Arc<Pool>>,
-    /// What each tenant has of the connections for queries, for lists, for changes, and for changes to
-    /// locked rows.
+    /// What each tenant has of the connections for queries, for lists, for changes, for changes to
+    /// locked rows, and for the directory.
     shares: Arc<TenantShares>,
     list_shares: Arc<TenantShares>,
     change_shares: Arc<TenantShares>,
     contended_shares: Arc<TenantShares>,
+    directory_shares: Arc<TenantShares>,
     callbacks: Mutex<Vec<Callback>>,
 }
 
@@ -46,6 +47,7 @@ impl CurrentPool {
                 settings.tenant_queue_length,
             ),
             contended_shares: TenantShares::new(1, settings.tenant_queue_length),
+            directory_shares: TenantShares::new(1, settings.tenant_queue_length),
             callbacks: Mutex::default(),
         }
     }
@@ -67,6 +69,7 @@ impl CurrentPool {
             Lane::Lists => Some(&self.list_shares),
             Lane::Changes => Some(&self.change_shares),
             Lane::Contended => Some(&self.contended_shares),
+            Lane::Directory => Some(&self.directory_shares),
             Lane::Checks => None,
         }
     }

@@ -57,14 +57,24 @@ pub(crate) enum Lane {
     Changes,
     /// Those for changes to rows that another transaction has locked: they wait.
     Contended,
+    /// Those for the directory: the calls that feed users and cases, of which one may have hundreds.
+    Directory,
     /// The one for checks whether the database works, which is free whatever callers do.
     Checks,
 }
+
+/// The connections for the directory: so few that feeding a large one leaves the database to others.
+const DIRECTORY_CONNECTIONS: usize = 2;
 
 impl PoolSettings {
     /// Returns how many connections there are for changes to locked rows.
     fn contended(&self) -> usize {
         self.changers.div_ceil(4)
+    }
+
+    /// Returns how many connections there are for the directory.
+    pub(crate) fn directory(&self) -> usize {
+        if self.writers == 0 { 0 } else { DIRECTORY_CONNECTIONS }
     }
 }
 
@@ -91,6 +101,7 @@ pub(crate) struct Pool {
     queries: Threads<Connection>,
     changes: Threads<Connection>,
     contended: Threads<Connection>,
+    directory: Threads<Connection>,
     checks: Threads<Connection>,
     checkout_timeout: Duration,
     is_abandoned: watch::Sender<bool>,
@@ -102,7 +113,11 @@ impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let size = settings.writers + settings.readers + settings.changers + settings.contended();
+        let size = settings.writers
+            + settings.readers
+            + settings.changers
+            + settings.contended()
+            + settings.directory();
         let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
@@ -124,6 +139,7 @@ impl Pool {
             queries: Threads::new(settings.readers),
             changes: Threads::new(settings.changers),
             contended: Threads::new(settings.contended()),
+            directory: Threads::new(settings.directory()),
             checks: Threads::new(1),
             checkout_timeout: settings.checkout_timeout,
             is_abandoned: watch::Sender::new(false),
@@ -180,7 +196,8 @@ impl Pool {
             spawn_blocking(move || pool.threads(lane).work(|| pool.connection_for(lane)));
         }
         // In the other lanes, a turn may take as long as others wait for locks, or for a standby.
-        let mut is_limited = matches!(lane, Lane::Queries | Lane::Lists | Lane::Checks);
+        let mut is_limited =
+            matches!(lane, Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks);
         loop {
             tokio::select! {
                 result = &mut result => {
@@ -206,7 +223,8 @@ impl Pool {
     fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
         match lane {
             Lane::Changes | Lane::Contended => self.writer_connection(),
-            Lane::Queries | Lane::Lists | Lane::Checks => self.connection(),
+            // A large upsert may take its time, and does not mean that the server can't serve.
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => self.connection(),
         }
     }
 
@@ -215,6 +233,7 @@ impl Pool {
             Lane::Queries | Lane::Lists => &self.queries,
             Lane::Changes => &self.changes,
             Lane::Contended => &self.contended,
+            Lane::Directory => &self.directory,
             Lane::Checks => &self.checks,
         }
     }

@@ -16,6 +16,7 @@ const MALFORMED_EMAIL: &str = "INVALID_ARGUMENT INVALID_EMAIL";
 const NO_CASE: &str = "NOT_FOUND CASE_NOT_FOUND";
 const NO_TASK: &str = "NOT_FOUND TASK_NOT_FOUND";
 const STALE: &str = "ABORTED ETAG_MISMATCH";
+const NOT_FOUND: &str = "NOT_FOUND USER_NOT_FOUND";
 const NO_USER: &str = "INVALID_ARGUMENT UNKNOWN_USER";
 
 /// The results of a call with a valid key while its target gets better step by step: the fields are
@@ -34,6 +35,12 @@ const fn results(kind: Kind) -> [&'static str; 6] {
         Kind::GetCase => [NO_CASE, NO_CASE, "OK", "OK", "OK", "OK"],
         Kind::UpdateCase => [MALFORMED_NAME, NO_CASE, STALE, STALE, "OK", "OK"],
         Kind::DeleteCase => [NO_CASE, NO_CASE, STALE, STALE, "OK", "OK"],
+        Kind::UpsertUsers | Kind::ListUsers => [MALFORMED_EMAIL, "OK", "OK", "OK", "OK", "OK"],
+        Kind::UpsertCases => [MALFORMED_NAME, "OK", "OK", "OK", "OK", "OK"],
+        Kind::FindUser => [MALFORMED_EMAIL, NOT_FOUND, NOT_FOUND, NOT_FOUND, NOT_FOUND, "OK"],
+        // A user is created with each task.
+        Kind::ChangeUser => [NOT_FOUND, NOT_FOUND, NOT_FOUND, "OK", "OK", "OK"],
+        Kind::FindCase | Kind::CloseCase => [NO_CASE, NO_CASE, "OK", "OK", "OK", "OK"],
     }
 }
 
@@ -44,6 +51,7 @@ async fn checks_run_in_the_documented_order_in_every_call() {
     app.use_idempotency_key("the-key");
     let malformed = Target {
         task_id: NOTHING,
+        user_id: NOTHING,
         description: "",
         email: "not an email",
         etag: r#""1""#,
@@ -67,8 +75,8 @@ async fn checks_run_in_the_documented_order_in_every_call() {
         // Each of them has its own: a call that succeeds may delete it.
         let case = || Target { case_id: app.target().case_id, ..well_formed.clone() };
         let task = || {
-            let Target { case_id, task_id, .. } = app.target();
-            Target { case_id, task_id, ..well_formed.clone() }
+            let Target { case_id, task_id, user_id, .. } = app.target();
+            Target { case_id, task_id, user_id, ..well_formed.clone() }
         };
         let targets = [
             malformed.clone(),

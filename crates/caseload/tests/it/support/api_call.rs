@@ -5,6 +5,11 @@ use proto::cases::v1::{
     CaseUpdate, CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, ListCasesRequest, NewCase,
     UpdateCaseRequest,
 };
+use proto::directory::v1::{
+    BatchUpsertCasesRequest, BatchUpsertUsersRequest, CaseKey, CloseCaseRequest,
+    DeactivateUserRequest, EraseUserRequest, GetCaseRequest as FindCaseRequest, GetUserRequest,
+    ListUsersRequest, ReactivateUserRequest, UpsertCase, UpsertUser, UserKey, case_key, user_key,
+};
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
     BatchUpdateTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetIdempotencyRecordRequest,
@@ -22,6 +27,8 @@ use super::{App, Reply, code_and_reasons, new_task, raw_grpc};
 pub(crate) struct Target {
     pub(crate) case_id: i64,
     pub(crate) task_id: i64,
+    /// A user who is not assigned to anything.
+    pub(crate) user_id: i64,
     pub(crate) description: &'static str,
     pub(crate) email: &'static str,
     /// The state that the task must be in; empty for any.
@@ -36,6 +43,7 @@ impl Target {
         Self {
             case_id,
             task_id: i64::MAX,
+            user_id: i64::MAX,
             description: "a task",
             email: "user1@example.com",
             etag: "",
@@ -70,6 +78,14 @@ impl Target {
             etag: self.etag.to_owned(),
             ..Default::default()
         }
+    }
+
+    fn user_key(&self) -> Option<UserKey> {
+        Some(UserKey { key: Some(user_key::Key::Id(self.user_id.to_string())) })
+    }
+
+    fn case_key(&self) -> Option<CaseKey> {
+        Some(CaseKey { key: Some(case_key::Key::Id(self.case_id)) })
     }
 
     fn update_body(&self) -> Value {
@@ -110,6 +126,20 @@ pub(crate) enum Kind {
     UpdateCase,
     /// Deletes a case, if it is in the right state.
     DeleteCase,
+    /// Creates or changes users.
+    UpsertUsers,
+    /// Creates or changes cases by the caller's own ids.
+    UpsertCases,
+    /// Returns a user, by the email.
+    FindUser,
+    /// Lists users, by an email.
+    ListUsers,
+    /// Deactivates, reactivates or erases a user.
+    ChangeUser,
+    /// Returns a case, over the directory.
+    FindCase,
+    /// Closes a case.
+    CloseCase,
 }
 
 impl Kind {
@@ -122,6 +152,13 @@ impl Kind {
             }
             Self::GetCase | Self::ListCases => Scope::CasesRead,
             Self::CreateCase | Self::UpdateCase | Self::DeleteCase => Scope::CasesWrite,
+            Self::UpsertUsers
+            | Self::UpsertCases
+            | Self::FindUser
+            | Self::ListUsers
+            | Self::ChangeUser
+            | Self::FindCase
+            | Self::CloseCase => Scope::Admin,
         }
     }
 
@@ -136,6 +173,10 @@ impl Kind {
                 | Self::CreateCase
                 | Self::UpdateCase
                 | Self::DeleteCase
+                | Self::UpsertUsers
+                | Self::UpsertCases
+                | Self::ChangeUser
+                | Self::CloseCase
         )
     }
 }
@@ -157,7 +198,7 @@ pub(crate) struct ApiCall {
 }
 
 /// All calls of the API.
-pub(crate) const API_CALLS: [ApiCall; 32] = [
+pub(crate) const API_CALLS: [ApiCall; 41] = [
     grpc("caseload.cases.v1.CaseService/CreateCase", Kind::CreateCase, |target| {
         let case = Some(target.new_case());
         message(&CreateCaseRequest { case, ..Default::default() })
@@ -214,6 +255,40 @@ pub(crate) const API_CALLS: [ApiCall; 32] = [
     }),
     grpc("caseload.tasks.v1.TaskService/GetIdempotencyRecord", Kind::GetRecord, |target| {
         message(&GetIdempotencyRecordRequest { request_id: target.idempotency_key.to_owned() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/BatchUpsertUsers", Kind::UpsertUsers, |target| {
+        // A user beside those whom other calls are about.
+        let email = format!("fed-{}", target.email);
+        let users = vec![UpsertUser { email, ..Default::default() }];
+        message(&BatchUpsertUsersRequest { users, validate_only: false })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/BatchUpsertCases", Kind::UpsertCases, |target| {
+        let (external_id, name) = (format!("x{}", target.task_id), target.description.to_owned());
+        let cases = vec![UpsertCase { external_id, name, ..Default::default() }];
+        message(&BatchUpsertCasesRequest { cases, validate_only: false })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/GetUser", Kind::FindUser, |target| {
+        let user = Some(UserKey { key: Some(user_key::Key::Email(target.email.to_owned())) });
+        message(&GetUserRequest { user })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/ListUsers", Kind::ListUsers, |target| {
+        message(&ListUsersRequest { email: target.email.to_owned(), ..Default::default() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/DeactivateUser", Kind::ChangeUser, |target| {
+        message(&DeactivateUserRequest { user: target.user_key() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/ReactivateUser", Kind::ChangeUser, |target| {
+        message(&ReactivateUserRequest { user: target.user_key() })
+    }),
+    // After the two above: nobody can make an erased user active.
+    grpc("caseload.directory.v1.DirectoryService/EraseUser", Kind::ChangeUser, |target| {
+        message(&EraseUserRequest { user: target.user_key() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/GetCase", Kind::FindCase, |target| {
+        message(&FindCaseRequest { case: target.case_key() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/CloseCase", Kind::CloseCase, |target| {
+        message(&CloseCaseRequest { case: target.case_key() })
     }),
     rest("POST /api/v2/cases/{case_id}/tasks/batch", Kind::Create, |target| {
         let (description, emails) = (target.description, [target.email]);
@@ -350,13 +425,19 @@ impl App {
         self.key_with(&Scope::ALL).await
     }
 
-    /// Creates a task by SQL, in a case of the tenant with this id, and returns it as a target.
+    /// Creates a task and a user by SQL, the task in a case of the tenant with this id, and returns them
+    /// as a target.
     pub(crate) fn target_in(&self, tenant: i64, case_id: i64) -> Target {
         let id = self.database.query(&format!(
             "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({tenant}, {case_id}, 'x')
              RETURNING id"
         ));
-        Target { task_id: id.parse().unwrap(), ..Target::of_case(case_id) }
+        let user_id = self.database.query(&format!(
+            "INSERT INTO users (tenant_id, email, first_name, last_name)
+             VALUES ({tenant}, 'target-{id}@example.com', '', '') RETURNING id"
+        ));
+        let (task_id, user_id) = (id.parse().unwrap(), user_id.parse().unwrap());
+        Target { task_id, user_id, ..Target::of_case(case_id) }
     }
 
     /// Creates a case with a task by SQL, and returns both as a target.

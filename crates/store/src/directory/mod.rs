@@ -1,0 +1,14 @@
+//! The users and cases of a tenant, as the service that feeds them sees them.
+//!
+//! All of these queries run on the connections for the directory, of which a tenant has one at a time.
+
+mod case_row;
+mod cases;
+mod contention;
+mod erasure;
+#[cfg(test)]
+mod plans;
+mod row;
+mod upsert_cases;
+mod upsert_users;
+mod users;

@@ -1,0 +1,48 @@
+//! How Postgres runs the statements of this directory.
+
+use super::{erasure::Scrub, upsert_cases::UpsertCases, upsert_users::UpsertUsers};
+use crate::explainer::Explainer;
+
+/// One tenant with 100,000 users, as many cases, and as many records of idempotency keys.
+const DATA: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO tenants (id, name) VALUES (1, 'a');
+    INSERT INTO users (tenant_id, id, email, first_name, last_name, external_id)
+        SELECT 1, n, 'user' || n || '@example.com', 'a', 'b', 'x' || n
+        FROM generate_series(1, 100000) AS n;
+    INSERT INTO cases (tenant_id, id, name, external_id)
+        SELECT 1, n, 'a', 'x' || n FROM generate_series(1, 100000) AS n;
+    INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, user_ids, first_names, last_names)
+        SELECT 1, 'key-' || n, 'batch_create_tasks', sha256(''), ARRAY[n], '{a}', '{b}'
+        FROM generate_series(1, 100000) AS n;
+    SELECT setval('users_id_seq', 100000), setval('cases_id_seq', 100000);
+    SET session_replication_role = origin;
+    VACUUM ANALYZE";
+
+/// Returns an array of this text with each number from 1 to 500.
+fn array(text: impl Fn(u32) -> String) -> String {
+    let items: Vec<_> = (1..=500).map(|n| text(7 * n)).collect();
+    format!("'{{{}}}'", items.join(","))
+}
+
+#[tokio::test]
+async fn every_statement_uses_its_indexes() {
+    let mut explainer = Explainer::start(DATA).await;
+    let nulls = array(|_| "null".to_owned());
+    let ids = array(|n| format!("x{n}"));
+    let emails = array(|n| format!("user{n}@example.com"));
+    let names = array(|n| format!("n{n}"));
+
+    // For each user two look-ups, and one more of the row; then the same row is changed, if it is.
+    for (names, most_pages) in [(&nulls, 500 * 12), (&names, 500 * 24)] {
+        let users = ["1", &ids, &emails, names, &nulls, "false", "1", "1"];
+        for index in ["users_email_key", "users_external_id_key", "users_pkey"] {
+            explainer.assert_uses::<UpsertUsers>(index, &users, most_pages);
+        }
+    }
+    let cases = ["1", &ids, &names, &nulls, &nulls, &nulls, &nulls, "false", "1", "1"];
+    explainer.assert_uses::<UpsertCases>("cases_external_id_key", &cases, 500 * 40);
+
+    let records = ["1", "70000", "'key-5'", "5000"];
+    explainer.assert_uses::<Scrub>("idempotency_keys_pkey", &records, 6000);
+}

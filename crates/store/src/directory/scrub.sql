@@ -1,0 +1,34 @@
+-- Removes the names of a user from the next records of idempotency keys.
+--
+--   1, 2  the tenant and the user
+--   3     the key after which they begin
+--   4     how many there are
+--
+-- The result is the last of their keys; null if there are no more.
+
+WITH part AS MATERIALIZED (
+    SELECT k.key, k.user_ids @> ARRAY[$2::bigint] AS has_user
+    FROM idempotency_keys AS k
+    WHERE k.tenant_id = $1 AND k.key > $3::text
+    ORDER BY k.key
+    LIMIT $4::bigint
+),
+
+scrubbed AS (
+    UPDATE idempotency_keys AS k
+    SET
+        first_names = ARRAY(
+            SELECT CASE WHEN a.user_id = $2 THEN '' ELSE a.name END
+            FROM unnest(k.user_ids, k.first_names) WITH ORDINALITY AS a (user_id, name, no)
+            ORDER BY a.no
+        ),
+        last_names = ARRAY(
+            SELECT CASE WHEN a.user_id = $2 THEN '' ELSE a.name END
+            FROM unnest(k.user_ids, k.last_names) WITH ORDINALITY AS a (user_id, name, no)
+            ORDER BY a.no
+        )
+    FROM part AS p
+    WHERE p.has_user AND k.tenant_id = $1 AND k.key = p.key
+)
+
+SELECT max(p.key) AS last FROM part AS p
