@@ -67,7 +67,12 @@ pub(crate) fn grpc_frame(message: &[u8]) -> Bytes {
 
 /// Returns the head of a gRPC call to create tasks.
 pub(crate) fn grpc_head(key: Option<&ApiKey>) -> http::request::Builder {
-    let request = Request::post("http://a/caseload.tasks.v1.TaskService/BatchCreateTasks")
+    grpc_head_of("caseload.tasks.v1.TaskService/BatchCreateTasks", key)
+}
+
+/// Returns the head of a gRPC call to a method.
+pub(crate) fn grpc_head_of(method: &str, key: Option<&ApiKey>) -> http::request::Builder {
+    let request = Request::post(format!("http://a/{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers");
     with_key(request, key)

@@ -2,6 +2,7 @@
 
 mod aborted_lookups;
 mod decode_bomb;
+mod directory_flood;
 mod flood;
 mod frozen;
 mod keyless;
@@ -40,6 +41,11 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "decode-bomb", is_short: true, run: |stage| Box::pin(decode_bomb::run(stage)) },
     Case { name: "mix", is_short: false, run: |stage| Box::pin(mix::run(stage)) },
     Case { name: "flood", is_short: false, run: |stage| Box::pin(flood::run(stage)) },
+    Case {
+        name: "directory-flood",
+        is_short: true,
+        run: |stage| Box::pin(directory_flood::run(stage)),
+    },
     Case { name: "log-pipe", is_short: true, run: |stage| Box::pin(log_pipe::run(stage)) },
     Case {
         name: "frozen-server",
