@@ -1,9 +1,9 @@
 //! Users.
 
 use diesel::prelude::*;
-use domain::{Email, TenantId, User, UserId};
+use domain::{DirectoryUser, Email, TenantId, User, UserId};
 
-use crate::{database::Database, error::Error, schema::users, tenants};
+use crate::{database::Database, directory::row, error::Error, schema::users, tenants};
 
 /// A user to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,15 +58,15 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn list_users(&self, tenant: TenantId) -> Result<Vec<User>, Error> {
+    pub async fn list_users(&self, tenant: TenantId) -> Result<Vec<DirectoryUser>, Error> {
         self.read("list_users", move |connection| {
             users::table
                 .filter(users::tenant_id.eq(tenant.get()))
                 .order(users::id)
-                .select((users::id, users::email, users::first_name, users::last_name))
-                .load::<Row>(connection)?
+                .select(row::COLUMNS)
+                .load::<row::Row>(connection)?
                 .into_iter()
-                .map(to_user)
+                .map(row::to_user)
                 .collect()
         })
         .await

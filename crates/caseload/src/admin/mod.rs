@@ -17,7 +17,7 @@ use crate::{
     failure::Failure,
 };
 use output::Output;
-use record::{CaseRecord, KeyRecord, TenantRecord, UserRecord};
+use record::{CaseRecord, KeyRecord, ListedUserRecord, TenantRecord, UserRecord};
 
 /// Opens the database for a command that needs one connection and then ends.
 pub(crate) fn open(url: &DatabaseUrl) -> Database {
@@ -69,7 +69,7 @@ async fn user(db: &Database, output: Output, command: UserCommand) -> Result<(),
             output.one::<UserRecord>(db.create_user(tenant.find(db).await?, user).await?)
         }
         UserCommand::List(tenant) => {
-            output.all::<UserRecord>(db.list_users(tenant.find(db).await?).await?)
+            output.all::<ListedUserRecord>(db.list_users(tenant.find(db).await?).await?)
         }
     }
 }

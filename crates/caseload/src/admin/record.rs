@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{Case, Scope, Tenant, User};
+use domain::{Case, DirectoryUser, ExternalId, Scope, Tenant, User, UserId};
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
 use store::ApiKeyRecord;
@@ -49,6 +49,37 @@ impl From<User> for UserRecord {
             email: user.email.into_string(),
             first_name: user.first_name,
             last_name: user.last_name,
+        }
+    }
+}
+
+/// A user who is listed.
+#[derive(Serialize)]
+pub(super) struct ListedUserRecord {
+    id: Option<i64>,
+    email: String,
+    first_name: String,
+    last_name: String,
+    external_id: Option<String>,
+    deactivated_at: Option<String>,
+    erased_at: Option<String>,
+}
+
+impl Record for ListedUserRecord {
+    const COLUMNS: &'static [&'static str] =
+        &["id", "email", "first_name", "last_name", "external_id", "deactivated_at", "erased_at"];
+}
+
+impl From<DirectoryUser> for ListedUserRecord {
+    fn from(user: DirectoryUser) -> Self {
+        Self {
+            id: user.id.map(UserId::get),
+            email: user.email.into_string(),
+            first_name: user.first_name,
+            last_name: user.last_name,
+            external_id: user.external_id.map(ExternalId::into_string),
+            deactivated_at: user.deactivated_at.map(rfc3339),
+            erased_at: user.erased_at.map(rfc3339),
         }
     }
 }

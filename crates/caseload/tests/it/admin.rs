@@ -119,7 +119,8 @@ fn created_objects_are_listed_as_text_and_as_json() {
     );
     assert_eq!(
         shell.json(&["user", "list", "--tenant", "Globex"]),
-        json!([{"id": 1, "email": "ann@example.com", "first_name": "", "last_name": "Lee"}])
+        json!([{"id": 1, "email": "ann@example.com", "first_name": "", "last_name": "Lee",
+            "external_id": null, "deactivated_at": null, "erased_at": null}])
     );
     assert_eq!(shell.json(&["user", "list", "--tenant", "Initech"]), json!([]));
 

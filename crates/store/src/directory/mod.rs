@@ -8,7 +8,7 @@ mod contention;
 mod erasure;
 #[cfg(test)]
 mod plans;
-mod row;
+pub(crate) mod row;
 mod upsert_cases;
 mod upsert_users;
 mod users;

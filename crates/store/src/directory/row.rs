@@ -6,11 +6,11 @@ use domain::{Change, DirectoryUser, Email, ExternalId, UserId};
 use crate::{error::Error, schema::users, time::from_postgres};
 
 /// The id, the external id, the email, the names, and since when the user is deactivated and erased.
-pub(super) type Row =
+pub(crate) type Row =
     (i64, Option<String>, String, String, String, Option<PgTimestamp>, Option<PgTimestamp>);
 
 /// The columns of a [`Row`].
-pub(super) const COLUMNS: (
+pub(crate) const COLUMNS: (
     users::id,
     users::external_id,
     users::email,
@@ -29,7 +29,7 @@ pub(super) const COLUMNS: (
 );
 
 /// Returns the user in a row.
-pub(super) fn to_user(row: Row) -> Result<DirectoryUser, Error> {
+pub(crate) fn to_user(row: Row) -> Result<DirectoryUser, Error> {
     let (id, external_id, email, first_name, last_name, deactivated_at, erased_at) = row;
     let user = || {
         Some(DirectoryUser {
