@@ -36,10 +36,10 @@ pub(crate) async fn run(stage: Stage) -> Figures {
     let siege = Siege::begin(&deployment, others, 6).await;
     let mut swarm = Swarm::default();
     let peer = Peer::connect(stage.attacker, deployment.rest, Takes::All).await.unwrap();
-    for number in 0..ATTACKERS * CALLERS {
-        let (peer, attacker) = (peer.clone(), Arc::clone(&attackers[number % ATTACKERS]));
-        let number = number / ATTACKERS;
-        let filter = if number % 2 == 0 { "" } else { "&completed=true" };
+    for index in 0..ATTACKERS * CALLERS {
+        let (peer, attacker) = (peer.clone(), Arc::clone(&attackers[index % ATTACKERS]));
+        let number = index / ATTACKERS;
+        let filter = if number.is_multiple_of(2) { "" } else { "&completed=true" };
         let path = format!("?per_page=50&page={}{filter}", 1 + number * 30);
         swarm.add(move || {
             let head = task_head(Method::GET, &attacker, &path).body(()).unwrap();

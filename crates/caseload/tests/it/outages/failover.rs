@@ -33,7 +33,7 @@ impl Pair {
         let primary = Cluster::temporary()
             .setting("synchronous_commit", "on")
             .setting("shared_buffers", "4MB")
-            .setting("max_connections", "40")
+            .setting("max_connections", "80")
             .start()
             .unwrap();
         let standby = Cluster::standby_of(&primary).start().unwrap();

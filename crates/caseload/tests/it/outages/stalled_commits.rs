@@ -31,7 +31,7 @@ async fn commits_that_wait_for_a_standby_cost_readiness_until_they_are_done() {
     let cluster = Cluster::temporary()
         .setting("synchronous_commit", "on")
         .setting("shared_buffers", "4MB")
-        .setting("max_connections", "30")
+        .setting("max_connections", "80")
         .start()
         .unwrap();
     let mut app = App::builder().start_on(TestDatabase::create_on(&cluster).await).await;

@@ -14,7 +14,7 @@ pub(super) const ADMIN: &str = "caseload_admin";
 /// Starts a Postgres without roles: roles belong to all databases of a Postgres.
 pub(super) fn cluster() -> Cluster {
     let cluster = Cluster::temporary().setting("shared_buffers", "4MB");
-    cluster.setting("max_connections", "40").start().unwrap()
+    cluster.setting("max_connections", "80").start().unwrap()
 }
 
 /// Returns the URL of the database `caseload` for one of its roles.
