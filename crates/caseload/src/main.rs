@@ -2,12 +2,14 @@
 
 mod admin;
 mod cli;
+mod client;
 mod demo;
 #[cfg(feature = "dev")]
 mod dev;
 mod failure;
 mod health;
 mod migrate;
+mod printable;
 mod serve;
 
 use cli::{Cli, Command};
@@ -42,6 +44,7 @@ async fn run(cli: Cli) -> u8 {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Admin(options) => admin::run(options).await,
+        Command::Tasks(options) => return client::tasks(*options).await,
         Command::Health(options) => return health::run(&options).await,
     };
     match outcome {

@@ -41,17 +41,21 @@ pub fn reject<T: CommandFactory>(message: &str) -> u8 {
 /// Options whose values may hold a password.
 const SECRET: [&str; 1] = ["--database-url"];
 
+/// How API keys begin.
+const KEY_PREFIX: &str = "cl_";
+
 /// Removes secrets from an error message: clap quotes what it rejects. The value of a secret option
-/// is removed, and so is a URL with a user anywhere.
+/// is removed, and so is a URL with a user or an API key anywhere.
 fn hide_secret(error: &mut clap::Error) {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    let has_user = |text: &str| text.contains("://") && text.contains('@');
+    let is_secret =
+        |text: &str| (text.contains("://") && text.contains('@')) || text.contains(KEY_PREFIX);
     let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let hides_value = has_user(value) || SECRET.iter().any(|secret| argument.starts_with(secret));
-    let hides_argument = has_user(argument);
+    let hides_value = is_secret(value) || SECRET.iter().any(|secret| argument.starts_with(secret));
+    let hides_argument = is_secret(argument);
     let hidden = || ContextValue::String("…".to_owned());
     if hides_value {
         error.insert(ContextKind::InvalidValue, hidden());
@@ -147,10 +151,14 @@ mod tests {
             &["test", "--database-url", "hunter2"][..],
             &["test", "--writers", URL],
             &["test", URL],
+            &["test", "cl_hunter2"],
+            &["test", "--writers", "cl_hunter2"],
         ] {
             let message = error_message(arguments);
             assert!(!message.contains("hunter2") && message.contains('…'), "{message}");
         }
+        let message = error_message(&["test", "--api-key=cl_hunter2"]);
+        assert!(!message.contains("hunter2"), "{message}");
         assert!(error_message(&["test", "--writers", "many"]).contains("'many'"));
     }
 

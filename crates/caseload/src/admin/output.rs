@@ -4,7 +4,7 @@ use domain::ApiKey;
 use serde_json::Value;
 
 use super::record::{KeyRecord, Record};
-use crate::failure::Failure;
+use crate::{failure::Failure, printable::printable};
 
 /// Prints results.
 #[derive(Clone, Copy)]
@@ -78,8 +78,7 @@ fn table<R: Record>(records: &[R]) -> Result<String, Failure> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        // Control characters would let a name write over the terminal.
-        Value::String(text) => text.chars().map(|c| if c.is_control() { '�' } else { c }).collect(),
+        Value::String(text) => printable(text),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }

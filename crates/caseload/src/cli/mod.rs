@@ -1,9 +1,11 @@
 //! The command line.
 
 mod admin;
+mod client;
 mod database;
 #[cfg(feature = "dev")]
 mod dev;
+mod tasks;
 
 use std::net::SocketAddr;
 
@@ -16,9 +18,13 @@ use telemetry::logs::LogOptions;
 pub(crate) use admin::{
     AdminCommand, AdminOptions, CaseCommand, KeyCommand, TenantCommand, TenantOption, UserCommand,
 };
+pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]
 pub(crate) use dev::DevOptions;
+pub(crate) use tasks::{
+    AssignOptions, CreateOptions, ListOptions, SomeTasks, TasksCommand, TasksOptions,
+};
 
 /// Creates and tracks the tasks of cases.
 ///
@@ -28,11 +34,12 @@ pub(crate) use dev::DevOptions;
            its own, and prints a request that works."
 )]
 /// To run it in production: `caseload migrate`, then `caseload serve` and, for REST,
-/// `caseload-gateway`; `caseload admin` creates tenants, users, cases and keys.
+/// `caseload-gateway`; `caseload admin` creates tenants, users, cases and keys. `caseload tasks` is for
+/// those who work on tasks.
 ///
 /// Every option that configures a program is also read from the environment, as shown; the
-/// arguments of single admin and migrate commands are not. Exit codes: 0 for success, 1 for failure,
-/// 64 for an invalid command line or configuration.
+/// arguments of single admin, migrate and tasks commands are not. Exit codes: 0 for success, 1 for
+/// failure, 64 for an invalid command line or configuration; docs/CLI.md has those of `tasks`.
 #[derive(Parser)]
 #[command(name = "caseload", version)]
 pub(crate) struct Cli {
@@ -56,7 +63,9 @@ impl Cli {
             Command::Serve(options) => options.server.check(),
             #[cfg(feature = "dev")]
             Command::Dev(options) => options.check(),
-            Command::Migrate(_) | Command::Admin(_) | Command::Health(_) => Ok(()),
+            Command::Migrate(_) | Command::Admin(_) | Command::Tasks(_) | Command::Health(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -75,6 +84,10 @@ pub(crate) enum Command {
     Migrate(MigrateOptions),
     /// Create, list and revoke what an installation needs: tenants, users, cases, API keys
     Admin(AdminOptions),
+    /// List, create, change and delete tasks, over gRPC
+    ///
+    /// The API key is in the environment variable CASELOAD_API_KEY, or in the file --api-key-file.
+    Tasks(Box<TasksOptions>),
     /// Report by the exit code whether the server at --grpc-addr is ready (0) or not (1)
     Health(HealthOptions),
 }

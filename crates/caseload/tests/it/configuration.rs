@@ -74,6 +74,7 @@ fn options() -> BTreeMap<Described, Vec<&'static str>> {
         ("migrate", CASELOAD, &["migrate"]),
         ("admin", CASELOAD, &["admin"]),
         ("admin", CASELOAD, &["admin", "user", "list"]),
+        ("tasks", CASELOAD, &["tasks", "list"]),
         ("health", CASELOAD, &["health"]),
     ];
     let mut options: BTreeMap<Described, Vec<&str>> = BTreeMap::new();
