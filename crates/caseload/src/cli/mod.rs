@@ -5,6 +5,7 @@ mod client;
 mod database;
 #[cfg(feature = "dev")]
 mod dev;
+mod import;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]
 pub(crate) use dev::DevOptions;
+pub(crate) use import::{Format, ImportOptions, MAX_CONCURRENCY, TaskImportOptions};
 pub(crate) use tasks::{
     AssignOptions, CreateOptions, ListOptions, SomeTasks, TasksCommand, TasksOptions,
 };
@@ -84,7 +86,7 @@ pub(crate) enum Command {
     Migrate(MigrateOptions),
     /// Create, list and revoke what an installation needs: tenants, users, cases, API keys
     Admin(AdminOptions),
-    /// List, create, change and delete tasks, over gRPC
+    /// List, create, change, delete and import tasks, over gRPC
     ///
     /// The API key is in the environment variable CASELOAD_API_KEY, or in the file --api-key-file.
     Tasks(Box<TasksOptions>),

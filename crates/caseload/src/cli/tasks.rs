@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use domain::Email;
 use proto::Timestamp;
 
-use super::client::ClientOptions;
+use super::{client::ClientOptions, import::TaskImportOptions};
 
 #[derive(Args)]
 pub(crate) struct TasksOptions {
@@ -36,6 +36,8 @@ pub(crate) enum TasksCommand {
     Assign(AssignOptions),
     /// Delete tasks
     Delete(SomeTasks),
+    /// Create a task for each line of a file; can be stopped, and run again
+    Import(TaskImportOptions),
 }
 
 #[derive(Args)]

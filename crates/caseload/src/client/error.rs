@@ -16,6 +16,12 @@ pub(crate) enum ClientError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// A file can't be opened.
+    #[error("{0}")]
+    NoInput(String),
+    /// What was read is not what it should be.
+    #[error("{0}")]
+    BadInput(String),
     /// A file can't be read or written.
     #[error("{0}")]
     Io(String),
@@ -58,6 +64,8 @@ impl ClientError {
         match self {
             Self::Usage(_) => USAGE,
             Self::Call(error) => error.exit_code(),
+            Self::NoInput(_) => exit_code::NO_INPUT,
+            Self::BadInput(_) => exit_code::REFUSED,
             Self::Io(_) => exit_code::IO,
             Self::OutputClosed => SUCCESS,
         }

@@ -3,6 +3,9 @@
 /// EX_DATAERR: the server refused what it was asked for, or lines of a file.
 pub(crate) const REFUSED: u8 = 65;
 
+/// EX_NOINPUT: the file can't be opened.
+pub(crate) const NO_INPUT: u8 = 66;
+
 /// EX_UNAVAILABLE: no server took the call, until the time was over.
 pub(crate) const UNAVAILABLE: u8 = 69;
 
@@ -17,3 +20,6 @@ pub(crate) const TRY_AGAIN: u8 = 75;
 
 /// EX_NOPERM: the API key is not valid, or does not permit the call.
 pub(crate) const NO_PERMISSION: u8 = 77;
+
+/// What shells report of a program that SIGINT ended.
+pub(crate) const INTERRUPTED: u8 = 130;

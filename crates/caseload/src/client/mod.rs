@@ -5,6 +5,7 @@ mod connection;
 mod document;
 mod error;
 mod exit_code;
+mod import;
 mod output;
 mod refusal;
 mod retry;
@@ -33,6 +34,7 @@ async fn run_tasks(options: TasksOptions) -> Result<u8, ClientError> {
         TasksCommand::Reopen(tasks) => tasks::complete(&client, tasks, false, &mut output).await?,
         TasksCommand::Assign(options) => tasks::assign(&client, options, &mut output).await?,
         TasksCommand::Delete(tasks) => tasks::delete(&client, tasks, &mut output).await?,
+        TasksCommand::Import(options) => return import::tasks(client, options, output).await,
     }
     Ok(runtime::command_line::SUCCESS)
 }

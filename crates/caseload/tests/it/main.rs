@@ -17,6 +17,7 @@ mod call_headers;
 mod calls;
 mod cases;
 mod check_order;
+mod cli;
 mod configuration;
 mod connections;
 mod deadlines;

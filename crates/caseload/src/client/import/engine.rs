@@ -1,0 +1,196 @@
+//! Runs an import: several windows are under way at once, and are reported in their order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use runtime::{CancellationToken, command_line::SUCCESS};
+use tokio::task::JoinHandle;
+
+use super::{
+    interrupt,
+    outcome::{Outcome, Stop},
+    progress::Progress,
+    reader::Windows,
+    rejects::Rejects,
+    sink::Sink,
+    summary::Summary,
+    window::Window,
+};
+use crate::{
+    client::{error::ClientError, exit_code, output::Output, stderr},
+    printable::printable,
+};
+
+/// What an import needs besides its file and its server.
+pub(super) struct Frame {
+    pub(super) concurrency: usize,
+    pub(super) size: Option<u64>,
+    pub(super) dry_run: bool,
+    pub(super) rejects: Rejects,
+    pub(super) output: Output,
+}
+
+/// Why no further window is begun.
+enum End {
+    /// The file has ended.
+    Complete,
+    Interrupted,
+    Failed(ClientError),
+}
+
+type Running<T> = JoinHandle<(Window<T>, Result<Outcome, Stop>)>;
+
+/// An import under way.
+struct Import<T> {
+    frame: Frame,
+    progress: Progress,
+    summary: Summary,
+    running: VecDeque<Running<T>>,
+    end: Option<End>,
+    /// Whether a window failed, so that there is a gap before those that follow.
+    has_gap: bool,
+}
+
+/// Sends all windows of a file to the server, and reports what became of them. Returns the exit code.
+pub(super) async fn run<T, S>(
+    frame: Frame,
+    sink: S,
+    mut windows: Windows<T>,
+) -> Result<u8, ClientError>
+where
+    T: Send + Sync + 'static,
+    S: Sink<T>,
+{
+    let sink = Arc::new(sink);
+    let interrupted = interrupt::token().map_err(|error| ClientError::Io(error.to_string()))?;
+    let mut import = Import::begin(frame);
+    while let Some(event) = import.next_event(&mut windows, &interrupted).await {
+        match event {
+            Event::Interrupted => import.end = Some(End::Interrupted),
+            Event::Read(None) => import.end = Some(End::Complete),
+            Event::Read(Some(Err(error))) => import.end = Some(End::Failed(error)),
+            Event::Read(Some(Ok(window))) => {
+                let sink = Arc::clone(&sink);
+                import.running.push_back(tokio::spawn(async move {
+                    let outcome = sink.submit(&window).await;
+                    (window, outcome)
+                }));
+            }
+            Event::Done(window, outcome) => import.report(&window, outcome)?,
+        }
+    }
+    import.finish()
+}
+
+enum Event<T> {
+    Interrupted,
+    Read(Option<Result<Window<T>, ClientError>>),
+    Done(Window<T>, Result<Outcome, Stop>),
+}
+
+impl<T: Send + Sync + 'static> Import<T> {
+    fn begin(frame: Frame) -> Self {
+        let progress = Progress::begin(frame.size);
+        let summary = Summary { dry_run: frame.dry_run, ..Summary::default() };
+        Self { frame, progress, summary, running: VecDeque::new(), end: None, has_gap: false }
+    }
+
+    /// Returns what happens next; `None` once nothing is left to do.
+    async fn next_event(
+        &mut self,
+        windows: &mut Windows<T>,
+        interrupted: &CancellationToken,
+    ) -> Option<Event<T>> {
+        let goes_on = self.end.is_none();
+        let has_room = self.running.len() < self.frame.concurrency;
+        let first = self.running.front_mut();
+        tokio::select! {
+            biased;
+            () = interrupted.cancelled(), if goes_on => Some(Event::Interrupted),
+            Some(done) = async { Some(first?.await) } => {
+                self.running.pop_front();
+                match done {
+                    Ok((window, outcome)) => Some(Event::Done(window, outcome)),
+                    // It panicked, which was reported.
+                    Err(error) => {
+                        let error = ClientError::Io(error.to_string());
+                        Some(Event::Read(Some(Err(error))))
+                    }
+                }
+            }
+            window = windows.next(), if goes_on && has_room => Some(Event::Read(window)),
+            else => None,
+        }
+    }
+
+    /// Reports a window: after all those before it.
+    fn report(
+        &mut self,
+        window: &Window<T>,
+        outcome: Result<Outcome, Stop>,
+    ) -> Result<(), ClientError> {
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(stop) => {
+                if !std::mem::replace(&mut self.has_gap, true) {
+                    self.end = Some(End::Failed(stop.into()));
+                }
+                return Ok(());
+            }
+        };
+        for (place, reason) in &outcome.refused {
+            let Some(record) = window.records.get(*place) else { continue };
+            self.progress.line(&format!("line {}: {}", record.line, printable(reason)));
+            self.frame.rejects.write(&record.raw)?;
+        }
+        self.summary.records += window.records.len() as u64;
+        self.summary.refused += outcome.refused.len() as u64;
+        self.summary.counts += outcome.counts;
+        if !self.has_gap {
+            self.summary.last_line = window.last_line;
+        }
+        self.progress.advance(window.bytes, self.summary.records);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<u8, ClientError> {
+        self.progress.end();
+        self.frame.rejects.flush()?;
+        self.summary.is_complete = matches!(self.end, None | Some(End::Complete));
+        let code = self.print_end();
+        match self.print_summary() {
+            // What became of the lines matters more than that nobody reads it.
+            Ok(()) | Err(ClientError::OutputClosed) => Ok(code),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn print_summary(&mut self) -> Result<(), ClientError> {
+        let output = &mut self.frame.output;
+        if output.is_json() {
+            output.object(&self.summary)?;
+        } else {
+            output.line(&self.summary.sentence())?;
+        }
+        output.flush()
+    }
+
+    /// Prints why the import has ended, if that is not the end of the file. Returns the exit code.
+    fn print_end(&self) -> u8 {
+        let code = match &self.end {
+            None | Some(End::Complete) if self.summary.refused > 0 => return exit_code::REFUSED,
+            None | Some(End::Complete) => return SUCCESS,
+            Some(End::Interrupted) => exit_code::INTERRUPTED,
+            Some(End::Failed(error)) => {
+                error.print();
+                error.exit_code()
+            }
+        };
+        let line = self.summary.last_line;
+        let reason = if code == exit_code::INTERRUPTED { "interrupted" } else { "stopped" };
+        // What was refused would be refused again.
+        let advice = "; run the same command again to go on";
+        let advice = if code == exit_code::REFUSED { "" } else { advice };
+        stderr::line(&format!("{reason}: everything up to line {line} is done{advice}"));
+        code
+    }
+}

@@ -1,0 +1,28 @@
+//! Imports: a task for each line of a file.
+
+mod checked;
+mod csv;
+mod divide;
+mod engine;
+mod exactly_once;
+mod faults;
+mod fields;
+mod input;
+mod interrupt;
+mod key;
+mod kind;
+mod line_reader;
+mod ndjson;
+mod new_tasks;
+mod outcome;
+mod progress;
+mod reader;
+mod records;
+mod rejects;
+mod rows;
+mod sink;
+mod summary;
+mod tasks;
+mod window;
+
+pub(super) use tasks::import as tasks;

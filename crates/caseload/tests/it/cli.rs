@@ -1,0 +1,8 @@
+//! `caseload tasks`: from a shell to rows in a database.
+
+mod errors;
+mod import;
+mod import_files;
+mod import_stops;
+mod shell;
+mod tasks;
