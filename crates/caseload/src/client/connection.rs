@@ -36,8 +36,10 @@ pub(crate) struct Client {
 /// A response.
 pub(crate) struct Reply<T> {
     pub(crate) message: T,
-    /// Whether the call was made before this program ran, with the same idempotency key.
+    /// Whether it is the result of an earlier request with the same idempotency key.
     pub(crate) is_replay: bool,
+    /// Whether an attempt at this call was lost: that one may be the earlier request.
+    pub(crate) was_lost: bool,
 }
 
 impl Client {
@@ -145,8 +147,7 @@ impl Client {
     }
 }
 
-/// A replay after a lost attempt is the result of that attempt.
 fn reply<T>(response: Response<T>, was_lost: bool) -> Reply<T> {
     let is_replay = response.metadata().as_ref().contains_key(&header::IDEMPOTENCY_REPLAYED);
-    Reply { message: response.into_inner(), is_replay: is_replay && !was_lost }
+    Reply { message: response.into_inner(), is_replay, was_lost }
 }

@@ -6,6 +6,7 @@ use runtime::command_line::{SUCCESS, USAGE};
 use tonic::Code;
 
 use super::{exit_code, refusal::Refusal, stderr};
+use crate::printable::printable;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +77,7 @@ impl ClientError {
         if matches!(self, Self::OutputClosed) {
             return;
         }
-        stderr::line(&format!("error: {self}"));
+        stderr::line(&printable(&format!("error: {self}")));
         let Self::Call(CallError::Refused(refusal)) = self else { return };
         for violation in &refusal.violations {
             stderr::line(&format!("  {}: {}", violation.field, violation.sentence()));

@@ -26,6 +26,9 @@ async fn run_tasks(options: TasksOptions) -> Result<u8, ClientError> {
     let TasksOptions { client, json, command } = options;
     let client = Client::open(&client)?;
     let mut output = Output::new(json);
+    if !matches!(command, TasksCommand::List(_) | TasksCommand::Get(_)) {
+        output = output.go_on_unread();
+    }
     match command {
         TasksCommand::List(options) => tasks::list(&client, options, &mut output).await?,
         TasksCommand::Get(tasks) => tasks::get(&client, tasks, &mut output).await?,

@@ -17,6 +17,9 @@ pub(crate) struct Output {
     json: bool,
     // Not locked: the process flushes it when it ends, whichever thread ends it.
     stdout: BufWriter<Stdout>,
+    /// Whether the command goes on when nobody reads its output any more, because it changes things.
+    goes_on: bool,
+    is_closed: bool,
 }
 
 /// How tasks are shown.
@@ -31,7 +34,7 @@ pub(crate) struct Layout {
 impl Output {
     /// Returns the output of this process, as JSON or as text.
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, stdout: BufWriter::new(io::stdout()) }
+        Self { json, stdout: BufWriter::new(io::stdout()), goes_on: false, is_closed: false }
     }
 
     /// Whether results are written as JSON.
@@ -54,18 +57,40 @@ impl Output {
 
     /// Writes an object on a line.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), ClientError> {
-        serde_json::to_writer(&mut self.stdout, object).map_err(io::Error::from)?;
-        Ok(self.stdout.write_all(b"\n")?)
+        let text = serde_json::to_string(object).map_err(io::Error::from)?;
+        self.line(&text)
     }
 
     /// Writes a line of text.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), ClientError> {
-        Ok(writeln!(self.stdout, "{text}")?)
+        self.write(|stdout| writeln!(stdout, "{text}"))
     }
 
     /// Has everything written.
     pub(crate) fn flush(&mut self) -> Result<(), ClientError> {
-        Ok(self.stdout.flush()?)
+        self.write(BufWriter::flush)
+    }
+
+    /// Has the command go on when nobody reads its output any more.
+    pub(crate) fn go_on_unread(mut self) -> Self {
+        self.goes_on = true;
+        self
+    }
+
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>,
+    ) -> Result<(), ClientError> {
+        if self.is_closed {
+            return Ok(());
+        }
+        match write(&mut self.stdout).map_err(ClientError::from) {
+            Err(ClientError::OutputClosed) if self.goes_on => {
+                self.is_closed = true;
+                Ok(())
+            }
+            written => written,
+        }
     }
 }
 

@@ -65,6 +65,27 @@ impl Refusal {
         })
     }
 
+    /// Returns what a status says that somebody else wrote, as a proxy does, if it is certain all the same
+    /// that nothing was done.
+    pub(crate) fn of_other(status: &Status) -> Option<Self> {
+        let word = match status.code() {
+            Code::Unimplemented => "not a server of Caseload, or an older one",
+            Code::Unauthenticated => "not accepted by a proxy",
+            Code::PermissionDenied => "not allowed by a proxy",
+            _ => return None,
+        };
+        Some(Self {
+            code: status.code(),
+            reason: None,
+            word: word.to_owned(),
+            message: printable(status.message()),
+            violations: vec![],
+            violation_count: 0,
+            retry_after: None,
+            request_id: None,
+        })
+    }
+
     /// Whether it is a fault of the request itself: the same request would be refused again.
     pub(crate) fn is_of_request(&self) -> bool {
         matches!(self.code, Code::InvalidArgument | Code::OutOfRange)

@@ -43,6 +43,9 @@ impl Attempt {
                 _ => Self::Refused(Box::new(refusal)),
             };
         }
+        if let Some(refusal) = Refusal::of_other(status) {
+            return Self::Refused(Box::new(refusal));
+        }
         if let Some(cause) = connect_error(status) {
             return Self::Unreached(cause);
         }
@@ -159,6 +162,10 @@ mod tests {
         {
             let attempt = Attempt::of(&status);
             assert!(matches!(attempt, Attempt::Lost(_)), "{attempt:?}");
+        }
+        for status in [Status::unimplemented(""), Status::unauthenticated("")] {
+            let attempt = Attempt::of(&status);
+            assert!(matches!(attempt, Attempt::Refused(_)), "{attempt:?}");
         }
         for status in [Status::cancelled("tonic"), Status::deadline_exceeded("")] {
             assert!(matches!(Attempt::of(&status), Attempt::TimedOut));

@@ -75,7 +75,12 @@ where
                     (window, outcome)
                 }));
             }
-            Event::Done(window, outcome) => import.report(&window, outcome)?,
+            Event::Done(window, outcome) => {
+                if let Err(error) = import.report(&window, outcome) {
+                    import.has_gap = true;
+                    import.end = Some(End::Failed(error));
+                }
+            }
         }
     }
     import.finish()
@@ -112,6 +117,7 @@ impl<T: Send + Sync + 'static> Import<T> {
                     Ok((window, outcome)) => Some(Event::Done(window, outcome)),
                     // It panicked, which was reported.
                     Err(error) => {
+                        self.has_gap = true;
                         let error = ClientError::Io(error.to_string());
                         Some(Event::Read(Some(Err(error))))
                     }
@@ -137,10 +143,11 @@ impl<T: Send + Sync + 'static> Import<T> {
                 return Ok(());
             }
         };
+        let mut written = Ok(());
         for (place, reason) in &outcome.refused {
             let Some(record) = window.records.get(*place) else { continue };
-            self.progress.line(&format!("line {}: {}", record.line, printable(reason)));
-            self.frame.rejects.write(&record.raw)?;
+            self.progress.line(&format!("{}: {}", record.lines(), printable(reason)));
+            written = written.and_then(|()| self.frame.rejects.write(&record.raw));
         }
         self.summary.records += window.records.len() as u64;
         self.summary.refused += outcome.refused.len() as u64;
@@ -149,19 +156,18 @@ impl<T: Send + Sync + 'static> Import<T> {
             self.summary.last_line = window.last_line;
         }
         self.progress.advance(window.bytes, self.summary.records);
-        Ok(())
+        written
     }
 
     fn finish(mut self) -> Result<u8, ClientError> {
         self.progress.end();
-        self.frame.rejects.flush()?;
+        if let Err(error) = self.frame.rejects.finish() {
+            self.end = Some(End::Failed(error));
+        }
         self.summary.is_complete = matches!(self.end, None | Some(End::Complete));
         let code = self.print_end();
-        match self.print_summary() {
-            // What became of the lines matters more than that nobody reads it.
-            Ok(()) | Err(ClientError::OutputClosed) => Ok(code),
-            Err(error) => Err(error),
-        }
+        self.print_summary()?;
+        Ok(code)
     }
 
     fn print_summary(&mut self) -> Result<(), ClientError> {

@@ -46,8 +46,9 @@ pub(super) trait Creator: Sync {
 pub(super) enum Answer {
     /// The tasks were created.
     Created,
-    /// The tasks were created before, by a call with the same key.
-    CreatedBefore,
+    /// The tasks were created before, by a request with the same key. If an attempt at this call was
+    /// lost, that may have been the request.
+    Replayed { was_lost: bool },
     /// The key was used for other tasks.
     KeyUsed,
     /// Tasks were refused, and nothing was created. Has the reasons by the places of the tasks, as far
@@ -68,7 +69,7 @@ pub(super) async fn create<C: Creator>(
     if outcome.refused.is_empty() && !tasks.is_empty() {
         match creator.create(&tasks, key.of_window(window.first)).await? {
             Answer::Created => outcome.counts.created += tasks.len() as u64,
-            Answer::CreatedBefore => outcome.counts.created_before += tasks.len() as u64,
+            Answer::Replayed { was_lost } => outcome.counts.add_replayed(tasks.len(), was_lost),
             Answer::KeyUsed => one_by_one(creator, key, window, &tasks, &mut outcome).await?,
             Answer::Refused(faults) => {
                 tasks.retain(|(place, _)| !faults.contains_key(place));
@@ -100,8 +101,8 @@ async fn one_by_one<C: Creator>(
             outcome.counts.created += 1;
             BTreeSet::from([place])
         }
-        WindowKey::CreatedBefore(places) => {
-            outcome.counts.created_before += places.len() as u64;
+        WindowKey::Replayed { places, was_lost } => {
+            outcome.counts.add_replayed(places.len(), was_lost);
             places
         }
         WindowKey::Other => return Err(conflict(window)),
@@ -113,7 +114,7 @@ async fn one_by_one<C: Creator>(
         }
         match creator.create(&[*task], key.of_record(window.first + place as u64)).await? {
             Answer::Created => outcome.counts.created += 1,
-            Answer::CreatedBefore => outcome.counts.created_before += 1,
+            Answer::Replayed { was_lost } => outcome.counts.add_replayed(1, was_lost),
             Answer::KeyUsed => return Err(conflict(window)),
             Answer::Refused(faults) => outcome.refused.extend(faults),
         }
@@ -128,7 +129,7 @@ enum WindowKey {
     /// The task at this place, which was created now. Those before it were refused.
     Created(usize, BTreeMap<usize, String>),
     /// The tasks at these places, which were created before.
-    CreatedBefore(BTreeSet<usize>),
+    Replayed { places: BTreeSet<usize>, was_lost: bool },
     /// Other tasks than those that are in the window now.
     Other,
 }
@@ -147,7 +148,9 @@ async fn try_window_key<C: Creator>(
     for task in tasks {
         match creator.create(&[*task], key.clone()).await? {
             Answer::Created => return Ok(WindowKey::Created(task.0, refused)),
-            Answer::CreatedBefore => return Ok(WindowKey::CreatedBefore([task.0].into())),
+            Answer::Replayed { was_lost } => {
+                return Ok(WindowKey::Replayed { places: [task.0].into(), was_lost });
+            }
             Answer::KeyUsed => is_used = true,
             Answer::Refused(faults) => refused.extend(faults),
         }
@@ -157,8 +160,9 @@ async fn try_window_key<C: Creator>(
     }
     for length in (2..=tasks.len()).rev() {
         let begin = &tasks[..length];
-        if let Answer::CreatedBefore = creator.create(begin, key.clone()).await? {
-            return Ok(WindowKey::CreatedBefore(begin.iter().map(|(place, _)| *place).collect()));
+        if let Answer::Replayed { was_lost } = creator.create(begin, key.clone()).await? {
+            let places = begin.iter().map(|(place, _)| *place).collect();
+            return Ok(WindowKey::Replayed { places, was_lost });
         }
     }
     Ok(WindowKey::Other)
@@ -182,7 +186,7 @@ pub(super) async fn check<C: Creator>(
     // From here on no call under the key of the window creates anything.
     let tasks = window.items();
     let is_whole = tasks.len() == window.records.len()
-        && matches!(creator.create(&tasks, window_key).await?, Answer::CreatedBefore);
+        && matches!(creator.create(&tasks, window_key).await?, Answer::Replayed { .. });
     if is_whole && tasks.len() == batch {
         return Ok(true);
     }
@@ -190,7 +194,7 @@ pub(super) async fn check<C: Creator>(
         tasks.iter().map(|(place, _)| *place).collect()
     } else {
         match try_window_key(creator, key, window, &tasks).await? {
-            WindowKey::CreatedBefore(places) => places,
+            WindowKey::Replayed { places, .. } => places,
             _ => return Err(conflict(window)),
         }
     };
@@ -201,7 +205,7 @@ pub(super) async fn check<C: Creator>(
         }
         let task = tasks.iter().find(|task| task.0 == place && !of_window.contains(&place));
         let is_same = match task {
-            Some(task) => matches!(creator.create(&[*task], key).await?, Answer::CreatedBefore),
+            Some(task) => matches!(creator.create(&[*task], key).await?, Answer::Replayed { .. }),
             None => false,
         };
         if !is_same {

@@ -21,7 +21,7 @@ pub(super) struct Input {
     format: Format,
     /// The size in bytes, of a regular file.
     pub(super) size: Option<u64>,
-    /// The name without directories; standard input has none.
+    /// The name without directories, of a regular file: pipes have none.
     pub(super) name: Option<String>,
 }
 
@@ -54,7 +54,10 @@ impl Input {
             source: Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
             format,
             size: metadata.is_file().then_some(metadata.len()),
-            name: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            name: path
+                .file_name()
+                .filter(|_| metadata.is_file())
+                .map(|name| name.to_string_lossy().into_owned()),
         })
     }
 

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 
-use proto::tasks::v1::NewTask;
 use sha2::{Digest, Sha256};
 
 /// What distinguishes an import from others.
@@ -15,28 +14,12 @@ pub(super) struct ImportKey {
 }
 
 impl ImportKey {
-    /// Returns the key of an import that has a name, into a case.
-    pub(super) fn named(case_id: i64, name: &str) -> Self {
-        Self::new(case_id, b"name", [name.as_bytes()])
-    }
-
-    /// Returns the key of an import that has no name: its first tasks stand for it.
-    pub(super) fn of_content<'a>(case_id: i64, tasks: impl Iterator<Item = &'a NewTask>) -> Self {
-        let texts = tasks.flat_map(|task| {
-            let emails = task.assignee_emails.iter().map(String::as_bytes);
-            [task.description.as_bytes()].into_iter().chain(emails).chain([&b""[..]])
-        });
-        Self::new(case_id, b"content", texts)
-    }
-
-    fn new<'a>(case_id: i64, origin: &'a [u8], texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    /// Returns the key of an import of this name into a case.
+    pub(super) fn new(case_id: i64, name: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"caseload tasks import 1");
         hash.update(case_id.to_be_bytes());
-        for text in [origin].into_iter().chain(texts) {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
-        }
+        hash.update(name.as_bytes());
         Self { digest: hash.finalize().into() }
     }
 
@@ -69,37 +52,18 @@ mod tests {
 
     use super::*;
 
-    fn task(description: &str, emails: &[&str]) -> NewTask {
-        let assignee_emails = emails.iter().map(|email| (*email).to_owned()).collect();
-        NewTask { description: description.to_owned(), assignee_emails }
-    }
-
-    fn of(tasks: &[NewTask]) -> ImportKey {
-        ImportKey::of_content(1, tasks.iter())
-    }
-
     /// A key that changed with a release would create the tasks of an import that was stopped again.
     #[test]
     fn keys_never_change() {
-        let key = ImportKey::named(7, "tasks.csv");
-        assert_eq!(key.of_window(25), "import-5ec9a3841acdfd5345358cfaddbc2516b39ad25e");
-        assert_eq!(key.of_record(25), "import-01572d55e795ba9b6a0dd1a02477544488419687");
-        let key = of(&[task("a", &["b@c"])]);
-        assert_eq!(key.of_window(0), "import-bb5b958f1b0e1308629295e6a565eb5a2f0996ee");
+        let key = ImportKey::new(7, "tasks.csv");
+        assert_eq!(key.of_window(25), "import-20df5d273117f490d1ba305d6d8ed54fb0cb7622");
+        assert_eq!(key.of_record(25), "import-59aed1828f55ca703f52291000a8b54b6a3ada05");
     }
 
     #[test]
     fn different_places_of_different_imports_have_different_keys() {
-        let imports = [
-            ImportKey::named(1, "a.csv"),
-            ImportKey::named(2, "a.csv"),
-            ImportKey::named(1, "b.csv"),
-            of(&[]),
-            of(&[task("a.csv", &[])]),
-            of(&[task("a", &["b@c"])]),
-            of(&[task("a", &[]), task("b@c", &[])]),
-            of(&[task("ab@c", &[])]),
-        ];
+        let imports =
+            [ImportKey::new(1, "a.csv"), ImportKey::new(2, "a.csv"), ImportKey::new(1, "b.csv")];
         let keys: HashSet<String> = imports
             .iter()
             .flat_map(|key| {

@@ -40,6 +40,9 @@ impl<R: BufRead> NdjsonReader<R> {
             let Some(kept) = self.lines.read(&mut raw)? else { return Ok(None) };
             if !raw.trim_ascii().is_empty() {
                 let is_too_long = kept == Kept::Begin;
+                if is_too_long {
+                    raw.clear();
+                }
                 return Ok(Some(JsonLine { line: self.lines.lines(), raw, is_too_long }));
             }
             raw.clear();
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn each_line_is_an_object_or_says_what_is_wrong() {
         let text = b"{\"a\":1}\r\n\n  \n [1]\n{\"a\":2,\"b\":3}\n{\"a\":\xff}\nnull\n{\"a\":1,\"a\":1}\n{\"a\"";
-        let mut reader = NdjsonReader::new(LineReader::new(&text[..]).unwrap());
+        let mut reader = NdjsonReader::new(LineReader::new(&text[..]));
         let mut found = vec![];
         while let Some(line) = reader.read().unwrap() {
             found.push((line.line, line.parse::<Item>()));

@@ -20,7 +20,6 @@ pub(super) struct Counts {
     /// Created by this run.
     pub(super) created: u64,
     /// Created by a run before, with the same idempotency key.
-    #[serde(skip_serializing_if = "is_zero")]
     pub(super) created_before: u64,
 }
 
@@ -47,8 +46,9 @@ impl From<Stop> for ClientError {
             Stop::Call(error) => error.into(),
             Stop::Conflict { first_line, last_line } => Self::BadInput(format!(
                 "lines {first_line} to {last_line} are not what was imported from there before: the \
-                 file was changed, or is another one of the same name. Nothing of these lines was \
-                 created. To import the whole file as a new one, give --import-id"
+                 file was changed, or is another one of the same name. Import new lines, and those that \
+                 --rejects has written, from a file of their own. To import the whole file as a new \
+                 one, give --import-id"
             )),
             Stop::Shortened => Self::BadInput(
                 "the file has fewer lines than were imported from there before: lines were removed, \
@@ -57,6 +57,14 @@ impl From<Stop> for ClientError {
                     .to_owned(),
             ),
         }
+    }
+}
+
+impl Counts {
+    /// Counts tasks that were created by an earlier request: of this run, if an attempt was lost.
+    pub(super) fn add_replayed(&mut self, count: usize, was_lost: bool) {
+        let counter = if was_lost { &mut self.created } else { &mut self.created_before };
+        *counter += count as u64;
     }
 }
 

@@ -13,52 +13,52 @@ pub(super) type Item<T> = Result<Window<T>, ClientError>;
 /// The windows of a file. An error is the last one.
 pub(super) struct Windows<T> {
     receiver: mpsc::Receiver<Item<T>>,
-    peeked: Option<Item<T>>,
 }
 
 impl<T: Send + 'static> Windows<T> {
-    /// Starts to read a file, a few windows ahead of what is received.
+    /// Starts to read a file, a few windows ahead of what is received. Keeps records as the file has
+    /// them, if `keeps_raw`.
     ///
     /// # Errors
     /// If the system can't start another thread.
-    pub(super) fn start<K: Kind<Item = T>>(records: Records) -> io::Result<Self> {
+    pub(super) fn start<K: Kind<Item = T>>(records: Records, keeps_raw: bool) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(2);
         thread::Builder::new().name("reader".to_owned()).spawn(move || {
             // The receiver is gone when the import ends early.
-            read::<K>(records, |window| sender.blocking_send(window).is_ok());
+            read::<K>(records, keeps_raw, |window| sender.blocking_send(window).is_ok());
         })?;
-        Ok(Self { receiver, peeked: None })
+        Ok(Self { receiver })
     }
 
     /// Returns the windows that a channel passes on.
     pub(super) fn from_channel(receiver: mpsc::Receiver<Item<T>>) -> Self {
-        Self { receiver, peeked: None }
+        Self { receiver }
     }
 
     /// Returns the next window; `None` at the end. Loses none if it is not awaited to its end.
     pub(super) async fn next(&mut self) -> Option<Item<T>> {
-        match self.peeked.take() {
-            None => self.receiver.recv().await,
-            peeked => peeked,
-        }
-    }
-
-    /// Returns the next window, which will be returned again; `None` at the end, and before an error.
-    pub(super) async fn peek(&mut self) -> Option<&Window<T>> {
-        self.peeked = self.next().await;
-        self.peeked.as_ref()?.as_ref().ok()
+        self.receiver.recv().await
     }
 }
 
 /// Reads windows until the end of the file, an error, or until `send` returns false.
-fn read<K: Kind>(mut records: Records, mut send: impl FnMut(Item<K::Item>) -> bool) {
+fn read<K: Kind>(
+    mut records: Records,
+    keeps_raw: bool,
+    mut send: impl FnMut(Item<K::Item>) -> bool,
+) {
     let mut first = 0;
     loop {
         let mut window = Window { first, records: vec![], last_line: 0, bytes: 0 };
         let mut end = None;
         while window.records.len() < K::BATCH && end.is_none() {
             match records.read::<K>() {
-                Ok(Some(record)) => window.records.push(record),
+                Ok(Some(mut record)) => {
+                    if !keeps_raw {
+                        record.raw = vec![];
+                    }
+                    window.records.push(record);
+                }
                 Ok(None) => end = Some(Ok(())),
                 Err(error) => end = Some(Err(error)),
             }

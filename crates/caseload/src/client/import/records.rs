@@ -37,13 +37,18 @@ impl Records {
                 let Some(record) = reader.read().map_err(unreadable)? else { return Ok(None) };
                 let fields = record.fields.and_then(|fields| columns.fields(fields));
                 let item = fields.and_then(|mut fields| K::read_fields(&mut fields));
-                Ok(Some(Record { line: record.line, raw: record.raw, item }))
+                Ok(Some(Record {
+                    line: record.line,
+                    last_line: reader.lines().lines(),
+                    raw: record.raw,
+                    item,
+                }))
             }
             Self::Ndjson(reader) => {
                 let read = reader.read().map_err(CsvError::Io).map_err(unreadable)?;
                 let Some(line) = read else { return Ok(None) };
                 let item = K::read_json(&line);
-                Ok(Some(Record { line: line.line, raw: line.raw, item }))
+                Ok(Some(Record { line: line.line, last_line: line.line, raw: line.raw, item }))
             }
         }
     }
@@ -61,7 +66,7 @@ impl Opened {
     /// # Errors
     /// If it can't be read, or has no header where it needs one.
     pub(super) fn read(source: Source, format: Format) -> Result<Self, ClientError> {
-        let lines = LineReader::new(source).map_err(CsvError::Io).map_err(unreadable)?;
+        let lines = LineReader::new(source);
         match format {
             Format::Ndjson => Ok(Self::Ndjson(NdjsonReader::new(lines))),
             Format::Csv => {

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufWriter, Write as _},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{cli::ImportOptions, client::error::ClientError};
@@ -13,12 +13,15 @@ use crate::{cli::ImportOptions, client::error::ClientError};
 /// they can be corrected and imported by themselves.
 pub(super) struct Rejects {
     file: Option<BufWriter<File>>,
+    /// The file under a name of its own, until the import ends; and its name then.
+    paths: Option<(PathBuf, PathBuf)>,
     /// The header, until it is written.
     header: Option<Vec<u8>>,
 }
 
 impl Rejects {
-    /// Creates the file that the options name, if they name one.
+    /// Creates the file that the options name, if they name one. Until the end of the import it has the
+    /// suffix `.partial`.
     ///
     /// # Errors
     /// If it can't be created, or if it is the imported one.
@@ -26,21 +29,29 @@ impl Rejects {
         options: &ImportOptions,
         header: Option<&[u8]>,
     ) -> Result<Self, ClientError> {
-        let Some(path) = &options.rejects else { return Ok(Self { file: None, header: None }) };
+        let Some(path) = &options.rejects else {
+            return Ok(Self { file: None, paths: None, header: None });
+        };
         if is_same(path, &options.file) {
             return Err(ClientError::Usage(
                 "--rejects is the imported file itself: name another one".to_owned(),
             ));
         }
-        let file = File::create(path).map_err(|error| {
-            ClientError::Io(format!("{} can't be created: {error}", path.display()))
+        // What an earlier run has written may be needed still.
+        let mut partial = path.clone().into_os_string();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(|error| {
+            ClientError::Io(format!("{} can't be created: {error}", partial.display()))
         })?;
-        Ok(Self { file: Some(BufWriter::new(file)), header: header.map(<[u8]>::to_vec) })
+        let header = header.map(<[u8]>::to_vec);
+        let paths = Some((partial, path.clone()));
+        Ok(Self { file: Some(BufWriter::new(file)), paths, header })
     }
 
-    /// Writes a record.
+    /// Writes a record. One that was not read as a whole is empty.
     pub(super) fn write(&mut self, record: &[u8]) -> Result<(), ClientError> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(file) = self.file.as_mut().filter(|_| !record.is_empty()) else { return Ok(()) };
         let parts = [self.header.take(), Some(record.to_vec())];
         for part in parts.into_iter().flatten() {
             let end = if part.ends_with(b"\n") { &b""[..] } else { b"\n" };
@@ -49,9 +60,13 @@ impl Rejects {
         Ok(())
     }
 
-    /// Has everything written.
-    pub(super) fn flush(&mut self) -> Result<(), ClientError> {
-        self.file.as_mut().map_or(Ok(()), |file| file.flush().map_err(unwritable))
+    /// Has everything written, and gives the file its name.
+    pub(super) fn finish(&mut self) -> Result<(), ClientError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.flush().map_err(unwritable)?;
+        self.paths
+            .take()
+            .map_or(Ok(()), |(partial, path)| fs::rename(partial, path).map_err(unwritable))
     }
 }
 

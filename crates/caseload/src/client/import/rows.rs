@@ -110,7 +110,7 @@ mod tests {
 
     fn columns(text: &[u8]) -> Result<Vec<&'static str>, String> {
         let known = [required("description"), optional("assignee_emails")];
-        let mut reader = CsvReader::new(LineReader::new(text).unwrap());
+        let mut reader = CsvReader::new(LineReader::new(text));
         let columns = Header::read(&mut reader).and_then(|header| header.columns(&known));
         columns.map(|columns| columns.0).map_err(|error| error.to_string())
     }

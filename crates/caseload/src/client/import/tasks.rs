@@ -46,24 +46,25 @@ pub(crate) async fn import(
     let TaskImportOptions { import, case_id, concurrency, import_id } = options;
     let input = Input::open(&import)?;
     let (size, name) = (input.size, import_id.or(input.name.clone()));
+    if name.is_none() && !import.dry_run {
+        return Err(ClientError::Usage(
+            "standard input and pipes have no name by which an import is known when it is run \
+             again: give --import-id TEXT"
+                .to_owned(),
+        ));
+    }
     let opened = input.read()?;
     let rejects = Rejects::create(&import, opened.header())?;
-    let mut windows = Windows::start::<NewTasks>(opened.records::<NewTasks>()?)
+    let keeps_raw = import.rejects.is_some();
+    let windows = Windows::start::<NewTasks>(opened.records::<NewTasks>()?, keeps_raw)
         .map_err(|error| ClientError::Io(error.to_string()))?;
-    let key = match name {
-        Some(name) => ImportKey::named(case_id, &name),
-        None => {
-            let first = windows.peek().await;
-            let tasks = first.into_iter().flat_map(Window::items).map(|(_, task)| task);
-            ImportKey::of_content(case_id, tasks)
-        }
-    };
     let client = client.wait_while_throttled();
     let calls = Calls { client, case_id, validate_only: import.dry_run };
     let frame = Frame { concurrency, size, dry_run: import.dry_run, rejects, output };
     if import.dry_run {
         return engine::run(frame, Checks(calls), windows).await;
     }
+    let key = ImportKey::new(case_id, &name.unwrap_or_default());
     let sink = Arc::new(TaskSink { calls, key });
     let windows = checked::start(windows, Arc::clone(&sink), NewTasks::BATCH, concurrency);
     engine::run(frame, sink, windows).await
@@ -153,7 +154,7 @@ impl Creator for Calls {
 
     async fn create(&self, tasks: &[(usize, &NewTask)], key: String) -> Result<Answer, CallError> {
         match self.call(tasks, key).await {
-            Ok(reply) if reply.is_replay => Ok(Answer::CreatedBefore),
+            Ok(reply) if reply.is_replay => Ok(Answer::Replayed { was_lost: reply.was_lost }),
             Ok(_) => Ok(Answer::Created),
             Err(CallError::Refused(refusal))
                 if refusal.reason == Some(Reason::IdempotencyKeyReused) =>

@@ -5,10 +5,24 @@
 pub(super) struct Record<T> {
     /// The number of its first line, from 1.
     pub(super) line: u64,
-    /// The record as the file has it.
+    /// The number of its last line.
+    pub(super) last_line: u64,
+    /// The record as the file has it, if refused ones are kept, and if it was read as a whole.
     pub(super) raw: Vec<u8>,
     /// What it stands for, or what is wrong with it.
     pub(super) item: Result<T, String>,
+}
+
+impl<T> Record<T> {
+    /// Returns which lines it takes, as in `line 7`.
+    pub(super) fn lines(&self) -> String {
+        let Self { line, last_line, .. } = self;
+        if line == last_line {
+            format!("line {line}")
+        } else {
+            format!("lines {line} to {last_line}")
+        }
+    }
 }
 
 /// Some records that follow each other: as many as a call takes, at the end of a file fewer.

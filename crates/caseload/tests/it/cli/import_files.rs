@@ -3,26 +3,31 @@
 use super::shell::Shell;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn standard_input_is_imported_and_its_first_lines_stand_for_it() {
+async fn what_is_not_a_file_with_a_name_is_imported_under_an_id() {
     let shell = Shell::open().await;
     let case = &shell.case;
-    let import = |lines: &str, more: &str| {
-        let file = shell.file("in", lines);
-        let script = format!(
-            "cat {file} | \"$caseload\" tasks import - --format ndjson --case {case} {more}"
-        );
-        let exited = shell.script(&script);
-        assert_eq!((exited.code(), &*exited.stderr), (Some(0), ""), "{exited:?}");
-        exited.stdout
+    let one = shell.file("one", "{\"description\":\"One\"}\n");
+    let run = |file: &str, more: &str| {
+        let format = "--format ndjson";
+        let import = format!("\"$caseload\" tasks import {file} {format} --case {case} {more}");
+        shell.script(&format!("cat {one} | {import}"))
     };
-    let one = "{\"description\":\"One\"}\n";
-    let other = "{\"description\":\"Another\"}";
-    assert_eq!(import(one, ""), "1 record: 1 created\n");
-    assert_eq!(import(one, ""), "1 record: 0 created, 1 created before\n");
-    assert_eq!(import(other, ""), "1 record: 1 created\n");
-    assert_eq!(import(one, "--import-id again"), "1 record: 1 created\n");
-    assert_eq!(import("", ""), "0 records: 0 created\n");
-    assert_eq!(shell.counts(), (3, 2));
+    for file in ["-", "/dev/stdin"] {
+        let exited = run(file, "");
+        assert_eq!(exited.code(), Some(64), "{exited:?}");
+        assert!(exited.stderr.contains("give --import-id TEXT"), "{}", exited.stderr);
+        let checked = run(file, "--dry-run").stdout;
+        assert_eq!(checked, "1 record: 1 created; a dry run: nothing was changed\n");
+    }
+    for (file, id, summary) in [
+        ("-", "monday", "1 record: 1 created\n"),
+        ("/dev/stdin", "monday", "1 record: 0 created, 1 created before\n"),
+        ("-", "tuesday", "1 record: 1 created\n"),
+    ] {
+        let exited = run(file, &format!("--import-id {id}"));
+        assert_eq!((exited.code(), &*exited.stdout), (Some(0), summary), "{exited:?}");
+    }
+    assert_eq!(shell.counts(), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,3 +140,22 @@ async fn a_reader_that_has_enough_is_no_error() {
         assert_eq!((exited.stdout.lines().count(), &*exited.stderr), (1, "code 0\n"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_changes_tasks_goes_on_when_nobody_reads_its_output() {
+    let shell = Shell::open().await;
+    let case = &shell.case;
+    let lines: String = (0..60).map(|number| format!("Task {number}\n")).collect();
+    let file = shell.file("tasks.csv", format!("description\n{lines}"));
+    shell.text(&["import", &file, "--case", case]);
+    let ids = shell.app.database.query("SELECT string_agg(id::text, ' ') FROM tasks");
+    for (command, left) in [("complete", "60"), ("delete", "0")] {
+        // A pipe whose reader is gone.
+        let pipe = shell.path(command);
+        let open = format!("mkfifo {pipe}; exec 3<>{pipe}; exec 4>{pipe}; exec 3<&-");
+        let run = format!("\"$caseload\" tasks {command} --case {case} {ids} >&4");
+        let exited = shell.script(&format!("{open}; {run}; echo \"code $?\" >&2"));
+        assert_eq!(exited.stderr, "code 0\n");
+        assert_eq!(shell.app.database.query("SELECT count(*) FROM tasks WHERE completed"), left);
+    }
+}

@@ -19,11 +19,19 @@ struct Server {
     unknown: Mutex<HashSet<String>>,
     /// How many calls are answered until the client is stopped.
     calls_left: Mutex<usize>,
+    /// The responses of how many of three calls are lost; clients see the next ones.
+    losses: Mutex<usize>,
     /// Whether the call at which the client is stopped is carried out.
     last_is_done: Mutex<bool>,
 }
 
 impl Server {
+    /// Whether the response of this call was lost once.
+    fn is_lossy(&self) -> bool {
+        let answered = self.calls_left.lock().unwrap();
+        *answered % 3 < *self.losses.lock().unwrap()
+    }
+
     fn answer(&self, tasks: &Tasks<'_>, key: String) -> Answer {
         let texts: Vec<String> = tasks.iter().map(|(_, task)| task.description.clone()).collect();
         let faults = |is_at_fault: &dyn Fn(&str) -> bool| -> BTreeMap<usize, String> {
@@ -36,7 +44,8 @@ impl Server {
         }
         let mut requests = self.requests.lock().unwrap();
         if let Some(first) = requests.get(&key) {
-            return if *first == texts { Answer::CreatedBefore } else { Answer::KeyUsed };
+            let was_lost = self.is_lossy();
+            return if *first == texts { Answer::Replayed { was_lost } } else { Answer::KeyUsed };
         }
         let unknown = self.unknown.lock().unwrap();
         let faults = faults(&|text| unknown.contains(text));
@@ -45,7 +54,8 @@ impl Server {
         }
         self.created.lock().unwrap().extend(texts.clone());
         requests.insert(key, texts);
-        Answer::Created
+        // A client whose attempt was lost sees a replay.
+        if self.is_lossy() { Answer::Replayed { was_lost: true } } else { Answer::Created }
     }
 }
 
@@ -100,7 +110,7 @@ fn edit(file: &mut Vec<Option<String>>, edit: Edit, place: usize, number: usize)
 
 /// Imports a file in windows of three records: checks all of them, then creates them.
 fn run_file(server: &Server, file: &[Option<String>], is_backwards: bool) -> Result<(), Stop> {
-    let key = ImportKey::named(1, "tasks.csv");
+    let key = ImportKey::new(1, "tasks.csv");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let windows = file.chunks(3).zip(0..).map(|(texts, number)| {
         let mut window = window(texts);
@@ -132,6 +142,7 @@ fn run_file(server: &Server, file: &[Option<String>], is_backwards: bool) -> Res
 fn window(texts: &[Option<String>]) -> Window<NewTask> {
     let records = texts.iter().zip(2..).map(|(text, line)| Record {
         line,
+        last_line: line,
         raw: vec![],
         item: text.clone().map(task).ok_or_else(|| "malformed".to_owned()),
     });
@@ -147,7 +158,7 @@ fn texts(range: std::ops::Range<usize>) -> Vec<Option<String>> {
 }
 
 fn run(server: &Server, texts: &[Option<String>]) -> Result<Outcome, Stop> {
-    let key = ImportKey::named(1, "tasks.csv");
+    let key = ImportKey::new(1, "tasks.csv");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let window = window(texts);
