@@ -12,7 +12,7 @@ mod migrate;
 mod printable;
 mod serve;
 
-use cli::{Cli, Command};
+use cli::{AdminCommand, Cli, Command, ImportCommand};
 use runtime::{command_line, process};
 use telemetry::logs;
 
@@ -43,7 +43,14 @@ async fn run(cli: Cli) -> u8 {
         #[cfg(feature = "dev")]
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
-        Command::Admin(options) => admin::run(options).await,
+        Command::Admin(options) => match options.command {
+            AdminCommand::Import(ImportCommand { client, options: file }) => {
+                return client::import_directory(&client, file, options.json).await;
+            }
+            AdminCommand::OnDatabase(command) => {
+                admin::run(options.database_url.as_ref(), options.json, command).await
+            }
+        },
         Command::Tasks(options) => return client::tasks(*options).await,
         Command::Health(options) => return health::run(&options).await,
     };

@@ -10,7 +10,7 @@ use store::{Database, DatabaseUrl, NewApiKey, NewUser, PoolSettings};
 
 use crate::{
     cli::{
-        AdminCommand, AdminOptions, CaseCommand, KeyCommand, TenantCommand, TenantOption,
+        CaseCommand, DatabaseCommand, KeyCommand, NO_DATABASE, TenantCommand, TenantOption,
         UserCommand,
     },
     demo,
@@ -36,15 +36,19 @@ pub(crate) fn open(url: &DatabaseUrl) -> Database {
     )
 }
 
-pub(crate) async fn run(options: AdminOptions) -> Result<(), Failure> {
-    let database = open(&options.database.database_url);
-    let output = Output { json: options.json };
-    match options.command {
-        AdminCommand::Tenant(command) => tenant(&database, output, command).await,
-        AdminCommand::User(command) => user(&database, output, command).await,
-        AdminCommand::Case(command) => case(&database, output, command).await,
-        AdminCommand::Key(command) => key(&database, output, command).await,
-        AdminCommand::Demo => {
+pub(crate) async fn run(
+    database: Option<&DatabaseUrl>,
+    json: bool,
+    command: DatabaseCommand,
+) -> Result<(), Failure> {
+    let database = open(database.ok_or(NO_DATABASE)?);
+    let output = Output { json };
+    match command {
+        DatabaseCommand::Tenant(command) => tenant(&database, output, command).await,
+        DatabaseCommand::User(command) => user(&database, output, command).await,
+        DatabaseCommand::Case(command) => case(&database, output, command).await,
+        DatabaseCommand::Key(command) => key(&database, output, command).await,
+        DatabaseCommand::Demo => {
             let demo = demo::ensure(&database).await?;
             let key = new_api_key()?;
             demo::add_key(&database, demo.tenant, &key).await?;

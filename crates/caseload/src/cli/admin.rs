@@ -5,13 +5,17 @@ use std::{num::NonZeroI64, time::Duration};
 use clap::{Args, Subcommand};
 use domain::{Email, Scope};
 use runtime::command_line::{YEAR, duration};
+use store::DatabaseUrl;
 
-use super::database::DatabaseOptions;
+use super::{client::ClientOptions, import::DirectoryImportOptions};
 
 #[derive(Args)]
 pub(crate) struct AdminOptions {
-    #[command(flatten)]
-    pub(crate) database: DatabaseOptions,
+    // All commands but `import` need it.
+    /// The database, as libpq takes it: postgresql://USER:PASSWORD@HOST:PORT/NAME?sslmode=…,
+    /// several hosts included
+    #[arg(long, env = "CASELOAD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<DatabaseUrl>,
 
     /// Print JSON
     #[arg(long, global = true)]
@@ -21,9 +25,45 @@ pub(crate) struct AdminOptions {
     pub(crate) command: AdminCommand,
 }
 
-/// What can be administered.
+/// Why a command can't run without the URL of a database.
+pub(crate) const NO_DATABASE: &str =
+    "the command needs --database-url <URL>, or the environment variable CASELOAD_DATABASE_URL";
+
+impl AdminOptions {
+    /// Checks the options that depend on each other.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match (&self.command, &self.database_url) {
+            (AdminCommand::Import(_), _) | (_, Some(_)) => Ok(()),
+            (AdminCommand::OnDatabase(_), None) => Err(NO_DATABASE.to_owned()),
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum AdminCommand {
+    #[command(flatten)]
+    OnDatabase(DatabaseCommand),
+    /// Create or change a user or a case for each line of a file, over gRPC; can be run again
+    ///
+    /// It needs no database, but a server, and an API key with the scope admin: in the environment
+    /// variable CASELOAD_API_KEY, or in the file --api-key-file.
+    Import(ImportCommand),
+}
+
+#[derive(Args)]
+pub(crate) struct ImportCommand {
+    #[command(flatten)]
+    pub(crate) client: ClientOptions,
+    #[command(flatten)]
+    pub(crate) options: DirectoryImportOptions,
+}
+
+/// What can be administered in the database.
+#[derive(Subcommand)]
+pub(crate) enum DatabaseCommand {
     /// Tenants: organisations, whose data are separate
     #[command(subcommand)]
     Tenant(TenantCommand),

@@ -57,6 +57,24 @@ pub(crate) struct TaskImportOptions {
     pub(crate) import_id: Option<String>,
 }
 
+#[derive(Args)]
+pub(crate) struct DirectoryImportOptions {
+    #[command(flatten)]
+    pub(crate) import: ImportOptions,
+
+    /// The file has users [default: if it has a column "email"]
+    #[arg(long, conflicts_with = "cases")]
+    pub(crate) users: bool,
+
+    /// The file has cases [default: if it has no column "email"]
+    #[arg(long)]
+    pub(crate) cases: bool,
+
+    /// The most calls under way at once
+    #[arg(long, default_value = "2", value_parser = count(1_usize..=8), value_name = "COUNT")]
+    pub(crate) concurrency: usize,
+}
+
 fn import_id(text: &str) -> Result<String, &'static str> {
     match text.chars().count() {
         1..=200 => Ok(text.to_owned()),

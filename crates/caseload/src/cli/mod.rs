@@ -17,13 +17,16 @@ use serving::ConnectionOptions;
 use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
-    AdminCommand, AdminOptions, CaseCommand, KeyCommand, TenantCommand, TenantOption, UserCommand,
+    AdminCommand, AdminOptions, CaseCommand, DatabaseCommand, ImportCommand, KeyCommand,
+    NO_DATABASE, TenantCommand, TenantOption, UserCommand,
 };
 pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]
 pub(crate) use dev::DevOptions;
-pub(crate) use import::{Format, ImportOptions, MAX_CONCURRENCY, TaskImportOptions};
+pub(crate) use import::{
+    DirectoryImportOptions, Format, ImportOptions, MAX_CONCURRENCY, TaskImportOptions,
+};
 pub(crate) use tasks::{
     AssignOptions, CreateOptions, ListOptions, SomeTasks, TasksCommand, TasksOptions,
 };
@@ -65,9 +68,8 @@ impl Cli {
             Command::Serve(options) => options.server.check(),
             #[cfg(feature = "dev")]
             Command::Dev(options) => options.check(),
-            Command::Migrate(_) | Command::Admin(_) | Command::Tasks(_) | Command::Health(_) => {
-                Ok(())
-            }
+            Command::Admin(options) => options.check(),
+            Command::Migrate(_) | Command::Tasks(_) | Command::Health(_) => Ok(()),
         }
     }
 }
@@ -85,7 +87,7 @@ pub(crate) enum Command {
     /// Bring the database's schema up to date
     Migrate(MigrateOptions),
     /// Create, list and revoke what an installation needs: tenants, users, cases, API keys
-    Admin(AdminOptions),
+    Admin(Box<AdminOptions>),
     /// List, create, change, delete and import tasks, over gRPC
     ///
     /// The API key is in the environment variable CASELOAD_API_KEY, or in the file --api-key-file.

@@ -1,4 +1,4 @@
-//! Commands that call a server over gRPC: `caseload tasks`.
+//! Commands that call a server over gRPC: `caseload tasks`, `caseload admin import`.
 
 mod api_key;
 mod connection;
@@ -12,7 +12,7 @@ mod retry;
 mod stderr;
 mod tasks;
 
-use crate::cli::{TasksCommand, TasksOptions};
+use crate::cli::{ClientOptions, DirectoryImportOptions, TasksCommand, TasksOptions};
 use connection::Client;
 use error::ClientError;
 use output::Output;
@@ -20,6 +20,19 @@ use output::Output;
 /// Runs `caseload tasks`. Returns the exit code.
 pub(crate) async fn tasks(options: TasksOptions) -> u8 {
     report(run_tasks(options).await)
+}
+
+/// Runs `caseload admin import`. Returns the exit code.
+pub(crate) async fn import_directory(
+    client: &ClientOptions,
+    options: DirectoryImportOptions,
+    json: bool,
+) -> u8 {
+    let outcome = async {
+        let client = Client::open(client)?;
+        import::directory(client, options, Output::new(json).go_on_unread()).await
+    };
+    report(outcome.await)
 }
 
 async fn run_tasks(options: TasksOptions) -> Result<u8, ClientError> {

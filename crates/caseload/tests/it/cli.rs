@@ -1,5 +1,6 @@
-//! `caseload tasks`: from a shell to rows in a database.
+//! `caseload tasks` and `caseload admin import`: from a shell to rows in a database.
 
+mod directory;
 mod errors;
 mod import;
 mod import_files;

@@ -74,6 +74,7 @@ fn options() -> BTreeMap<Described, Vec<&'static str>> {
         ("migrate", CASELOAD, &["migrate"]),
         ("admin", CASELOAD, &["admin"]),
         ("admin", CASELOAD, &["admin", "user", "list"]),
+        ("admin import", CASELOAD, &["admin", "import"]),
         ("tasks", CASELOAD, &["tasks", "list"]),
         ("health", CASELOAD, &["health"]),
     ];
@@ -85,7 +86,9 @@ fn options() -> BTreeMap<Described, Vec<&'static str>> {
         assert!(described.len() > 2, "the help of {name} is read: {exited:?}");
         for option in described.into_iter().filter(|option| !option.variable.is_empty()) {
             let commands = options.entry(option).or_default();
-            if !commands.contains(&name) {
+            // An option of all admin commands is not listed for one of them.
+            let is_listed = name.starts_with("admin ") && commands.contains(&"admin");
+            if !commands.contains(&name) && !is_listed {
                 commands.push(name);
             }
         }

@@ -1,4 +1,4 @@
-//! Sends records by calls that may be repeated in any division, as checks may.
+//! Sends records by calls that may be repeated in any division: checks, and upserts.
 
 use std::collections::BTreeMap;
 

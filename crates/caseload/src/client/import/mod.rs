@@ -1,7 +1,10 @@
-//! Imports: a task for each line of a file.
+//! Imports: a task, a user or a case for each line of a file.
 
+mod cases;
 mod checked;
 mod csv;
+mod directory;
+mod directory_service;
 mod divide;
 mod engine;
 mod exactly_once;
@@ -23,6 +26,9 @@ mod rows;
 mod sink;
 mod summary;
 mod tasks;
+mod upsert;
+mod users;
 mod window;
 
+pub(super) use directory::import as directory;
 pub(super) use tasks::import as tasks;

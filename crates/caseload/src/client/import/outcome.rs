@@ -21,6 +21,10 @@ pub(super) struct Counts {
     pub(super) created: u64,
     /// Created by a run before, with the same idempotency key.
     pub(super) created_before: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) updated: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) unchanged: u64,
 }
 
 /// Why an import ends early.
@@ -72,6 +76,8 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.created += other.created;
         self.created_before += other.created_before;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
     }
 }
 

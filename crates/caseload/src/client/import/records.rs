@@ -85,6 +85,14 @@ impl Opened {
         }
     }
 
+    /// Returns whether the header has a column of this name; `None` without a header.
+    pub(super) fn has_column(&self, name: &str) -> Option<bool> {
+        match self {
+            Self::Csv(_, header) => Some(header.has(name)),
+            Self::Ndjson(_) => None,
+        }
+    }
+
     /// Returns the records, as those of this kind.
     ///
     /// # Errors

@@ -43,6 +43,11 @@ impl Header {
         Ok(Self { line, names, raw })
     }
 
+    /// Returns whether there is a column of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|column| column == name)
+    }
+
     /// Returns the columns.
     ///
     /// # Errors

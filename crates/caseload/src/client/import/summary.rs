@@ -23,10 +23,13 @@ pub(super) struct Summary {
 impl Summary {
     /// Returns it in a sentence, as in "3 records: 2 created, 1 refused".
     pub(super) fn sentence(&self) -> String {
-        let Counts { created, created_before } = self.counts;
+        let Counts { created, created_before, updated, unchanged } = self.counts;
+        let is_upsert = updated + unchanged > 0;
         let parts = [
             Some(format!("{created} created")),
             (created_before > 0).then(|| format!("{created_before} created before")),
+            is_upsert.then(|| format!("{updated} changed")),
+            is_upsert.then(|| format!("{unchanged} unchanged")),
             (self.refused > 0).then(|| format!("{} refused", self.refused)),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -48,6 +51,9 @@ mod tests {
         let again = Counts { created_before: 25, ..counts };
         let some = Summary { records: 28, counts: again, refused: 1, ..Summary::default() };
         assert_eq!(some.sentence(), "28 records: 2 created, 25 created before, 1 refused");
+        let upserted = Counts { unchanged: 1, ..Counts::default() };
+        let one = Summary { records: 1, counts: upserted, ..Summary::default() };
+        assert_eq!(one.sentence(), "1 record: 0 created, 0 changed, 1 unchanged");
         let one = Summary { records: 1, dry_run: true, ..Summary::default() };
         assert_eq!(one.sentence(), "1 record: 0 created; a dry run: nothing was changed");
     }

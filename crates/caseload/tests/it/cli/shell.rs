@@ -41,9 +41,14 @@ impl Shell {
 
     /// Starts `caseload tasks` with these arguments.
     pub(super) fn start(&self, args: &[&str]) -> Program {
+        self.start_with(&self.key, &[&["tasks"], args].concat())
+    }
+
+    /// Starts `caseload` with these arguments and an API key.
+    pub(super) fn start_with(&self, key: &ApiKey, args: &[&str]) -> Program {
         let server = format!("http://{}", self.app.grpc_addr);
-        let variables = [("CASELOAD_SERVER", &*server), ("CASELOAD_API_KEY", self.key.expose())];
-        Program::start_with_env(CASELOAD, &[&["tasks"], args].concat(), &variables)
+        let variables = [("CASELOAD_SERVER", &*server), ("CASELOAD_API_KEY", key.expose())];
+        Program::start_with_env(CASELOAD, args, &variables)
     }
 
     /// Runs `caseload tasks` with these arguments.
