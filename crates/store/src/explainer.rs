@@ -41,6 +41,8 @@ impl Explainer {
         let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
         database.migrate().await.unwrap();
         let mut connection = PgConnection::establish(&url).unwrap();
+        // VACUUM marks no row as visible to all whose commit may not be on disk yet.
+        connection.batch_execute("SET synchronous_commit = on").unwrap();
         // VACUUM does not run in the transaction that several statements at once are.
         for statement in data.split(';') {
             connection.batch_execute(statement).unwrap();
