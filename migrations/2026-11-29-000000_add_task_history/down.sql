@@ -1,4 +1,3 @@
-SET LOCAL lock_timeout = '2s';
 DROP TABLE task_events;
 ALTER TABLE tasks
     DROP COLUMN creation_event_id,

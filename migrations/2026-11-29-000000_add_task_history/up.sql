@@ -5,10 +5,6 @@
 -- know none of this, can go on writing. What they create and change has no events, and their changes
 -- leave updated_by as it was.
 
--- The tables are locked for a moment only. If a long transaction is in the way, this fails rather than
--- have all others wait behind it, and `caseload migrate` can be run again.
-SET LOCAL lock_timeout = '2s';
-
 -- What was done to tasks. Rows are never changed.
 --
 -- The ids of the events of one task ascend in the order of its changes: they are assigned while the

@@ -142,6 +142,9 @@ fn exclusively<T>(
     sql_query("SET statement_timeout = 0").execute(connection)?;
     sql_query("SET lock_timeout = 0").execute(connection)?;
     sql_query("SELECT pg_advisory_lock(hashtext('caseload migrations'))").execute(connection)?;
+    // A migration locks tables for a moment only. If a long transaction is in the way, it fails rather
+    // than have all calls wait behind it, and can be run again.
+    sql_query("SET lock_timeout = '2s'").execute(connection)?;
     let outcome = work(connection);
     sql_query("SELECT pg_advisory_unlock(hashtext('caseload migrations'))").execute(connection)?;
     sql_query("RESET statement_timeout").execute(connection)?;
