@@ -91,8 +91,9 @@ created AS (
 ),
 
 created_task AS (
-    INSERT INTO tasks (tenant_id, id, case_id, description, created_by, creation_event_id)
-    SELECT $1, t.id, a.id, t.description, $16::bigint, a.event_id
+    INSERT INTO tasks
+        (tenant_id, id, case_id, description, created_by, updated_by, creation_event_id)
+    SELECT $1, t.id, a.id, t.description, $16::bigint, $16::bigint, a.event_id
     FROM accepted AS a
     CROSS JOIN task AS t
 ),

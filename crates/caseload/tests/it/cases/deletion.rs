@@ -41,6 +41,9 @@ async fn each_task_has_an_event_for_its_creation_and_one_for_its_deletion() {
     let app = App::start().await;
     let client = Client::new(&app).await;
     let (path, created) = client.create("a", &["one", "two"]).await;
+    let keys = "SELECT DISTINCT created_by = k.id, updated_by = k.id FROM tasks, api_keys AS k \
+         WHERE k.id = (SELECT max(id) FROM api_keys)";
+    assert_eq!(app.database.query(keys), "t|t");
     let deletion = client.request(Method::DELETE, &path).header("x-request-id", "the-deletion");
     assert_eq!(Reply::of(deletion).await.status, 204);
     let events = app.database.query(
