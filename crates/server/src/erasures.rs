@@ -6,12 +6,15 @@ use domain::Error;
 use runtime::CancellationToken;
 use store::Database;
 use telemetry::Throttle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::causes;
 
 /// How often such users are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long an erasure may take before the next one is tried.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The most users of one look.
 const USERS: u32 = 100;
@@ -34,9 +37,19 @@ pub(crate) async fn run(database: Database, shutdown: CancellationToken) {
     }
 }
 
+/// Completes the erasures that are pending, each by itself: one that fails, or waits for a transaction
+/// that does not end, does not keep the others from it.
 async fn complete(database: &Database) -> Result<(), Error> {
     for (tenant, user) in database.pending_erasures(USERS).await? {
-        database.complete_erasure(tenant, user).await?;
+        match timeout(LIMIT, database.complete_erasure(tenant, user)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log_failure(&error),
+            Err(_) => tracing::warn!(
+                %tenant,
+                user_id = user.get(),
+                "an erasure waits for a transaction that does not end"
+            ),
+        }
     }
     Ok(())
 }
