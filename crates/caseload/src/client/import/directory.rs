@@ -27,7 +27,7 @@ pub(crate) async fn import(
     let are_users = match (options.users, options.cases) {
         (true, _) => true,
         (_, true) => false,
-        _ => opened.has_column("email").ok_or_else(|| {
+        _ => opened.has_column_like("email").ok_or_else(|| {
             ClientError::Usage("give --users or --cases: the file has no header to tell".to_owned())
         })?,
     };

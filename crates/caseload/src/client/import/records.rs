@@ -85,10 +85,10 @@ impl Opened {
         }
     }
 
-    /// Returns whether the header has a column of this name; `None` without a header.
-    pub(super) fn has_column(&self, name: &str) -> Option<bool> {
+    /// Returns whether the header has a column of this name, in any case; `None` without a header.
+    pub(super) fn has_column_like(&self, name: &str) -> Option<bool> {
         match self {
-            Self::Csv(_, header) => Some(header.has(name)),
+            Self::Csv(_, header) => Some(header.has_like(name)),
             Self::Ndjson(_) => None,
         }
     }

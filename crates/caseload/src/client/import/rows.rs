@@ -43,9 +43,9 @@ impl Header {
         Ok(Self { line, names, raw })
     }
 
-    /// Returns whether there is a column of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|column| column == name)
+    /// Returns whether there is a column of this name, in any case.
+    pub(super) fn has_like(&self, name: &str) -> bool {
+        self.names.iter().any(|column| column.eq_ignore_ascii_case(name))
     }
 
     /// Returns the columns.
