@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tonic::Code;
 
 use crate::support::{App, ONE_TASK, Session, code_and_reasons};
 
@@ -28,12 +27,6 @@ async fn rejections_beyond_a_rate_are_held_back_but_not_those_of_other_tenants()
     }
     // 32 at once, and then one each 4 ms.
     assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
-
-    // Whoever has less time gets the rejection, all the same.
-    let mut soon = app.one_task_request();
-    soon.set_timeout(Duration::from_millis(400));
-    let rejected = app.grpc_client().await.batch_create_tasks(soon).await.unwrap_err();
-    assert_eq!(rejected.code(), Code::ResourceExhausted);
 
     session.unlock();
     (_, app.case_id, app.key) = app.other_tenant().await;
