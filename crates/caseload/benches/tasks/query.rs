@@ -173,6 +173,8 @@ impl Query {
                 "'{}'",
                 "'{}'",
                 "false",
+                "1",
+                "'a-request'",
             ],
         };
         let mut statement = without_comments(&text);

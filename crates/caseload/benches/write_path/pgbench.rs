@@ -60,9 +60,20 @@ fn script(work: Work, spread: Spread) -> String {
     let ones = |count: usize| format!("'{{{}}}'", vec!["1"; count].join(","));
     let descriptions: Vec<_> =
         (0..tasks).map(|task| format!("\"{}\"", description(task))).collect();
+    let user_ends = work.assignees().into_iter().scan(0, |end, count| {
+        *end += count;
+        Some(end.to_string())
+    });
     let parameters = [
+        format!("'{{{}}}'", user_ends.collect::<Vec<_>>().join(",")),
         "ARRAY[:tenant]".to_owned(),
         "ARRAY[:case]".to_owned(),
+        ones(1),
+        "'{a-request}'".to_owned(),
+        ones(1),
+        format!("'{{{tasks}}}'"),
+        ones(1),
+        format!("'{{{}}}'", emails.len()),
         ones(tasks),
         format!("'{{{}}}'", descriptions.join(",")),
         format!("array_fill(:tenant::bigint, ARRAY[{}])", emails.len()),
