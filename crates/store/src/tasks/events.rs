@@ -118,7 +118,7 @@ impl Database {
             count_total,
         };
         let (head, mut events) = self
-            .read_for(tenant, "list_task_events", move |connection| {
+            .list_for(tenant, "list_task_events", move |connection| {
                 let rows: Vec<(HeadValues, EventValues, Users)> =
                     bind(ListEvents, &wanted).load(connection)?;
                 let head = rows.first().map(|(head, ..)| *head);
