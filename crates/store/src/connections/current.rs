@@ -36,11 +36,9 @@ impl CurrentPool {
             settings: *settings,
             pool: RwLock::new(Arc::new(Pool::open(url, settings))),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
-            // One connection, at least, is for queries that take no longer than a look-up.
-            list_shares: TenantShares::with_total(
+            list_shares: TenantShares::new(
                 settings.readers.div_ceil(2),
                 settings.tenant_queue_length,
-                settings.readers.saturating_sub(1),
             ),
             change_shares: TenantShares::new(
                 settings.changers.div_ceil(2),

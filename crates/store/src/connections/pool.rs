@@ -20,7 +20,7 @@ use super::{
     connector::Connector,
     session::Session,
     statements::{Observer, Statements},
-    threads::{Run, Threads},
+    threads::{Length, Run, Threads},
     url::DatabaseUrl,
 };
 use crate::error::Error;
@@ -61,6 +61,17 @@ pub(crate) enum Lane {
     Directory,
     /// The one for checks whether the database works, which is free whatever callers do.
     Checks,
+}
+
+impl Lane {
+    fn length(self) -> Length {
+        match self {
+            Self::Lists => Length::Long,
+            Self::Queries | Self::Changes | Self::Contended | Self::Directory | Self::Checks => {
+                Length::Brief
+            }
+        }
+    }
 }
 
 /// The connections for the directory: so few that feeding a large one leaves the database to others.
@@ -190,14 +201,14 @@ impl Pool {
         let present = Arc::new(());
         let (run, mut result) = prepare(name, query, Presence::of(&present));
         let threads = self.threads(lane);
-        let (place, is_thread_missing) = threads.push(run);
+        let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
             let pool = Arc::clone(&self);
             spawn_blocking(move || pool.threads(lane).work(|| pool.connection_for(lane)));
         }
-        // In the other lanes, a turn may take as long as others wait for locks, or for a standby.
-        let mut is_limited =
-            matches!(lane, Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks);
+        // In the other lanes, a turn may take as long as others wait for locks, or for a standby, and as
+        // long as lists take.
+        let mut is_limited = matches!(lane, Lane::Queries | Lane::Directory | Lane::Checks);
         loop {
             tokio::select! {
                 result = &mut result => {

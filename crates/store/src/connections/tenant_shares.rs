@@ -11,14 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Limits how many queries of each tenant run, and how many more wait.
 ///
 /// A query that waits here is in no other queue: in that one, which is first in, first out, a tenant
-/// has no more queries than may run at once. So tenants take turns there, and for the places of all
-/// tenants together, if these are limited.
+/// has no more queries than may run at once. So tenants take turns there.
 #[derive(Debug)]
 pub(crate) struct TenantShares {
     running: usize,
     waiting: usize,
-    /// One place for each query of any tenant that runs; `None` if they are not limited in all.
-    all_tenants: Option<Arc<Semaphore>>,
     tenants: Mutex<HashMap<TenantId, Places>>,
 }
 
@@ -36,8 +33,8 @@ struct Places {
 pub(crate) struct Share {
     shares: Arc<TenantShares>,
     tenant: TenantId,
-    /// That among the tenant's own queries, and the two that the query needs to run.
-    places: Option<(OwnedSemaphorePermit, [Option<OwnedSemaphorePermit>; 2])>,
+    /// That among the queries that run or wait, and that among those that run.
+    places: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
 }
 
 impl TenantShares {
@@ -45,15 +42,7 @@ impl TenantShares {
     pub(crate) fn new(running: usize, waiting: usize) -> Arc<Self> {
         let running = running.clamp(1, Semaphore::MAX_PERMITS / 2);
         let waiting = waiting.min(Semaphore::MAX_PERMITS / 2);
-        Arc::new(Self { running, waiting, all_tenants: None, tenants: Mutex::default() })
-    }
-
-    /// Lets that many queries of each tenant run and wait, as [`Self::new`] does, and `total` of all
-    /// tenants together run at once, at least one.
-    pub(crate) fn with_total(running: usize, waiting: usize, total: usize) -> Arc<Self> {
-        let total = Arc::new(Semaphore::new(total.clamp(1, Semaphore::MAX_PERMITS)));
-        let Self { running, waiting, .. } = *Self::new(running, waiting);
-        Arc::new(Self { running, waiting, all_tenants: Some(total), tenants: Mutex::default() })
+        Arc::new(Self { running, waiting, tenants: Mutex::default() })
     }
 
     /// Waits until a query of this tenant may run.
@@ -63,11 +52,10 @@ impl TenantShares {
     pub(crate) async fn take(self: &Arc<Self>, tenant: TenantId) -> Result<Share, Error> {
         let places = self.places(tenant);
         let any = places.all.try_acquire_owned().map_err(|_| Error::TenantOverloaded)?;
-        let places_to_run = Some((any, [None, None]));
-        let mut share = Share { shares: Arc::clone(self), tenant, places: places_to_run };
-        share.hold(0, places.running).await;
-        if let Some(all_tenants) = &self.all_tenants {
-            share.hold(1, Arc::clone(all_tenants)).await;
+        let mut share = Share { shares: Arc::clone(self), tenant, places: Some((any, None)) };
+        let running = places.running.acquire_owned().await.ok();
+        if let Some((_, place)) = &mut share.places {
+            *place = running;
         }
         Ok(share)
     }
@@ -82,16 +70,6 @@ impl TenantShares {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Places>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Share {
-    /// Waits for a place, and keeps it.
-    async fn hold(&mut self, index: usize, places: Arc<Semaphore>) {
-        let place = places.acquire_owned().await.ok();
-        if let Some((_, held)) = &mut self.places {
-            held[index] = place;
-        }
     }
 }
 
@@ -141,25 +119,6 @@ mod tests {
         let third = poll(waiting.as_mut()).unwrap().unwrap();
         assert!(take(1).is_none(), "waits");
         drop((waiting, second, third, other));
-        assert!(shares.lock().is_empty());
-    }
-
-    #[test]
-    fn tenants_take_turns_for_the_places_of_all() {
-        let shares = TenantShares::with_total(2, 9, 2);
-        let take = |id| Box::pin(shares.take(tenant(id)));
-        let first = poll(take(1)).unwrap().unwrap();
-        let second = poll(take(1)).unwrap().unwrap();
-        let [mut own, mut other] = [take(1), take(2)];
-        assert!(poll(own.as_mut()).is_none());
-        assert!(poll(other.as_mut()).is_none());
-
-        drop(first);
-        let third = poll(other.as_mut()).expect("its tenant has nothing that runs").unwrap();
-        assert!(poll(own.as_mut()).is_none(), "comes after the other tenant");
-        drop(third);
-        let fourth = poll(own.as_mut()).unwrap().unwrap();
-        drop((own, other, second, fourth));
         assert!(shares.lock().is_empty());
     }
 

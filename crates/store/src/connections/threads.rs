@@ -25,17 +25,36 @@ pub(super) type Run<C> = Box<dyn FnOnce(Result<C, Error>) -> Option<C> + Send>;
 /// The queries of a lane that wait, in the order in which they came, and the threads that run them.
 pub(super) struct Threads<C> {
     most: usize,
+    /// How many threads may run long queries at once.
+    most_long: usize,
     state: Mutex<State<C>>,
 }
 
 struct State<C> {
-    waiting: VecDeque<Job<C>>,
+    brief: VecDeque<Job<C>>,
+    long: VecDeque<Job<C>>,
+    /// The number of the next query.
+    next: u64,
     /// How many threads there are.
     threads: usize,
+    /// How many of them run long queries.
+    running_long: usize,
+}
+
+/// How long a query takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// About as long as its round trip.
+    Brief,
+    /// Possibly seconds.
+    Long,
 }
 
 /// A query that waits.
 struct Job<C> {
+    /// Which query of all this is.
+    number: u64,
+    length: Length,
     /// Set by the thread that begins the query, or by the caller that withdraws it: whoever is first.
     is_taken: Arc<AtomicBool>,
     run: Run<C>,
@@ -44,30 +63,61 @@ struct Job<C> {
 /// The place of a query that waits. On drop, a query that has not begun is withdrawn.
 pub(super) struct Place<'a, C> {
     threads: &'a Threads<C>,
+    length: Length,
     is_taken: Arc<AtomicBool>,
 }
 
+impl<C> State<C> {
+    fn waiting(&mut self, length: Length) -> &mut VecDeque<Job<C>> {
+        match length {
+            Length::Brief => &mut self.brief,
+            Length::Long => &mut self.long,
+        }
+    }
+
+    /// Removes the query that came first of those that may run.
+    fn pop(&mut self, most_long: usize) -> Option<Job<C>> {
+        let may_run = |job: &&Job<C>| job.length == Length::Brief || self.running_long < most_long;
+        let waiting = [self.brief.front(), self.long.front()];
+        let first = waiting.into_iter().flatten().filter(may_run).min_by_key(|job| job.number)?;
+        let length = first.length;
+        self.running_long += usize::from(length == Length::Long);
+        self.waiting(length).pop_front()
+    }
+}
+
 impl<C> Threads<C> {
-    /// Returns the queue of a lane with so many threads at most, at least one.
+    /// Returns the queue of a lane with so many threads at most, at least one. If there are several, long
+    /// queries use all but one.
     pub(super) fn new(most: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), threads: 0 };
-        Self { most: most.max(1), state: Mutex::new(state) }
+        let (brief, long) = (VecDeque::new(), VecDeque::new());
+        let state = State { brief, long, next: 0, threads: 0, running_long: 0 };
+        let most_long = most.saturating_sub(1).max(1);
+        Self { most: most.max(1), most_long, state: Mutex::new(state) }
     }
 
     /// Adds a query. Returns its place, and whether one more thread is to be started, with [`Self::work`].
-    pub(super) fn push(&self, run: Run<C>) -> (Place<'_, C>, bool) {
+    pub(super) fn push(&self, length: Length, run: Run<C>) -> (Place<'_, C>, bool) {
         let is_taken = Arc::new(AtomicBool::new(false));
         let mut state = self.lock();
-        state.waiting.push_back(Job { is_taken: Arc::clone(&is_taken), run });
-        let is_missing = state.threads < self.most;
+        // Otherwise, it waits for one that runs long queries.
+        let may_run =
+            length == Length::Brief || state.running_long + state.long.len() < self.most_long;
+        let number = state.next;
+        state.next += 1;
+        let job = Job { number, length, is_taken: Arc::clone(&is_taken), run };
+        state.waiting(length).push_back(job);
+        let is_missing = may_run && state.threads < self.most;
         state.threads += usize::from(is_missing);
-        (Place { threads: self, is_taken }, is_missing)
+        (Place { threads: self, length, is_taken }, is_missing)
     }
 
     /// Runs queries until none waits, on connections from `connect`, which checks them.
     pub(super) fn work(&self, connect: impl Fn() -> Result<C, Error>) {
         let mut kept: Option<(C, Instant)> = None;
-        while let Some(job) = self.next() {
+        let mut last = Length::Brief;
+        while let Some(job) = self.next(last) {
+            last = job.length;
             if job.is_taken.swap(true, Ordering::AcqRel) {
                 continue;
             }
@@ -82,10 +132,12 @@ impl<C> Threads<C> {
         }
     }
 
-    /// Returns the next query. If none waits, the thread ends: whoever comes next starts another one.
-    fn next(&self) -> Option<Job<C>> {
+    /// Returns the query that follows the thread's last one. If none may run, the thread ends: whoever
+    /// comes next starts another one.
+    fn next(&self, last: Length) -> Option<Job<C>> {
         let mut state = self.lock();
-        let next = state.waiting.pop_front();
+        state.running_long -= usize::from(last == Length::Long);
+        let next = state.pop(self.most_long);
         if next.is_none() {
             state.threads -= 1;
         }
@@ -104,8 +156,9 @@ impl<C> Place<'_, C> {
         if is_withdrawn {
             let mut state = self.threads.lock();
             let is_own = |job: &Job<C>| Arc::ptr_eq(&job.is_taken, &self.is_taken);
-            let own = state.waiting.iter().position(is_own);
-            let job = own.and_then(|index| state.waiting.remove(index));
+            let waiting = state.waiting(self.length);
+            let own = waiting.iter().position(is_own);
+            let job = own.and_then(|index| waiting.remove(index));
             // What the query holds is dropped after the lock.
             drop(state);
             drop(job);
@@ -143,7 +196,7 @@ mod tests {
             sender.send(connection).unwrap();
             then(connection)
         };
-        let (place, _) = threads.push(Box::new(run));
+        let (place, _) = threads.push(Length::Brief, Box::new(run));
         (place, receiver)
     }
 
@@ -180,7 +233,7 @@ mod tests {
 
         let (withdrawn, used) = push(&threads, Some);
         assert!(withdrawn.withdraw());
-        assert!(threads.lock().waiting.is_empty());
+        assert!(threads.lock().brief.is_empty());
         // It was dropped with what it holds.
         assert!(used.recv().is_err());
         let (dropped, used) = push(&threads, Some);
@@ -191,9 +244,55 @@ mod tests {
     #[test]
     fn there_are_no_more_threads_than_may_be_and_one_ends_when_nothing_waits() {
         let threads = Threads::<u32>::new(2);
-        let push = || threads.push(Box::new(|_| None)).1;
+        let push = || threads.push(Length::Brief, Box::new(|_| None)).1;
         assert_eq!([push(), push(), push()], [true, true, false]);
         work(&threads);
         assert_eq!([push(), push()], [true, false]);
+    }
+
+    #[test]
+    fn long_queries_use_all_threads_but_one_and_others_pass_them() {
+        let threads = Threads::<u32>::new(3);
+        let order = Arc::new(Mutex::new(String::new()));
+        let push = |length, name| {
+            let order = Arc::clone(&order);
+            let run = move |connection: Result<u32, Error>| {
+                order.lock().unwrap().push(name);
+                connection.ok()
+            };
+            let (place, is_thread_missing) = threads.push(length, Box::new(run));
+            (std::mem::ManuallyDrop::new(place), is_thread_missing)
+        };
+        let (first, second) = (push(Length::Long, 'a'), push(Length::Long, 'b'));
+        let (third, brief) = (push(Length::Long, 'c'), push(Length::Brief, '1'));
+        assert_eq!([first.1, second.1, third.1, brief.1], [true, true, false, true]);
+
+        // Two threads begin, and a third one finds no long query that may run.
+        let [a, b] = [0, 1].map(|_| threads.next(Length::Brief).unwrap());
+        threads.work(|| Ok(1));
+        assert_eq!(*order.lock().unwrap(), "1");
+        assert_eq!(threads.lock().threads, 2);
+
+        // The thread whose long query ends takes the next one.
+        let c = threads.next(a.length).unwrap();
+        assert_eq!([a.number, b.number, c.number], [0, 1, 2]);
+        assert!(threads.next(c.length).is_none() && threads.next(b.length).is_none());
+        let state = threads.lock();
+        assert_eq!((state.threads, state.running_long), (0, 0));
+    }
+
+    #[test]
+    fn the_only_thread_runs_all_queries_as_they_come() {
+        let threads = Threads::<u32>::new(1);
+        for length in [Length::Long, Length::Brief, Length::Long] {
+            std::mem::forget(threads.push(length, Box::new(|_| None)).0);
+        }
+        let mut last = Length::Brief;
+        for number in 0..3 {
+            let job = threads.next(last).unwrap();
+            assert_eq!(job.number, number);
+            last = job.length;
+        }
+        assert!(threads.next(last).is_none());
     }
 }

@@ -23,6 +23,10 @@ use crate::{
 /// How many calls and tasks share a statement at most, which bounds the time that it takes.
 const MOST: Most = Most { jobs: 64, rows: 256, one_tenant: false };
 
+/// So many calls share a statement in any case. Of more, a statement takes a third: what all calls wait
+/// for together is only sent, read, and answered one after the other, by one program at a time.
+const FEW: usize = 8;
+
 /// Reads tasks by their ids. The calls that wait share a statement: for one task alone, most of the time
 /// goes into sending a statement, starting it, and switching threads. Cheap to clone.
 ///
@@ -216,7 +220,8 @@ impl Runner {
     /// another one.
     fn take(&mut self) -> Option<Vec<Job>> {
         let mut waiting = self.shared.lock();
-        let jobs = waiting.jobs.take(self.shared.most);
+        let jobs = waiting.jobs.len().div_ceil(3).clamp(FEW, self.shared.most.jobs);
+        let jobs = waiting.jobs.take(Most { jobs, ..self.shared.most });
         if jobs.is_empty() {
             waiting.runners -= 1;
             self.is_over = true;
