@@ -8,11 +8,11 @@ use std::{
 use http::{HeaderMap, HeaderValue};
 use proto::wire::{header, limits};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Request, Response, Status, metadata::MetadataMap, transport::Channel};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    clock, failure::Failure, origin::OriginResponses, reply::Reply, retry::Retry, servers::Servers,
-    transport::Transport,
+    channel::Channel, clock, failure::Failure, origin::OriginResponses, reply::Reply, retry::Retry,
+    servers::Servers, transport::Transport,
 };
 use crate::extract::CallOptions;
 

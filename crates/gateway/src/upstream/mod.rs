@@ -1,6 +1,7 @@
 //! Calls to the gRPC servers.
 
 mod backlog;
+mod channel;
 mod client;
 mod clock;
 mod details;

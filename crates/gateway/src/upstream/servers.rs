@@ -9,26 +9,22 @@ use std::{
 };
 
 use http::Uri;
-use proto::wire::limits;
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
-use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use super::{
     backlog::{Backlog, MAX_UNANSWERED, Unanswered},
+    channel::Channel,
     health::SharedCheck,
     origin::OriginResponses,
     transport::Transport,
 };
 use crate::Upstream;
-
-/// The limit for all headers of a response, as HTTP/2 counts them.
-const MAX_HEADER_LIST_BYTES: u32 = limits::MAX_STATUS_BYTES as u32;
 
 /// How often the health of each of several servers is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -65,16 +61,7 @@ impl Servers {
     /// calls at once. Connects to each when it is first called, and again when the connection is lost.
     /// Must be called on a runtime.
     pub(crate) fn connect(upstream: &Upstream, max_calls: usize) -> Self {
-        let connect = |uri: &Uri| {
-            let channel = Endpoint::from(uri.clone())
-                .connect_timeout(Duration::from_secs(1))
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(Duration::from_secs(10))
-                .keep_alive_timeout(Duration::from_secs(5))
-                .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
-                .connect_lazy();
-            Server::new(uri.clone(), channel)
-        };
+        let connect = |uri: &Uri| Server::new(uri.clone(), Channel::new(uri.clone()));
         let connections = max_calls.div_ceil(MAX_UNANSWERED * upstream.0.len().max(1)).max(1);
         Self::new((0..connections).flat_map(|_| upstream.0.iter().map(connect)))
     }

@@ -5,9 +5,10 @@ use std::error::Error;
 
 use h2::Reason;
 use telemetry::cut;
-use tonic::{ConnectError, Status, TimeoutExpired};
+use tonic::Status;
 
 use super::{
+    channel::Unreachable,
     details,
     failure::Failure,
     intermediary::{self, IntermediaryResponse},
@@ -25,10 +26,7 @@ impl From<Status> for Failure {
             if let Some(response) = error.downcast_ref::<IntermediaryResponse>() {
                 return intermediary::failure(response);
             }
-            if error.is::<TimeoutExpired>() {
-                return Self::TimedOut;
-            }
-            if error.is::<ConnectError>() || was_not_begun(error) {
+            if error.is::<Unreachable>() || was_not_begun(error) {
                 return Self::Unreached;
             }
             source = error.source();
@@ -65,9 +63,9 @@ mod tests {
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::{TcpListener, TcpStream},
     };
-    use tonic::transport::Endpoint;
 
     use super::*;
+    use crate::upstream::channel::Channel;
 
     type Call = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
@@ -93,8 +91,7 @@ mod tests {
     }
 
     async fn call(uri: String) -> Failure {
-        let endpoint = Endpoint::from_shared(uri).unwrap();
-        let mut client = TaskServiceClient::new(endpoint.connect_lazy());
+        let mut client = TaskServiceClient::new(Channel::new(uri.parse().unwrap()));
         client.batch_create_tasks(BatchCreateTasksRequest::default()).await.unwrap_err().into()
     }
 

@@ -1,0 +1,264 @@
+//! The connection to a server, which calls share.
+
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{
+    HeaderValue, Request, Response, Uri,
+    header::USER_AGENT,
+    uri::{Authority, Scheme},
+};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::{
+    client::legacy::connect::HttpConnector,
+    rt::{TokioExecutor, TokioTimer},
+};
+use proto::wire::limits;
+use tokio::{sync::watch, time::timeout};
+use tonic::{body::Body, codegen::StdError};
+use tower::Service;
+
+/// How long a connection takes to be made at most.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a connection with calls in flight is tested, and how long the server takes to answer at most.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The limit for all headers of a response, as HTTP/2 counts them.
+const MAX_HEADER_LIST_BYTES: u32 = limits::MAX_STATUS_BYTES as u32;
+
+static PROGRAM: HeaderValue =
+    HeaderValue::from_static(concat!("caseload-gateway/", env!("CARGO_PKG_VERSION")));
+
+/// A connection to a server. It is made when it is first needed, and anew once it has ended. Clones share
+/// it.
+///
+/// tonic's own channel passes each call on to a task, which passes it on to the connection, and starts a
+/// timer for it. Here, a call goes to the connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel(Arc<Shared>);
+
+/// A response to come.
+type ResponseFuture =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, StdError>> + Send + 'static>>;
+
+#[derive(Debug)]
+struct Shared {
+    uri: Uri,
+    origin: Option<(Scheme, Authority)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// There is no connection.
+    Idle,
+    /// One is being made. All that wait for it get what comes of it.
+    Connecting(watch::Receiver<Option<Connected>>),
+    Open(SendRequest<Body>),
+}
+
+type Connected = Result<SendRequest<Body>, Unreachable>;
+
+/// No connection could be made.
+#[derive(Clone, Debug)]
+pub(super) struct Unreachable(Arc<StdError>);
+
+impl Error for Unreachable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&**self.0)
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no connection to the server could be made")
+    }
+}
+
+impl Channel {
+    /// Returns a channel to the server at an address, of which scheme, host and port count.
+    pub(crate) fn new(uri: Uri) -> Self {
+        let origin = uri.scheme().cloned().zip(uri.authority().cloned());
+        Self(Arc::new(Shared { uri, origin, state: Mutex::new(State::Idle) }))
+    }
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Incoming>;
+    type Error = StdError;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        // A call waits for the connection itself.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        self.0.address(&mut request);
+        match self.0.connection() {
+            Ok(mut connection) => {
+                Box::pin(async move { Ok(connection.send_request(request).await?) })
+            }
+            Err(connected) => Box::pin(async move {
+                let mut connection = await_connection(connected).await?;
+                Ok(connection.send_request(request).await?)
+            }),
+        }
+    }
+}
+
+impl Shared {
+    /// Completes the URI of a request, which has a path only, and names the program.
+    fn address(&self, request: &mut Request<Body>) {
+        if let Some((scheme, authority)) = &self.origin {
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            parts.scheme = Some(scheme.clone());
+            parts.authority = Some(authority.clone());
+            // A path is all that a request of tonic's lacks.
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
+        request.headers_mut().insert(USER_AGENT, PROGRAM.clone());
+    }
+
+    /// Returns the connection, or what it takes to wait for one, which is then being made. Must be called on
+    /// a runtime.
+    fn connection(
+        self: &Arc<Self>,
+    ) -> Result<SendRequest<Body>, watch::Receiver<Option<Connected>>> {
+        let mut state = self.lock();
+        match &*state {
+            State::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
+            // Nobody makes a connection whose maker is gone.
+            State::Connecting(connected) if connected.has_changed().is_ok() => {
+                return Err(connected.clone());
+            }
+            State::Idle | State::Connecting(_) | State::Open(_) => {}
+        }
+        let (sender, connected) = watch::channel(None);
+        *state = State::Connecting(connected.clone());
+        drop(state);
+        // A task of its own: the caller may leave before there is a connection.
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let result = connect(shared.uri.clone()).await;
+            *shared.lock() = match &result {
+                Ok(connection) => State::Open(connection.clone()),
+                Err(_) => State::Idle,
+            };
+            sender.send_replace(Some(result.map_err(|error| Unreachable(Arc::new(error)))));
+        });
+        Err(connected)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn await_connection(mut connected: watch::Receiver<Option<Connected>>) -> Connected {
+    match connected.wait_for(Option::is_some).await.as_deref() {
+        Ok(Some(connected)) => connected.clone(),
+        Ok(None) => Err(Unreachable(Arc::new("nobody makes it".into()))),
+        Err(gone) => Err(Unreachable(Arc::new(gone.clone().into()))),
+    }
+}
+
+/// Makes a connection, which lasts as long as somebody may send requests.
+async fn connect(uri: Uri) -> Result<SendRequest<Body>, StdError> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    // Of each of a host's addresses, if it has several.
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let stream = timeout(CONNECT_TIMEOUT, connector.call(uri)).await??;
+    let (requests, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_header_list_size(MAX_HEADER_LIST_BYTES)
+        .handshake(stream)
+        .await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(
+                error = &error as &(dyn Error + 'static),
+                "a connection to a server failed"
+            );
+        }
+    });
+    Ok(requests)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tonic::codegen::Bytes;
+
+    use super::*;
+
+    async fn get(channel: &Channel) -> Result<Response<Incoming>, StdError> {
+        let request = Request::builder().uri("/path").body(Body::empty()).unwrap();
+        channel.clone().call(request).await
+    }
+
+    /// Serves one request on the next connection. Returns what it was.
+    async fn serve_once(listener: &TcpListener) -> Request<h2::RecvStream> {
+        let stream = listener.accept().await.unwrap().0;
+        let mut connection =
+            h2::server::Builder::new().handshake::<_, Bytes>(stream).await.unwrap();
+        let (request, mut response) = connection.accept().await.unwrap().unwrap();
+        response.send_response(Response::new(()), true).unwrap();
+        connection.graceful_shutdown();
+        while connection.accept().await.is_some() {}
+        request
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_made_when_it_is_needed_and_again_once_it_has_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let channel = Channel::new(format!("http://{addr}/").parse().unwrap());
+        for _ in 0..2 {
+            let (response, request) = tokio::join!(get(&channel), serve_once(&listener));
+            assert_eq!(response.unwrap().status(), 200);
+            assert_eq!(request.uri().to_string(), format!("http://{addr}/path"));
+            assert_eq!(request.headers()["user-agent"], &PROGRAM);
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_for_a_connection_share_what_comes_of_it() {
+        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap());
+        let shared = |channel: &Channel| match channel.0.connection() {
+            Ok(_) => panic!("nobody listens there"),
+            Err(connected) => connected,
+        };
+        let (first, second) = (shared(&channel), shared(&channel));
+        assert!(first.same_channel(&second));
+        assert!(await_connection(first).await.is_err() && await_connection(second).await.is_err());
+
+        // The next call tries again.
+        let error = get(&channel).await.unwrap_err();
+        assert!(error.is::<Unreachable>(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_made_even_if_its_caller_leaves() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let channel = Channel::new(format!("http://{addr}").parse().unwrap());
+        drop(get(&channel));
+        let (response, _request) = tokio::join!(get(&channel), serve_once(&listener));
+        assert_eq!(response.unwrap().status(), 200);
+    }
+}
