@@ -11,7 +11,7 @@ use proto::{cases::v1 as cases, directory::v1};
 ///
 /// # Errors
 /// [`Error::Invalid`] with the one violation.
-pub(super) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
+pub(crate) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
     use v1::user_key::Key;
     let draft = match key.and_then(|key| key.key) {
         None => UserKeyDraft::None,
@@ -26,7 +26,7 @@ pub(super) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with the one violation.
-pub(super) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
+pub(crate) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
     use v1::case_key::Key;
     let draft = match key.and_then(|key| key.key) {
         None => CaseKeyDraft::None,
@@ -37,13 +37,13 @@ pub(super) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
 }
 
 /// Converts a user to be created or changed.
-pub(super) fn to_user_draft(user: v1::UpsertUser) -> UserUpsertDraft {
+pub(crate) fn to_user_draft(user: v1::UpsertUser) -> UserUpsertDraft {
     let v1::UpsertUser { external_id, email, first_name, last_name } = user;
     UserUpsertDraft { external_id, email, first_name, last_name }
 }
 
 /// Converts a case to be created or changed.
-pub(super) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
+pub(crate) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
     let v1::UpsertCase { external_id, name, description, priority, status, team_id } = case;
     let priority = match cases::Priority::try_from(priority) {
         Ok(cases::Priority::Unspecified) => Choice::Unset,
@@ -63,7 +63,7 @@ pub(super) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
 }
 
 /// Converts a request for a list.
-pub(super) fn to_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
+pub(crate) fn to_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
     let v1::ListUsersRequest { page_size, page_token, email, external_id, active } = request;
     UserListDraft { page_size, page_token, email, external_id, is_active: active }
 }

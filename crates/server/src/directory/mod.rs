@@ -27,6 +27,8 @@ use crate::call::CallRunner;
 use batch_upsert_cases::BatchUpsertCases;
 use batch_upsert_users::BatchUpsertUsers;
 use close_case::CloseCase;
+#[cfg(feature = "fuzzing")]
+pub(crate) use convert::{to_case_draft, to_case_key, to_list_draft, to_user_draft, to_user_key};
 use deactivate_user::DeactivateUser;
 use erase_user::EraseUser;
 use get_case::GetCase;
