@@ -1,34 +1,11 @@
 //! Cases to be created or changed by the caller's own ids: the input, checked.
 
-use std::{collections::HashSet, time::SystemTime};
+use std::collections::HashSet;
 
 use crate::{
-    CaseDescription, CaseId, CaseName, CaseStatus, Choice, ExternalId, FieldPath, Priority, Reason,
-    Rule, TeamId, Violation, Violations,
+    CaseDescription, CaseName, CaseStatus, Choice, ExternalId, FieldPath, Priority, Reason, Rule,
+    TeamId, Violation, Violations,
 };
-
-/// A case of a tenant, as its directory knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryCase {
-    /// The case's id; `None` of one that was not created.
-    pub id: Option<CaseId>,
-    /// The caller's own id of the case.
-    pub external_id: Option<ExternalId>,
-    /// The name.
-    pub name: String,
-    /// What the case is about.
-    pub description: String,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Whether it is open.
-    pub status: CaseStatus,
-    /// The team to which it belongs, if any.
-    pub team: Option<TeamId>,
-    /// When it was created; `None` of one that was not.
-    pub created_at: Option<SystemTime>,
-    /// When it was last changed; `None` of one that was not created.
-    pub updated_at: Option<SystemTime>,
-}
 
 /// A case to be created or changed, as the caller sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -45,11 +45,13 @@ mod violation;
 pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedKey};
 pub use batch::{Assignment, NewTask, TaskBatch, TaskDraft};
-pub use case::{Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, Priority};
+pub use case::{
+    Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, DirectoryCase, Priority,
+};
 pub use case_key::{CaseKey, CaseKeyDraft};
 pub use case_list::{CaseFilter, CaseListDraft, CasePage, CaseQuery};
 pub use case_update::{CaseUpdate, CaseUpdateDraft};
-pub use case_upsert::{CaseUpsert, CaseUpsertDraft, CaseUpserts, DirectoryCase};
+pub use case_upsert::{CaseUpsert, CaseUpsertDraft, CaseUpserts};
 pub use choice::Choice;
 pub use description::Description;
 pub use email::Email;

@@ -1,44 +1,14 @@
 //! Single cases.
 
-use diesel::{
-    dsl::sql,
-    pg::{Pg, data_types::PgTimestamp},
-    prelude::*,
-    sql_types::Timestamptz,
-};
+use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Timestamptz};
 use domain::{CaseKey, CaseStatus, DirectoryCase, Error, Resource, TenantId};
 
-use super::case_row::to_case;
+use super::case_row::{COLUMNS, Row, to_case};
 use crate::{
     connections::pool::{Lane, Presence},
     database::Database,
     schema::cases::{self, dsl},
 };
-
-type Row =
-    (i64, Option<String>, String, String, String, String, Option<i64>, PgTimestamp, PgTimestamp);
-
-const COLUMNS: (
-    cases::id,
-    cases::external_id,
-    cases::name,
-    cases::description,
-    cases::priority,
-    cases::status,
-    cases::team_id,
-    cases::created_at,
-    cases::updated_at,
-) = (
-    cases::id,
-    cases::external_id,
-    cases::name,
-    cases::description,
-    cases::priority,
-    cases::status,
-    cases::team_id,
-    cases::created_at,
-    cases::updated_at,
-);
 
 impl Database {
     /// Returns a case, by its id or the caller's own.
@@ -62,8 +32,11 @@ impl Database {
         let missing = missing(&key);
         let closed = CaseStatus::Closed;
         let close = move |connection: &mut PgConnection, _: &Presence| {
-            let Some(case) = find(connection, tenant, &key)? else { return Ok(None) };
-            let Some(id) = case.id.filter(|_| case.status != closed) else { return Ok(Some(case)) };
+            let Some(found) = find(connection, tenant, &key)? else { return Ok(None) };
+            if found.case.status == closed {
+                return Ok(Some(found));
+            }
+            let id = found.case.id;
             let open = cases::table.find((tenant.get(), id.get()));
             let row: Option<Row> = diesel::update(open.filter(dsl::status.ne(closed.as_str())))
                 .set((
@@ -76,7 +49,7 @@ impl Database {
                 .get_result(connection)
                 .optional()?;
             match row {
-                Some(row) => read(row).map(Some),
+                Some(row) => to_case(row).map(Some),
                 // Another call was first.
                 None => find(connection, tenant, &CaseKey::Id(id)),
             }
@@ -106,12 +79,5 @@ fn find(
         CaseKey::ExternalId(id) => of_tenant.filter(dsl::external_id.eq(id.as_str())),
     };
     let row: Option<Row> = named.select(COLUMNS).first(connection).optional()?;
-    row.map(read).transpose()
-}
-
-fn read(row: Row) -> Result<DirectoryCase, crate::Error> {
-    let (id, external_id, name, description, priority, status, team, created_at, updated_at) = row;
-    let times = (Some(created_at), Some(updated_at));
-    to_case((Some(id), external_id, name, description, priority, status, team, times.0, times.1))
-        .ok_or_else(|| crate::Error::internal(format!("case {id} is stored with an invalid value")))
+    row.map(to_case).transpose()
 }
