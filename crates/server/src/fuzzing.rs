@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    CaseQuery, CaseUpserts, Error, Precondition, TaskQuery, TaskUpdates, UserQuery, UserUpserts,
+    CaseQuery, CaseUpserts, DirectoryCaseQuery, Error, Precondition, TaskQuery, TaskUpdates,
+    UserQuery, UserUpserts,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proto::{
@@ -11,7 +12,7 @@ use proto::{
     cases::v1::{CaseUpdate, CreateCaseRequest, ListCasesRequest},
     directory::v1::{
         BatchUpsertCasesRequest, BatchUpsertUsersRequest, GetCaseRequest, GetUserRequest,
-        ListUsersRequest,
+        ListCasesRequest as ListDirectoryCasesRequest, ListUsersRequest,
     },
     tasks::v1::{BatchCreateTasksRequest, BatchUpdateTasksRequest, ListTasksRequest, NewTask},
     wire::{Reason, header, limits},
@@ -133,8 +134,14 @@ pub fn directory(bytes: &[u8]) {
         assert_is_bounded(&error);
     }
     if let Ok(message) = ListUsersRequest::decode(bytes) {
-        match UserQuery::parse(directory::to_list_draft(message)) {
-            Ok(query) => assert!((1..=UserQuery::MAX_PAGE_SIZE).contains(&query.page_size)),
+        match UserQuery::parse(directory::to_user_list_draft(message)) {
+            Ok(query) => assert!((1..=UserQuery::MAX_PAGE_SIZE).contains(&query.page_size.get())),
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
+    }
+    if let Ok(message) = ListDirectoryCasesRequest::decode(bytes) {
+        match DirectoryCaseQuery::parse(directory::to_case_list_draft(message)) {
+            Ok(query) => assert!((1..=100).contains(&query.page_size.get())),
             Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
         }
     }

@@ -45,7 +45,7 @@ const OF_USER: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_USER, "OK", "OK"];
 const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 47] = [
+const TABLE: [(&str, Results); 48] = [
     ("caseload.cases.v1.CaseService/CreateCase", OF_TENANT),
     ("caseload.cases.v1.CaseService/GetCase", OF_CASE),
     ("caseload.cases.v1.CaseService/ListCases", OF_TENANT),
@@ -70,6 +70,7 @@ const TABLE: [(&str, Results); 47] = [
     ("caseload.directory.v1.DirectoryService/ReactivateUser", OF_USER),
     ("caseload.directory.v1.DirectoryService/EraseUser", OF_USER),
     ("caseload.directory.v1.DirectoryService/GetCase", OF_CASE),
+    ("caseload.directory.v1.DirectoryService/ListCases", OF_TENANT),
     ("caseload.directory.v1.DirectoryService/CloseCase", OF_CASE),
     ("grpc.health.v1.Health/Check", OPEN),
     ("grpc.health.v1.Health/Watch", OPEN),

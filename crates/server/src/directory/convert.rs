@@ -1,8 +1,9 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    CaseKey, CaseKeyDraft, CaseUpsert, CaseUpsertDraft, Change, DirectoryCase, DirectoryUser,
-    Error, ExternalId, UserId, UserKey, UserKeyDraft, UserListDraft, UserUpsertDraft,
+    CaseKey, CaseKeyDraft, CaseUpsert, CaseUpsertDraft, Change, DirectoryCase,
+    DirectoryCaseListDraft, DirectoryUser, Error, ExternalId, Time, UserId, UserKey, UserKeyDraft,
+    UserListDraft, UserUpsertDraft,
 };
 use proto::{cases::v1::Case, directory::v1};
 
@@ -50,8 +51,16 @@ pub(crate) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
     CaseUpsertDraft { external_id, name, description, priority, status, team_id }
 }
 
-/// Converts a request for a list.
-pub(crate) fn to_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
+/// Converts a request for a list of cases.
+pub(crate) fn to_case_list_draft(request: v1::ListCasesRequest) -> DirectoryCaseListDraft {
+    let v1::ListCasesRequest { page_size, page_token, status, updated_after } = request;
+    let updated_after = updated_after.map(|time| Time { seconds: time.seconds, nanos: time.nanos });
+    let status = cases::to_status(status);
+    DirectoryCaseListDraft { page_size, page_token, status, updated_after }
+}
+
+/// Converts a request for a list of users.
+pub(crate) fn to_user_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
     let v1::ListUsersRequest { page_size, page_token, email, external_id, active } = request;
     UserListDraft { page_size, page_token, email, external_id, is_active: active }
 }

@@ -1,13 +1,17 @@
-//! Single cases.
+//! Single cases, and lists of them.
 
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Timestamptz};
-use domain::{CaseKey, CaseStatus, DirectoryCase, Error, Resource, TenantId};
+use domain::{
+    CaseId, CaseKey, CaseStatus, DirectoryCase, DirectoryCasePage, DirectoryCaseQuery, Error,
+    Resource, TenantId,
+};
 
 use super::case_row::{COLUMNS, Row, to_case};
 use crate::{
     connections::pool::{Lane, Presence},
     database::Database,
     schema::cases::{self, dsl},
+    time::to_postgres,
 };
 
 impl Database {
@@ -21,6 +25,26 @@ impl Database {
         let find = move |connection: &mut PgConnection| find(connection, tenant, &key);
         let found = self.read_for(tenant, "find_case", find).await?;
         found.ok_or(missing)
+    }
+
+    /// Returns a page of the tenant's cases, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn list_directory_cases(
+        &self,
+        tenant: TenantId,
+        query: &DirectoryCaseQuery,
+    ) -> Result<DirectoryCasePage, Error> {
+        let wanted = query.clone();
+        let list = move |connection: &mut PgConnection| {
+            let rows: Vec<Row> = listed(tenant, &wanted).select(COLUMNS).load(connection)?;
+            rows.into_iter().map(to_case).collect::<Result<Vec<_>, _>>()
+        };
+        let name = "list_directory_cases";
+        let mut cases = self.list_for(tenant, name, list).await?;
+        let has_more = query.page_size.cut(&mut cases);
+        Ok(DirectoryCasePage { cases, has_more })
     }
 
     /// Closes a case. One that is closed already stays as it is.
@@ -72,12 +96,30 @@ fn find(
     tenant: TenantId,
     key: &CaseKey,
 ) -> Result<Option<DirectoryCase>, crate::Error> {
-    let of_tenant: cases::BoxedQuery<'_, Pg> =
-        cases::table.filter(dsl::tenant_id.eq(tenant.get())).into_boxed();
+    let of_tenant = of_tenant(tenant);
     let named = match key {
         CaseKey::Id(id) => of_tenant.filter(dsl::id.eq(id.get())),
         CaseKey::ExternalId(id) => of_tenant.filter(dsl::external_id.eq(id.as_str())),
     };
     let row: Option<Row> = named.select(COLUMNS).first(connection).optional()?;
     row.map(to_case).transpose()
+}
+
+/// Returns the query for a page, with one case more than it has.
+fn listed(tenant: TenantId, query: &DirectoryCaseQuery) -> Cases<'_> {
+    let DirectoryCaseQuery { filter, after, page_size } = query;
+    let mut listed = of_tenant(tenant).filter(dsl::id.gt(after.map_or(0, CaseId::get)));
+    if let Some(status) = filter.status {
+        listed = listed.filter(dsl::status.eq(status.as_str()));
+    }
+    if let Some(time) = filter.updated_after {
+        listed = listed.filter(dsl::updated_at.gt(to_postgres(time)));
+    }
+    listed.order(dsl::id).limit(page_size.limit())
+}
+
+type Cases<'a> = cases::BoxedQuery<'a, Pg>;
+
+fn of_tenant<'a>(tenant: TenantId) -> Cases<'a> {
+    cases::table.filter(dsl::tenant_id.eq(tenant.get())).into_boxed()
 }

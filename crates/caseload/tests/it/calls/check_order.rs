@@ -30,7 +30,7 @@ const fn results(kind: Kind) -> [&'static str; 6] {
         Kind::Update => [MALFORMED, NO_CASE, NO_TASK, STALE, NO_USER, "OK"],
         Kind::Delete => [NO_CASE, NO_CASE, NO_TASK, STALE, "OK", "OK"],
         Kind::BatchDelete => [NO_CASE, NO_CASE, NO_TASK, "OK", "OK", "OK"],
-        Kind::GetRecord | Kind::ListCases => ["OK"; 6],
+        Kind::GetRecord | Kind::ListCases | Kind::ListFedCases => ["OK"; 6],
         Kind::CreateCase => [MALFORMED, NO_USER, NO_USER, NO_USER, NO_USER, "OK"],
         Kind::GetCase => [NO_CASE, NO_CASE, "OK", "OK", "OK", "OK"],
         Kind::UpdateCase => [MALFORMED_NAME, NO_CASE, STALE, STALE, "OK", "OK"],

@@ -2,8 +2,8 @@
 
 use proto::directory::v1::{
     CaseKey, CloseCaseRequest, DeactivateUserRequest, EraseUserRequest, GetCaseRequest,
-    GetUserRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase, UpsertUser, UserKey,
-    case_key, user_key,
+    GetUserRequest, ListCasesRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase,
+    UpsertUser, UserKey, case_key, user_key,
 };
 use tonic::Status;
 use tonic_types::StatusExt as _;
@@ -153,6 +153,22 @@ async fn who_does_not_exist_is_not_found_and_who_is_not_named_is_invalid() {
             "INVALID_PAGE_TOKEN page_token",
             "INVALID_EMAIL email",
             "TOO_LONG external_id",
+        ]
+    );
+    let list = ListCasesRequest {
+        page_size: -1,
+        page_token: "x".to_owned(),
+        status: 3,
+        updated_after: Some(proto::Timestamp { seconds: 0, nanos: -1 }),
+    };
+    let status = feeder.client.list_cases(feeder.request(list)).await.unwrap_err();
+    assert_eq!(
+        faults(&status),
+        [
+            "OUT_OF_RANGE page_size",
+            "INVALID_PAGE_TOKEN page_token",
+            "UNKNOWN_VALUE status",
+            "INVALID_TIME updated_after",
         ]
     );
 }

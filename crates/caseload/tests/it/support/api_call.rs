@@ -8,7 +8,8 @@ use proto::cases::v1::{
 use proto::directory::v1::{
     BatchUpsertCasesRequest, BatchUpsertUsersRequest, CaseKey, CloseCaseRequest,
     DeactivateUserRequest, EraseUserRequest, GetCaseRequest as FindCaseRequest, GetUserRequest,
-    ListUsersRequest, ReactivateUserRequest, UpsertCase, UpsertUser, UserKey, case_key, user_key,
+    ListCasesRequest as ListFedCasesRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase,
+    UpsertUser, UserKey, case_key, user_key,
 };
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
@@ -138,6 +139,8 @@ pub(crate) enum Kind {
     ChangeUser,
     /// Returns a case, over the directory.
     FindCase,
+    /// Lists all cases, over the directory.
+    ListFedCases,
     /// Closes a case.
     CloseCase,
 }
@@ -158,6 +161,7 @@ impl Kind {
             | Self::ListUsers
             | Self::ChangeUser
             | Self::FindCase
+            | Self::ListFedCases
             | Self::CloseCase => Scope::Admin,
         }
     }
@@ -198,7 +202,7 @@ pub(crate) struct ApiCall {
 }
 
 /// All calls of the API.
-pub(crate) const API_CALLS: [ApiCall; 41] = [
+pub(crate) const API_CALLS: [ApiCall; 42] = [
     grpc("caseload.cases.v1.CaseService/CreateCase", Kind::CreateCase, |target| {
         let case = Some(target.new_case());
         message(&CreateCaseRequest { case, ..Default::default() })
@@ -286,6 +290,9 @@ pub(crate) const API_CALLS: [ApiCall; 41] = [
     }),
     grpc("caseload.directory.v1.DirectoryService/GetCase", Kind::FindCase, |target| {
         message(&FindCaseRequest { case: target.case_key() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/ListCases", Kind::ListFedCases, |_| {
+        message(&ListFedCasesRequest { page_size: 1, ..Default::default() })
     }),
     grpc("caseload.directory.v1.DirectoryService/CloseCase", Kind::CloseCase, |target| {
         message(&CloseCaseRequest { case: target.case_key() })
