@@ -146,15 +146,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The scope that the caller's key needs.
-    pub(crate) const fn scope(self) -> Scope {
+    /// The scopes of which the caller's key needs one.
+    pub(crate) const fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Get | Self::ListOfCase | Self::ListOfUser => Scope::TasksRead,
-            Self::Create | Self::Update | Self::Delete | Self::BatchDelete | Self::GetRecord => {
-                Scope::TasksWrite
-            }
-            Self::GetCase | Self::ListCases => Scope::CasesRead,
-            Self::CreateCase | Self::UpdateCase | Self::DeleteCase => Scope::CasesWrite,
+            Self::Get | Self::ListOfCase | Self::ListOfUser => &[Scope::TasksRead],
+            Self::Create | Self::Update | Self::Delete | Self::BatchDelete => &[Scope::TasksWrite],
+            Self::GetRecord => &[Scope::TasksWrite, Scope::CasesWrite],
+            Self::GetCase | Self::ListCases => &[Scope::CasesRead],
+            Self::CreateCase | Self::UpdateCase | Self::DeleteCase => &[Scope::CasesWrite],
             Self::UpsertUsers
             | Self::UpsertCases
             | Self::FindUser
@@ -162,7 +161,7 @@ impl Kind {
             | Self::ChangeUser
             | Self::FindCase
             | Self::ListFedCases
-            | Self::CloseCase => Scope::Admin,
+            | Self::CloseCase => &[Scope::Admin],
         }
     }
 
