@@ -92,10 +92,10 @@ impl CaseUpserts {
             });
             let priority = draft.priority.known_or(|| at("cases[*].priority", &Priority::UNKNOWN));
             let status = draft.status.known_or(|| at("cases[*].status", &CaseStatus::UNKNOWN));
-            let team = draft.team_id.map(TeamId::new);
-            if draft.team_id.is_some_and(|id| id < 0) {
-                at("cases[*].team_id", &TeamId::NOT_POSITIVE);
-            }
+            let team = draft.team_id.and_then(|id| match id {
+                0 => Some(None),
+                id => TeamId::parse(id).map(Some).map_err(|rule| at("cases[*].team_id", rule)).ok(),
+            });
             let named = external_id.zip(name);
             upserts.extend(named.map(|(external_id, name)| CaseUpsert {
                 external_id,
@@ -152,7 +152,7 @@ mod tests {
             cases.unwrap().as_slice()[0].team
         };
         assert_eq!((team(None), team(Some(0))), (None, Some(None)));
-        assert_eq!(team(Some(7)), Some(TeamId::new(7)));
+        assert_eq!(team(Some(TeamId::MAX)), Some(TeamId::new(TeamId::MAX)));
     }
 
     #[test]
@@ -168,6 +168,7 @@ mod tests {
                 status: Choice::Unknown,
                 team_id: Some(-1),
             },
+            CaseUpsertDraft { team_id: Some(TeamId::MAX + 1), ..draft("y") },
         ];
         assert_eq!(
             violations(drafts),
@@ -179,6 +180,7 @@ mod tests {
                 "cases[2].priority UnknownValue",
                 "cases[2].status UnknownValue",
                 "cases[2].team_id NotPositive",
+                "cases[3].team_id OutOfRange",
             ]
         );
     }

@@ -57,7 +57,12 @@ async fn every_fault_of_form_is_reported_with_its_place() {
             status: -1,
             ..UpsertCase::default()
         },
-        UpsertCase { external_id: "x".to_owned(), name: "A".to_owned(), ..UpsertCase::default() },
+        UpsertCase {
+            external_id: "x".to_owned(),
+            name: "A".to_owned(),
+            team_id: Some(1 << 53),
+            ..UpsertCase::default()
+        },
     ];
     let status = feeder.try_feed_cases(&cases).await.unwrap_err();
     assert_eq!(
@@ -71,6 +76,7 @@ async fn every_fault_of_form_is_reported_with_its_place() {
             "UNKNOWN_VALUE cases[1].priority",
             "UNKNOWN_VALUE cases[1].status",
             "DUPLICATE cases[2].external_id",
+            "OUT_OF_RANGE cases[2].team_id",
         ]
     );
     assert_eq!(faults(&feeder.try_feed_cases(&[]).await.unwrap_err()), ["REQUIRED cases"]);
