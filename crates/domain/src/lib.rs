@@ -25,6 +25,7 @@ mod external_id;
 mod idempotency;
 mod ids;
 mod new_case;
+mod new_task;
 mod page_token;
 mod person_name;
 mod principal;
@@ -47,7 +48,7 @@ mod violation;
 
 pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedKey};
-pub use batch::{Assignment, NewTask, TaskBatch, TaskDraft};
+pub use batch::TaskBatch;
 pub use case::{
     Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, DirectoryCase, Priority,
 };
@@ -69,6 +70,7 @@ pub use external_id::ExternalId;
 pub use idempotency::{Fingerprint, FingerprintVersion, IdempotencyKey, Idempotent, Operation};
 pub use ids::{CaseId, EventId, KeyId, TaskId, TeamId, TenantId, UserId};
 pub use new_case::NewCase;
+pub use new_task::{Assignment, NewTask, TaskDraft};
 pub use page_token::{ListFilter, PageToken};
 pub use person_name::PersonName;
 pub use principal::Principal;
