@@ -1,18 +1,9 @@
 //! A batch of tasks to create: the input, checked.
 
 use crate::{
-    CaseId, Description, Email, FieldPath, Fingerprint, FingerprintVersion, IdempotencyKey,
-    Idempotent, Operation, Reason, Rule, Violation, Violations, idempotency::FingerprintV1,
+    CaseId, FieldPath, Fingerprint, FingerprintVersion, IdempotencyKey, Idempotent, NewTask,
+    Operation, Reason, Rule, TaskDraft, Violation, Violations, idempotency::FingerprintV1,
 };
-
-/// A task to create, as the caller sent it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaskDraft {
-    /// What is to be done.
-    pub description: String,
-    /// The emails of the users to assign.
-    pub assignee_emails: Vec<String>,
-}
 
 /// A valid batch: a case, 1 to 25 tasks to create in it, and possibly an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,30 +14,9 @@ pub struct TaskBatch {
     operation: Operation,
 }
 
-/// A valid task to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewTask {
-    /// What is to be done.
-    pub description: Description,
-    /// The users to assign: at most 50, each email once, in the order of the request.
-    pub assignments: Vec<Assignment>,
-}
-
-/// The email of a user to assign, and its index in the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The user's email.
-    pub email: Email,
-    /// The index of the email among those that the request has for the task. Where an email was
-    /// given twice, that of the first. The path of a later violation needs it.
-    pub index: usize,
-}
-
 impl TaskBatch {
     /// The most tasks of a batch.
     pub const MAX_TASKS: usize = 25;
-    /// The most emails of a task, duplicates included.
-    pub const MAX_EMAILS: usize = 50;
 
     /// Broken by an empty list of tasks.
     pub const TASKS_REQUIRED: Rule =
@@ -54,9 +24,6 @@ impl TaskBatch {
     /// Broken past [`Self::MAX_TASKS`].
     pub const TOO_MANY_TASKS: Rule =
         Rule { reason: Reason::TooMany, description: "at most 25 tasks can be created at once" };
-    /// Broken past [`Self::MAX_EMAILS`].
-    pub const TOO_MANY_EMAILS: Rule =
-        Rule { reason: Reason::TooMany, description: "a task has at most 50 assignees" };
 
     /// Checks a request. An empty idempotency key counts as none.
     ///
@@ -79,7 +46,7 @@ impl TaskBatch {
             1..=Self::MAX_TASKS => {}
             _ => report(FieldPath::new("tasks"), &Self::TOO_MANY_TASKS),
         }
-        let tasks = NewTask::parse_all(tasks, &mut report);
+        let tasks = NewTask::parse_all(tasks.take(Self::MAX_TASKS), &mut report);
         let idempotency_key = IdempotencyKey::parse_optional(idempotency_key, &mut report);
         match case.filter(|_| violations.is_empty()) {
             Some(case) => {
@@ -142,85 +109,12 @@ impl Idempotent for TaskBatch {
     }
 }
 
-impl NewTask {
-    /// Checks tasks to create, of which as many as a batch may have. Reports every violation.
-    pub(crate) fn parse_all(
-        tasks: impl Iterator<Item = TaskDraft>,
-        report: &mut impl FnMut(FieldPath, &'static Rule),
-    ) -> Vec<Self> {
-        let tasks = tasks.take(TaskBatch::MAX_TASKS).enumerate();
-        tasks.filter_map(|(index, draft)| Self::parse(index, draft, report)).collect()
-    }
-
-    /// Adds tasks to a fingerprint.
-    pub(crate) fn hash_all(tasks: &[Self], hash: &mut FingerprintV1) {
-        hash.length(tasks.len());
-        for task in tasks {
-            hash.text(task.description.as_str());
-            hash.length(task.assignments.len());
-            for Assignment { email, .. } in &task.assignments {
-                hash.text(email.as_str());
-            }
-        }
-    }
-
-    /// Checks the task at `index`. Reports every violation; returns `None` if there is one.
-    fn parse(
-        index: usize,
-        draft: TaskDraft,
-        report: &mut impl FnMut(FieldPath, &'static Rule),
-    ) -> Option<Self> {
-        let mut is_valid = true;
-        let mut report = |path, rule| {
-            is_valid = false;
-            report(path, rule);
-        };
-        let description = Description::parse(draft.description)
-            .map_err(|rule| report(FieldPath::at("tasks[*].description", index), rule))
-            .ok();
-        let assignments = Assignment::parse_all(index, draft.assignee_emails, &mut report);
-        let description = description?;
-        is_valid.then_some(Self { description, assignments })
-    }
-}
-
-impl Assignment {
-    /// Checks the emails of the task at index `task`. Reports every violation.
-    pub(crate) fn parse_all(
-        task: usize,
-        emails: Vec<String>,
-        report: &mut impl FnMut(FieldPath, &'static Rule),
-    ) -> Vec<Self> {
-        if emails.len() > TaskBatch::MAX_EMAILS {
-            let path = FieldPath::at("tasks[*].assignee_emails", task);
-            report(path, &TaskBatch::TOO_MANY_EMAILS);
-        }
-        let mut assignments: Vec<Self> =
-            Vec::with_capacity(emails.len().min(TaskBatch::MAX_EMAILS));
-        for (index, email) in emails.into_iter().take(TaskBatch::MAX_EMAILS).enumerate() {
-            match Email::parse(email) {
-                // With at most 50 emails, comparing them all is quicker than hashing them.
-                Ok(email) if assignments.iter().any(|earlier| earlier.email == email) => {}
-                Ok(email) => assignments.push(Self { email, index }),
-                Err(rule) => report(Self::path(task, index), rule),
-            }
-        }
-        assignments
-    }
-
-    /// Returns the path of an email in the request: that of the task at index `task`, at index
-    /// `email` among its emails.
-    #[must_use]
-    pub fn path(task: usize, email: usize) -> FieldPath {
-        FieldPath::at2("tasks[*].assignee_emails[*]", task, email)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::{Assignment, Description, Email};
 
     fn draft(description: &str, emails: &[&str]) -> TaskDraft {
         TaskDraft {

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use crate::{
-    CaseId, Choice, FieldPath, Reason, Rule, Task, TeamId, Violation, Violations, text::trimmed,
+    CaseId, Choice, ExternalId, FieldPath, Reason, Rule, Task, TeamId, Violation, Violations,
+    text::trimmed,
 };
 
 /// A case of a tenant: what tasks belong to.
@@ -25,6 +26,15 @@ pub struct Case {
     pub created_at: SystemTime,
     /// When it was last changed, by the database's clock.
     pub updated_at: SystemTime,
+}
+
+/// A case of a tenant, as its directory knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryCase {
+    /// The case.
+    pub case: Case,
+    /// The caller's own id of the case.
+    pub external_id: Option<ExternalId>,
 }
 
 /// The result of creating a case.

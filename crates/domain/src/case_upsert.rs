@@ -1,34 +1,11 @@
 //! Cases to be created or changed by the caller's own ids: the input, checked.
 
-use std::{collections::HashSet, time::SystemTime};
+use std::collections::HashSet;
 
 use crate::{
-    CaseDescription, CaseId, CaseName, CaseStatus, Choice, ExternalId, FieldPath, Priority, Reason,
-    Rule, TeamId, Violation, Violations,
+    CaseDescription, CaseName, CaseStatus, Choice, ExternalId, FieldPath, Priority, Reason, Rule,
+    TeamId, Violation, Violations,
 };
-
-/// A case of a tenant, as its directory knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryCase {
-    /// The case's id; `None` of one that was not created.
-    pub id: Option<CaseId>,
-    /// The caller's own id of the case.
-    pub external_id: Option<ExternalId>,
-    /// The name.
-    pub name: String,
-    /// What the case is about.
-    pub description: String,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Whether it is open.
-    pub status: CaseStatus,
-    /// The team to which it belongs, if any.
-    pub team: Option<TeamId>,
-    /// When it was created; `None` of one that was not.
-    pub created_at: Option<SystemTime>,
-    /// When it was last changed; `None` of one that was not created.
-    pub updated_at: Option<SystemTime>,
-}
 
 /// A case to be created or changed, as the caller sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,10 +92,10 @@ impl CaseUpserts {
             });
             let priority = draft.priority.known_or(|| at("cases[*].priority", &Priority::UNKNOWN));
             let status = draft.status.known_or(|| at("cases[*].status", &CaseStatus::UNKNOWN));
-            let team = draft.team_id.map(TeamId::new);
-            if draft.team_id.is_some_and(|id| id < 0) {
-                at("cases[*].team_id", &TeamId::NOT_POSITIVE);
-            }
+            let team = draft.team_id.and_then(|id| match id {
+                0 => Some(None),
+                id => TeamId::parse(id).map(Some).map_err(|rule| at("cases[*].team_id", rule)).ok(),
+            });
             let named = external_id.zip(name);
             upserts.extend(named.map(|(external_id, name)| CaseUpsert {
                 external_id,
@@ -175,7 +152,7 @@ mod tests {
             cases.unwrap().as_slice()[0].team
         };
         assert_eq!((team(None), team(Some(0))), (None, Some(None)));
-        assert_eq!(team(Some(7)), Some(TeamId::new(7)));
+        assert_eq!(team(Some(TeamId::MAX)), Some(TeamId::new(TeamId::MAX)));
     }
 
     #[test]
@@ -191,6 +168,7 @@ mod tests {
                 status: Choice::Unknown,
                 team_id: Some(-1),
             },
+            CaseUpsertDraft { team_id: Some(TeamId::MAX + 1), ..draft("y") },
         ];
         assert_eq!(
             violations(drafts),
@@ -202,6 +180,7 @@ mod tests {
                 "cases[2].priority UnknownValue",
                 "cases[2].status UnknownValue",
                 "cases[2].team_id NotPositive",
+                "cases[3].team_id OutOfRange",
             ]
         );
     }

@@ -67,6 +67,15 @@ impl Email {
         Ok(Self(address))
     }
 
+    /// Parses the address of a user who is created or changed: one of [`Self::RESERVED_DOMAIN`] is refused.
+    ///
+    /// # Errors
+    /// [`Self::RESERVED`], and those of [`Self::parse`].
+    pub fn parse_of_user(address: String) -> Result<Self, &'static Rule> {
+        let email = Self::parse(address)?;
+        if email.is_reserved() { Err(&Self::RESERVED) } else { Ok(email) }
+    }
+
     /// Whether the address is of the domain that is reserved for erased users.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
@@ -114,6 +123,18 @@ mod tests {
         for address in ["a@b", "\"a@b\"@c", "a+tag@b.c", "o'hara@example.com"] {
             assert_eq!(parse(address), Ok(address.to_owned()));
         }
+    }
+
+    #[test]
+    fn no_user_gets_an_address_of_the_reserved_domain() {
+        let of_user = |address: &str| Email::parse_of_user(address.to_owned());
+        for address in ["erased-1@erased.invalid", "A@Erased.Invalid", "a@b@erased.invalid"] {
+            assert_eq!(of_user(address), Err(&Email::RESERVED), "{address}");
+        }
+        for address in ["a@b.erased.invalid", "a@erased.invalid.b", "erased.invalid@b"] {
+            assert!(of_user(address).is_ok(), "{address}");
+        }
+        assert_eq!(of_user("a"), Err(&Email::INVALID));
     }
 
     #[test]

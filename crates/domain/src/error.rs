@@ -12,9 +12,9 @@ pub enum Error {
     /// The caller could not be authenticated.
     #[error(transparent)]
     Unauthenticated(#[from] AuthError),
-    /// The caller's key lacks the scope that the call needs.
-    #[error("the key lacks the scope {0}")]
-    MissingScope(Scope),
+    /// The caller's key has none of the scopes of which the call needs one.
+    #[error("the key lacks the scope {}", one_of(.0))]
+    MissingScope(&'static [Scope]),
     /// Fields of the request are invalid.
     #[error("{0}; nothing was changed")]
     Invalid(Violations),
@@ -59,6 +59,12 @@ pub enum Error {
     /// An unexpected failure.
     #[error("an internal error occurred")]
     Internal(#[source] Cause),
+}
+
+/// Returns the names of scopes of which one is needed.
+fn one_of(scopes: &[Scope]) -> String {
+    let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+    names.join(" or ")
 }
 
 /// The error that caused another one. It is for logs: no caller sees it.
@@ -196,6 +202,24 @@ impl fmt::Display for Resource {
             Self::ExternalCase => f.write_str("the case"),
             Self::IdempotencyRecord => f.write_str("a record of the idempotency key"),
             Self::Task(id) => write!(f, "task {id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_scope_is_named_and_so_is_each_that_would_do() {
+        for (scopes, text) in [
+            (&[Scope::Admin][..], "the key lacks the scope admin"),
+            (
+                &[Scope::TasksWrite, Scope::CasesWrite],
+                "the key lacks the scope tasks:write or cases:write",
+            ),
+        ] {
+            assert_eq!(Error::MissingScope(scopes).to_string(), text);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{FieldPath, Reason, Rule};
+use crate::{FieldPath, Reason, Rule, Scope};
 
 /// An idempotency key: a caller repeats a request with the same key, and the repeat returns the
 /// result of the first request instead of a second effect.
@@ -92,6 +92,22 @@ impl Operation {
             Self::BatchCreateTasks => "batch_create_tasks",
             Self::CreateTask => "create_task",
             Self::CreateCase => "create_case",
+        }
+    }
+
+    /// Returns the operation that is stored by this name; `None` if this release doesn't know it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::BatchCreateTasks, Self::CreateTask, Self::CreateCase];
+        all.into_iter().find(|operation| operation.as_str() == name)
+    }
+
+    /// Returns the scopes of which a request for the operation needs one.
+    #[must_use]
+    pub const fn scopes(self) -> &'static [Scope] {
+        match self {
+            Self::BatchCreateTasks | Self::CreateTask => &[Scope::TasksWrite],
+            Self::CreateCase => &[Scope::CasesWrite],
         }
     }
 }
@@ -186,6 +202,15 @@ mod tests {
         for number in [i16::MIN, -1, 0, 2, i16::MAX] {
             assert_eq!(FingerprintVersion::from_number(number), None);
         }
+    }
+
+    #[test]
+    fn an_operation_is_known_by_its_name() {
+        for operation in [Operation::BatchCreateTasks, Operation::CreateTask, Operation::CreateCase]
+        {
+            assert_eq!(Operation::from_name(operation.as_str()), Some(operation));
+        }
+        assert_eq!(Operation::from_name("none"), None);
     }
 
     #[test]

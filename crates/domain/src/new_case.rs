@@ -44,7 +44,7 @@ impl NewCase {
         if tasks.len() > TaskBatch::MAX_TASKS {
             report(FieldPath::new("tasks"), &TaskBatch::TOO_MANY_TASKS);
         }
-        let tasks = NewTask::parse_all(tasks, &mut report);
+        let tasks = NewTask::parse_all(tasks.take(TaskBatch::MAX_TASKS), &mut report);
         let idempotency_key = IdempotencyKey::parse_optional(idempotency_key, &mut report);
         match (fields.name, violations.is_empty()) {
             (Some(name), true) => Ok(Self {

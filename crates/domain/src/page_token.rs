@@ -54,6 +54,22 @@ impl PageToken {
         })
     }
 
+    /// Returns the id of the item after which a caller goes on in the list with this filter; `None` for an
+    /// empty text, which is the start.
+    ///
+    /// # Errors
+    /// [`Self::INVALID`].
+    pub(crate) fn position(
+        text: &str,
+        filter: &impl ListFilter,
+    ) -> Result<Option<i64>, &'static Rule> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let position = Self::parse(text).and_then(|token| token.position_in(filter));
+        position.map(Some).ok_or(&Self::INVALID)
+    }
+
     /// Returns the id of the item after which the list goes on; `None` if this is a token of another
     /// list.
     pub(crate) fn position_in(self, filter: &impl ListFilter) -> Option<i64> {

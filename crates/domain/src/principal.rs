@@ -14,12 +14,15 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Checks that the caller has the scope.
+    /// Checks that the caller has one of these scopes.
     ///
     /// # Errors
-    /// [`Error::MissingScope`] if it does not.
-    pub fn require(&self, scope: Scope) -> Result<(), Error> {
-        if self.scopes.contains(scope) { Ok(()) } else { Err(Error::MissingScope(scope)) }
+    /// [`Error::MissingScope`] if it has none.
+    pub fn require(&self, one_of: &'static [Scope]) -> Result<(), Error> {
+        match one_of.iter().any(|scope| self.scopes.contains(*scope)) {
+            true => Ok(()),
+            false => Err(Error::MissingScope(one_of)),
+        }
     }
 
     /// Returns the caller as one who makes a change in the request with this id.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::{CaseId, Description, TaskId, User};
+use crate::{CaseId, Description, Operation, TaskId, User};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Task {
 /// What a request with an idempotency key has created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
+    /// What the request asked for.
+    pub operation: Operation,
     /// The case, if the request created one.
     pub case: Option<CaseId>,
     /// The tasks, in the order of the request.

@@ -1,10 +1,10 @@
 //! Which tasks a list has.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{CaseId, Email, ListFilter};
+use crate::{CaseId, Email, ListFilter, time::micros};
 
 /// Which tasks are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +56,7 @@ impl ListFilter for TaskFilter {
             Some(false) => 1,
             Some(true) => 2,
         }]);
-        let micros = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => i128::try_from(since.as_micros()).unwrap_or(i128::MAX),
-            Err(before) => -i128::try_from(before.duration().as_micros()).unwrap_or(i128::MAX),
-        };
-        // Past every time in microseconds that the wire can carry.
-        hash.update(self.updated_after.map_or(i128::MAX, micros).to_be_bytes());
+        hash.update(micros(self.updated_after).to_be_bytes());
         // The only field of variable length is the last one.
         hash.update(self.assignee().map_or("", |email| email.as_str()));
     }

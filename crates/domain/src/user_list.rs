@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    DirectoryUser, Email, ExternalId, FieldPath, ListFilter, PageToken, TaskQuery, UserId,
+    DirectoryPageSize, DirectoryUser, Email, ExternalId, FieldPath, ListFilter, PageToken, UserId,
     Violation, Violations,
 };
 
@@ -40,8 +40,8 @@ pub struct UserQuery {
     pub filter: UserFilter,
     /// The user after whom the page begins; `None` for the first page.
     pub after: Option<UserId>,
-    /// The most users to return: 1 to 500.
-    pub page_size: usize,
+    /// The most users to return.
+    pub page_size: DirectoryPageSize,
 }
 
 /// A page of a list of users.
@@ -54,9 +54,6 @@ pub struct UserPage {
 }
 
 impl UserQuery {
-    /// The users of a page, if the caller does not say.
-    pub const DEFAULT_PAGE_SIZE: usize = 100;
-
     /// The most users of a page. A larger number counts as this.
     pub const MAX_PAGE_SIZE: usize = 500;
 
@@ -69,14 +66,8 @@ impl UserQuery {
         let mut report = |field, rule| {
             violations.push(Violation { path: FieldPath::new(field), rule });
         };
-        let page_size = match usize::try_from(draft.page_size) {
-            Ok(0) => Self::DEFAULT_PAGE_SIZE,
-            Ok(size) => size.min(Self::MAX_PAGE_SIZE),
-            Err(_) => {
-                report("page_size", &TaskQuery::NEGATIVE);
-                Self::DEFAULT_PAGE_SIZE
-            }
-        };
+        let page_size = DirectoryPageSize::parse(draft.page_size, Self::MAX_PAGE_SIZE);
+        let page_size = page_size.map_err(|rule| report("page_size", rule));
         let email = match draft.email {
             none if none.is_empty() => Ok(None),
             email => Email::parse(email).map(Some),
@@ -90,26 +81,18 @@ impl UserQuery {
             external_id: external_id.as_ref().ok().cloned().flatten(),
             is_active: draft.is_active,
         };
-        let after = match draft.page_token.as_str() {
-            "" => None,
-            token => {
-                let token = PageToken::parse(token).and_then(|token| token.position_in(&filter));
-                let after = token.and_then(UserId::new);
-                if after.is_none() {
-                    report("page_token", &PageToken::INVALID);
-                }
-                after
-            }
-        };
+        let after = PageToken::position(&draft.page_token, &filter);
+        let after = after.map_err(|rule| report("page_token", rule)).ok().flatten();
+        let after = after.and_then(UserId::new);
         if let Err(rule) = email {
             report("email", rule);
         }
         if let Err(rule) = external_id {
             report("external_id", rule);
         }
-        match Violations::new(violations) {
-            None => Ok(Self { filter, after, page_size }),
-            Some(violations) => Err(violations),
+        match page_size {
+            Ok(page_size) if violations.is_empty() => Ok(Self { filter, after, page_size }),
+            _ => Err(Violations(violations)),
         }
     }
 }
@@ -187,13 +170,5 @@ mod tests {
         let violations = UserQuery::parse(draft).unwrap_err();
         let violations: Vec<_> = violations.as_slice().iter().map(|v| v.path.to_string()).collect();
         assert_eq!(violations, ["page_size", "page_token", "email", "external_id"]);
-    }
-
-    #[test]
-    fn a_page_has_100_users_unless_the_caller_says_so_and_500_at_most() {
-        for (page_size, expected) in [(0, 100), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)] {
-            let draft = UserListDraft { page_size, ..UserListDraft::default() };
-            assert_eq!(UserQuery::parse(draft).unwrap().page_size, expected);
-        }
     }
 }

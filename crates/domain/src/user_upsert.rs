@@ -80,7 +80,11 @@ impl UserUpserts {
             if external_id.as_ref().is_some_and(|id| !external_ids.insert(id.clone())) {
                 at(EXTERNAL_ID, &Self::DUPLICATE);
             }
-            let email = parse_email(draft.email).map_err(|rule| at(EMAIL, rule)).ok();
+            let email = match draft.email {
+                none if none.is_empty() => Err(&Email::REQUIRED),
+                email => Email::parse_of_user(email),
+            };
+            let email = email.map_err(|rule| at(EMAIL, rule)).ok();
             if email.as_ref().is_some_and(|email| !emails.insert(email.clone())) {
                 at(EMAIL, &Self::DUPLICATE);
             }
@@ -124,15 +128,6 @@ impl UserUpserts {
 
 const EXTERNAL_ID: &str = "users[*].external_id";
 const EMAIL: &str = "users[*].email";
-
-/// Parses the email of a user who is not erased.
-fn parse_email(text: String) -> Result<Email, &'static Rule> {
-    if text.is_empty() {
-        return Err(&Email::REQUIRED);
-    }
-    let email = Email::parse(text)?;
-    if email.is_reserved() { Err(&Email::RESERVED) } else { Ok(email) }
-}
 
 #[cfg(test)]
 mod tests {

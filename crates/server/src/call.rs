@@ -27,10 +27,13 @@ pub(crate) trait Call: Send {
     /// The scope that the caller's key needs.
     const SCOPE: Scope;
 
+    /// The scopes of which the caller's key needs one, if several will do.
+    const ONE_OF: &'static [Scope] = &[Self::SCOPE];
+
     /// The reason of the status if fields of the request are invalid.
     const INVALID: Reason = Reason::InvalidRequest;
 
-    /// Runs the call for an authenticated caller who has the scope.
+    /// Runs the call for an authenticated caller who has the scope, or one of several.
     fn run(
         self,
         caller: Principal,
@@ -108,7 +111,7 @@ impl CallRunner {
     ) -> Result<Reply<C::Response>, Error> {
         // Without a context no layer has found out who calls.
         let caller = context.ok_or(AuthError::Missing)?.caller;
-        caller.require(C::SCOPE)?;
+        caller.require(C::ONE_OF)?;
         self.rate_limits.check(&caller, report)?;
         call.run(caller, message).await
     }

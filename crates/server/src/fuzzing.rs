@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
-use domain::{CaseQuery, Error, Precondition, TaskQuery, TaskUpdates};
+use domain::{
+    CaseQuery, CaseUpserts, DirectoryCaseQuery, Error, Precondition, TaskQuery, TaskUpdates,
+    UserQuery, UserUpserts,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proto::{
     Message as _, RequestLayout,
     cases::v1::{CaseUpdate, CreateCaseRequest, ListCasesRequest},
+    directory::v1::{
+        BatchUpsertCasesRequest, BatchUpsertUsersRequest, GetCaseRequest, GetUserRequest,
+        ListCasesRequest as ListDirectoryCasesRequest, ListUsersRequest,
+    },
     tasks::v1::{BatchCreateTasksRequest, BatchUpdateTasksRequest, ListTasksRequest, NewTask},
     wire::{Reason, header, limits},
 };
 
-use crate::{auth, cases, layers, status, tasks};
+use crate::{auth, cases, directory, layers, status, tasks};
 
 /// Parses the value of `authorization`. An accepted key ends it.
 pub fn bearer(bytes: &[u8]) {
@@ -89,6 +96,52 @@ pub fn cases(bytes: &[u8]) {
     if let Ok(message) = ListCasesRequest::decode(bytes) {
         match CaseQuery::parse(cases::to_list_draft(message)) {
             Ok(query) => assert!((1..=50).contains(&query.page_size) && query.skip >= 0),
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
+    }
+}
+
+/// Decodes and checks messages that feed, name and list users and cases. The status of an invalid one
+/// stays within the limit.
+pub fn directory(bytes: &[u8]) {
+    if let Ok(message) = BatchUpsertUsersRequest::decode(bytes) {
+        let drafts = message.users.into_iter().map(directory::to_user_draft);
+        match UserUpserts::parse(drafts) {
+            Ok(users) => {
+                assert!((1..=UserUpserts::MAX_USERS).contains(&users.as_slice().len()));
+                assert!(users.as_slice().iter().all(|user| !user.email.is_reserved()));
+            }
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
+    }
+    if let Ok(message) = BatchUpsertCasesRequest::decode(bytes) {
+        let drafts = message.cases.into_iter().map(directory::to_case_draft);
+        match CaseUpserts::parse(drafts) {
+            Ok(cases) => {
+                assert!((1..=CaseUpserts::MAX_CASES).contains(&cases.as_slice().len()));
+            }
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
+    }
+    if let Ok(message) = GetUserRequest::decode(bytes)
+        && let Err(error) = directory::to_user_key(message.user)
+    {
+        assert_is_bounded(&error);
+    }
+    if let Ok(message) = GetCaseRequest::decode(bytes)
+        && let Err(error) = directory::to_case_key(message.case)
+    {
+        assert_is_bounded(&error);
+    }
+    if let Ok(message) = ListUsersRequest::decode(bytes) {
+        match UserQuery::parse(directory::to_user_list_draft(message)) {
+            Ok(query) => assert!((1..=UserQuery::MAX_PAGE_SIZE).contains(&query.page_size.get())),
+            Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
+        }
+    }
+    if let Ok(message) = ListDirectoryCasesRequest::decode(bytes) {
+        match DirectoryCaseQuery::parse(directory::to_case_list_draft(message)) {
+            Ok(query) => assert!((1..=100).contains(&query.page_size.get())),
             Err(violations) => assert_is_bounded(&Error::Invalid(violations)),
         }
     }

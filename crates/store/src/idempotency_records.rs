@@ -5,7 +5,8 @@ use diesel::{
     prelude::*, result::Error as DieselError,
 };
 use domain::{
-    CaseId, Error, Fingerprint, IdempotencyKey, IdempotencyRecord, Resource, TaskId, TenantId,
+    CaseId, Error, Fingerprint, IdempotencyKey, IdempotencyRecord, Operation, Resource, TaskId,
+    TenantId,
 };
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     time::from_postgres,
 };
 
-type Row = (Option<i64>, Vec<i64>, PgTimestamp);
+type Row = (String, Option<i64>, Vec<i64>, PgTimestamp);
 
 impl Database {
     /// Returns what a request with this idempotency key created.
@@ -57,10 +58,14 @@ impl Database {
             lane = Lane::Contended;
         }
         let found = found.ok_or(Error::NotFound(Resource::IdempotencyRecord))?;
-        let (case, task_ids, created_at) = found;
+        let (operation, case, task_ids, created_at) = found;
+        // A server of that release can tell.
+        let operation = Operation::from_name(&operation).ok_or_else(|| {
+            Error::Unavailable("a newer release has written the record of the key".into())
+        })?;
         let tasks = task_ids.into_iter().filter_map(TaskId::new).collect();
         let case = case.and_then(CaseId::new);
-        Ok(IdempotencyRecord { case, tasks, created_at: from_postgres(created_at) })
+        Ok(IdempotencyRecord { operation, case, tasks, created_at: from_postgres(created_at) })
     }
 }
 
@@ -72,6 +77,7 @@ fn find(
     idempotency_keys::table
         .find((tenant.get(), key.as_str()))
         .select((
+            idempotency_keys::operation,
             idempotency_keys::case_id,
             idempotency_keys::task_ids,
             idempotency_keys::created_at,

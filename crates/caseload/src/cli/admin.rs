@@ -161,7 +161,5 @@ pub(crate) struct TenantOption {
 }
 
 fn email(text: &str) -> Result<Email, String> {
-    let email = Email::parse(text.to_owned());
-    let email = email.map_err(|_| "this is not an email address".to_owned())?;
-    if email.is_reserved() { Err(Email::RESERVED.description.to_owned()) } else { Ok(email) }
+    Email::parse_of_user(text.to_owned()).map_err(|rule| rule.description.to_owned())
 }

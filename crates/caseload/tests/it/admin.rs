@@ -256,6 +256,10 @@ fn errors_name_their_cause() {
         (&["key", "create", "--tenant", "Globex", "k"], "--scope <SCOPE>"),
         (&["case", "list"], "--tenant <NAME>"),
         (&["user", "create", "--tenant", "Globex", "no-email"], "this is not an email address"),
+        (
+            &["user", "create", "--tenant", "Globex", "c@Erased.invalid"],
+            "the domain of this email is reserved",
+        ),
         (&["key", "revoke", "--tenant", "Globex", "ci"], "'ci'"),
     ] {
         let stderr = shell.error(64, args);

@@ -5,3 +5,4 @@ mod check_order;
 mod deadlines;
 mod outages;
 mod overload;
+mod record_scopes;

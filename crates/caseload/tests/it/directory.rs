@@ -7,6 +7,7 @@ mod erasure;
 mod faults;
 mod limits;
 mod lists;
+mod model;
 mod outcomes;
 mod users;
 

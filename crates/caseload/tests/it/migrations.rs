@@ -43,26 +43,37 @@ async fn users_from_before_and_erased_users_survive_the_migrations() {
         let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
         fs::read_to_string(migrations.join(name).join(file)).unwrap()
     };
-    let (columns, indexes) =
-        ("2026-11-29-020000_add_user_columns", "2026-11-29-020100_index_users");
+    let migrations = [
+        "2026-11-29-020000_add_user_columns",
+        "2026-11-29-020100_index_users",
+        "2026-11-29-030000_reserve_placeholders",
+        "2026-11-29-030100_validate_placeholders",
+    ];
     database.query(
         "INSERT INTO tenants (id, name) VALUES (1, 'A'); \
          INSERT INTO users (tenant_id, id, email, first_name, last_name, deactivated_at, erased_at) \
              VALUES (1, 1, 'erased-1@erased.invalid', '', '', now(), now())",
     );
-    for file in [indexes, columns] {
-        database.query(&up_and_down(file, "down.sql"));
+    for migration in migrations.iter().rev() {
+        database.query(&up_and_down(migration, "down.sql"));
     }
     database.query(
         "INSERT INTO users (tenant_id, id, email, first_name, last_name) \
-             VALUES (1, 2, 'b@example.com', 'B', ''), (1, 3, 'c@erased.invalid', 'C', '')",
+             VALUES (1, 2, 'b@example.com', 'B', ''), (1, 3, 'c@erased.invalid', 'C', ''), \
+                 (1, 4, 'erased-9@erased.invalid', 'D', '')",
     );
-    for file in [columns, indexes] {
-        database.query(&up_and_down(file, "up.sql"));
+    for migration in migrations {
+        database.query(&up_and_down(migration, "up.sql"));
     }
     let erased = "SELECT id FROM users WHERE erased_at IS NOT NULL AND deactivated_at IS NOT NULL";
     assert_eq!(database.query(erased), "1");
-    assert_eq!(database.query("SELECT count(*) FROM users"), "3");
+    let others = "SELECT id, email FROM users WHERE erased_at IS NULL ORDER BY id";
+    assert_eq!(
+        database.query(others),
+        "2|b@example.com\n3|c@erased.invalid\n4|former-9@erased.invalid"
+    );
+    // All of them can be changed.
+    database.query("UPDATE users SET deactivated_at = now() WHERE erased_at IS NULL");
 }
 
 #[tokio::test]

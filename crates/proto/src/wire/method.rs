@@ -34,6 +34,7 @@ pub const METHODS: &[(&str, Access)] = &[
     ("/caseload.directory.v1.DirectoryService/EraseUser", Access::Write),
     ("/caseload.directory.v1.DirectoryService/GetCase", Access::Read),
     ("/caseload.directory.v1.DirectoryService/GetUser", Access::Read),
+    ("/caseload.directory.v1.DirectoryService/ListCases", Access::Read),
     ("/caseload.directory.v1.DirectoryService/ListUsers", Access::Read),
     ("/caseload.directory.v1.DirectoryService/ReactivateUser", Access::Write),
 ];
@@ -101,7 +102,7 @@ mod tests {
     fn the_calls_of_the_directory_are_those_of_its_service() {
         let paths = METHODS.iter().map(|(path, _)| *path).filter(|path| is_of_directory(path));
         let paths: Vec<_> = paths.collect();
-        assert_eq!(paths.len(), 9);
+        assert_eq!(paths.len(), 10);
         assert!(paths.iter().all(|path| path.contains(".DirectoryService/")), "{paths:?}");
     }
 

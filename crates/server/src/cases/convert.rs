@@ -1,8 +1,8 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    Case, CaseFields, CaseListDraft, CaseStatus, CaseUpdateDraft, Choice, Error, Etag, NewCase,
-    Priority, TeamId,
+    Case, CaseDescription, CaseFields, CaseListDraft, CaseName, CaseStatus, CaseUpdateDraft,
+    Choice, Error, Etag, NewCase, Priority, TeamId,
 };
 use proto::cases::v1;
 
@@ -64,7 +64,7 @@ pub(crate) fn to_list_draft(request: v1::ListCasesRequest) -> CaseListDraft {
 }
 
 /// Converts a case for a response.
-pub(super) fn from_case(case: Case) -> v1::Case {
+pub(crate) fn from_case(case: Case) -> v1::Case {
     v1::Case {
         id: case.id.get(),
         name: case.name,
@@ -80,17 +80,30 @@ pub(super) fn from_case(case: Case) -> v1::Case {
 
 /// Converts a case that was not created for a response: it has neither id nor times.
 pub(super) fn from_trial(case: &NewCase) -> v1::Case {
+    let NewCase { name, description, priority, status, team, .. } = case;
+    from_values(name, description, *priority, *status, *team)
+}
+
+/// Converts what a case is to be for a response, without id and times.
+pub(crate) fn from_values(
+    name: &CaseName,
+    description: &CaseDescription,
+    priority: Priority,
+    status: CaseStatus,
+    team: Option<TeamId>,
+) -> v1::Case {
     v1::Case {
-        name: case.name.as_str().to_owned(),
-        description: case.description.as_str().to_owned(),
-        priority: from_priority(case.priority).into(),
-        status: from_status(case.status).into(),
-        team_id: case.team.map_or(0, TeamId::get),
+        name: name.as_str().to_owned(),
+        description: description.as_str().to_owned(),
+        priority: from_priority(priority).into(),
+        status: from_status(status).into(),
+        team_id: team.map_or(0, TeamId::get),
         ..v1::Case::default()
     }
 }
 
-fn to_priority(number: i32) -> Choice<Priority> {
+/// Converts a priority, of which the unspecified one counts as absent.
+pub(crate) fn to_priority(number: i32) -> Choice<Priority> {
     match v1::Priority::try_from(number) {
         Ok(v1::Priority::Unspecified) => Choice::Unset,
         Ok(v1::Priority::Low) => Choice::Known(Priority::Low),
@@ -110,7 +123,8 @@ const fn from_priority(priority: Priority) -> v1::Priority {
     }
 }
 
-fn to_status(number: i32) -> Choice<CaseStatus> {
+/// Converts a status, of which the unspecified one counts as absent.
+pub(crate) fn to_status(number: i32) -> Choice<CaseStatus> {
     match v1::CaseStatus::try_from(number) {
         Ok(v1::CaseStatus::Unspecified) => Choice::Unset,
         Ok(v1::CaseStatus::Open) => Choice::Known(CaseStatus::Open),

@@ -18,6 +18,7 @@ use store::Database;
 use tonic::{Request, Response, Status};
 
 use crate::call::{CallRunner, request_id_of};
+pub(crate) use convert::{from_case, from_values, to_priority, to_status};
 #[cfg(feature = "fuzzing")]
 pub(crate) use convert::{to_list_draft, to_new_case, to_update_draft};
 use create::Create;

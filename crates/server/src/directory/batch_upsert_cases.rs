@@ -30,9 +30,10 @@ impl Call for BatchUpsertCases<'_> {
         let BatchUpsertCasesRequest { cases, validate_only } = request;
         let cases = cases.into_iter().map(convert::to_case_draft);
         let cases = CaseUpserts::parse(cases).map_err(Error::Invalid)?;
-        let cases = self.database.upsert_cases(caller.tenant, &cases, validate_only).await?;
-        let cases = cases.into_iter().map(|(case, change)| {
-            let (case, external_id) = convert::from_case(case);
+        let upserted = self.database.upsert_cases(caller.tenant, &cases, validate_only).await?;
+        let cases = cases.as_slice().iter().zip(upserted).map(|(upsert, (case, change))| {
+            let trial = || convert::from_trial(upsert);
+            let (case, external_id) = case.map_or_else(trial, convert::from_case);
             let change = convert::from_change(change).into();
             UpsertedCase { case: Some(case), external_id, change }
         });

@@ -1,17 +1,19 @@
 //! Converts between the messages of the contract and the types of the domain.
 
 use domain::{
-    CaseKey, CaseKeyDraft, CaseStatus, CaseUpsertDraft, Change, Choice, DirectoryCase,
-    DirectoryUser, Error, Etag, ExternalId, Priority, UserId, UserKey, UserKeyDraft, UserListDraft,
-    UserUpsertDraft,
+    CaseKey, CaseKeyDraft, CaseUpsert, CaseUpsertDraft, Change, DirectoryCase,
+    DirectoryCaseListDraft, DirectoryUser, Error, ExternalId, Time, UserId, UserKey, UserKeyDraft,
+    UserListDraft, UserUpsertDraft,
 };
-use proto::{cases::v1 as cases, directory::v1};
+use proto::{cases::v1::Case, directory::v1};
+
+use crate::cases;
 
 /// Parses what names a user.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the one violation.
-pub(super) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
+pub(crate) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
     use v1::user_key::Key;
     let draft = match key.and_then(|key| key.key) {
         None => UserKeyDraft::None,
@@ -26,7 +28,7 @@ pub(super) fn to_user_key(key: Option<v1::UserKey>) -> Result<UserKey, Error> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with the one violation.
-pub(super) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
+pub(crate) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
     use v1::case_key::Key;
     let draft = match key.and_then(|key| key.key) {
         None => CaseKeyDraft::None,
@@ -37,33 +39,28 @@ pub(super) fn to_case_key(key: Option<v1::CaseKey>) -> Result<CaseKey, Error> {
 }
 
 /// Converts a user to be created or changed.
-pub(super) fn to_user_draft(user: v1::UpsertUser) -> UserUpsertDraft {
+pub(crate) fn to_user_draft(user: v1::UpsertUser) -> UserUpsertDraft {
     let v1::UpsertUser { external_id, email, first_name, last_name } = user;
     UserUpsertDraft { external_id, email, first_name, last_name }
 }
 
 /// Converts a case to be created or changed.
-pub(super) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
+pub(crate) fn to_case_draft(case: v1::UpsertCase) -> CaseUpsertDraft {
     let v1::UpsertCase { external_id, name, description, priority, status, team_id } = case;
-    let priority = match cases::Priority::try_from(priority) {
-        Ok(cases::Priority::Unspecified) => Choice::Unset,
-        Ok(cases::Priority::Low) => Choice::Known(Priority::Low),
-        Ok(cases::Priority::Medium) => Choice::Known(Priority::Medium),
-        Ok(cases::Priority::High) => Choice::Known(Priority::High),
-        Ok(cases::Priority::Critical) => Choice::Known(Priority::Critical),
-        Err(_) => Choice::Unknown,
-    };
-    let status = match cases::CaseStatus::try_from(status) {
-        Ok(cases::CaseStatus::Unspecified) => Choice::Unset,
-        Ok(cases::CaseStatus::Open) => Choice::Known(CaseStatus::Open),
-        Ok(cases::CaseStatus::Closed) => Choice::Known(CaseStatus::Closed),
-        Err(_) => Choice::Unknown,
-    };
+    let (priority, status) = (cases::to_priority(priority), cases::to_status(status));
     CaseUpsertDraft { external_id, name, description, priority, status, team_id }
 }
 
-/// Converts a request for a list.
-pub(super) fn to_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
+/// Converts a request for a list of cases.
+pub(crate) fn to_case_list_draft(request: v1::ListCasesRequest) -> DirectoryCaseListDraft {
+    let v1::ListCasesRequest { page_size, page_token, status, updated_after } = request;
+    let updated_after = updated_after.map(|time| Time { seconds: time.seconds, nanos: time.nanos });
+    let status = cases::to_status(status);
+    DirectoryCaseListDraft { page_size, page_token, status, updated_after }
+}
+
+/// Converts a request for a list of users.
+pub(crate) fn to_user_list_draft(request: v1::ListUsersRequest) -> UserListDraft {
     let v1::ListUsersRequest { page_size, page_token, email, external_id, active } = request;
     UserListDraft { page_size, page_token, email, external_id, is_active: active }
 }
@@ -82,30 +79,19 @@ pub(super) fn from_user(user: DirectoryUser) -> v1::User {
 }
 
 /// Converts a case for a response. Returns it, and its external id.
-pub(super) fn from_case(case: DirectoryCase) -> (cases::Case, String) {
-    let priority = match case.priority {
-        Priority::Low => cases::Priority::Low,
-        Priority::Medium => cases::Priority::Medium,
-        Priority::High => cases::Priority::High,
-        Priority::Critical => cases::Priority::Critical,
-    };
-    let status = match case.status {
-        CaseStatus::Open => cases::CaseStatus::Open,
-        CaseStatus::Closed => cases::CaseStatus::Closed,
-    };
-    let external_id = case.external_id.map(ExternalId::into_string).unwrap_or_default();
-    let case = cases::Case {
-        id: case.id.map_or(0, |id| id.get()),
-        name: case.name,
-        description: case.description,
-        priority: priority.into(),
-        status: status.into(),
-        team_id: case.team.map_or(0, |team| team.get()),
-        created_at: case.created_at.map(Into::into),
-        updated_at: case.updated_at.map(Into::into),
-        etag: case.updated_at.map(|time| Etag::of(time).to_string()).unwrap_or_default(),
-    };
-    (case, external_id)
+pub(super) fn from_case(case: DirectoryCase) -> (Case, String) {
+    let DirectoryCase { case, external_id } = case;
+    (cases::from_case(case), external_id.map(ExternalId::into_string).unwrap_or_default())
+}
+
+/// Converts a case that was not created for a response: it has neither id nor times. Returns it, and its
+/// external id.
+pub(super) fn from_trial(case: &CaseUpsert) -> (Case, String) {
+    let description = case.description.clone().unwrap_or_default();
+    let (priority, status) = (case.priority.unwrap_or_default(), case.status.unwrap_or_default());
+    let team = case.team.flatten();
+    let values = cases::from_values(&case.name, &description, priority, status, team);
+    (values, case.external_id.as_str().to_owned())
 }
 
 /// Converts what became of a user or a case.

@@ -23,7 +23,8 @@ impl Call for ListUsers<'_> {
         caller: Principal,
         request: ListUsersRequest,
     ) -> Result<Reply<ListUsersResponse>, Error> {
-        let query = UserQuery::parse(convert::to_list_draft(request)).map_err(Error::Invalid)?;
+        let query = UserQuery::parse(convert::to_user_list_draft(request));
+        let query = query.map_err(Error::Invalid)?;
         let page = self.database.list_directory_users(caller.tenant, &query).await?;
         let next_page_token = page.next_page_token(&query.filter).unwrap_or_default();
         let users = page.users.into_iter().map(convert::from_user).collect();

@@ -8,6 +8,7 @@ mod deactivate_user;
 mod erase_user;
 mod get_case;
 mod get_user;
+mod list_cases;
 mod list_users;
 mod reactivate_user;
 
@@ -17,8 +18,9 @@ use proto::directory::v1::{
     BatchUpsertCasesRequest, BatchUpsertCasesResponse, BatchUpsertUsersRequest,
     BatchUpsertUsersResponse, CloseCaseRequest, CloseCaseResponse, DeactivateUserRequest,
     DeactivateUserResponse, EraseUserRequest, EraseUserResponse, GetCaseRequest, GetCaseResponse,
-    GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse, ReactivateUserRequest,
-    ReactivateUserResponse, directory_service_server::DirectoryService,
+    GetUserRequest, GetUserResponse, ListCasesRequest, ListCasesResponse, ListUsersRequest,
+    ListUsersResponse, ReactivateUserRequest, ReactivateUserResponse,
+    directory_service_server::DirectoryService,
 };
 use store::Database;
 use tonic::{Request, Response, Status};
@@ -27,10 +29,15 @@ use crate::call::CallRunner;
 use batch_upsert_cases::BatchUpsertCases;
 use batch_upsert_users::BatchUpsertUsers;
 use close_case::CloseCase;
+#[cfg(feature = "fuzzing")]
+pub(crate) use convert::{
+    to_case_draft, to_case_key, to_case_list_draft, to_user_draft, to_user_key, to_user_list_draft,
+};
 use deactivate_user::DeactivateUser;
 use erase_user::EraseUser;
 use get_case::GetCase;
 use get_user::GetUser;
+use list_cases::ListCases;
 use list_users::ListUsers;
 use reactivate_user::ReactivateUser;
 
@@ -90,6 +97,13 @@ impl DirectoryService for Directory {
         request: Request<GetUserRequest>,
     ) -> Result<Response<GetUserResponse>, Status> {
         self.runner.run(GetUser { database: &self.database }, request).await
+    }
+
+    async fn list_cases(
+        &self,
+        request: Request<ListCasesRequest>,
+    ) -> Result<Response<ListCasesResponse>, Status> {
+        self.runner.run(ListCases { database: &self.database }, request).await
     }
 
     async fn list_users(

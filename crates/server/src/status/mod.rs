@@ -105,7 +105,10 @@ const fn reason(error: &Error) -> wire::Reason {
 /// What programs may want to know beyond the reason.
 fn error_info_metadata(error: &Error) -> HashMap<String, String> {
     let entry = match error {
-        Error::MissingScope(scope) => Some((wire::MISSING_SCOPE, scope.to_string())),
+        Error::MissingScope(one_of) => {
+            let names: Vec<_> = one_of.iter().map(|scope| scope.as_str()).collect();
+            Some((wire::MISSING_SCOPE, names.join(" ")))
+        }
         Error::Invalid(violations)
         | Error::TasksNotFound(violations)
         | Error::Stale(violations) => {

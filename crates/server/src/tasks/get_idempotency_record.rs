@@ -18,6 +18,9 @@ impl Call for GetIdempotencyRecord<'_> {
 
     const SCOPE: Scope = Scope::TasksWrite;
 
+    /// Which of them the record needs is known only once it is found.
+    const ONE_OF: &'static [Scope] = &[Scope::TasksWrite, Scope::CasesWrite];
+
     async fn run(
         self,
         caller: Principal,
@@ -28,6 +31,8 @@ impl Call for GetIdempotencyRecord<'_> {
             Error::Invalid(Violation { path: FieldPath::new("request_id"), rule }.into())
         })?;
         let record = self.database.get_idempotency_record(caller.tenant, key.clone()).await?;
+        // Not an unknown key: the caller could take that for a request that created nothing.
+        caller.require(record.operation.scopes())?;
         let record = convert::from_record(&key, record);
         Ok(GetIdempotencyRecordResponse { record: Some(record) }.into())
     }

@@ -16,6 +16,14 @@ use crate::{
     sql::{Parameters, Sql, Statement, bind},
 };
 
+/// The cases that pass the filters.
+const SOURCE: &str = "\
+    cases AS c
+    WHERE c.tenant_id = $1
+        AND ($2::text IS NULL OR c.priority = $2)
+        AND ($3::text IS NULL OR c.status = $3)
+        AND ($4::bigint IS NULL OR c.team_id = $4)";
+
 /// Lists cases.
 pub(super) struct List;
 
@@ -23,7 +31,8 @@ impl Statement for List {
     type Columns = (Nullable<BigInt>, OptionalColumns);
 
     fn text() -> &'static Sql {
-        static TEXT: LazyLock<Sql> = LazyLock::new(|| Sql::new(include_str!("list.sql")));
+        static TEXT: LazyLock<Sql> =
+            LazyLock::new(|| Sql::new(&include_str!("list.sql").replace("{source}", SOURCE)));
         &TEXT
     }
 }

@@ -1,4 +1,5 @@
--- Returns a page of a list of cases, along the primary key.
+-- Returns a page of a list of cases, along the primary key. The name in braces stands for the source in
+-- list.rs: which cases are listed.
 --
 --   1        the tenant
 --   2 to 4   their priority, their status and their team; null for all
@@ -10,33 +11,40 @@
 --
 --   total    how many cases there are in all; null if that was not asked for
 --   the case's columns, null if the page is empty
+--
+-- If the total is known, a page in the second half is read from the end, so that a late page takes
+-- no longer than an early one.
 
 WITH head AS MATERIALIZED (
-    SELECT
-        CASE
-            WHEN $8::boolean THEN (
-                SELECT count(*)
-                FROM cases AS c
-                WHERE c.tenant_id = $1
-                    AND ($2::text IS NULL OR c.priority = $2)
-                    AND ($3::text IS NULL OR c.status = $3)
-                    AND ($4::bigint IS NULL OR c.team_id = $4)
-            )
-        END AS total
+    SELECT CASE WHEN $8::boolean THEN (SELECT count(*) FROM {source}) END AS total
 ),
 
 page AS MATERIALIZED (
-    SELECT
-        c.id, c.name, c.description, c.priority, c.status, c.team_id, c.created_at, c.updated_at
-    FROM cases AS c
-    WHERE c.tenant_id = $1
-        AND c.id > $5::bigint
-        AND ($2::text IS NULL OR c.priority = $2)
-        AND ($3::text IS NULL OR c.status = $3)
-        AND ($4::bigint IS NULL OR c.team_id = $4)
-    ORDER BY c.id
-    OFFSET $6::bigint
-    LIMIT $7::bigint
+    (
+        SELECT
+            c.id, c.name, c.description, c.priority, c.status, c.team_id, c.created_at, c.updated_at
+        FROM {source} AND c.id > $5::bigint
+        ORDER BY c.id
+        OFFSET $6::bigint
+        LIMIT (
+            SELECT CASE WHEN $5 = 0 AND $6 > total / 2 THEN 0 ELSE $7::bigint END FROM head
+        )
+    )
+    UNION ALL
+    (
+        SELECT
+            c.id, c.name, c.description, c.priority, c.status, c.team_id, c.created_at, c.updated_at
+        FROM {source}
+        ORDER BY c.id DESC
+        OFFSET (
+            SELECT greatest(coalesce(total, 0) - least($6, coalesce(total, 0)) - $7, 0) FROM head
+        )
+        LIMIT (
+            SELECT
+                CASE WHEN $5 = 0 AND $6 > total / 2 THEN greatest(least($7, total - $6), 0) ELSE 0 END
+            FROM head
+        )
+    )
 )
 
 SELECT

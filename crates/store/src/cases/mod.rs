@@ -8,5 +8,5 @@ mod get;
 mod list;
 #[cfg(test)]
 mod plans;
-mod row;
+pub(crate) mod row;
 mod update;

@@ -55,6 +55,22 @@ async fn every_statement_uses_its_indexes() {
     explainer.assert_uses::<list::List>(OF_TENANT, &list("'CLOSED'", "false"), 40);
     explainer.assert_uses::<list::List>(OF_TENANT, &list(null, "true"), 400);
 
+    // With all cases counted, a page at the end, one in the middle, and one past the end, beside the first:
+    // what counting reads is the same for each.
+    let mut page = |skip: &str| {
+        let (plan, pages) =
+            explainer.run::<list::List>(&["1", null, null, null, "0", skip, "21", "true"]);
+        (pages, plan)
+    };
+    let (first, _) = page("0");
+    let (middle, _) = page("5000");
+    for skip in ["5001", "9977", "20000", "9223372036854775807"] {
+        let (pages, plan) = page(skip);
+        assert!(pages <= middle.max(first) + 40, "{pages} pages instead of {first}: {plan}");
+    }
+    let (last, plan) = page("9977");
+    assert!(last <= first + 40, "{last} pages instead of {first}: {plan}");
+
     let update = ["1", "7", "'b'", null, null, "'CLOSED'", "false", null, null, "false"];
     explainer.assert_uses::<update::Update>(OF_TENANT, &update, 40);
     explainer.assert_uses::<update::UpdateTrial>(OF_TENANT, &update, 20);

@@ -9,7 +9,7 @@ use domain::{Case, CaseId, CaseStatus, Priority, TeamId};
 use crate::{error::Error, schema::cases, time::from_postgres};
 
 /// The columns, for queries in Diesel's DSL.
-pub(super) const COLUMNS: (
+pub(crate) type Columns = (
     cases::id,
     cases::name,
     cases::description,
@@ -18,7 +18,10 @@ pub(super) const COLUMNS: (
     cases::team_id,
     cases::created_at,
     cases::updated_at,
-) = (
+);
+
+/// The same as a value.
+pub(crate) const COLUMNS: Columns = (
     cases::id,
     cases::name,
     cases::description,
@@ -30,10 +33,10 @@ pub(super) const COLUMNS: (
 );
 
 /// Their values.
-pub(super) type Row = (i64, String, String, String, String, Option<i64>, PgTimestamp, PgTimestamp);
+pub(crate) type Row = (i64, String, String, String, String, Option<i64>, PgTimestamp, PgTimestamp);
 
 /// The types of the columns in statements that have a row without a case, too.
-pub(super) type OptionalColumns = (
+pub(crate) type OptionalColumns = (
     Nullable<BigInt>,
     Nullable<Text>,
     Nullable<Text>,
@@ -45,7 +48,7 @@ pub(super) type OptionalColumns = (
 );
 
 /// Their values.
-pub(super) type OptionalRow = (
+pub(crate) type OptionalRow = (
     Option<i64>,
     Option<String>,
     Option<String>,
@@ -57,7 +60,7 @@ pub(super) type OptionalRow = (
 );
 
 /// Returns the case in a row.
-pub(super) fn to_case(row: Row) -> Result<Case, Error> {
+pub(crate) fn to_case(row: Row) -> Result<Case, Error> {
     let (id, name, description, priority, status, team, created_at, updated_at) = row;
     let case = || {
         Some(Case {
@@ -78,7 +81,7 @@ pub(super) fn to_case(row: Row) -> Result<Case, Error> {
 }
 
 /// Returns the case in a row; `None` if there is none.
-pub(super) fn to_optional_case(row: OptionalRow) -> Result<Option<Case>, Error> {
+pub(crate) fn to_optional_case(row: OptionalRow) -> Result<Option<Case>, Error> {
     let (Some(id), name, description, priority, status, team, created_at, updated_at) = row else {
         return Ok(None);
     };
@@ -87,6 +90,7 @@ pub(super) fn to_optional_case(row: OptionalRow) -> Result<Option<Case>, Error> 
     whole().ok_or_else(|| invalid(id)).and_then(to_case).map(Some)
 }
 
-fn invalid(id: i64) -> Error {
+/// The error that a case is stored with a value that no case may have.
+pub(crate) fn invalid(id: i64) -> Error {
     Error::internal(format!("case {id} is stored with an invalid value"))
 }

@@ -1,58 +1,36 @@
-//! Rows of cases.
+//! Rows of cases, with the caller's own ids.
 
-use diesel::{
-    pg::data_types::PgTimestamp,
-    sql_types::{BigInt, Nullable, Text, Timestamptz},
-};
-use domain::{CaseId, CaseStatus, DirectoryCase, ExternalId, Priority, TeamId};
+use diesel::sql_types::{Nullable, Text};
+use domain::{Case, DirectoryCase, ExternalId};
 
-use crate::time::from_postgres;
+use crate::{cases::row, error::Error, schema::cases};
 
-/// The types of the columns: the id, null of a case that is not created, the external id, name,
-/// description, priority, status, team, and the times, null of a case that is not created.
-pub(super) type Columns = (
-    Nullable<BigInt>,
-    Nullable<Text>,
-    Text,
-    Text,
-    Text,
-    Text,
-    Nullable<BigInt>,
-    Nullable<Timestamptz>,
-    Nullable<Timestamptz>,
-);
+/// The columns, for queries in Diesel's DSL.
+pub(super) const COLUMNS: (cases::external_id, row::Columns) = (cases::external_id, row::COLUMNS);
 
-/// The values of the columns.
-pub(super) type Row = (
-    Option<i64>,
-    Option<String>,
-    String,
-    String,
-    String,
-    String,
-    Option<i64>,
-    Option<PgTimestamp>,
-    Option<PgTimestamp>,
-);
+/// Their values.
+pub(super) type Row = (Option<String>, row::Row);
 
-/// Returns the case in a row; `None` if a value is invalid.
-pub(super) fn to_case(row: Row) -> Option<DirectoryCase> {
-    let (id, external_id, name, description, priority, status, team, created_at, updated_at) = row;
-    Some(DirectoryCase {
-        id: match id {
-            Some(id) => Some(CaseId::new(id)?),
-            None => None,
-        },
-        external_id: external_id.map(ExternalId::parse).transpose().ok()?,
-        name,
-        description,
-        priority: Priority::from_name(&priority)?,
-        status: CaseStatus::from_name(&status)?,
-        team: match team {
-            Some(team) => Some(TeamId::new(team)?),
-            None => None,
-        },
-        created_at: created_at.map(from_postgres),
-        updated_at: updated_at.map(from_postgres),
-    })
+/// The types of the columns in statements that have a row without a case, too.
+pub(super) type OptionalColumns = (Nullable<Text>, row::OptionalColumns);
+
+/// Their values.
+pub(super) type OptionalRow = (Option<String>, row::OptionalRow);
+
+/// Returns the case in a row.
+pub(super) fn to_case((external_id, row): Row) -> Result<DirectoryCase, Error> {
+    known_as(external_id, row::to_case(row)?)
+}
+
+/// Returns the case in a row; `None` if there is none.
+pub(super) fn to_optional_case(
+    (external_id, row): OptionalRow,
+) -> Result<Option<DirectoryCase>, Error> {
+    row::to_optional_case(row)?.map(|case| known_as(external_id, case)).transpose()
+}
+
+fn known_as(external_id: Option<String>, case: Case) -> Result<DirectoryCase, Error> {
+    let external_id = external_id.map(ExternalId::parse).transpose();
+    let external_id = external_id.map_err(|_| row::invalid(case.id.get()))?;
+    Ok(DirectoryCase { case, external_id })
 }

@@ -1,44 +1,18 @@
-//! Single cases.
+//! Single cases, and lists of them.
 
-use diesel::{
-    dsl::sql,
-    pg::{Pg, data_types::PgTimestamp},
-    prelude::*,
-    sql_types::Timestamptz,
+use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Timestamptz};
+use domain::{
+    CaseId, CaseKey, CaseStatus, DirectoryCase, DirectoryCasePage, DirectoryCaseQuery, Error,
+    Resource, TenantId,
 };
-use domain::{CaseKey, CaseStatus, DirectoryCase, Error, Resource, TenantId};
 
-use super::case_row::to_case;
+use super::case_row::{COLUMNS, Row, to_case};
 use crate::{
     connections::pool::{Lane, Presence},
     database::Database,
     schema::cases::{self, dsl},
+    time::to_postgres,
 };
-
-type Row =
-    (i64, Option<String>, String, String, String, String, Option<i64>, PgTimestamp, PgTimestamp);
-
-const COLUMNS: (
-    cases::id,
-    cases::external_id,
-    cases::name,
-    cases::description,
-    cases::priority,
-    cases::status,
-    cases::team_id,
-    cases::created_at,
-    cases::updated_at,
-) = (
-    cases::id,
-    cases::external_id,
-    cases::name,
-    cases::description,
-    cases::priority,
-    cases::status,
-    cases::team_id,
-    cases::created_at,
-    cases::updated_at,
-);
 
 impl Database {
     /// Returns a case, by its id or the caller's own.
@@ -53,6 +27,26 @@ impl Database {
         found.ok_or(missing)
     }
 
+    /// Returns a page of the tenant's cases, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn list_directory_cases(
+        &self,
+        tenant: TenantId,
+        query: &DirectoryCaseQuery,
+    ) -> Result<DirectoryCasePage, Error> {
+        let wanted = query.clone();
+        let list = move |connection: &mut PgConnection| {
+            let rows: Vec<Row> = listed(tenant, &wanted).select(COLUMNS).load(connection)?;
+            rows.into_iter().map(to_case).collect::<Result<Vec<_>, _>>()
+        };
+        let name = "list_directory_cases";
+        let mut cases = self.list_for(tenant, name, list).await?;
+        let has_more = query.page_size.cut(&mut cases);
+        Ok(DirectoryCasePage { cases, has_more })
+    }
+
     /// Closes a case. One that is closed already stays as it is.
     ///
     /// # Errors
@@ -62,8 +56,11 @@ impl Database {
         let missing = missing(&key);
         let closed = CaseStatus::Closed;
         let close = move |connection: &mut PgConnection, _: &Presence| {
-            let Some(case) = find(connection, tenant, &key)? else { return Ok(None) };
-            let Some(id) = case.id.filter(|_| case.status != closed) else { return Ok(Some(case)) };
+            let Some(found) = find(connection, tenant, &key)? else { return Ok(None) };
+            if found.case.status == closed {
+                return Ok(Some(found));
+            }
+            let id = found.case.id;
             let open = cases::table.find((tenant.get(), id.get()));
             let row: Option<Row> = diesel::update(open.filter(dsl::status.ne(closed.as_str())))
                 .set((
@@ -76,7 +73,7 @@ impl Database {
                 .get_result(connection)
                 .optional()?;
             match row {
-                Some(row) => read(row).map(Some),
+                Some(row) => to_case(row).map(Some),
                 // Another call was first.
                 None => find(connection, tenant, &CaseKey::Id(id)),
             }
@@ -99,19 +96,30 @@ fn find(
     tenant: TenantId,
     key: &CaseKey,
 ) -> Result<Option<DirectoryCase>, crate::Error> {
-    let of_tenant: cases::BoxedQuery<'_, Pg> =
-        cases::table.filter(dsl::tenant_id.eq(tenant.get())).into_boxed();
+    let of_tenant = of_tenant(tenant);
     let named = match key {
         CaseKey::Id(id) => of_tenant.filter(dsl::id.eq(id.get())),
         CaseKey::ExternalId(id) => of_tenant.filter(dsl::external_id.eq(id.as_str())),
     };
     let row: Option<Row> = named.select(COLUMNS).first(connection).optional()?;
-    row.map(read).transpose()
+    row.map(to_case).transpose()
 }
 
-fn read(row: Row) -> Result<DirectoryCase, crate::Error> {
-    let (id, external_id, name, description, priority, status, team, created_at, updated_at) = row;
-    let times = (Some(created_at), Some(updated_at));
-    to_case((Some(id), external_id, name, description, priority, status, team, times.0, times.1))
-        .ok_or_else(|| crate::Error::internal(format!("case {id} is stored with an invalid value")))
+/// Returns the query for a page, with one case more than it has.
+fn listed(tenant: TenantId, query: &DirectoryCaseQuery) -> Cases<'_> {
+    let DirectoryCaseQuery { filter, after, page_size } = query;
+    let mut listed = of_tenant(tenant).filter(dsl::id.gt(after.map_or(0, CaseId::get)));
+    if let Some(status) = filter.status {
+        listed = listed.filter(dsl::status.eq(status.as_str()));
+    }
+    if let Some(time) = filter.updated_after {
+        listed = listed.filter(dsl::updated_at.gt(to_postgres(time)));
+    }
+    listed.order(dsl::id).limit(page_size.limit())
+}
+
+type Cases<'a> = cases::BoxedQuery<'a, Pg>;
+
+fn of_tenant<'a>(tenant: TenantId) -> Cases<'a> {
+    cases::table.filter(dsl::tenant_id.eq(tenant.get())).into_boxed()
 }

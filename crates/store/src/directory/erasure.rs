@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The transactions that have locked the table of records to write to it. Statements take this lock before
-/// they read anything.
+/// they read anything. A prepared transaction has no process.
 const WRITERS: &str = "
     SELECT DISTINCT l.virtualtransaction AS id
     FROM pg_locks AS l
@@ -42,7 +42,7 @@ const WRITERS: &str = "
         AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
         AND l.relation = 'idempotency_keys'::regclass
         AND l.mode = 'RowExclusiveLock'
-        AND l.pid <> pg_backend_pid()";
+        AND l.pid IS DISTINCT FROM pg_backend_pid()";
 
 /// Removes the names of a user from some records.
 pub(super) struct Scrub;

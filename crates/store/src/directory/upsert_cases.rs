@@ -14,7 +14,7 @@ use domain::{
 };
 
 use super::{
-    case_row::{self, Columns},
+    case_row::{OptionalColumns, OptionalRow, to_optional_case},
     contention::{TurnLock, Upsert},
     row::{change, unreadable},
 };
@@ -35,7 +35,7 @@ pub(super) struct UpsertCasesWaiting;
 type State = (Bool, Bool, Bool);
 
 impl Statement for UpsertCases {
-    type Columns = (State, Columns);
+    type Columns = (State, OptionalColumns);
 
     fn text() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(TEXT));
@@ -44,7 +44,7 @@ impl Statement for UpsertCases {
 }
 
 impl Statement for UpsertCasesWaiting {
-    type Columns = (State, Columns);
+    type Columns = (State, OptionalColumns);
 
     fn text() -> &'static Sql {
         static SQL: LazyLock<Sql> = LazyLock::new(|| Sql::new(&TEXT.replace(" SKIP LOCKED", "")));
@@ -53,7 +53,7 @@ impl Statement for UpsertCasesWaiting {
 }
 
 /// The values of a row.
-type Row = ((bool, bool, bool), case_row::Row);
+type Row = ((bool, bool, bool), OptionalRow);
 
 /// The parameters, as upsert_cases.sql describes them.
 struct Cases {
@@ -124,7 +124,7 @@ impl Upsert for Cases {
 impl Database {
     /// Creates or changes cases by the caller's own ids: all of them or none. Returns what became of
     /// each, in the order of the request. If `is_trial`, nothing is changed, and the cases are returned as
-    /// they would be, apart from their times; new ones without an id.
+    /// they would be, apart from their times; `None` for one that would be created.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::OutcomeUnknown`] and [`Error::Internal`].
@@ -133,7 +133,7 @@ impl Database {
         tenant: TenantId,
         upserts: &CaseUpserts,
         is_trial: bool,
-    ) -> Result<Vec<(DirectoryCase, Change)>, Error> {
+    ) -> Result<Vec<(Option<DirectoryCase>, Change)>, Error> {
         let cases = Cases::new(tenant, upserts, is_trial);
         let rows = if is_trial {
             let check = move |connection: &mut PgConnection| Ok(cases.run(connection, false)?);
@@ -142,8 +142,9 @@ impl Database {
             self.upsert(tenant, cases).await?
         };
         let cases = rows.into_iter().map(|((_, is_new, is_changed), row)| {
-            Some((case_row::to_case(row)?, change(is_new, is_changed)))
+            Ok((to_optional_case(row)?, change(is_new, is_changed)))
         });
-        cases.collect::<Option<Vec<_>>>().ok_or_else(|| unreadable(is_trial))
+        let cases = cases.collect::<Result<Vec<_>, crate::Error>>();
+        cases.map_err(|_| unreadable(is_trial))
     }
 }

@@ -13,7 +13,7 @@
 --             before. Nothing was changed, and it is to be run again
 --   is_new, is_changed
 --             whether the case is created, and whether one that exists is changed
---   the case's columns as they are now; without id and times if it is not created
+--   external_id, and the case's columns as they are now; without id and times if it is not created
 --
 -- Cases are locked in the order of their ids, and those that stay as they are are not locked. Nobody who
 -- creates tasks waits for these locks.
@@ -112,8 +112,8 @@ inserted AS (
 )
 
 SELECT
-    v.is_raced, w.is_new, w.is_changed,
-    coalesce(w.id, n.id) AS id, w.external_id, w.name, w.description, w.priority, w.status, w.team_id,
+    v.is_raced, w.is_new, w.is_changed, w.external_id,
+    coalesce(w.id, n.id) AS id, w.name, w.description, w.priority, w.status, w.team_id,
     coalesce(w.created_at, n.created_at) AS created_at,
     coalesce(n.updated_at, w.updated_at) AS updated_at
 FROM wanted AS w

@@ -43,8 +43,7 @@ impl Database {
         };
         let name = "list_directory_users";
         let mut users = self.list_for(tenant, name, list).await?;
-        let has_more = users.len() > query.page_size;
-        users.truncate(query.page_size);
+        let has_more = query.page_size.cut(&mut users);
         Ok(UserPage { users, has_more })
     }
 
@@ -139,8 +138,7 @@ fn listed(tenant: TenantId, query: &UserQuery) -> Listed<'_> {
         Some(true) => listed.filter(dsl::deactivated_at.is_null()),
         Some(false) => listed.filter(dsl::deactivated_at.is_not_null()),
     };
-    let limit = i64::try_from(page_size + 1).unwrap_or(i64::MAX);
-    listed.order(dsl::id).limit(limit)
+    listed.order(dsl::id).limit(page_size.limit())
 }
 
 type Listed<'a> = users::BoxedQuery<'a, Pg>;

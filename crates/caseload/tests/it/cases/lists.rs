@@ -96,6 +96,36 @@ async fn filters_are_combined_and_kept_in_links() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_page_is_the_same_from_either_end() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    app.other_tenant().await;
+    app.database.query(&format!(
+        "DELETE FROM cases WHERE id = {};
+         INSERT INTO cases (tenant_id, name, status)
+             SELECT {}, n, CASE WHEN n % 3 = 0 THEN 'CLOSED' ELSE 'OPEN' END
+             FROM generate_series(1, 101) AS n",
+        app.case_id, app.tenant
+    ));
+    for (filter, is_listed) in
+        [("", None), ("&status=CLOSED", Some(true)), ("&status=OPEN", Some(false))]
+    {
+        let listed =
+            (1..=101_u32).filter(|n| is_listed.is_none_or(|closed| closed == (n % 3 == 0)));
+        let all: Vec<_> = listed.map(|n| n.to_string()).collect();
+        for per_page in [1, 7, 50] {
+            let mut walked = Vec::new();
+            for page in 1..=all.len().div_ceil(per_page) {
+                let path = format!("{CASES}?page={page}&per_page={per_page}{filter}");
+                let body = client.get(&path).await.body;
+                walked.extend(names(&body).into_iter().map(str::to_owned));
+            }
+            assert_eq!(walked, all, "{per_page} {filter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_walk_by_tokens_lists_each_case_once() {
     let app = App::start().await;
     let client = Client::new(&app).await;

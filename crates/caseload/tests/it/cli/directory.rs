@@ -66,14 +66,19 @@ async fn refused_users_are_named_and_all_others_created() {
     let file = office.shell.file(
         "users.csv",
         "first_name,email\nAnn,ann@example.com\nBob,bob\nCid,\nAnn,ANN@example.com\n\
-         Dan,dan@example.com,more\nEve,eve@example.com\n",
+         Dan,dan@example.com,more\nEve,eve@example.com\nFay,fay@erased.invalid\n",
     );
     let rejects = office.shell.path("rejects.csv");
     let exited = office.import(&[&file, "--rejects", &rejects]);
     assert_eq!(exited.code(), Some(65), "{exited:?}");
-    assert_eq!(exited.stdout, "6 records: 2 created, 4 refused\n");
-    let starts =
-        ["line 3: email \"bob\": ", "line 4: email", "line 5: ", "line 6: it has 3 fields"];
+    assert_eq!(exited.stdout, "7 records: 2 created, 5 refused\n");
+    let starts = [
+        "line 3: email \"bob\": ",
+        "line 4: email",
+        "line 5: ",
+        "line 6: it has 3 fields",
+        "line 8: email \"fay@erased.invalid\": ",
+    ];
     for (line, start) in exited.stderr.lines().zip(starts) {
         assert!(line.starts_with(start), "{line}");
     }

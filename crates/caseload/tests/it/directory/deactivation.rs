@@ -1,13 +1,15 @@
 //! Users to whom no task is newly assigned.
 
 use proto::{
-    directory::v1::{DeactivateUserRequest, GetUserRequest, ReactivateUserRequest, User},
+    directory::v1::{
+        DeactivateUserRequest, EraseUserRequest, GetUserRequest, ReactivateUserRequest, User,
+    },
     tasks::v1::BatchCreateTasksRequest,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Feeder, by_email, user};
+use super::{Feeder, by_email, by_id, user};
 use crate::support::{App, Reply, code_and_reasons, new_task};
 
 const GONE: &str = "user2@example.com";
@@ -134,4 +136,30 @@ async fn batches_that_share_a_statement_with_one_of_a_deactivated_user_are_creat
         let expected = if number % 3 == 0 { 400 } else { 201 };
         assert_eq!(reply.await.unwrap().status, expected, "{number}");
     }
+}
+
+/// A user from before the domain was reserved, which no migration checks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_an_email_of_the_reserved_domain_can_be_changed_as_any_other() {
+    let app = App::start().await;
+    let mut feeder = Feeder::new(&app).await;
+    let check = app.database.query(
+        "SELECT replace(pg_get_constraintdef(oid), ' NOT VALID', '') FROM pg_constraint \
+         WHERE conname = 'users_erased_check'",
+    );
+    app.database.query(&format!(
+        "ALTER TABLE users DROP CONSTRAINT users_erased_check; \
+         INSERT INTO users (tenant_id, email, first_name, last_name) \
+             VALUES ({}, 'old@erased.invalid', 'Old', ''); \
+         ALTER TABLE users ADD CONSTRAINT users_erased_check {check} NOT VALID",
+        app.tenant
+    ));
+    let user = feeder.deactivate("old@erased.invalid").await;
+    assert!(user.deactivated_at.is_some());
+    let request = feeder.request(ReactivateUserRequest { user: by_id(&user) });
+    let active = feeder.client.reactivate_user(request).await.unwrap().into_inner().user.unwrap();
+    assert_eq!(active.deactivated_at, None);
+    let request = feeder.request(EraseUserRequest { user: by_id(&user) });
+    let erased = feeder.client.erase_user(request).await.unwrap().into_inner().user.unwrap();
+    assert_eq!(erased.email, format!("erased-{}@erased.invalid", user.id));
 }

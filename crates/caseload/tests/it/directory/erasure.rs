@@ -1,5 +1,7 @@
 //! The erasure of users.
 
+mod records;
+
 use std::collections::BTreeSet;
 
 use proto::{

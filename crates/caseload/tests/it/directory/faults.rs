@@ -2,8 +2,8 @@
 
 use proto::directory::v1::{
     CaseKey, CloseCaseRequest, DeactivateUserRequest, EraseUserRequest, GetCaseRequest,
-    GetUserRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase, UpsertUser, UserKey,
-    case_key, user_key,
+    GetUserRequest, ListCasesRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase,
+    UpsertUser, UserKey, case_key, user_key,
 };
 use tonic::Status;
 use tonic_types::StatusExt as _;
@@ -57,7 +57,12 @@ async fn every_fault_of_form_is_reported_with_its_place() {
             status: -1,
             ..UpsertCase::default()
         },
-        UpsertCase { external_id: "x".to_owned(), name: "A".to_owned(), ..UpsertCase::default() },
+        UpsertCase {
+            external_id: "x".to_owned(),
+            name: "A".to_owned(),
+            team_id: Some(1 << 53),
+            ..UpsertCase::default()
+        },
     ];
     let status = feeder.try_feed_cases(&cases).await.unwrap_err();
     assert_eq!(
@@ -71,6 +76,7 @@ async fn every_fault_of_form_is_reported_with_its_place() {
             "UNKNOWN_VALUE cases[1].priority",
             "UNKNOWN_VALUE cases[1].status",
             "DUPLICATE cases[2].external_id",
+            "OUT_OF_RANGE cases[2].team_id",
         ]
     );
     assert_eq!(faults(&feeder.try_feed_cases(&[]).await.unwrap_err()), ["REQUIRED cases"]);
@@ -153,6 +159,22 @@ async fn who_does_not_exist_is_not_found_and_who_is_not_named_is_invalid() {
             "INVALID_PAGE_TOKEN page_token",
             "INVALID_EMAIL email",
             "TOO_LONG external_id",
+        ]
+    );
+    let list = ListCasesRequest {
+        page_size: -1,
+        page_token: "x".to_owned(),
+        status: 3,
+        updated_after: Some(proto::Timestamp { seconds: 0, nanos: -1 }),
+    };
+    let status = feeder.client.list_cases(feeder.request(list)).await.unwrap_err();
+    assert_eq!(
+        faults(&status),
+        [
+            "OUT_OF_RANGE page_size",
+            "INVALID_PAGE_TOKEN page_token",
+            "UNKNOWN_VALUE status",
+            "INVALID_TIME updated_after",
         ]
     );
 }

@@ -1,7 +1,7 @@
 //! The limits that calls of the directory have for themselves.
 
 use domain::Scope;
-use proto::directory::v1::{ListUsersRequest, UpsertUser};
+use proto::directory::v1::{ListCasesRequest, ListUsersRequest, UpsertCase, UpsertUser};
 use tokio::task::JoinSet;
 use tonic_types::StatusExt as _;
 
@@ -70,4 +70,28 @@ async fn the_largest_request_is_accepted_and_a_larger_one_is_not() {
     let repeated = UpsertUser { first_name: Some("x".repeat(3 * 1024 * 1024)), ..users[0].clone() };
     let status = feeder.try_feed(&[repeated]).await.unwrap_err();
     assert_eq!(code_and_reasons(&status), "OUT_OF_RANGE MESSAGE_TOO_LARGE");
+}
+
+/// A client of the default settings takes a page of the largest cases.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_page_of_cases_fits_into_a_response() {
+    let app = App::start().await;
+    let mut feeder = Feeder::new(&app).await;
+    let cases: Vec<_> = (0..100)
+        .map(|number| UpsertCase {
+            external_id: format!("{number:03}{}", "\u{1f600}".repeat(197)),
+            name: "\u{1f600}".repeat(200),
+            description: Some("\u{1f600}".repeat(10_000)),
+            team_id: Some((1 << 53) - 1),
+            ..UpsertCase::default()
+        })
+        .collect();
+    for part in cases.chunks(40) {
+        feeder.try_feed_cases(part).await.unwrap();
+    }
+    let case = app.case_id;
+    app.database.query(&format!("DELETE FROM cases WHERE id = {case}"));
+    let list = feeder.request(ListCasesRequest { page_size: 500, ..Default::default() });
+    let list = feeder.client.list_cases(list).await.unwrap().into_inner();
+    assert_eq!((list.cases.len(), list.next_page_token), (100, String::new()));
 }

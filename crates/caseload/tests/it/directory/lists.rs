@@ -1,6 +1,12 @@
-//! Lists of users.
+//! Lists of users and cases.
 
-use proto::directory::v1::{DeactivateUserRequest, ListUsersRequest, User};
+use proto::{
+    cases::v1::CaseStatus,
+    directory::v1::{
+        CaseKey, CloseCaseRequest, DeactivateUserRequest, ListCasesRequest, ListUsersRequest,
+        UpsertCase, User, case_key,
+    },
+};
 
 use super::{Feeder, by_email, user};
 use crate::support::App;
@@ -77,5 +83,77 @@ async fn filters_are_combined() {
     assert_eq!(second, ["user2@example.com"]);
     let other = ListUsersRequest { page_token, ..Default::default() };
     let status = feeder.client.list_users(feeder.request(other)).await.unwrap_err();
+    assert_eq!(super::faults::faults(&status), ["INVALID_PAGE_TOKEN page_token"]);
+}
+
+/// Returns the external ids of a page of cases, and the token of the next one.
+async fn page_of_cases(feeder: &mut Feeder, request: ListCasesRequest) -> (Vec<String>, String) {
+    let request = feeder.request(request);
+    let response = feeder.client.list_cases(request).await.unwrap().into_inner();
+    let ids = response.cases.into_iter().map(|case| case.external_id);
+    (ids.collect(), response.next_page_token)
+}
+
+fn case(external_id: &str) -> UpsertCase {
+    let (external_id, name) = (external_id.to_owned(), "A case".to_owned());
+    UpsertCase { external_id, name, ..UpsertCase::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_listed_once_each_with_the_callers_own_ids() {
+    let app = App::start().await;
+    app.other_tenant().await;
+    let mut feeder = Feeder::new(&app).await;
+    let cases: Vec<_> = (0..120).map(|n| case(&format!("c{n}"))).collect();
+    feeder.try_feed_cases(&cases).await.unwrap();
+    // The app's own case has none.
+    let fed = cases.iter().map(|case| case.external_id.clone());
+    let expected: Vec<_> = [String::new()].into_iter().chain(fed).collect();
+    for (page_size, pages) in [(0, vec![100, 21]), (50, vec![50, 50, 21]), (101, vec![100, 21])] {
+        let (mut all, mut sizes, mut page_token) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let request = ListCasesRequest { page_size, page_token, ..Default::default() };
+            let (ids, next) = page_of_cases(&mut feeder, request).await;
+            sizes.push(ids.len());
+            all.extend(ids);
+            page_token = next;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!((all, sizes), (expected.clone(), pages));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_listed_by_status_and_by_when_they_were_changed() {
+    let app = App::start().await;
+    let mut feeder = Feeder::new(&app).await;
+    let fed = feeder.try_feed_cases(&[case("a"), case("b"), case("c")]).await.unwrap();
+    let fed_at = fed[0].case.as_ref().unwrap().updated_at;
+    for external_id in ["c", "a"] {
+        let key = case_key::Key::ExternalId(external_id.to_owned());
+        let request = feeder.request(CloseCaseRequest { case: Some(CaseKey { key: Some(key) }) });
+        feeder.client.close_case(request).await.unwrap();
+    }
+    let (open, closed) = (CaseStatus::Open.into(), CaseStatus::Closed.into());
+    for (status, updated_after, expected) in [
+        (open, None, &["", "b"][..]),
+        (closed, None, &["a", "c"]),
+        (0, fed_at, &["a", "c"]),
+        (open, fed_at, &[]),
+    ] {
+        let request = ListCasesRequest { status, updated_after, ..Default::default() };
+        let (ids, next) = page_of_cases(&mut feeder, request).await;
+        assert_eq!(ids, expected, "{status} {updated_after:?}");
+        assert_eq!(next, "");
+    }
+    // A token belongs to its list.
+    let request = ListCasesRequest { page_size: 1, status: closed, ..Default::default() };
+    let (_, page_token) = page_of_cases(&mut feeder, request.clone()).await;
+    let second = ListCasesRequest { page_token: page_token.clone(), ..request };
+    assert_eq!(page_of_cases(&mut feeder, second).await, (vec!["c".to_owned()], String::new()));
+    let other = ListCasesRequest { page_token, ..Default::default() };
+    let status = feeder.client.list_cases(feeder.request(other)).await.unwrap_err();
     assert_eq!(super::faults::faults(&status), ["INVALID_PAGE_TOKEN page_token"]);
 }

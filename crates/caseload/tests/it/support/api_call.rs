@@ -2,100 +2,24 @@
 
 use domain::{ApiKey, Scope};
 use proto::cases::v1::{
-    CaseUpdate, CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, ListCasesRequest, NewCase,
-    UpdateCaseRequest,
+    CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, ListCasesRequest, UpdateCaseRequest,
 };
 use proto::directory::v1::{
-    BatchUpsertCasesRequest, BatchUpsertUsersRequest, CaseKey, CloseCaseRequest,
-    DeactivateUserRequest, EraseUserRequest, GetCaseRequest as FindCaseRequest, GetUserRequest,
-    ListUsersRequest, ReactivateUserRequest, UpsertCase, UpsertUser, UserKey, case_key, user_key,
+    BatchUpsertCasesRequest, BatchUpsertUsersRequest, CloseCaseRequest, DeactivateUserRequest,
+    EraseUserRequest, GetCaseRequest as FindCaseRequest, GetUserRequest,
+    ListCasesRequest as ListFedCasesRequest, ListUsersRequest, ReactivateUserRequest, UpsertCase,
+    UpsertUser, UserKey, user_key,
 };
 use proto::tasks::v1::{
     BatchCreateTasksRequest, BatchDeleteTasksRequest, BatchGetTasksRequest,
     BatchUpdateTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetIdempotencyRecordRequest,
-    GetTaskRequest, ListTaskEventsRequest, ListTasksRequest, NewTask, TaskUpdate,
-    UpdateTaskRequest,
+    GetTaskRequest, ListTaskEventsRequest, ListTasksRequest, UpdateTaskRequest,
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tonic::{Code, codegen::http::HeaderMap};
 
-use super::{App, Reply, code_and_reasons, new_task, raw_grpc};
-
-/// What a call is about. Each call uses the parts that it has a place for.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) case_id: i64,
-    pub(crate) task_id: i64,
-    /// A user who is not assigned to anything.
-    pub(crate) user_id: i64,
-    pub(crate) description: &'static str,
-    pub(crate) email: &'static str,
-    /// The state that the task must be in; empty for any.
-    pub(crate) etag: &'static str,
-    /// The idempotency key whose record is read.
-    pub(crate) idempotency_key: &'static str,
-}
-
-impl Target {
-    /// A task that does not exist yet, of a case, in a valid request.
-    pub(crate) fn of_case(case_id: i64) -> Self {
-        Self {
-            case_id,
-            task_id: i64::MAX,
-            user_id: i64::MAX,
-            description: "a task",
-            email: "user1@example.com",
-            etag: "",
-            idempotency_key: "the-key",
-        }
-    }
-
-    fn new_task(&self) -> NewTask {
-        new_task(self.description, &[self.email])
-    }
-
-    fn update(&self) -> TaskUpdate {
-        TaskUpdate {
-            id: self.task_id,
-            description: Some(self.description.to_owned()),
-            completed: Some(true),
-            assignee_emails: vec![self.email.to_owned()],
-            etag: self.etag.to_owned(),
-            ..Default::default()
-        }
-    }
-
-    fn new_case(&self) -> NewCase {
-        let tasks = vec![new_task("a task", &[self.email])];
-        NewCase { name: self.description.to_owned(), tasks, ..Default::default() }
-    }
-
-    fn case_update(&self) -> CaseUpdate {
-        CaseUpdate {
-            id: self.case_id,
-            name: Some(self.description.to_owned()),
-            etag: self.etag.to_owned(),
-            ..Default::default()
-        }
-    }
-
-    fn user_key(&self) -> Option<UserKey> {
-        Some(UserKey { key: Some(user_key::Key::Id(self.user_id.to_string())) })
-    }
-
-    fn case_key(&self) -> Option<CaseKey> {
-        Some(CaseKey { key: Some(case_key::Key::Id(self.case_id)) })
-    }
-
-    fn update_body(&self) -> Value {
-        json!({
-            "description": self.description,
-            "completed": true,
-            "assignee_emails": [self.email],
-        })
-    }
-}
+use super::{App, Reply, code_and_reasons, raw_grpc, target::Target};
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,27 +62,29 @@ pub(crate) enum Kind {
     ChangeUser,
     /// Returns a case, over the directory.
     FindCase,
+    /// Lists all cases, over the directory.
+    ListFedCases,
     /// Closes a case.
     CloseCase,
 }
 
 impl Kind {
-    /// The scope that the caller's key needs.
-    pub(crate) const fn scope(self) -> Scope {
+    /// The scopes of which the caller's key needs one.
+    pub(crate) const fn scopes(self) -> &'static [Scope] {
         match self {
-            Self::Get | Self::ListOfCase | Self::ListOfUser => Scope::TasksRead,
-            Self::Create | Self::Update | Self::Delete | Self::BatchDelete | Self::GetRecord => {
-                Scope::TasksWrite
-            }
-            Self::GetCase | Self::ListCases => Scope::CasesRead,
-            Self::CreateCase | Self::UpdateCase | Self::DeleteCase => Scope::CasesWrite,
+            Self::Get | Self::ListOfCase | Self::ListOfUser => &[Scope::TasksRead],
+            Self::Create | Self::Update | Self::Delete | Self::BatchDelete => &[Scope::TasksWrite],
+            Self::GetRecord => &[Scope::TasksWrite, Scope::CasesWrite],
+            Self::GetCase | Self::ListCases => &[Scope::CasesRead],
+            Self::CreateCase | Self::UpdateCase | Self::DeleteCase => &[Scope::CasesWrite],
             Self::UpsertUsers
             | Self::UpsertCases
             | Self::FindUser
             | Self::ListUsers
             | Self::ChangeUser
             | Self::FindCase
-            | Self::CloseCase => Scope::Admin,
+            | Self::ListFedCases
+            | Self::CloseCase => &[Scope::Admin],
         }
     }
 
@@ -198,7 +124,7 @@ pub(crate) struct ApiCall {
 }
 
 /// All calls of the API.
-pub(crate) const API_CALLS: [ApiCall; 41] = [
+pub(crate) const API_CALLS: [ApiCall; 42] = [
     grpc("caseload.cases.v1.CaseService/CreateCase", Kind::CreateCase, |target| {
         let case = Some(target.new_case());
         message(&CreateCaseRequest { case, ..Default::default() })
@@ -286,6 +212,9 @@ pub(crate) const API_CALLS: [ApiCall; 41] = [
     }),
     grpc("caseload.directory.v1.DirectoryService/GetCase", Kind::FindCase, |target| {
         message(&FindCaseRequest { case: target.case_key() })
+    }),
+    grpc("caseload.directory.v1.DirectoryService/ListCases", Kind::ListFedCases, |_| {
+        message(&ListFedCasesRequest { page_size: 1, ..Default::default() })
     }),
     grpc("caseload.directory.v1.DirectoryService/CloseCase", Kind::CloseCase, |target| {
         message(&CloseCaseRequest { case: target.case_key() })
@@ -417,48 +346,4 @@ fn rest_result(reply: &Reply) -> String {
     let reasons = problem["errors"].as_array().unwrap().iter();
     let reasons = reasons.map(|item| item["details"].as_str().unwrap());
     reasons.fold(problem["code"].as_str().unwrap().to_owned(), |all, reason| all + " " + reason)
-}
-
-impl App {
-    /// Creates an API key that may make every call.
-    pub(crate) async fn key_for_all(&self) -> ApiKey {
-        self.key_with(&Scope::ALL).await
-    }
-
-    /// Creates a task and a user by SQL, the task in a case of the tenant with this id, and returns them
-    /// as a target.
-    pub(crate) fn target_in(&self, tenant: i64, case_id: i64) -> Target {
-        let id = self.database.query(&format!(
-            "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({tenant}, {case_id}, 'x')
-             RETURNING id"
-        ));
-        let user_id = self.database.query(&format!(
-            "INSERT INTO users (tenant_id, email, first_name, last_name)
-             VALUES ({tenant}, 'target-{id}@example.com', '', '') RETURNING id"
-        ));
-        let (task_id, user_id) = (id.parse().unwrap(), user_id.parse().unwrap());
-        Target { task_id, user_id, ..Target::of_case(case_id) }
-    }
-
-    /// Creates a case with a task by SQL, and returns both as a target.
-    pub(crate) fn target(&self) -> Target {
-        self.target_of(self.tenant.get())
-    }
-
-    /// Creates a case of the tenant with this id, with a task, by SQL, and returns both as a target.
-    pub(crate) fn target_of(&self, tenant: i64) -> Target {
-        let case_id = self.database.query(&format!(
-            "INSERT INTO cases (tenant_id, name) VALUES ({tenant}, 'x') RETURNING id"
-        ));
-        self.target_in(tenant, case_id.parse().unwrap())
-    }
-
-    /// Writes an idempotency key of the app's tenant by SQL.
-    pub(crate) fn use_idempotency_key(&self, key: &str) {
-        self.database.query(&format!(
-            "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, task_ids)
-             VALUES ({}, '{key}', 'batch_create_tasks', sha256(''), '{{7}}')",
-            self.tenant
-        ));
-    }
 }

@@ -14,9 +14,10 @@ pub(crate) mod raw_grpc;
 pub(crate) mod raw_http;
 mod reply;
 mod session;
+mod target;
 pub(crate) mod write_path;
 
-pub(crate) use api_call::{API_CALLS, ApiCall, Kind, Target};
+pub(crate) use api_call::{API_CALLS, ApiCall, Kind};
 pub(crate) use app::{App, new_key, populate, start_gateway, start_gateway_with, start_server};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};
@@ -28,3 +29,4 @@ pub(crate) use program::{Exited, Program};
 pub(crate) use programs::{CASELOAD, gateway_path, start_server_process};
 pub(crate) use reply::{Reply, http_client};
 pub(crate) use session::{Session, TERMINATE_BLOCKED_SESSIONS};
+pub(crate) use target::Target;
