@@ -38,6 +38,7 @@ pub use connections::{
     url::{DatabaseUrl, MalformedUrl},
 };
 pub use database::Database;
+pub use directory::Scrubbing;
 pub use error::{Cause, Error};
 pub use tasks::TaskReader;
 pub use users::NewUser;
