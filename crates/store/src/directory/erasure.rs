@@ -105,6 +105,9 @@ impl Scrubbing {
     }
 }
 
+/// How the ids of prepared transactions begin that Postgres has recovered when it started.
+const RECOVERED: &str = "-1/";
+
 #[derive(QueryableByName)]
 struct Name {
     #[diesel(sql_type = Nullable<Text>)]
@@ -247,8 +250,11 @@ impl Database {
 
 /// Returns the writers of records that are not over yet, of those before. Others have begun since, and
 /// can't have read a name that was erased before.
+///
+/// A prepared transaction has the id of the session that prepared it. It gets another one, which begins with
+/// [`RECOVERED`], if Postgres is started anew: it was there before, whatever its id was.
 fn still_pending(before: &[String], now: impl Iterator<Item = String>) -> Vec<String> {
-    now.filter(|writer| before.contains(writer)).collect()
+    now.filter(|writer| before.contains(writer) || writer.starts_with(RECOVERED)).collect()
 }
 
 /// Erases the row of a user.
@@ -270,4 +276,18 @@ fn erase(
         .returning(COLUMNS)
         .get_result(connection)?;
     row::to_user(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_from_before_are_waited_for_also_if_postgres_was_started_anew() {
+        let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // The second one was prepared as 4/17 before.
+        let now = ids(&["3/12", "-1/801", "5/20"]);
+        let pending = still_pending(&ids(&["3/12", "4/17"]), now.into_iter());
+        assert_eq!(pending, ids(&["3/12", "-1/801"]));
+    }
 }
