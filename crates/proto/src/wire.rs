@@ -20,5 +20,5 @@ pub const ERROR_DOMAIN: &str = "caseload";
 pub const VIOLATION_COUNT: &str = "violation_count";
 
 /// The key in `google.rpc.ErrorInfo.metadata` under which a status names the scope that the
-/// caller's API key lacks.
+/// caller's API key lacks, or the scopes, with spaces between them, of which it needs one.
 pub const MISSING_SCOPE: &str = "scope";
