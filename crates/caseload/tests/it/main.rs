@@ -24,6 +24,7 @@ mod deadlines;
 mod descriptions;
 mod dev;
 mod directory;
+mod documentation;
 mod endpoints;
 mod grpc;
 mod idempotency;
