@@ -6,10 +6,12 @@ pub mod limits;
 mod method;
 mod reason;
 mod sent_at;
+mod written;
 
 pub use method::{Access, METHODS, access, creates_tasks, is_of_directory};
 pub use reason::{FieldReason, Reason, http_status};
 pub use sent_at::{MalformedSentAt, SentAt};
+pub use written::written;
 
 /// The domain of the reasons: `google.rpc.ErrorInfo.domain`. Statuses without it were not written
 /// by the server.

@@ -8,6 +8,7 @@ mod call;
 mod cases;
 mod causes;
 mod directory;
+mod documented;
 mod erasures;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
