@@ -75,6 +75,11 @@ impl Client {
         Self { waits_while_throttled: true, ..self }
     }
 
+    /// Returns the most time that a call may take, unless it is throttled.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Makes a call, again after failures that permit it, until the time is over.
     ///
     /// # Errors

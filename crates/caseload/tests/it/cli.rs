@@ -2,6 +2,7 @@
 
 mod directory;
 mod errors;
+mod full_server;
 mod import;
 mod import_files;
 mod import_stops;
