@@ -8,3 +8,5 @@ mod import_files;
 mod import_stops;
 mod shell;
 mod tasks;
+mod tls;
+mod tls_proxy;
