@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile
+.PHONY: help setup run test lint bench chaos hostile interop
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -52,3 +52,11 @@ hostile: SEED := $(SEED)
 hostile: setup ## Attack a deployment, and count what others notice; SEED=
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test hostile -- --full --seed $(SEED) $(ARGS)
+
+# A debug build is enough to develop the checks. The time of imports is limited in release builds only.
+PROFILE ?= release
+interop: SEED := $(SEED)
+interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=, PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
+		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
