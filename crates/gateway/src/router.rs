@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRef, Request, State},
     middleware::{self, Next},
     response::Response,
@@ -17,7 +18,7 @@ use tower::ServiceBuilder;
 
 use crate::{
     cases,
-    extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
+    extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     probes, problem, tasks,
     upstream::{Client, Transport},
@@ -107,7 +108,7 @@ async fn complete(
     // A malformed timeout is rejected by the extractor.
     let timeout = timeout(request.headers(), max_timeout).unwrap_or(max_timeout.0);
     let deadline = Instant::now() + timeout;
-    let (request, unread_body) = unread_body::watch(request);
+    let (request, unread_body) = serving::watch_body(request, Body::new);
     let mut response = next.run(request).await;
     // A caller whose deadline has passed gets the response at once.
     let read_until = match response.extensions_mut().remove::<NotBegun>() {
