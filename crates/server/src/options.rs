@@ -6,7 +6,7 @@ use clap::Args;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
-use crate::Rate;
+use crate::{Origins, Rate};
 
 /// The options of the server.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +43,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub limits: LimitOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub web: WebOptions,
 }
 
 /// The write path.
@@ -201,6 +205,20 @@ pub struct LimitOptions {
     pub call_timeout: Duration,
 }
 
+/// gRPC for browsers.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Browsers")]
+pub struct WebOptions {
+    /// Serve gRPC-Web on the port of gRPC, too, over HTTP/2 and HTTP/1.1
+    #[arg(long, env = "CASELOAD_GRPC_WEB")]
+    pub grpc_web: bool,
+
+    /// The origins of web pages that may make calls of gRPC-Web, separated by commas, as in
+    /// `https://app.example.com,http://localhost:3000`; * for any, or none
+    #[arg(long, env = "CASELOAD_CORS_ORIGINS", default_value = "none", value_name = "ORIGINS")]
+    pub cors_origins: Origins,
+}
+
 impl ServerOptions {
     /// Checks the options that depend on each other.
     ///
@@ -220,6 +238,11 @@ impl ServerOptions {
                 "--unknown-key-look-ups must be less than --readers: look-ups of keys that \
                  don't exist would use up the connections"
                     .to_owned(),
+            );
+        }
+        if !self.web.grpc_web && self.web.cors_origins != Origins::NONE {
+            return Err(
+                "--cors-origins needs --grpc-web: browsers can't make calls of gRPC".to_owned()
             );
         }
         Ok(())
