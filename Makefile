@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile
+.PHONY: help setup run test lint bench chaos hostile web
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -52,3 +52,6 @@ hostile: SEED := $(SEED)
 hostile: setup ## Attack a deployment, and count what others notice; SEED=
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test hostile -- --full --seed $(SEED) $(ARGS)
+
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
+	@exec .ci/web

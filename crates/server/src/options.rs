@@ -205,7 +205,7 @@ pub struct LimitOptions {
     pub call_timeout: Duration,
 }
 
-/// gRPC for browsers.
+/// Protocols besides gRPC, on its port.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Browsers")]
 pub struct WebOptions {
@@ -213,10 +213,22 @@ pub struct WebOptions {
     #[arg(long, env = "CASELOAD_GRPC_WEB")]
     pub grpc_web: bool,
 
-    /// The origins of web pages that may make calls of gRPC-Web, separated by commas, as in
+    /// Serve unary calls of the Connect protocol on the port of gRPC, too, with JSON or protobuf, over
+    /// HTTP/2 and HTTP/1.1
+    #[arg(long, env = "CASELOAD_CONNECT")]
+    pub connect: bool,
+
+    /// The origins of web pages that may make calls of gRPC-Web and Connect, separated by commas, as in
     /// `https://app.example.com,http://localhost:3000`; * for any, or none
     #[arg(long, env = "CASELOAD_CORS_ORIGINS", default_value = "none", value_name = "ORIGINS")]
     pub cors_origins: Origins,
+}
+
+impl WebOptions {
+    /// Returns whether a protocol besides gRPC is served.
+    pub(crate) fn is_on(&self) -> bool {
+        self.grpc_web || self.connect
+    }
 }
 
 impl ServerOptions {
@@ -240,9 +252,10 @@ impl ServerOptions {
                     .to_owned(),
             );
         }
-        if !self.web.grpc_web && self.web.cors_origins != Origins::NONE {
+        if !self.web.is_on() && self.web.cors_origins != Origins::NONE {
             return Err(
-                "--cors-origins needs --grpc-web: browsers can't make calls of gRPC".to_owned()
+                "--cors-origins needs --grpc-web or --connect: browsers can't make calls of gRPC"
+                    .to_owned(),
             );
         }
         Ok(())

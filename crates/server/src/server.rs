@@ -34,7 +34,7 @@ use crate::{
     sweep,
     tasks::Tasks,
     tenant_quota::TenantQuota,
-    web::{self, WebLayer},
+    web::{self, Schemas, TranslationLayer, WebLayer, WebProtocols},
 };
 
 /// gRPC alone, with gateways and services that make all of their calls on one connection.
@@ -89,6 +89,9 @@ pub enum StartError {
     /// The reflection service does not accept the contract.
     #[error("failed to set up gRPC reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The contract has no JSON mapping.
+    #[error("failed to set up Connect")]
+    Contract(#[from] prost_reflect::DescriptorError),
 }
 
 impl Server {
@@ -122,7 +125,7 @@ impl Server {
     /// the drain delay, and waits for calls in flight up to the drain timeout.
     ///
     /// # Errors
-    /// [`StartError::Reflection`].
+    /// [`StartError::Reflection`] and [`StartError::Contract`].
     pub async fn run(
         self,
         connections: ConnectionOptions,
@@ -197,14 +200,15 @@ impl Server {
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
             .layer(reception);
-        let WebOptions { grpc_web, cors_origins } = self.options.web;
-        if grpc_web {
+        let WebOptions { grpc_web, connect, cors_origins } = self.options.web;
+        if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
+            let schemas = Arc::new(Schemas::new()?);
             let service = ServiceBuilder::new()
                 .layer(RequestLayers)
                 .layer(web::cors(&cors_origins))
-                .layer(WebLayer::new())
-                .service(layers.service(routes));
+                .layer(WebLayer::new(WebProtocols { grpc_web, connect }, Arc::clone(&schemas)))
+                .service(layers.service(TranslationLayer(schemas).layer(routes)));
             let endpoint = Endpoint { protocol, limits, clients, is_scarce };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))

@@ -1,8 +1,11 @@
-//! gRPC-Web, on the port of gRPC.
+//! gRPC-Web and Connect, on the port of gRPC.
 
+mod calls;
+mod connect;
 mod cors;
 mod grpc_web;
 mod http;
+mod limits;
 
 use domain::ApiKey;
 use prost::Message as _;
@@ -11,6 +14,7 @@ use reqwest::{
     RequestBuilder, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
+use serde_json::{Value, json};
 use tonic::{
     Code, Status,
     metadata::{Binary, MetadataValue},
@@ -26,7 +30,7 @@ const ORIGIN: &str = "https://app.example.com";
 
 /// Starts an app whose server speaks all protocols.
 async fn start() -> App {
-    App::builder().server_args(&["--grpc-web", "--cors-origins", ORIGIN]).start().await
+    App::builder().server_args(&["--grpc-web", "--connect", "--cors-origins", ORIGIN]).start().await
 }
 
 /// Returns a request to the server over HTTP/1.1, with a key if there is one.
@@ -56,6 +60,36 @@ impl Answer {
 
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Returns the result of a call of Connect: `OK`, or `CODE REASON…`.
+    fn connect_result(&self) -> String {
+        assert_ne!(self.header("x-request-id"), "");
+        assert!(!self.headers.contains_key("grpc-status"), "{self:?}");
+        if self.status == 200 {
+            return "OK".to_owned();
+        }
+        let error = self.json();
+        let all = error["details"].as_array().unwrap_or_else(|| panic!("{error}"));
+        let debug = |name: &str| {
+            let of_type = |detail: &&Value| detail["type"] == name;
+            all.iter().find(of_type).map(|detail| &detail["debug"])
+        };
+        let mut reasons: Vec<&str> = Vec::new();
+        if let Some(request) = debug("google.rpc.BadRequest") {
+            let violations = request["fieldViolations"].as_array().unwrap().iter();
+            reasons.extend(violations.map(|violation| violation["reason"].as_str().unwrap()));
+        } else {
+            reasons.push(debug("google.rpc.ErrorInfo").unwrap()["reason"].as_str().unwrap());
+        }
+        let code = error["code"].as_str().unwrap().to_uppercase();
+        assert_eq!(self.status, http_status(&code), "{code}");
+        reasons.into_iter().fold(code, |all, reason| all + " " + reason)
     }
 
     /// Returns the message and the status of a call of gRPC-Web in binary.
@@ -102,6 +136,30 @@ fn status_of_trailers(text: &[u8]) -> Status {
         })
         .collect();
     Status::from_header_map(&trailers).expect("a status")
+}
+
+/// The HTTP status of a code of Connect (<https://connectrpc.com/docs/protocol>).
+fn http_status(code: &str) -> u16 {
+    match code {
+        "INVALID_ARGUMENT" | "OUT_OF_RANGE" => 400,
+        "UNAUTHENTICATED" => 401,
+        "PERMISSION_DENIED" => 403,
+        "NOT_FOUND" => 404,
+        "ABORTED" => 409,
+        "RESOURCE_EXHAUSTED" => 429,
+        "UNIMPLEMENTED" => 501,
+        "UNAVAILABLE" => 503,
+        "DEADLINE_EXCEEDED" => 504,
+        code => panic!("{code}"),
+    }
+}
+
+/// A batch of one valid task, in JSON.
+fn one_task(app: &App) -> Value {
+    json!({
+        "caseId": app.case_id.to_string(),
+        "tasks": [{"description": "a task", "assigneeEmails": ["user1@example.com"]}],
+    })
 }
 
 /// A batch of one valid task, encoded.

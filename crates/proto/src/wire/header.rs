@@ -69,6 +69,13 @@ pub static GRPC_WEB: HeaderName = HeaderName::from_static("x-grpc-web");
 /// The library with which a browser makes a call, as `user-agent` can't say it (gRPC-Web).
 pub static GRPC_WEB_USER_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
 
+/// The version of the Connect protocol that a caller speaks.
+pub static CONNECT_PROTOCOL_VERSION: HeaderName =
+    HeaderName::from_static("connect-protocol-version");
+
+/// The time that a caller grants, in milliseconds (Connect protocol).
+pub static CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
+
 /// The content types that a POST request may have (Linked Data Platform 1.0, 7.1).
 pub static ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 

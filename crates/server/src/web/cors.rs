@@ -32,11 +32,13 @@ pub(crate) fn cors(origins: &Origins) -> CorsLayer {
 }
 
 /// The headers that a page may send.
-fn allowed() -> [HeaderName; 10] {
+fn allowed() -> [HeaderName; 12] {
     [
         ACCEPT,
         AUTHORIZATION,
         CONTENT_TYPE,
+        header::CONNECT_PROTOCOL_VERSION.clone(),
+        header::CONNECT_TIMEOUT.clone(),
         header::GRPC_TIMEOUT.clone(),
         header::GRPC_WEB.clone(),
         header::GRPC_WEB_USER_AGENT.clone(),

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, Method, Request, Version, header::CONTENT_TYPE};
 
+use crate::layers::Framing;
+
 /// The protocol of a call, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -9,6 +11,8 @@ pub(super) enum Protocol {
     Grpc,
     /// gRPC-Web, in binary or in base64.
     GrpcWeb,
+    /// A unary call of Connect, with a message in this form.
+    Connect(Framing),
 }
 
 /// Why a request is no call.
@@ -52,6 +56,8 @@ impl Protocol {
             {
                 Some(Self::GrpcWeb)
             }
+            "application/proto" => Some(Self::Connect(Framing::Protobuf)),
+            "application/json" => Some(Self::Connect(Framing::Json)),
             _ => None,
         }
     }
@@ -76,7 +82,10 @@ mod tests {
             ("application/grpc-web-text", Ok(Protocol::GrpcWeb)),
             ("application/grpc-web-text+proto", Ok(Protocol::GrpcWeb)),
             ("application/grpc-web+json", Err(NoCall::ContentType)),
-            ("application/json", Err(NoCall::ContentType)),
+            ("application/proto", Ok(Protocol::Connect(Framing::Protobuf))),
+            ("application/json", Ok(Protocol::Connect(Framing::Json))),
+            ("Application/JSON; charset=utf-8", Ok(Protocol::Connect(Framing::Json))),
+            ("application/connect+json", Err(NoCall::ContentType)),
             ("text/plain", Err(NoCall::ContentType)),
             ("", Err(NoCall::ContentType)),
         ] {
@@ -90,7 +99,7 @@ mod tests {
         let grpc = "application/grpc";
         assert_eq!(of(Method::POST, Version::HTTP_11, grpc), Err(NoCall::Version));
         for (version, content_type) in
-            [(Version::HTTP_11, grpc), (Version::HTTP_2, "application/grpc-web")]
+            [(Version::HTTP_11, grpc), (Version::HTTP_2, "application/json")]
         {
             assert_eq!(of(Method::GET, version, content_type), Err(NoCall::Method));
         }

@@ -1,4 +1,4 @@
-//! Tells the protocols apart, and translates gRPC-Web.
+//! Tells the protocols apart, and translates those of browsers.
 
 use std::{
     convert::Infallible,
@@ -19,13 +19,19 @@ use proto::wire::header;
 use serving::watch_body;
 use tokio::{sync::Semaphore, time::Instant};
 use tonic::{
+    Status,
     body::Body,
     codegen::{Body as HttpBody, StdError},
 };
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service, ServiceExt as _};
 
-use super::protocol::{NoCall, Protocol};
+use super::{
+    connect, connect_error,
+    protocol::{NoCall, Protocol},
+    schema::Schemas,
+};
+use crate::layers::Framing;
 
 /// The most requests at once whose bodies are read only to discard them.
 const DISCARDED_BODIES: usize = 256;
@@ -33,19 +39,25 @@ const DISCARDED_BODIES: usize = 256;
 /// How long what is left of a body is discarded, so that its client does not miss the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The content types of calls.
-const TYPES: HeaderValue =
-    HeaderValue::from_static("application/grpc, application/grpc-web, application/grpc-web-text");
+/// The protocols that are served besides gRPC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WebProtocols {
+    pub(crate) grpc_web: bool,
+    pub(crate) connect: bool,
+}
 
-/// Passes calls of gRPC on, and those of gRPC-Web as calls of gRPC. Their responses are translated back.
+/// Passes calls of gRPC on, and those of other protocols as calls of gRPC. Their responses are translated
+/// back.
 #[derive(Clone, Debug)]
 pub(crate) struct WebLayer {
+    protocols: WebProtocols,
+    schemas: Arc<Schemas>,
     discards: Arc<Semaphore>,
 }
 
 impl WebLayer {
-    pub(crate) fn new() -> Self {
-        Self { discards: Arc::new(Semaphore::new(DISCARDED_BODIES)) }
+    pub(crate) fn new(protocols: WebProtocols, schemas: Arc<Schemas>) -> Self {
+        Self { protocols, schemas, discards: Arc::new(Semaphore::new(DISCARDED_BODIES)) }
     }
 }
 
@@ -122,19 +134,34 @@ where
         protocol: Result<Protocol, NoCall>,
         request: Request<Body>,
     ) -> Response<Body> {
+        let served = self.layer.protocols;
         match protocol {
-            Ok(Protocol::GrpcWeb) => {
+            Ok(Protocol::GrpcWeb) if served.grpc_web => {
                 let Ok(response) = self.grpc_web.oneshot(request).await;
                 response
             }
-            Ok(Protocol::Grpc) => refusal(NoCall::ContentType),
-            Err(no_call) => refusal(no_call),
+            Ok(Protocol::Connect(framing)) if served.connect => {
+                let schemas = Arc::clone(&self.layer.schemas);
+                connect_error::from_grpc(&schemas, self.connect(request, framing).await)
+            }
+            Ok(_) => refusal(NoCall::ContentType, served),
+            Err(no_call) => refusal(no_call, served),
+        }
+    }
+
+    async fn connect(self, request: Request<Body>, framing: Framing) -> Response<Body> {
+        match connect::to_grpc(request, framing) {
+            Ok(request) => {
+                let Ok(response) = self.grpc.oneshot(request).await;
+                response
+            }
+            Err(status) => Status::into_http(status),
         }
     }
 }
 
 /// Returns the response to a request that is no call.
-fn refusal(no_call: NoCall) -> Response<Body> {
+fn refusal(no_call: NoCall, served: WebProtocols) -> Response<Body> {
     let (status, text) = match no_call {
         NoCall::Method => (StatusCode::METHOD_NOT_ALLOWED, "calls are made with POST\n"),
         NoCall::ContentType => {
@@ -150,7 +177,24 @@ fn refusal(no_call: NoCall) -> Response<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     match no_call {
         NoCall::Method => headers.insert(ALLOW, HeaderValue::from_static("POST")),
-        NoCall::ContentType | NoCall::Version => headers.insert(header::ACCEPT_POST.clone(), TYPES),
+        NoCall::ContentType | NoCall::Version => {
+            headers.insert(header::ACCEPT_POST.clone(), HeaderValue::from_static(served.types()))
+        }
     };
     response
+}
+
+impl WebProtocols {
+    /// The content types of calls.
+    const fn types(self) -> &'static str {
+        match (self.grpc_web, self.connect) {
+            (true, true) => {
+                "application/grpc, application/grpc-web, application/grpc-web-text, \
+                 application/json, application/proto"
+            }
+            (true, false) => "application/grpc, application/grpc-web, application/grpc-web-text",
+            (false, true) => "application/grpc, application/json, application/proto",
+            (false, false) => "application/grpc",
+        }
+    }
 }

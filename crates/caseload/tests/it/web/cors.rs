@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{Answer, BATCH_CREATE, ORIGIN, framed, one_task_encoded, post, start};
+use super::{Answer, BATCH_CREATE, ORIGIN, one_task, post, start};
 use crate::support::{App, http_client};
 
 /// What a browser asks before a page calls.
@@ -16,8 +16,8 @@ async fn preflight(app: &App, origin: &str) -> Answer {
 }
 
 async fn call(app: &App, origin: &str) -> Answer {
-    let request = post(app, BATCH_CREATE, "application/grpc-web", Some(&app.key));
-    Answer::of(request.header("origin", origin).body(framed(&one_task_encoded(app)))).await
+    let request = post(app, BATCH_CREATE, "application/json", Some(&app.key));
+    Answer::of(request.header("origin", origin).json(&one_task(app))).await
 }
 
 fn list<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
@@ -37,6 +37,8 @@ async fn pages_of_listed_origins_may_call() {
     for header in [
         "authorization",
         "content-type",
+        "connect-protocol-version",
+        "connect-timeout-ms",
         "grpc-timeout",
         "x-grpc-web",
         "x-request-id",
@@ -46,7 +48,7 @@ async fn pages_of_listed_origins_may_call() {
     }
 
     let answer = call(&app, ORIGIN).await;
-    assert_eq!(answer.grpc_web_result(), "OK");
+    assert_eq!(answer.connect_result(), "OK");
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
     assert_eq!(answer.header("access-control-allow-credentials"), "");
     let exposed = list(&answer, "access-control-expose-headers");
@@ -76,13 +78,13 @@ async fn a_browser_lets_no_other_page_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pages_may_call_or_none() {
-    let any = App::builder().server_args(&["--grpc-web", "--cors-origins", "*"]).start().await;
+    let any = App::builder().server_args(&["--connect", "--cors-origins", "*"]).start().await;
     assert_eq!(preflight(&any, ORIGIN).await.header("access-control-allow-origin"), "*");
     assert_eq!(call(&any, "null").await.header("access-control-allow-origin"), "*");
 
-    let none = App::builder().server_args(&["--grpc-web"]).start().await;
+    let none = App::builder().server_args(&["--connect"]).start().await;
     assert_eq!(preflight(&none, ORIGIN).await.header("access-control-allow-origin"), "");
     let answer = call(&none, ORIGIN).await;
-    assert_eq!(answer.grpc_web_result(), "OK", "who is no browser does not care");
+    assert_eq!(answer.connect_result(), "OK", "who is no browser does not care");
     assert_eq!(answer.header("access-control-allow-origin"), "");
 }
