@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop
+.PHONY: help setup run test lint bench chaos hostile clients interop web
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -65,3 +65,6 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
+
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
+	@exec .ci/web

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     middleware::{self, Next},
     response::Response,
@@ -15,7 +16,7 @@ use tower::ServiceBuilder;
 
 use crate::{
     context::Context,
-    extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
+    extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     openapi::Route,
     problem, routes,
@@ -67,7 +68,7 @@ async fn complete(
     // A malformed timeout is rejected by the extractor.
     let timeout = timeout(request.headers(), max_timeout).unwrap_or(max_timeout.0);
     let deadline = Instant::now() + timeout;
-    let (request, unread_body) = unread_body::watch(request);
+    let (request, unread_body) = serving::watch_body(request, Body::new);
     let mut response = next.run(request).await;
     // A caller whose deadline has passed gets the response at once.
     let read_until = match response.extensions_mut().remove::<NotBegun>() {

@@ -44,4 +44,5 @@ mod roles;
 mod rolling_restart;
 mod support;
 mod tasks;
+mod web;
 mod write_path;

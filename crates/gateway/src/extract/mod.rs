@@ -26,7 +26,6 @@ mod path;
 mod query;
 mod rejection;
 mod task_id;
-pub(crate) mod unread_body;
 mod validate_only;
 
 pub(crate) use base_url::BaseUrl;
