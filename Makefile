@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile
+.PHONY: help setup run test lint bench chaos hostile clients interop web
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -52,3 +52,19 @@ hostile: SEED := $(SEED)
 hostile: setup ## Attack a deployment, and count what others notice; SEED=
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test hostile -- --full --seed $(SEED) $(ARGS)
+
+# A debug build is enough to develop the examples and checks.
+PROFILE ?= release
+clients: setup ## Generate clients from proto/ into target/clients, and run the examples of docs/clients; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --bin caseload --example create_tasks
+	@.ci/clients target/$(PROFILE)/caseload target/$(PROFILE)/examples/create_tasks
+
+# The time of imports is limited in release builds only.
+interop: SEED := $(SEED)
+interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=, PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
+		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
+
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
+	@exec .ci/web

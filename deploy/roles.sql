@@ -67,7 +67,7 @@ BEGIN
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
                     'SELECT, INSERT'),
                 ('TABLE', 'cases',
-                    'SELECT, INSERT, DELETE, UPDATE (name), UPDATE (description), UPDATE (priority), UPDATE (status), UPDATE (team_id), UPDATE (updated_at)',
+                    'SELECT, INSERT, DELETE, UPDATE (name), UPDATE (description), UPDATE (priority), UPDATE (status), UPDATE (team_id), UPDATE (updated_at), UPDATE (deletion_until)',
                     'SELECT, INSERT'),
                 ('SEQUENCE', 'cases_id_seq', 'USAGE', NULL),
                 ('TABLE', 'tasks',

@@ -6,6 +6,16 @@ use proto::cases::v1::{CaseStatus, Priority};
 const PRIORITY: &str = "PRIORITY_";
 const STATUS: &str = "CASE_STATUS_";
 
+/// Returns the names of all priorities.
+pub(crate) fn priority_names() -> [&'static str; 4] {
+    [Priority::Low, Priority::Medium, Priority::High, Priority::Critical].map(priority_name)
+}
+
+/// Returns the names of all statuses.
+pub(crate) fn status_names() -> [&'static str; 2] {
+    [CaseStatus::Open, CaseStatus::Closed].map(status_name)
+}
+
 /// Returns the priority with this name.
 pub(crate) fn priority(name: &str) -> Option<Priority> {
     let priority = Priority::from_str_name(&format!("{PRIORITY}{name}"));
@@ -33,6 +43,15 @@ pub(crate) fn status_name(status: CaseStatus) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_value_of_the_contract_has_its_name() {
+        let numbers = |is_there: fn(i32) -> bool| (1..100).take_while(|n| is_there(*n)).count();
+        assert_eq!(priority_names().len(), numbers(|number| Priority::try_from(number).is_ok()));
+        assert_eq!(status_names().len(), numbers(|number| CaseStatus::try_from(number).is_ok()));
+        assert!(priority_names().iter().all(|name| priority(name).is_some()));
+        assert!(status_names().iter().all(|name| status(name).is_some()));
+    }
 
     #[test]
     fn names_are_read_as_they_are_written() {

@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 
 use crate::{
     GatewayOptions, Upstream,
+    context::Context,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
     options::ADDRESS_SHARE_PERCENT,
-    router::{self, Context},
+    router, routes,
     upstream::{Client, Servers},
 };
 
@@ -96,6 +97,8 @@ impl Gateway {
         let context =
             Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
         let router = router::router(context);
+        // The first request for it need not wait until it is made.
+        routes::document();
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(self.listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;

@@ -141,8 +141,15 @@ impl Arrival {
     }
 }
 
+/// Marks a response whose body takes no memory of its own, as it is the same each time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedBody;
+
 /// Takes the memory for a response. It is returned once the response was sent.
 pub(crate) fn hold_memory(response: &mut Response, memory: &BodyMemory, client: &Client) {
+    if response.extensions_mut().remove::<SharedBody>().is_some() {
+        return;
+    }
     let mut permit = memory.permit(client);
     let size = response.body().size_hint().lower();
     permit.overdraw(usize::try_from(size).unwrap_or(usize::MAX));

@@ -5,18 +5,22 @@
 
 mod case_value;
 mod cases;
+mod context;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gateway;
 mod health;
 mod in_flight;
+mod openapi;
 mod options;
 mod page;
 mod probes;
 mod problem;
 mod response;
 mod router;
+mod routes;
+mod site;
 mod tasks;
 mod times;
 mod upstream;
@@ -24,3 +28,9 @@ mod upstream;
 pub use gateway::{Gateway, StartError};
 pub use health::check;
 pub use options::{GatewayOptions, MalformedUpstream, Upstream};
+
+/// Returns the OpenAPI document that gateways serve, as JSON.
+#[must_use]
+pub fn openapi_document() -> &'static str {
+    routes::document().text()
+}

@@ -2,18 +2,36 @@
 
 use form_urlencoded::Serializer;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::extract::{BaseUrl, PageOptions};
+use crate::{
+    extract::{BaseUrl, PageOptions},
+    openapi::schema::{Count, Link},
+};
 
 /// Where in a list a page is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Meta {
+    /// The number of the page, as the request has it.
+    #[schema(value_type = Count)]
     pub(crate) current_page: i64,
+    /// The URL of the page before with the same filters. Past the end, that of the last page.
+    #[schema(value_type = Option<Link>, required)]
     pub(crate) previous_page: Option<String>,
+    /// The URL of the next page with the same filters.
+    #[schema(value_type = Option<Link>, required)]
     pub(crate) next_page: Option<String>,
+    /// The number of the next page.
+    #[schema(value_type = Option<Count>, required)]
     pub(crate) next_page_number: Option<i64>,
+    /// The most items of a page, as the request has it.
+    #[schema(value_type = Count)]
     pub(crate) per_page: i64,
+    /// How many pages the items fill.
+    #[schema(value_type = Count)]
     pub(crate) pages: i64,
+    /// How many items pass the filters.
+    #[schema(value_type = Count)]
     pub(crate) count: i64,
 }
 

@@ -1,42 +1,27 @@
-//! All routes, and what happens to every request around them.
+//! The router, and what happens to every request around the handlers.
 
 use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{FromRef, Request, State},
+    body::Body,
+    extract::{Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::{get, post},
 };
 use http::{HeaderValue, header::CACHE_CONTROL};
-use runtime::CancellationToken;
 use telemetry::{layers::RequestLayers, request_id};
 use tokio::time::Instant;
 use tower::ServiceBuilder;
 
 use crate::{
-    cases,
-    extract::{BodyMemory, MaxTimeout, Rejection, timeout, unread_body},
+    context::Context,
+    extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
-    probes, problem, tasks,
-    upstream::{Client, Transport},
+    openapi::Route,
+    problem, routes,
+    upstream::Transport,
 };
-
-/// What handlers and extractors work with. Each takes the part that it needs.
-#[derive(Clone)]
-pub(crate) struct Context<T> {
-    /// Makes the calls to the servers.
-    pub(crate) client: Client<T>,
-    /// The longest that a call may take.
-    pub(crate) max_timeout: MaxTimeout,
-    /// The memory for bodies.
-    pub(crate) body_memory: BodyMemory,
-    /// The requests in flight.
-    pub(crate) in_flight: InFlight,
-    /// Cancelled when the gateway is shutting down.
-    pub(crate) shutdown: CancellationToken,
-}
 
 /// Returns the whole REST API.
 pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
@@ -46,33 +31,9 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
         in_flight: context.in_flight.clone(),
     };
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
-    let router = Router::new()
-        .route("/api/v2/tasks", get(tasks::list_of_user::<T>))
-        .route("/api/v2/cases", get(cases::list::<T>).post(cases::create::<T>))
-        .route(
-            "/api/v2/cases/{case_id}",
-            get(cases::get::<T>).put(cases::update::<T>).delete(cases::delete::<T>),
-        )
-        .route("/api/v2/idempotency-keys/{key}", get(tasks::get_idempotency_record::<T>))
-        .route(
-            "/api/v2/cases/{case_id}/tasks",
-            get(tasks::list_of_case::<T>).post(tasks::create::<T>),
-        )
-        .route(
-            "/api/v2/cases/{case_id}/tasks/batch",
-            post(tasks::batch_create::<T>)
-                .put(tasks::batch_update::<T>)
-                .delete(tasks::batch_delete::<T>),
-        )
-        .route(
-            "/api/v2/cases/{case_id}/tasks/{task_id}",
-            get(tasks::get::<T>).put(tasks::update::<T>).delete(tasks::delete::<T>),
-        )
-        .route("/api/v2/cases/{case_id}/tasks/{task_id}/events", get(tasks::list_events::<T>))
-        .route_layer(admission)
-        // Probes are admitted under overload, too.
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz::<T>))
+    let router = with(Router::new(), routes::calls()).route_layer(admission);
+    // Whatever needs no call is served under overload, too.
+    let router = with(router, routes::open())
         .fallback(async || Rejection::RouteNotFound)
         // axum adds the header `Allow`.
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
@@ -107,7 +68,7 @@ async fn complete(
     // A malformed timeout is rejected by the extractor.
     let timeout = timeout(request.headers(), max_timeout).unwrap_or(max_timeout.0);
     let deadline = Instant::now() + timeout;
-    let (request, unread_body) = unread_body::watch(request);
+    let (request, unread_body) = serving::watch_body(request, Body::new);
     let mut response = next.run(request).await;
     // A caller whose deadline has passed gets the response at once.
     let read_until = match response.extensions_mut().remove::<NotBegun>() {
@@ -122,28 +83,12 @@ async fn complete(
     response
 }
 
-impl<T: Transport> FromRef<Context<T>> for Client<T> {
-    fn from_ref(context: &Context<T>) -> Self {
-        context.client.clone()
-    }
-}
-
-impl<T> FromRef<Context<T>> for MaxTimeout {
-    fn from_ref(context: &Context<T>) -> Self {
-        context.max_timeout
-    }
-}
-
-impl<T> FromRef<Context<T>> for BodyMemory {
-    fn from_ref(context: &Context<T>) -> Self {
-        context.body_memory.clone()
-    }
-}
-
-impl<T> FromRef<Context<T>> for CancellationToken {
-    fn from_ref(context: &Context<T>) -> Self {
-        context.shutdown.clone()
-    }
+/// Adds routes.
+fn with<T: Transport>(
+    router: Router<Context<T>>,
+    routes: Vec<Route<Context<T>>>,
+) -> Router<Context<T>> {
+    routes.into_iter().fold(router, |router, route| router.route(&route.path, route.handler))
 }
 
 #[cfg(test)]
@@ -158,8 +103,10 @@ mod tests {
     use hyper::body::Frame;
     use tower::Service as _;
 
+    use runtime::CancellationToken;
+
     use super::*;
-    use crate::upstream::Servers;
+    use crate::upstream::{Client, Servers};
 
     /// A body whose bytes never come.
     struct Stalled;
@@ -264,5 +211,31 @@ mod tests {
         let path = "/api/v2/cases/1/tasks/batch";
         let (status, elapsed) = status_of(path, "application/json", "0.5").await;
         assert_eq!((status, elapsed), (504, Duration::from_millis(500)));
+    }
+
+    #[tokio::test]
+    async fn what_is_the_same_for_everybody_takes_no_memory_for_bodies_and_no_place_of_calls() {
+        let body_memory = BodyMemory::of_mib(1, 100);
+        let in_flight = InFlight::new(1, 100);
+        let context = Context {
+            client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap(), 1)),
+            max_timeout: MaxTimeout(Duration::from_secs(10)),
+            body_memory: body_memory.clone(),
+            in_flight: in_flight.clone(),
+            shutdown: CancellationToken::new(),
+        };
+        let mut router = router(context);
+        let mut unread = Vec::new();
+        for path in ["/openapi.json", "/problems", "/"] {
+            for _ in 0..20 {
+                let request = Request::get(path).body(Body::empty()).unwrap();
+                let response = router.call(request).await.unwrap();
+                assert_eq!(response.status(), 200);
+                unread.push(response);
+            }
+        }
+        let sizes = unread.iter().map(|response| response.body().size_hint().lower());
+        assert!(sizes.sum::<u64>() > 2 * 1024 * 1024);
+        assert!(!body_memory.is_scarce() && !in_flight.is_scarce());
     }
 }

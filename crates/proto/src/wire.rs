@@ -6,10 +6,12 @@ pub mod limits;
 mod method;
 mod reason;
 mod sent_at;
+mod written;
 
 pub use method::{Access, METHODS, access, creates_tasks, is_of_directory};
 pub use reason::{FieldReason, Reason, http_status};
 pub use sent_at::{MalformedSentAt, SentAt};
+pub use written::written;
 
 /// The domain of the reasons: `google.rpc.ErrorInfo.domain`. Statuses without it were not written
 /// by the server.
@@ -20,5 +22,5 @@ pub const ERROR_DOMAIN: &str = "caseload";
 pub const VIOLATION_COUNT: &str = "violation_count";
 
 /// The key in `google.rpc.ErrorInfo.metadata` under which a status names the scope that the
-/// caller's API key lacks.
+/// caller's API key lacks, or the scopes, with spaces between them, of which it needs one.
 pub const MISSING_SCOPE: &str = "scope";

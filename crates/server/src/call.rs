@@ -12,7 +12,7 @@ use tonic::{
 
 use crate::{
     causes,
-    layers::{CallContext, ResponseBytes},
+    layers::{CallContext, CallDeadline, ResponseBytes},
     rate_limit::{RateLimitReport, RateLimits},
     status,
 };
@@ -81,8 +81,10 @@ impl CallRunner {
         let context = extensions.remove::<CallContext>();
         let max_status_bytes =
             context.as_ref().map_or(limits::STATUS_BYTES, |context| context.max_status_bytes);
+        let deadline = CallDeadline::of(&extensions);
         let mut report = RateLimitReport::default();
-        match self.try_run(call, context, message, &mut report).await {
+        let running = self.try_run(call, context, message, &mut report);
+        match store::until(deadline, running).await {
             Ok(Reply { message, is_replay }) => {
                 let bytes = message.encoded_len();
                 let mut response = Response::new(message);

@@ -1,6 +1,6 @@
 //! Caseload's gRPC service.
 //!
-//! A request passes the layers (`layers`), then tonic, then the frame that every call has in common
+//! A request passes the layers (`layers`; before them `web`, if it may be one of a browser), then tonic, then the frame that every call has in common
 //! (`call`), then the logic of its call (`tasks`, `cases`).
 
 mod auth;
@@ -8,6 +8,7 @@ mod call;
 mod cases;
 mod causes;
 mod directory;
+mod documented;
 mod erasures;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -23,10 +24,13 @@ mod status;
 mod sweep;
 mod tasks;
 mod tenant_quota;
+mod web;
 
 pub use health::is_serving;
 pub use options::{
-    AuthOptions, IdempotencyOptions, LimitOptions, PoolOptions, ServerOptions, WriterOptions,
+    AuthOptions, IdempotencyOptions, LimitOptions, PoolOptions, ServerOptions, WebOptions,
+    WriterOptions,
 };
 pub use rate_limit::{MalformedRate, Rate};
 pub use server::{Server, StartError};
+pub use web::Origins;

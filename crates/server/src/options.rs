@@ -6,7 +6,7 @@ use clap::Args;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
-use crate::Rate;
+use crate::{Origins, Rate};
 
 /// The options of the server.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +43,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub limits: LimitOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub web: WebOptions,
 }
 
 /// The write path.
@@ -201,6 +205,32 @@ pub struct LimitOptions {
     pub call_timeout: Duration,
 }
 
+/// Protocols besides gRPC, on its port.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Browsers")]
+pub struct WebOptions {
+    /// Serve gRPC-Web on the port of gRPC, too, over HTTP/2 and HTTP/1.1
+    #[arg(long, env = "CASELOAD_GRPC_WEB")]
+    pub grpc_web: bool,
+
+    /// Serve unary calls of the Connect protocol on the port of gRPC, too, with JSON or protobuf, over
+    /// HTTP/2 and HTTP/1.1
+    #[arg(long, env = "CASELOAD_CONNECT")]
+    pub connect: bool,
+
+    /// The origins of web pages that may make calls of gRPC-Web and Connect, separated by commas, as in
+    /// `https://app.example.com,http://localhost:3000`; * for any, or none
+    #[arg(long, env = "CASELOAD_CORS_ORIGINS", default_value = "none", value_name = "ORIGINS")]
+    pub cors_origins: Origins,
+}
+
+impl WebOptions {
+    /// Returns whether a protocol besides gRPC is served.
+    pub(crate) fn is_on(&self) -> bool {
+        self.grpc_web || self.connect
+    }
+}
+
 impl ServerOptions {
     /// Checks the options that depend on each other.
     ///
@@ -219,6 +249,12 @@ impl ServerOptions {
             return Err(
                 "--unknown-key-look-ups must be less than --readers: look-ups of keys that \
                  don't exist would use up the connections"
+                    .to_owned(),
+            );
+        }
+        if !self.web.is_on() && self.web.cors_origins != Origins::NONE {
+            return Err(
+                "--cors-origins needs --grpc-web or --connect: browsers can't make calls of gRPC"
                     .to_owned(),
             );
         }

@@ -14,7 +14,7 @@ use store::{Database, DatabaseUrl, TaskWriter};
 use telemetry::layers::RequestLayers;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tower::ServiceBuilder;
+use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
     auth::{Authenticator, LookUpLimit, WaitingCalls},
@@ -26,7 +26,7 @@ use crate::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
     },
-    options::{AuthOptions, LimitOptions, ServerOptions},
+    options::{AuthOptions, LimitOptions, ServerOptions, WebOptions},
     rate_limit::RateLimits,
     readiness,
     refusals::Refusals,
@@ -34,9 +34,10 @@ use crate::{
     sweep,
     tasks::Tasks,
     tenant_quota::TenantQuota,
+    web::{self, Schemas, TranslationLayer, WebLayer, WebProtocols},
 };
 
-/// gRPC, with gateways and services that make all of their calls on one connection.
+/// gRPC alone, with gateways and services that make all of their calls on one connection.
 const PROTOCOL: Protocol = Protocol {
     is_http2_only: true,
     max_head_bytes: limits::SERVER_HEAD_BYTES,
@@ -88,6 +89,9 @@ pub enum StartError {
     /// The reflection service does not accept the contract.
     #[error("failed to set up gRPC reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The contract has no JSON mapping.
+    #[error("failed to set up Connect")]
+    Contract(#[from] prost_reflect::DescriptorError),
 }
 
 impl Server {
@@ -121,7 +125,7 @@ impl Server {
     /// the drain delay, and waits for calls in flight up to the drain timeout.
     ///
     /// # Errors
-    /// [`StartError::Reflection`].
+    /// [`StartError::Reflection`] and [`StartError::Contract`].
     pub async fn run(
         self,
         connections: ConnectionOptions,
@@ -192,15 +196,31 @@ impl Server {
             diagnostics: Diagnostics::new(),
         });
         let routes = routes(tasks, cases, directory)?.add_service(health_service).prepare();
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
-        let service = ServiceBuilder::new()
-            .layer(RequestLayers)
+        let layers = ServiceBuilder::new()
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
-            .layer(reception)
-            .service(routes);
-        let serving = serving::serve(self.listener, service, endpoint, accepting);
-        drain.capped(shutdown, serving).await;
+            .layer(reception);
+        let WebOptions { grpc_web, connect, cors_origins } = self.options.web;
+        if grpc_web || connect {
+            let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
+            let schemas = Arc::new(Schemas::new()?);
+            let service = ServiceBuilder::new()
+                .layer(RequestLayers)
+                .layer(web::cors(&cors_origins))
+                .layer(WebLayer::new(WebProtocols { grpc_web, connect }, Arc::clone(&schemas)))
+                .service(layers.service(TranslationLayer(schemas).layer(routes)));
+            let endpoint = Endpoint { protocol, limits, clients, is_scarce };
+            drain
+                .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
+                .await;
+        } else {
+            // Calls of gRPC pass nothing that is there for others.
+            let service = RequestLayers.layer(layers.service(routes));
+            let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
+            drain
+                .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
+                .await;
+        }
         Ok(())
     }
 }

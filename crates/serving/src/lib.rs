@@ -25,6 +25,7 @@ mod server;
 mod stream;
 mod stream_task;
 mod trusted_proxies;
+mod unread_body;
 mod untaken;
 
 pub use clients::{Client, ClientRules};
@@ -38,3 +39,4 @@ pub use protocol::Protocol;
 pub use quota::{Exhausted, Quota, QuotaPermit};
 pub use server::serve;
 pub use trusted_proxies::TrustedProxies;
+pub use unread_body::{ReturningBody, UnreadBody, watch_body};

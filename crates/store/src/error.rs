@@ -27,6 +27,9 @@ pub enum Error {
     /// did is unknown.
     #[error("the connection to the database was lost")]
     ConnectionLost(#[source] Cause),
+    /// The caller's deadline passed before the change was begun, or before its result was known.
+    #[error("the deadline passed before the result was known")]
+    DeadlineExceeded,
     /// An unexpected failure.
     #[error("the database refused a statement")]
     Internal(#[source] Cause),
@@ -65,7 +68,7 @@ impl Error {
             Self::Unavailable(cause) => Self::unavailable(failed(cause)),
             Self::ConnectionLost(cause) => Self::connection_lost(failed(cause)),
             Self::Internal(cause) => Self::internal(failed(cause)),
-            Self::Exists(_) | Self::Missing(_) | Self::Invalid(_) => self,
+            Self::Exists(_) | Self::Missing(_) | Self::Invalid(_) | Self::DeadlineExceeded => self,
         }
     }
 
@@ -78,6 +81,7 @@ impl Error {
             | Self::Missing(_)
             | Self::Invalid(_)
             | Self::Unavailable(_)
+            | Self::DeadlineExceeded
             | Self::Internal(_) => self,
         }
     }
@@ -154,6 +158,7 @@ impl From<Error> for domain::Error {
         match error {
             Error::Unavailable(cause) => Self::Unavailable(Box::new(cause)),
             Error::ConnectionLost(cause) => Self::OutcomeUnknown(Box::new(cause)),
+            Error::DeadlineExceeded => Self::DeadlineExceeded,
             // No call creates what the first three are about; the commands that do handle them.
             Error::Exists(_) | Error::Missing(_) | Error::Invalid(_) | Error::Internal(_) => {
                 Self::Internal(Box::new(error))

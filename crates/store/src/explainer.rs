@@ -7,7 +7,7 @@ use diesel::{
 use localdb::Cluster;
 
 use crate::{
-    connections::{pool::PoolSettings, url::DatabaseUrl},
+    connections::{pool::PoolSettings, session::PLANS, url::DatabaseUrl},
     database::Database,
     sql::Statement,
 };
@@ -47,9 +47,7 @@ impl Explainer {
         for statement in data.split(';') {
             connection.batch_execute(statement).unwrap();
         }
-        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
-            SET max_parallel_workers_per_gather = 0";
-        connection.batch_execute(settings).unwrap();
+        connection.batch_execute(PLANS).unwrap();
         Self { connection, _cluster: cluster }
     }
 
@@ -63,11 +61,12 @@ impl Explainer {
     pub(crate) fn explain(&mut self, prepare: &str, execute: &str) -> (String, u64) {
         self.connection.batch_execute("DEALLOCATE ALL").unwrap();
         self.connection.batch_execute(prepare).unwrap();
-        let explain = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {execute}");
+        let explain = format!("EXPLAIN (ANALYZE, BUFFERS) {execute}");
         let lines = sql_query(explain).load::<Line>(&mut self.connection).unwrap();
         let plan: Vec<_> = lines.into_iter().map(|line| line.text).collect();
         let plan = plan.join("\n");
         assert!(!plan.contains("Seq Scan on"), "a whole table is read: {plan}");
+        assert!(!plan.contains("JIT:"), "machine code is generated: {plan}");
         // The first node's figures include those of all others.
         let (_, buffers) = plan.split_once("Buffers: shared ").expect("buffers");
         let buffers = buffers.lines().next().unwrap().split(' ');

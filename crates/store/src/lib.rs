@@ -13,6 +13,7 @@ mod assignees;
 mod cases;
 mod connections;
 mod database;
+mod deadline;
 mod directory;
 mod error;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use connections::{
     url::{DatabaseUrl, MalformedUrl},
 };
 pub use database::Database;
+pub use deadline::until;
 pub use directory::Scrubbing;
 pub use error::{Cause, Error};
 pub use tasks::TaskReader;

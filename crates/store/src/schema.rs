@@ -47,6 +47,7 @@ diesel::table! {
         team_id -> Nullable<BigInt>,
         external_id -> Nullable<Text>,
         updated_at -> Timestamptz,
+        deletion_until -> Nullable<Timestamptz>,
     }
 }
 

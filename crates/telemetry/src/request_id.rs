@@ -3,12 +3,9 @@
 use std::task::{Context, Poll};
 
 use http::{Extensions, Request};
-use proto::wire::header::REQUEST_ID;
+use proto::wire::{header::REQUEST_ID, limits::REQUEST_ID_BYTES};
 use tower::Service;
 use tower_http::request_id::RequestId;
-
-/// The longest id that is accepted, in bytes.
-const MAX_BYTES: usize = 128;
 
 /// Returns the id of a request that passed the layers of this crate; an empty string for others.
 #[must_use]
@@ -49,7 +46,7 @@ fn drop_unusable<B>(mut request: Request<B>) -> Request<B> {
     let is_usable = match (ids.next(), ids.next()) {
         (Some(id), None) => {
             let id = id.as_bytes();
-            (1..=MAX_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+            (1..=REQUEST_ID_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
         }
         (None, _) => true,
         (Some(_), Some(_)) => false,
@@ -73,8 +70,8 @@ mod tests {
     fn one_usable_id_is_kept_and_all_others_are_dropped() {
         assert!(is_kept(&["a"]));
         assert!(is_kept(&["0af7651916cd43dd8448eb211c80319c/7:~"]));
-        assert!(is_kept(&[&"a".repeat(MAX_BYTES)]));
-        assert!(!is_kept(&[&"a".repeat(MAX_BYTES + 1)]));
+        assert!(is_kept(&[&"a".repeat(REQUEST_ID_BYTES)]));
+        assert!(!is_kept(&[&"a".repeat(REQUEST_ID_BYTES + 1)]));
         assert!(!is_kept(&[""]));
         assert!(!is_kept(&["a b"]));
         assert!(!is_kept(&["a\tb"]));

@@ -1,15 +1,15 @@
 //! Which server a command calls, and as whom.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use runtime::command_line::{DAY, MILLISECOND, duration};
-use tonic::transport::Uri;
+use tonic::{codegen::http::uri::Scheme, transport::Uri};
 
 /// The API key is not among the options: other users of the machine see the arguments of a process.
 #[derive(Args)]
 pub(crate) struct ClientOptions {
-    /// The server that is called over gRPC: http://HOST:PORT
+    /// The server that is called over gRPC: https://HOST:PORT, or http://HOST:PORT without TLS
     #[arg(
         long,
         env = "CASELOAD_SERVER",
@@ -18,6 +18,15 @@ pub(crate) struct ClientOptions {
         global = true
     )]
     pub(crate) server: ServerUrl,
+
+    /// A file with the certificates, in PEM form, of the only authorities that are trusted to have issued
+    /// the server's certificate [default: those that this system trusts]
+    #[arg(long, env = "CASELOAD_CA_FILE", value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Send the API key without TLS also to a server that is not on this machine
+    #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = BoolishValueParser::new(), global = true)]
+    pub(crate) allow_plaintext: bool,
 
     /// A file with the API key, instead of the environment variable CASELOAD_API_KEY
     #[arg(long, env = "CASELOAD_API_KEY_FILE", value_name = "FILE", global = true)]
@@ -37,11 +46,28 @@ impl ServerUrl {
     pub(crate) fn uri(&self) -> &Uri {
         &self.0
     }
+
+    /// Whether the server is called over TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// Whether the server is on this machine: what is sent to it never is on a network.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.0.host().unwrap_or_default();
+        let name = host.to_ascii_lowercase();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        // RFC 6761, 6.3: such names are those of the machine itself.
+        name == "localhost"
+            || name.ends_with(".localhost")
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
 }
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0.authority().map_or("", |authority| authority.as_str()))
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        write!(f, "{scheme}://{}", self.0.authority().map_or("", |authority| authority.as_str()))
     }
 }
 
@@ -49,17 +75,12 @@ impl FromStr for ServerUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "a server is http://HOST:PORT";
+        const FORM: &str = "a server is https://HOST:PORT or http://HOST:PORT";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
-        if uri.scheme_str() == Some("https") {
-            return Err(
-                "TLS is not supported yet: give http://HOST:PORT, of a server in the same \
-                        network or of a proxy on this machine that speaks TLS to it",
-            );
-        }
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
         let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
         let has_user = uri.authority().is_none_or(|authority| authority.as_str().contains('@'));
-        if uri.scheme_str() != Some("http") || !is_bare || has_user {
+        if !is_http || !is_bare || has_user {
             return Err(FORM);
         }
         Ok(Self(uri))
@@ -70,14 +91,20 @@ impl FromStr for ServerUrl {
 mod tests {
     use super::*;
 
+    fn url(text: &str) -> ServerUrl {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn a_server_is_a_plain_url_without_a_path() {
+    fn a_server_is_a_url_without_a_path() {
         for (text, shown) in [
             ("http://127.0.0.1:50051", "http://127.0.0.1:50051"),
             ("http://caseload.example:80/", "http://caseload.example:80"),
             ("http://[::1]:50051", "http://[::1]:50051"),
+            ("https://caseload.example", "https://caseload.example"),
+            ("HTTPS://caseload.example:443/", "https://caseload.example:443"),
         ] {
-            assert_eq!(text.parse::<ServerUrl>().unwrap().to_string(), shown);
+            assert_eq!(url(text).to_string(), shown);
         }
         for text in [
             "",
@@ -86,16 +113,37 @@ mod tests {
             "http://",
             "unix:///tmp/socket",
             "http://me:secret@host:1",
+            "https://me@host:1",
             "http://host:1/path",
-            "http://host:1/?query",
+            "https://host:1/?query",
         ] {
-            assert_eq!(text.parse::<ServerUrl>().unwrap_err(), "a server is http://HOST:PORT");
+            let error = text.parse::<ServerUrl>().unwrap_err();
+            assert_eq!(error, "a server is https://HOST:PORT or http://HOST:PORT");
         }
     }
 
     #[test]
-    fn tls_is_refused_in_words_of_its_own() {
-        let error = "https://caseload.example".parse::<ServerUrl>().unwrap_err();
-        assert!(error.starts_with("TLS is not supported yet"), "{error}");
+    fn a_server_on_this_machine_has_a_loopback_address_or_a_name_for_one() {
+        for text in [
+            "http://127.0.0.1:1",
+            "http://127.1.2.3:1",
+            "http://[::1]:1",
+            "http://[::ffff:127.0.0.1]:1",
+            "http://localhost:1",
+            "http://LocalHost",
+            "http://caseload.localhost:1",
+        ] {
+            assert!(url(text).is_loopback(), "{text}");
+        }
+        for text in [
+            "http://10.0.0.1:1",
+            "http://[fd00::1]:1",
+            "http://0.0.0.0:1",
+            "http://localhost.example:1",
+            "http://127.0.0.1.example:1",
+            "http://notlocalhost",
+        ] {
+            assert!(!url(text).is_loopback(), "{text}");
+        }
     }
 }

@@ -14,11 +14,16 @@ use super::{
     api_key,
     error::{CallError, ClientError},
     retry::{self, Attempt, Repeat},
+    tls,
 };
 use crate::cli::ClientOptions;
 
 /// The most time that one attempt may take. A server that hangs is called again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most time to connect, and as much again for the TLS handshake: a call has no limit of its own until
+/// there is a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest head of a response. It fits the largest status.
 const MAX_HEADER_LIST_BYTES: u32 = limits::MAX_STATUS_BYTES as u32;
@@ -46,7 +51,7 @@ impl Client {
     /// Returns a client of the server that the options name.
     ///
     /// # Errors
-    /// If there is no API key.
+    /// If there is no API key, or if it would not be safe on its way to the server.
     pub(crate) fn open(options: &ClientOptions) -> Result<Self, ClientError> {
         let key = api_key::find(options.api_key_file.as_deref())?;
         let unusable = |error: &dyn std::fmt::Display| ClientError::Usage(error.to_string());
@@ -54,7 +59,7 @@ impl Client {
             .map_err(|error| unusable(&error))?;
         authorization.set_sensitive(true);
         let endpoint = Endpoint::from(options.server.uri().clone())
-            .connect_timeout(Duration::from_secs(2))
+            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(5))
@@ -62,12 +67,17 @@ impl Client {
             .user_agent(concat!("caseload/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| unusable(&error))?;
         Ok(Self {
-            channel: endpoint.connect_lazy(),
+            channel: tls::secure(endpoint, options, CONNECT_TIMEOUT)?.connect_lazy(),
             authorization,
             server: options.server.to_string(),
             timeout: options.timeout,
             waits_while_throttled: false,
         })
+    }
+
+    /// Returns the most time that a call may take, unless it is throttled.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Has calls that reach a limit of the caller's wait, however long that takes.
@@ -136,6 +146,8 @@ impl Client {
             Attempt::Unreached(cause) => {
                 CallError::Unreached { server: self.server.clone(), cause }
             }
+            Attempt::Insecure(cause) if is_unknown => CallError::OutcomeUnknown(cause),
+            Attempt::Insecure(cause) => CallError::Insecure { server: self.server.clone(), cause },
             Attempt::Lost(cause) if changes => CallError::OutcomeUnknown(cause),
             Attempt::Lost(cause) => CallError::Lost(cause),
             Attempt::TimedOut if changes => {

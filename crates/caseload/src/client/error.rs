@@ -40,6 +40,9 @@ pub(crate) enum CallError {
     /// No connection could be made, until the time was over.
     #[error("no server was reached at {server}: {cause}")]
     Unreached { server: String, cause: String },
+    /// The server does not prove by TLS that it is the one that was meant. Nothing was sent to it.
+    #[error("no TLS connection to {server}: {cause}")]
+    Insecure { server: String, cause: String },
     /// The response to a call that changes something was lost.
     #[error("the response was lost, so it is unknown whether anything was changed: {0}")]
     OutcomeUnknown(String),
@@ -108,6 +111,7 @@ impl CallError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Unreached { .. } => exit_code::UNAVAILABLE,
+            Self::Insecure { .. } => exit_code::INSECURE,
             Self::OutcomeUnknown(_) | Self::Lost(_) | Self::TimedOut(_) => exit_code::TRY_AGAIN,
             Self::Refused(refusal) => match refusal.code {
                 Code::Unauthenticated | Code::PermissionDenied => exit_code::NO_PERMISSION,

@@ -18,6 +18,9 @@ pub(crate) const IO: u8 = 74;
 /// EX_TEMPFAIL: the call took too long, its outcome is unknown, or a limit was reached.
 pub(crate) const TRY_AGAIN: u8 = 75;
 
+/// EX_PROTOCOL: there is no TLS connection, as the server's certificate is not accepted, for instance.
+pub(crate) const INSECURE: u8 = 76;
+
 /// EX_NOPERM: the API key is not valid, or does not permit the call.
 pub(crate) const NO_PERMISSION: u8 = 77;
 

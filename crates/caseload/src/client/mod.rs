@@ -11,6 +11,8 @@ mod refusal;
 mod retry;
 mod stderr;
 mod tasks;
+mod tls;
+mod tls_failure;
 
 use crate::cli::{ClientOptions, DirectoryImportOptions, TasksCommand, TasksOptions};
 use connection::Client;

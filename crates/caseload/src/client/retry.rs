@@ -1,11 +1,11 @@
 //! Which calls are made again after which failures, and when.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error, time::Duration};
 
 use proto::wire::Reason;
 use tonic::{Code, ConnectError, Status};
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, tls_failure};
 use crate::printable::printable;
 
 /// Whether a call may be made again while it is unknown what became of it.
@@ -27,6 +27,8 @@ pub(super) enum Attempt {
     Refused(Box<Refusal>),
     /// No connection could be made.
     Unreached(String),
+    /// No TLS connection could be made, for a reason that stays.
+    Insecure(String),
     /// It is unknown what became of the call. Has what is known of the cause.
     Lost(String),
     /// There was no response in time, and it is unknown what became of the call.
@@ -46,8 +48,11 @@ impl Attempt {
         if let Some(refusal) = Refusal::of_other(status) {
             return Self::Refused(Box::new(refusal));
         }
-        if let Some(cause) = connect_error(status) {
-            return Self::Unreached(cause);
+        if let Some(error) = connect_error(status) {
+            return match tls_failure::find(error) {
+                Some(reason) => Self::Insecure(printable(&reason)),
+                None => Self::Unreached(last_cause(error)),
+            };
         }
         match status.code() {
             // tonic ends a call that takes too long with CANCELLED.
@@ -63,6 +68,7 @@ impl Attempt {
                 matches!(refusal.code, Code::Unavailable | Code::ResourceExhausted)
             }
             Self::Unreached(_) => true,
+            Self::Insecure(_) => false,
             Self::Lost(_) | Self::TimedOut => repeat != Repeat::IfUndone,
         }
     }
@@ -76,7 +82,9 @@ impl Attempt {
     pub(super) fn retry_after(&self) -> Duration {
         match self {
             Self::Refused(refusal) => refusal.retry_after.unwrap_or_default(),
-            Self::Unreached(_) | Self::Lost(_) | Self::TimedOut => Duration::ZERO,
+            Self::Unreached(_) | Self::Insecure(_) | Self::Lost(_) | Self::TimedOut => {
+                Duration::ZERO
+            }
         }
     }
 }
@@ -95,18 +103,18 @@ pub(super) fn pause(attempt: u32) -> Duration {
 }
 
 /// Returns why no connection could be made, if that is why a call failed.
-fn connect_error(status: &Status) -> Option<String> {
+fn connect_error(status: &Status) -> Option<&(dyn Error + 'static)> {
     let mut source = status.source();
     while let Some(error) = source {
         if let Some(ConnectError(cause)) = error.downcast_ref() {
-            return Some(last_cause(cause.as_ref()));
+            return Some(cause.as_ref());
         }
         source = error.source();
     }
     None
 }
 
-fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
+fn last_cause(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -33,14 +33,7 @@ const TASKS: &str = "COPY (
     ORDER BY split_part(t.description, ' ', 1), t.tenant_id, t.id
 ) TO STDOUT WITH (FORMAT csv, DELIMITER '|')";
 
-/// Returns how many idempotency records name tasks that do not exist.
-const INCOMPLETE_RECORDS: &str = "SELECT count(*) FROM idempotency_keys AS r
-    WHERE r.operation = 'batch_create_tasks' AND cardinality(r.task_ids) <> (
-        SELECT count(*) FROM tasks AS t
-        WHERE t.tenant_id = r.tenant_id AND t.id = ANY (r.task_ids)
-    )";
-
-/// The result of a run: how many batches violate each guarantee.
+/// The result of a run: how many batches, tasks, cases and users violate each guarantee.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) lost: u64,
@@ -48,6 +41,10 @@ pub(crate) struct Verdict {
     pub(crate) partial: u64,
     pub(crate) stuck: u64,
     pub(crate) late: u64,
+    /// How much is there that was deleted, or belongs to what was.
+    pub(crate) remains: u64,
+    /// How many names of erased users are left.
+    pub(crate) traces: u64,
     /// How many batches, changes and tasks have other events than they should have.
     pub(crate) events: u64,
 }
@@ -95,11 +92,13 @@ impl Verdict {
                     });
                 }
                 Entry::Stuck => verdict.stuck += 1,
-                Entry::GivenUp | Entry::TimedOut(_) | Entry::Refused => {}
+                Entry::GivenUp
+                | Entry::TimedOut(_)
+                | Entry::Refused
+                | Entry::Deleted(_)
+                | Entry::MaybeDeleted(_) => {}
             }
         }
-        let incomplete: u64 = database.run(INCOMPLETE_RECORDS).parse().unwrap();
-        verdict.partial += incomplete;
         verdict
     }
 
@@ -121,7 +120,9 @@ impl Verdict {
             self.found(name, "was created in part", report, |v| &mut v.partial);
         }
         match entry {
-            Some(Entry::Acknowledged(rows)) if *rows != *stored.rows => {
+            Some(Entry::Acknowledged(rows) | Entry::MaybeDeleted(rows))
+                if *rows != *stored.rows =>
+            {
                 let missing = rows
                     .split(' ')
                     .skip(2)
@@ -134,7 +135,12 @@ impl Verdict {
                     });
                 }
             }
-            Some(Entry::Acknowledged(_) | Entry::GivenUp) => {}
+            Some(Entry::Acknowledged(_) | Entry::MaybeDeleted(_) | Entry::GivenUp) => {}
+            Some(Entry::Deleted(_)) => {
+                self.found(name, "was deleted with its case and is there", report, |v| {
+                    &mut v.remains
+                });
+            }
             Some(Entry::TimedOut(told)) => self.judge_time(name, told, sent.last(name), report),
             Some(Entry::Refused) => {
                 report.unexpected(format!("{name} was created although it was refused"));
@@ -176,7 +182,8 @@ impl Verdict {
     }
 
     pub(crate) fn is_clean(&self) -> bool {
-        self.lost + self.doubled + self.partial + self.stuck + self.late + self.events == 0
+        let Self { lost, doubled, partial, stuck, late, remains, traces, events } = self;
+        lost + doubled + partial + stuck + late + remains + traces + events == 0
     }
 }
 
@@ -207,11 +214,11 @@ impl StoredBatch {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, doubled, partial, stuck, late, events } = self;
+        let Self { lost, doubled, partial, stuck, late, remains, traces, events } = self;
         write!(
             f,
             "chaos: lost={lost} doubled={doubled} partial={partial} stuck={stuck} late={late} \
-             events={events}"
+             remains={remains} traces={traces} events={events}"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The batches that clients send. The descriptions of its tasks identify a batch in the database.
 
 use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, Task};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::random::Random;
 
@@ -9,8 +9,11 @@ pub(crate) const TENANTS: usize = 3;
 pub(crate) const CASES: usize = 4;
 pub(crate) const USERS: usize = 5;
 
+/// The last of the cases that are there from the beginning. Those that clients create have greater ids.
+pub(crate) const LAST_CASE: usize = TENANTS * CASES;
+
 /// A batch, independent of the idempotency key that it is sent with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Batch {
     /// Unique among all batches of a run. Each description begins with it.
     pub(crate) name: String,
@@ -37,6 +40,19 @@ impl Batch {
         Self { name, tenant, case_id, tasks }
     }
 
+    /// Returns a batch of one task that is assigned to one user.
+    pub(crate) fn assigned(name: String, tenant: usize, random: &mut Random, email: &str) -> Self {
+        let case_id = i64::try_from(tenant * CASES + 1 + random.below(CASES)).unwrap();
+        let description = format!("{name} 1 1 1 x");
+        let tasks = vec![NewTask { description, assignee_emails: vec![email.to_owned()] }];
+        Self { name, tenant, case_id, tasks }
+    }
+
+    /// Returns the same batch for another case.
+    pub(crate) fn in_case(self, case_id: i64) -> Self {
+        Self { case_id, ..self }
+    }
+
     /// Returns a different batch for the same case, to be sent with this one's idempotency key.
     pub(crate) fn different(&self) -> Self {
         let name = format!("{}~", self.name);
@@ -56,11 +72,15 @@ impl Batch {
     }
 
     /// Returns the batch as the body of a REST request.
-    pub(crate) fn json(&self) -> String {
+    pub(crate) fn json(&self) -> Value {
         let tasks = self.tasks.iter().map(|task| {
             json!({"description": task.description, "assignee_emails": task.assignee_emails})
         });
-        json!({"tasks": tasks.collect::<Vec<_>>()}).to_string()
+        json!({"tasks": tasks.collect::<Vec<_>>()})
+    }
+
+    pub(crate) fn descriptions(&self) -> Vec<&str> {
+        self.tasks.iter().map(|task| task.description.as_str()).collect()
     }
 
     /// Returns whether the created tasks are the requested ones.

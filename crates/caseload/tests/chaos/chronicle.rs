@@ -9,19 +9,21 @@ use crate::{
     statements::SentStatements,
 };
 
-/// Records each change and each deletion of an editor's task, in the transaction that makes it.
+/// Records each change and each deletion of a task, in the transaction that makes it.
 pub(crate) const CREATE: &str = "
     CREATE TABLE changes (
         no bigint GENERATED ALWAYS AS IDENTITY,
         task_id bigint NOT NULL,
+        case_id bigint NOT NULL,
         step text NOT NULL
     );
     CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF TG_OP = 'DELETE' THEN
-            INSERT INTO changes (task_id, step) VALUES (OLD.id, 'deleted');
+            INSERT INTO changes (task_id, case_id, step) VALUES (OLD.id, OLD.case_id, 'deleted');
         ELSE
-            INSERT INTO changes (task_id, step)
-            VALUES (NEW.id, split_part(split_part(NEW.description, ' ', 1), '-', 4));
+            INSERT INTO changes (task_id, case_id, step) VALUES (
+                NEW.id, NEW.case_id, split_part(split_part(NEW.description, ' ', 1), '-', 4)
+            );
         END IF;
         RETURN NULL;
     END $$;
@@ -73,7 +75,7 @@ impl Chronicle {
     }
 
     /// Compares each life with the changes that the database has seen: each acknowledged one was made,
-    /// once, in order, and none after the editor was told that its time was over. Shared tasks are
+    /// once, in order, and none after the editor was told that its time was over. The tasks of others are
     /// judged elsewhere.
     pub(crate) fn judge(
         &self,
@@ -81,7 +83,7 @@ impl Chronicle {
         sent: &SentStatements,
         database: &Psql,
         report: &Report,
-        is_shared: impl Fn(i64) -> bool,
+        is_of_others: impl Fn(i64) -> bool,
     ) {
         let changes = changes(database);
         let mut changes: HashMap<i64, Vec<&str>> =
@@ -112,7 +114,7 @@ impl Chronicle {
                 report.finding(format!("{name} was changed {:?} too late", sent - *told));
             }
         }
-        for (task, steps) in changes.into_iter().filter(|(task, _)| !is_shared(*task)) {
+        for (task, steps) in changes.into_iter().filter(|(task, _)| !is_of_others(*task)) {
             report.unexpected(format!("the task {task} was changed by nobody: {steps:?}"));
         }
     }

@@ -3,7 +3,12 @@
 
 use std::{thread, time::Duration};
 
-use crate::{batch::TENANTS, deployment::Psql, faults::Actor, flood::Flood};
+use crate::{
+    batch::{LAST_CASE, TENANTS},
+    deployment::Psql,
+    faults::Actor,
+    flood::Flood,
+};
 
 /// The pause between two attempts to end the wait for a standby, while Postgres is down.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +27,8 @@ impl Actor {
             let id = tenant + 1;
             let lock = |table| format!("SELECT 1 FROM {table} WHERE tenant_id = {id} FOR UPDATE");
             let lock_tasks = format!(
-                "SELECT 1 FROM tasks WHERE tenant_id = {id} AND description LIKE '% edited' FOR UPDATE"
+                "SELECT 1 FROM tasks WHERE tenant_id = {id}
+                 AND (description LIKE '% edited' OR case_id > {LAST_CASE}) FOR UPDATE"
             );
             match self.random.below(10) {
                 0 | 1 => self.hold(psql, "rows of cases locked", &lock("cases"), seconds),

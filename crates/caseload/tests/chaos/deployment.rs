@@ -22,7 +22,7 @@ use localdb::Cluster;
 use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
 use crate::{
-    batch::{CASES, TENANTS, USERS},
+    batch::{CASES, LAST_CASE, TENANTS, USERS},
     guardian::Guardian,
     port::ReservedPort,
     program::Program,
@@ -207,7 +207,7 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
         let new = NewApiKey {
             name: "chaos".to_owned(),
             digest: key.digest(),
-            scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
+            scopes: Scope::ALL.into_iter().collect(),
             expires_at: None,
         };
         database.create_api_key(tenant.id, new).await.unwrap();
@@ -219,7 +219,8 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
          FROM generate_series(1, {TENANTS}) AS tenant, generate_series(1, {USERS}) AS n;
          INSERT INTO cases (tenant_id, id, name)
          SELECT tenant, (tenant - 1) * {CASES} + n, 'Case ' || n
-         FROM generate_series(1, {TENANTS}) AS tenant, generate_series(1, {CASES}) AS n"
+         FROM generate_series(1, {TENANTS}) AS tenant, generate_series(1, {CASES}) AS n;
+         SELECT setval('cases_id_seq', {LAST_CASE})"
     ));
     keys
 }

@@ -16,7 +16,7 @@ const CREATIONS: &str = "SELECT e.tenant_id || ' ' || e.case_id || ' ' || (
     )
     FROM task_events AS e WHERE e.kind = 'created'";
 
-/// Returns a line for each task that editors change: its id, and its changes by its events, as
+/// Returns a line for each task that was changed or deleted: its id, and its changes by its events, as
 /// `chronicle::CHANGES` has them.
 const CHANGES: &str = "SELECT task_id, string_agg(
         CASE kind
@@ -104,23 +104,17 @@ const WRONG: &str = "WITH created AS (
             SELECT FROM api_keys AS k WHERE k.tenant_id = e.tenant_id AND k.id = e.api_key_id
         )";
 
-/// Drops one event in twenty.
-pub(crate) const SABOTAGE: &str = "
-    CREATE FUNCTION drop_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-    CREATE TRIGGER drop_event BEFORE INSERT ON task_events
-        FOR EACH ROW WHEN (NEW.id % 20 = 0) EXECUTE FUNCTION drop_event()";
-
-/// The batches whose creation clients know of, taken before they are judged: the name of each, and
-/// what the database must hold of it.
+/// The batches whose creation clients know of, those that were created with cases included, taken before
+/// they are judged: the name of each, and what the database must hold of its creation.
 pub(crate) struct Acknowledged(Vec<(Box<str>, Box<str>)>);
 
 impl Acknowledged {
     pub(crate) fn of(history: &HashMap<Box<str>, Entry>) -> Self {
-        let rows = history.iter().filter_map(|(name, entry)| match entry {
-            Entry::Acknowledged(rows) => Some((name.clone(), rows.clone())),
-            _ => None,
-        });
-        Self(rows.collect())
+        let rows = history.iter();
+        Self(
+            rows.filter_map(|(name, entry)| Some((name.clone(), entry.acknowledged()?.into())))
+                .collect(),
+        )
     }
 }
 

@@ -6,10 +6,11 @@ use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
     batch::Batch,
-    endpoints::{Endpoints, Outcome},
+    endpoints::{Attempt as _, BatchRequest, Endpoints, Failure},
     history::{Entry, History},
     random::Random,
     report::Report,
+    response::Response,
 };
 
 /// How many batches are sent at once: more than all servers together let one tenant have in their
@@ -39,7 +40,8 @@ impl Flood {
             let endpoint = random.below(self.endpoints.count());
             let endpoints = self.endpoints.clone();
             let call = async move {
-                let outcome = endpoints.send(endpoint, &batch, &batch.name, true).await;
+                let request = BatchRequest { batch: &batch, idempotency_key: &batch.name };
+                let outcome = request.make(&endpoints, endpoint, true).await;
                 (batch, outcome)
             };
             calls.spawn_on(call, &self.runtime);
@@ -53,32 +55,28 @@ impl Flood {
     }
 
     /// Returns what is known of a batch that was sent once.
-    fn entry(&self, batch: &Batch, outcome: Outcome) -> Entry {
+    fn entry(&self, batch: &Batch, outcome: Result<Response, Failure>) -> Entry {
         match outcome {
-            Outcome::Created(response) => {
+            Ok(response) => {
                 if !batch.matches(&response.tasks) {
                     self.unexpected(batch, "the response has other tasks than the request");
                 }
                 Entry::Acknowledged(response.expected_rows(batch.tenant, batch.case_id).into())
             }
-            Outcome::Refused(kind) => {
+            Err(Failure::Refused(kind)) => {
                 self.report.failed_attempt(kind);
                 Entry::Refused
             }
-            Outcome::TimedOut(kind) => {
+            Err(Failure::TimedOut(kind)) => {
                 self.report.failed_attempt(kind);
                 self.report.count(TIMED_OUT);
                 Entry::TimedOut(Instant::now())
             }
-            Outcome::Unknown(kind) => {
+            Err(Failure::Unknown(kind)) => {
                 self.report.failed_attempt(kind);
                 Entry::GivenUp
             }
-            Outcome::KeyReused => {
-                self.unexpected(batch, "a new idempotency key was refused as reused");
-                Entry::GivenUp
-            }
-            Outcome::Unexpected(kind) => {
+            Err(Failure::Rejected(kind) | Failure::Unexpected(kind)) => {
                 self.unexpected(batch, &kind);
                 Entry::GivenUp
             }

@@ -8,6 +8,11 @@ pub(crate) enum Entry {
     /// Acknowledged. The database must hold these rows, as
     /// [`crate::response::Response::expected_rows`] writes them.
     Acknowledged(Box<str>),
+    /// Deleted with its case. The database must not hold it. If it was acknowledged, it had these rows.
+    Deleted(Option<Box<str>>),
+    /// Acknowledged. Its deletion with its case was given up: the database must hold all of these rows or
+    /// none.
+    MaybeDeleted(Box<str>),
     /// Given up after one attempt with an unknown outcome. The batch may exist or not.
     GivenUp,
     /// Given up after one attempt, when the response said that its time was over. The batch may exist,
@@ -17,6 +22,22 @@ pub(crate) enum Entry {
     Refused,
     /// Never acknowledged, although it was repeated until the time limit.
     Stuck,
+}
+
+impl Entry {
+    /// Returns the rows that were acknowledged, whether or not they are there still.
+    pub(crate) fn acknowledged(&self) -> Option<&str> {
+        match self {
+            Self::Acknowledged(rows) | Self::Deleted(Some(rows)) | Self::MaybeDeleted(rows) => {
+                Some(rows)
+            }
+            Self::Deleted(None)
+            | Self::GivenUp
+            | Self::TimedOut(_)
+            | Self::Refused
+            | Self::Stuck => None,
+        }
+    }
 }
 
 /// The final entry of each batch, by the batch's name.

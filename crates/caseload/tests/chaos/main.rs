@@ -4,33 +4,45 @@
 //! `make chaos` runs it for some minutes; docs/CHAOS.md describes the faults and the checks.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first failure")]
 
+mod assigner;
 mod audit;
 mod batch;
+mod case_audit;
+mod case_feeder;
 mod chronicle;
+mod clients;
 mod contention;
 mod deployment;
 mod editor;
 mod endpoints;
 mod events;
 mod faults;
+mod feeder;
 mod flood;
 #[path = "../guardian/mod.rs"]
 mod guardian;
 mod history;
+mod keeper;
+mod known;
 mod libtest;
+mod patience;
+mod person;
 #[path = "../it/support/port.rs"]
 mod port;
 mod program;
 mod proxy;
 mod random;
+mod records;
 mod report;
 mod response;
 mod rival;
+mod sabotage;
 mod statements;
+mod states;
+mod traces;
 mod worker;
 
 use std::{
-    collections::VecDeque,
     path::Path,
     process::{self, ExitCode},
     sync::Arc,
@@ -38,44 +50,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Parser, ValueEnum};
-use tokio::{
-    runtime::Handle,
-    task::{JoinSet, spawn_blocking},
-};
+use clap::Parser;
+use tokio::{runtime::Handle, task::spawn_blocking};
 
 use audit::Verdict;
-use chronicle::Chronicle;
+use clients::{Clients, Knowledge};
 use deployment::Deployment;
-use editor::{CHANGED, Editor};
 use endpoints::Endpoints;
 use events::Acknowledged;
 use faults::Actor;
 use flood::Flood;
-use history::History;
 use libtest::Libtest;
 use random::Random;
 use report::Report;
-use rival::{COUNTED, Rival, Rivalry};
-use worker::{ACKNOWLEDGED, RepairedAt, Worker};
+use sabotage::Sabotage;
+use states::Recorded;
 
-const WORKERS: usize = 24;
-
-/// The clients that change tasks, each its own, and those that change the same ones.
-const EDITORS: usize = 8;
-const RIVALS: usize = 4;
-
-/// The number of connections to each endpoint, which the workers share.
-const CONNECTIONS: usize = 6;
-
-/// The most batches of a run, which bounds the memory of the history.
-const MAX_BATCHES: u32 = 200_000;
+/// What must have happened in a run, so that it shows something.
+const REQUIRED: [&str; 9] = [
+    worker::ACKNOWLEDGED,
+    editor::CHANGED,
+    rival::COUNTED,
+    keeper::CREATED,
+    keeper::CHANGED,
+    keeper::CASES_DELETED,
+    feeder::FED,
+    feeder::USERS_ERASED,
+    case_feeder::CASES_FED,
+];
 
 /// The most time that a run may take in addition to the time of fault injection.
 const MAX_ADDITIONAL_TIME: Duration = Duration::from_secs(180);
 
-/// Injects faults into Postgres, servers, gateways, connections and data, and counts lost, doubled and
-/// late batches
+/// Injects faults into Postgres, servers, gateways, connections and data, and counts what is lost, doubled
+/// or late
 #[derive(Parser)]
 struct Options {
     /// The seed of the random faults and batches
@@ -98,20 +106,6 @@ struct Options {
     libtest: Libtest,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Sabotage {
-    /// Postgres acknowledges a commit before it is durable, and is killed
-    EarlyAcknowledgement,
-    /// Clients repeat a batch with another idempotency key
-    NewIds,
-    /// Clients write a batch that was given up because its time was over
-    LateWrites,
-    /// Clients make old changes again
-    OldChanges,
-    /// The database drops some of the events
-    LostEvents,
-}
-
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.libtest.selected(&["chaos"]).is_empty() {
@@ -130,12 +124,14 @@ fn main() -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let verdict = runtime.block_on(run(&options, directory.path(), &report));
     println!("{report}");
+    let missing: Vec<_> = REQUIRED.iter().filter(|what| report.counted(what) == 0).collect();
     let is_good = verdict.is_clean()
         && report.unexpected_count() == 0
-        && report.counted(ACKNOWLEDGED) > 0
-        && report.counted(CHANGED) > 0
-        && report.counted(COUNTED) > 0
+        && missing.is_empty()
         && report.fault_count() > 0;
+    if !missing.is_empty() {
+        println!("nothing of this happened: {missing:?}");
+    }
     if !is_good {
         println!("logs of the programs: {}", directory.keep().display());
     }
@@ -156,60 +152,13 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
     let is_durable = options.sabotage != Some(Sabotage::EarlyAcknowledgement);
     let mut deployment = Deployment::start(directory, is_durable, report).await;
     deployment.database.run(chronicle::CREATE);
-    if options.sabotage == Some(Sabotage::LostEvents) {
-        deployment.database.run(events::SABOTAGE);
+    deployment.database.run(states::CREATE);
+    if let Some(sql) = options.sabotage.and_then(Sabotage::sql) {
+        deployment.database.run(sql);
     }
     let duration = Duration::from_secs_f64(options.minutes * 60.0);
     let end = Instant::now() + duration;
-    let history = Arc::new(History::default());
-    let repaired_at = RepairedAt::default();
-
-    let mut workers = JoinSet::new();
-    let addresses = [&deployment.proxied, &deployment.proxied, &deployment.direct];
-    let connections: Vec<_> = (0..CONNECTIONS)
-        .map(|number| Endpoints::new(addresses[number % addresses.len()], &deployment.api_keys))
-        .collect();
-    for number in 0..WORKERS {
-        let worker = Worker {
-            number,
-            endpoints: connections[number % CONNECTIONS].clone(),
-            history: Arc::clone(&history),
-            report: Arc::clone(report),
-            repaired_at: Arc::clone(&repaired_at),
-            random: Random::new(options.seed, 10 + u64::try_from(number).unwrap()),
-            pause: duration * u32::try_from(WORKERS).unwrap() / MAX_BATCHES,
-            new_ids: options.sabotage == Some(Sabotage::NewIds),
-            late_writes: options.sabotage == Some(Sabotage::LateWrites),
-            acknowledged: VecDeque::new(),
-        };
-        workers.spawn(worker.run());
-    }
-
-    let chronicle = Arc::new(Chronicle::default());
-    for number in 0..EDITORS {
-        let editor = Editor {
-            number,
-            endpoints: connections[number % CONNECTIONS].clone(),
-            chronicle: Arc::clone(&chronicle),
-            report: Arc::clone(report),
-            repaired_at: Arc::clone(&repaired_at),
-            random: Random::new(options.seed, 1000 + u64::try_from(number).unwrap()),
-            repeats_old_changes: options.sabotage == Some(Sabotage::OldChanges),
-        };
-        workers.spawn(editor.run());
-    }
-
-    let rivalry = Arc::new(Rivalry::create(&deployment.database));
-    for number in 0..RIVALS {
-        let rival = Rival {
-            rivalry: Arc::clone(&rivalry),
-            endpoints: connections[number % CONNECTIONS].clone(),
-            report: Arc::clone(report),
-            repaired_at: Arc::clone(&repaired_at),
-            random: Random::new(options.seed, 2000 + u64::try_from(number).unwrap()),
-        };
-        workers.spawn(rival.run());
-    }
+    let clients = Clients::start(&deployment, (options.seed, options.sabotage), duration, report);
 
     let actor = |stream| {
         let random = Random::new(options.seed, stream);
@@ -218,7 +167,7 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
     let [postgres, programs, connections, data] = [actor(0), actor(1), actor(2), actor(3)];
     let flood = Flood {
         endpoints: Endpoints::new(&deployment.proxied, &deployment.api_keys),
-        history: Arc::clone(&history),
+        history: Arc::clone(&clients.knowledge.history),
         report: Arc::clone(report),
         runtime: Handle::current(),
     };
@@ -233,25 +182,32 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdi
     deployment.cluster = postgres.await.unwrap();
     data.await.unwrap();
 
-    repaired_at.set(Instant::now()).unwrap();
-    workers.join_all().await;
+    let knowledge = clients.finish().await;
     let report = Arc::clone(report);
-    let audit = move || {
-        // Batches that clients gave up may still be written, until the programs have stopped.
-        for program in &mut deployment.programs {
-            program.stop();
-            program.check_log();
-        }
-        let (sent, database) = (&deployment.sent, &deployment.database);
-        let history = history.take();
-        let acknowledged = Acknowledged::of(&history);
-        let mut verdict = Verdict::new(history, sent, database, &report);
-        let is_shared = |task| rivalry.has(task);
-        chronicle.judge(&mut verdict, sent, database, &report, is_shared);
-        rivalry.judge(&mut verdict, database, &report);
-        let made = chronicle::changes(database);
-        events::judge(&acknowledged, &made, &mut verdict, database, &report);
-        verdict
-    };
-    spawn_blocking(audit).await.unwrap()
+    spawn_blocking(move || judge(&knowledge, deployment, &report)).await.unwrap()
+}
+
+/// Compares what the clients know with the database.
+fn judge(knowledge: &Knowledge, mut deployment: Deployment, report: &Report) -> Verdict {
+    // What clients gave up may still be written, until the programs have stopped.
+    for program in &mut deployment.programs {
+        program.stop();
+        program.check_log();
+    }
+    let Knowledge { history, chronicle, rivalry, cases, users } = knowledge;
+    let (sent, database) = (&deployment.sent, &deployment.database);
+    let history = history.take();
+    let acknowledged = Acknowledged::of(&history);
+    let mut verdict = Verdict::new(history, sent, database, report);
+    let of_cases = case_audit::tasks(database);
+    let is_of_others = |task| rivalry.has(task) || of_cases.contains(&task);
+    chronicle.judge(&mut verdict, sent, database, report, is_of_others);
+    rivalry.judge(&mut verdict, database, report);
+    case_audit::judge(cases, sent, &mut verdict, database, report);
+    users.judge(Recorded::of("users", database), sent, &mut verdict, report);
+    traces::judge(users, &mut verdict, database, report);
+    records::judge(&mut verdict, database, report);
+    let made = chronicle::changes(database);
+    events::judge(&acknowledged, &made, &mut verdict, database, report);
+    verdict
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use proto::{
     Timestamp,
-    tasks::v1::{Assignee, BatchCreateTasksResponse, Task},
+    tasks::v1::{Assignee, Task},
 };
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    pub(crate) fn from_grpc(response: BatchCreateTasksResponse, is_replay: bool) -> Self {
+    pub(crate) fn from_grpc(tasks: Vec<Task>, is_replay: bool) -> Self {
         let truncate = |time: Option<Timestamp>| time.map(|time| Timestamp { nanos: 0, ..time });
         let task = |task: Task| Task {
             created_at: truncate(task.created_at),
@@ -27,7 +27,7 @@ impl Response {
             etag: String::new(),
             ..task
         };
-        let tasks = response.tasks.into_iter().map(task).collect();
+        let tasks = tasks.into_iter().map(task).collect();
         Self { tasks, is_replay }
     }
 

@@ -13,10 +13,10 @@ use crate::{
     audit::Verdict,
     batch::CASES,
     deployment::Psql,
-    endpoints::{Changed, Endpoints, Outcome},
+    endpoints::{Changed, Endpoints, Failure},
+    patience::RepairedAt,
     random::Random,
     report::Report,
-    worker::RepairedAt,
 };
 
 /// The tasks that they change, of the second tenant.
@@ -123,16 +123,17 @@ impl Rival {
         }
         let endpoint = self.random.below(self.endpoints.count());
         match self.endpoints.change_all(endpoint, place, changes).await {
-            Changed::All => {
+            Ok(Changed::All) => {
                 self.rivalry.acknowledged.lock().unwrap().push(next);
                 self.report.count(COUNTED);
             }
-            Changed::Stale => self.report.count(STALE),
-            Changed::Failed(Outcome::Unexpected(kind)) => self.report.unexpected(kind),
-            Changed::Failed(
-                Outcome::Refused(kind) | Outcome::TimedOut(kind) | Outcome::Unknown(kind),
-            ) => self.report.failed_attempt(kind),
-            Changed::Failed(other) => self.report.unexpected(format!("{other:?}")),
+            Ok(Changed::Stale) => self.report.count(STALE),
+            Err(Failure::Rejected(kind) | Failure::Unexpected(kind)) => {
+                self.report.unexpected(kind);
+            }
+            Err(Failure::Refused(kind) | Failure::TimedOut(kind) | Failure::Unknown(kind)) => {
+                self.report.failed_attempt(kind);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,8 +10,9 @@ use tokio::time::sleep;
 
 use crate::{
     batch::{Batch, TENANTS},
-    endpoints::{Endpoints, Outcome},
+    endpoints::{Attempt as _, BatchRequest, Endpoints, Failure},
     history::{Entry, History},
+    patience::{REPAIRED_TIMEOUT, RepairedAt},
     random::Random,
     report::Report,
     response::Response,
@@ -25,17 +26,11 @@ const GIVEN_UP_TIMED_OUT: &str = "batches given up after one attempt whose time 
 const GIVEN_UP_REFUSED: &str = "batches given up after one refused attempt";
 const REUSES_REFUSED: &str = "different batches refused for a reused idempotency key";
 
-/// The longest time until a batch is acknowledged once everything is repaired.
-pub(crate) const REPAIRED_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// When a sabotaged client writes a batch that it was told to be over.
-const LATE_AFTER: Duration = Duration::from_secs(1);
+/// When a sabotaged client writes what it was told to be over.
+pub(crate) const LATE_AFTER: Duration = Duration::from_secs(1);
 
 /// How many acknowledged batches a client keeps, to repeat them later.
 const KEPT: usize = 8;
-
-/// Set once everything is repaired. From then on no more batches are begun.
-pub(crate) type RepairedAt = Arc<OnceLock<Instant>>;
 
 pub(crate) struct Worker {
     pub(crate) number: usize,
@@ -54,9 +49,12 @@ pub(crate) struct Worker {
     pub(crate) acknowledged: VecDeque<(Batch, Response)>,
 }
 
+/// What a request came to.
+type Outcome = Result<Response, Failure>;
+
 /// The combined outcome of an attempt: of one request, or of several that were sent at once.
 #[derive(Default)]
-struct Attempt {
+struct Combined {
     response: Option<Response>,
     /// How many of the requests have an unknown outcome.
     unknown: u32,
@@ -138,29 +136,25 @@ impl Worker {
         None
     }
 
-    fn combine(&self, batch: &Batch, outcomes: Vec<Outcome>) -> Attempt {
-        let mut attempt = Attempt::default();
+    fn combine(&self, batch: &Batch, outcomes: Vec<Outcome>) -> Combined {
+        let mut attempt = Combined::default();
         for outcome in outcomes {
             match outcome {
-                Outcome::Created(response) => {
+                Ok(response) => {
                     self.check(batch, attempt.response.as_ref(), &response);
                     attempt.response = Some(response);
                 }
-                Outcome::Refused(kind) => self.report.failed_attempt(kind),
-                Outcome::TimedOut(kind) => {
+                Err(Failure::Refused(kind)) => self.report.failed_attempt(kind),
+                Err(Failure::TimedOut(kind)) => {
                     self.report.failed_attempt(kind);
                     attempt.unknown += 1;
                     attempt.timed_out += 1;
                 }
-                Outcome::Unknown(kind) => {
+                Err(Failure::Unknown(kind)) => {
                     self.report.failed_attempt(kind);
                     attempt.unknown += 1;
                 }
-                Outcome::KeyReused => {
-                    self.unexpected(batch, "a new idempotency key was refused as reused");
-                    attempt.unknown += 1;
-                }
-                Outcome::Unexpected(kind) => {
+                Err(Failure::Rejected(kind) | Failure::Unexpected(kind)) => {
                     self.unexpected(batch, &kind);
                     attempt.unknown += 1;
                 }
@@ -175,7 +169,8 @@ impl Worker {
         let sends_deadline = !self.random.one_in(4);
         let endpoints = &self.endpoints;
         let endpoint = |index| (first + index) % endpoints.count();
-        let send = |index| endpoints.send(endpoint(index), batch, key, sends_deadline);
+        let request = BatchRequest { batch, idempotency_key: key };
+        let send = |index| request.make(endpoints, endpoint(index), sends_deadline);
         if at_once == 1 {
             return vec![send(0).await];
         }
@@ -212,19 +207,13 @@ impl Worker {
         let at_once = if self.random.one_in(4) { 3 } else { 1 };
         for outcome in self.send(&batch, &key, at_once).await {
             match outcome {
-                Outcome::Created(response) => {
+                Ok(response) => {
                     self.check(&batch, Some(&earlier), &response);
                     if !response.is_replay {
                         self.unexpected(&batch, "the response to a repeat is not a replay");
                     }
                 }
-                Outcome::Refused(kind) | Outcome::TimedOut(kind) | Outcome::Unknown(kind) => {
-                    self.report.failed_attempt(kind);
-                }
-                Outcome::KeyReused => {
-                    self.unexpected(&batch, "a repeat was refused as a different request");
-                }
-                Outcome::Unexpected(kind) => self.unexpected(&batch, &kind),
+                Err(failure) => self.failed(&batch, failure),
             }
         }
     }
@@ -237,15 +226,22 @@ impl Worker {
         let different = batch.different();
         for outcome in self.send(&different, &batch.name, 1).await {
             match outcome {
-                Outcome::KeyReused => self.report.count(REUSES_REFUSED),
-                Outcome::Created(_) => {
-                    self.unexpected(&different, "it was created with a used idempotency key");
+                Err(failure) if failure.is("REQUEST_ID_REUSED") => {
+                    self.report.count(REUSES_REFUSED);
                 }
-                Outcome::Refused(kind) | Outcome::TimedOut(kind) | Outcome::Unknown(kind) => {
-                    self.report.failed_attempt(kind);
-                }
-                Outcome::Unexpected(kind) => self.unexpected(&different, &kind),
+                Ok(_) => self.unexpected(&different, "it was created with a used idempotency key"),
+                Err(failure) => self.failed(&different, failure),
             }
+        }
+    }
+
+    /// Reports a request that is not made again.
+    fn failed(&self, batch: &Batch, failure: Failure) {
+        match failure {
+            Failure::Refused(kind) | Failure::TimedOut(kind) | Failure::Unknown(kind) => {
+                self.report.failed_attempt(kind);
+            }
+            Failure::Rejected(kind) | Failure::Unexpected(kind) => self.unexpected(batch, &kind),
         }
     }
 

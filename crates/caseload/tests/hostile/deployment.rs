@@ -231,7 +231,7 @@ async fn populate(database: &Database) -> Vec<Arc<Tenant>> {
         let new = NewApiKey {
             name: "hostile".to_owned(),
             digest: key.digest(),
-            scopes: [Scope::TasksRead, Scope::TasksWrite, Scope::Admin].into_iter().collect(),
+            scopes: Scope::ALL.into_iter().collect(),
             expires_at: None,
         };
         database.create_api_key(id, new).await.unwrap();

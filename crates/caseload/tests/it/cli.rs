@@ -2,8 +2,11 @@
 
 mod directory;
 mod errors;
+mod full_server;
 mod import;
 mod import_files;
 mod import_stops;
 mod shell;
 mod tasks;
+mod tls;
+mod tls_proxy;

@@ -2,14 +2,18 @@
 
 mod data;
 mod instance;
+mod pages;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{
-    CASELOAD, Program, SAMPLE,
-    polling::{wait_for, wait_until},
+use crate::{
+    documentation::commands_to_run,
+    support::{
+        CASELOAD, Program, SAMPLE,
+        polling::{wait_for, wait_until},
+    },
 };
 use instance::{Directory, create, is_alive};
 
@@ -74,11 +78,8 @@ async fn the_commands_of_the_readme_work_one_after_the_other() {
     }
     let directory = Directory::create();
     let dev = directory.start();
-    let readme = include_str!("../../../../README.md");
-    let (_, walk) = readme.split_once("## Create tasks").unwrap();
-    let (walk, _) = walk.split_once("## The API").unwrap();
-    let blocks = walk.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
-    let commands = blocks.collect::<Vec<_>>().join("\n").replace("\n\n", "; echo\n");
+    let blocks = commands_to_run("README.md", "readme");
+    let commands = blocks.join("\n").replace("\n\n", "; echo\n");
     let commands = commands.replace("http://127.0.0.1:8080", dev.text("rest_url"));
     assert_walk(&run(&commands, dev.text("api_key")));
     assert_eq!(dev.task_count(), "5");

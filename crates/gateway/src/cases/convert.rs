@@ -7,7 +7,7 @@ use crate::{
     case_value,
     extract::Object,
     page::Meta,
-    tasks::convert::{to_new_task, to_task},
+    tasks::convert::{to_checked_task, to_new_task, to_task},
     times::Times,
 };
 
@@ -63,6 +63,20 @@ pub(super) fn to_created_body(response: v1::CreateCaseResponse) -> dto::CreatedC
     dto::CreatedCase { case, tasks: tasks.collect() }
 }
 
+/// Returns a case that was only checked: it has neither id nor times.
+pub(super) fn to_checked_body(response: v1::CreateCaseResponse) -> dto::CheckedCase {
+    let case = response.case.unwrap_or_default();
+    let (priority, status) = (case.priority(), case.status());
+    dto::CheckedCase {
+        name: case.name,
+        description: case.description,
+        priority: case_value::priority_name(priority),
+        status: case_value::status_name(status),
+        team_id: team_id(case.team_id),
+        tasks: response.tasks.into_iter().map(to_checked_task).collect(),
+    }
+}
+
 pub(super) fn to_case_body(case: v1::Case) -> dto::Case {
     to_case(case, &mut Times::default())
 }
@@ -79,16 +93,20 @@ pub(super) fn to_list_body(
 fn to_case(case: v1::Case, times: &mut Times) -> dto::Case {
     let (priority, status) = (case.priority(), case.status());
     dto::Case {
-        // A case that was not created has neither id nor times.
-        case_id: Some(case.id).filter(|id| *id != 0),
+        case_id: case.id,
         name: case.name,
         description: case.description,
         priority: case_value::priority_name(priority),
         status: case_value::status_name(status),
-        team_id: Some(case.team_id).filter(|id| *id != 0),
-        created_at: case.created_at.map(|time| times.write(time)),
-        updated_at: case.updated_at.map(|time| times.write(time)),
+        team_id: team_id(case.team_id),
+        created_at: times.write(case.created_at.unwrap_or_default()),
+        updated_at: times.write(case.updated_at.unwrap_or_default()),
     }
+}
+
+/// Returns the id of a team; `None` if it stands for none.
+fn team_id(id: i64) -> Option<i64> {
+    Some(id).filter(|id| *id != 0)
 }
 
 fn to_priority(name: Option<&str>) -> i32 {

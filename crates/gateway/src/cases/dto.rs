@@ -1,30 +1,55 @@
-//! The documented JSON of cases.
+//! The documented JSON of cases. The comments are the descriptions of the OpenAPI document.
 
+use proto::wire::{FieldReason, limits};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     extract::{Object, RequestBody, null_as_default},
+    openapi::schema::{
+        self, CaseStatus, Id, NewCaseDescription, NewCaseName, NewTeam, Priority, Team, Time,
+    },
     page::Meta,
-    tasks::dto::{NewTask, Task},
+    tasks::dto::{CheckedTask, NewTask, Task},
 };
 
-/// The body of a request to create a case.
-#[derive(Debug, Deserialize)]
+/// A case to create, possibly with tasks.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCase {
-    /// Empty if it is missing: the server rejects both alike, with the path of the field.
+    /// The name, not counting white space at both ends, which is removed.
+    // Empty if it is missing: the server rejects both alike, with the path of the field.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = NewCaseName, required)]
     pub(crate) name: String,
+    /// The description, not counting white space at both ends, which is removed. Empty if it is absent.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<NewCaseDescription>)]
     pub(crate) description: String,
+    /// The priority; `LOW` if it is absent.
     #[serde(default)]
+    #[schema(value_type = Option<Priority>)]
     pub(crate) priority: Option<String>,
+    /// The status; `OPEN` if it is absent. It is a label: tasks are created, changed and completed in a
+    /// closed case as in an open one.
     #[serde(default)]
+    #[schema(value_type = Option<CaseStatus>)]
     pub(crate) status: Option<String>,
+    /// The id of a team, which the caller knows. Teams are not stored.
     #[serde(default)]
+    #[schema(value_type = Option<NewTeam>)]
     pub(crate) team_id: Option<i64>,
+    /// The tasks.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<TasksOfNewCase>)]
     pub(crate) tasks: Vec<Object<NewTask>>,
+}
+
+schema::lists! {
+    /// The tasks of a case to create.
+    TasksOfNewCase = [NewTask; 0, Some(limits::BATCH_TASKS)] |list| {
+        list.extensions(schema::reasons(&[FieldReason::TooMany]))
+    };
 }
 
 impl RequestBody for NewCase {
@@ -34,19 +59,29 @@ impl RequestBody for NewCase {
     }
 }
 
-/// The body of a request to change a case. What is absent or null stays as it is.
-#[derive(Debug, Deserialize)]
+/// What to change of a case. What is absent or `null` stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateCase {
+    /// The new name.
     #[serde(default)]
+    #[schema(value_type = Option<NewCaseName>)]
     pub(crate) name: Option<String>,
+    /// The new description. `""` clears it.
     #[serde(default)]
+    #[schema(value_type = Option<NewCaseDescription>)]
     pub(crate) description: Option<String>,
+    /// The new priority.
     #[serde(default)]
+    #[schema(value_type = Option<Priority>)]
     pub(crate) priority: Option<String>,
+    /// The new status.
     #[serde(default)]
+    #[schema(value_type = Option<CaseStatus>)]
     pub(crate) status: Option<String>,
+    /// The id of another team.
     #[serde(default)]
+    #[schema(value_type = Option<NewTeam>)]
     pub(crate) team_id: Option<i64>,
 }
 
@@ -57,36 +92,67 @@ impl RequestBody for UpdateCase {
     }
 }
 
-/// A case, and the body of a response with one.
-#[derive(Debug, Serialize)]
+/// A case.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Case {
-    /// Only of a case that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) case_id: Option<i64>,
+    /// The id of the case.
+    #[schema(value_type = Id)]
+    pub(crate) case_id: i64,
+    /// The name.
     pub(crate) name: String,
+    /// The description; empty if there is none.
     pub(crate) description: String,
+    /// The priority.
+    #[schema(value_type = Priority)]
     pub(crate) priority: &'static str,
+    /// The status.
+    #[schema(value_type = CaseStatus)]
     pub(crate) status: &'static str,
+    /// The id of the team, which the caller knows.
+    #[schema(value_type = Option<Team>, required)]
     pub(crate) team_id: Option<i64>,
-    /// Only of a case that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) created_at: Option<String>,
-    /// Only of a case that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) updated_at: Option<String>,
+    /// When the case was created.
+    #[schema(value_type = Time)]
+    pub(crate) created_at: String,
+    /// When the case was changed last. Changes to its tasks don't count.
+    #[schema(value_type = Time)]
+    pub(crate) updated_at: String,
 }
 
-/// The body of a response to the creation of a case.
-#[derive(Debug, Serialize)]
+/// A case that was created, with its tasks.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CreatedCase {
     #[serde(flatten)]
     pub(crate) case: Case,
+    /// The tasks, in the order of the request.
     pub(crate) tasks: Vec<Task>,
 }
 
-/// The body of a response with a page of a list.
-#[derive(Debug, Serialize)]
+/// A case that was only checked, as it would be.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CheckedCase {
+    /// The name.
+    pub(crate) name: String,
+    /// The description; empty if there is none.
+    pub(crate) description: String,
+    /// The priority.
+    #[schema(value_type = Priority)]
+    pub(crate) priority: &'static str,
+    /// The status.
+    #[schema(value_type = CaseStatus)]
+    pub(crate) status: &'static str,
+    /// The id of the team, which the caller knows.
+    #[schema(value_type = Option<Team>, required)]
+    pub(crate) team_id: Option<i64>,
+    /// The tasks, in the order of the request.
+    pub(crate) tasks: Vec<CheckedTask>,
+}
+
+/// A page of the cases.
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CaseList {
+    /// The cases, in the order of their creation.
     pub(crate) cases: Vec<Case>,
+    /// Where in the list the page is.
     pub(crate) meta: Meta,
 }

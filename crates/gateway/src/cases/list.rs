@@ -4,19 +4,40 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use http::StatusCode;
 use proto::cases::v1::ListCasesRequest;
 
-use super::convert;
+use super::{convert, dto::CaseList, example};
 use crate::{
     case_value,
+    context::Context,
     extract::{BaseUrl, CallOptions, CaseListOptions},
+    openapi::{Route, Scope},
     page::Page,
     problem::Problem,
     upstream::{Client, Retry, Transport, case_service},
 };
 
-/// Lists the cases of the tenant.
-pub(crate) async fn list<T: Transport>(
+/// The operation of the OpenAPI document.
+struct Operation;
+
+/// Returns the route of the call.
+pub(super) fn route<T: Transport>() -> Route<Context<T>> {
+    Route::new(Operation, list::<T>)
+        .calls("/caseload.cases.v1.CaseService/ListCases", &[Scope::CasesRead])
+        .returns::<CaseList>(StatusCode::OK, "A page of the cases.", example::CASE_LIST)
+}
+
+/// Lists the cases.
+///
+/// Returns a page of the cases of the tenant, in the order of their creation. Filters are combined.
+#[utoipa::path(
+    impl_for = Operation,
+    get,
+    path = "/api/v2/cases",
+    operation_id = "listCases"
+)]
+async fn list<T: Transport>(
     State(client): State<Client<T>>,
     list: CaseListOptions,
     base_url: BaseUrl,

@@ -4,13 +4,20 @@ pub(crate) mod convert;
 mod create;
 mod delete;
 pub(crate) mod dto;
+mod example;
 mod get;
 mod list;
 mod one_case;
 mod update;
 
-pub(crate) use create::create;
-pub(crate) use delete::delete;
-pub(crate) use get::get;
-pub(crate) use list::list;
-pub(crate) use update::update;
+use crate::{
+    context::Context,
+    openapi::{CASES, Route},
+    upstream::Transport,
+};
+
+/// Returns the routes of all calls about cases.
+pub(crate) fn routes<T: Transport>() -> [Route<Context<T>>; 5] {
+    [list::route(), create::route(), get::route(), update::route(), delete::route()]
+        .map(|route| route.tagged(CASES))
+}

@@ -1,17 +1,50 @@
 //! `PUT /api/v2/cases/{case_id}`
 
 use axum::{extract::State, response::Response};
+use http::StatusCode;
 use proto::cases::v1::UpdateCaseRequest;
 
-use super::{convert, dto::UpdateCase, one_case::with_case};
+use super::{
+    convert,
+    dto::{Case, UpdateCase},
+    example,
+    one_case::with_case,
+};
 use crate::{
+    context::Context,
     extract::{CallOptions, CaseId, IfMatch, JsonBody, ValidateOnly},
+    openapi::{Route, Scope},
     problem::Problem,
     upstream::{Client, Retry, Transport, case_service},
 };
 
+/// The operation of the OpenAPI document.
+struct Operation;
+
+/// Returns the route of the call.
+pub(super) fn route<T: Transport>() -> Route<Context<T>> {
+    Route::new(Operation, update::<T>)
+        .calls("/caseload.cases.v1.CaseService/UpdateCase", &[Scope::CasesWrite])
+        .example(example::UPDATE_CASE)
+        .returns::<Case>(
+            StatusCode::OK,
+            "The case as it is now; with `validate_only` as it would be.",
+            example::UPDATED_CASE,
+        )
+        .with_etag()
+}
+
 /// Changes a case.
-pub(crate) async fn update<T: Transport>(
+///
+/// The members that the request has are set, and no others. A case that already is as it should be stays as it
+/// is.
+#[utoipa::path(
+    impl_for = Operation,
+    put,
+    path = "/api/v2/cases/{case_id}",
+    operation_id = "updateCase"
+)]
+async fn update<T: Transport>(
     State(client): State<Client<T>>,
     CaseId(case_id): CaseId,
     ValidateOnly(validate_only): ValidateOnly,

@@ -12,6 +12,8 @@ use http::{
 use proto::wire::header::{FORWARDED_HOST, FORWARDED_PROTO};
 use serving::Client;
 
+use crate::openapi::{Draft, Input};
+
 /// The URL that a request was sent to, without its query. Without an authority, if the request named
 /// none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,11 @@ impl BaseUrl {
             None => Self(path.to_owned()),
         }
     }
+}
+
+/// Every request has a URL.
+impl Input for BaseUrl {
+    fn describe(_: &mut Draft) {}
 }
 
 #[cfg(test)]

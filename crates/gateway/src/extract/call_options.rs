@@ -4,7 +4,11 @@ use std::fmt;
 
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, request::Parts};
-use proto::wire::{header::IDEMPOTENCY_KEY, limits};
+use proto::wire::{
+    Reason,
+    header::{IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE},
+    limits,
+};
 use serving::Client;
 use tokio::time::Instant;
 
@@ -13,6 +17,10 @@ use super::{
     deadline::{Deadline, MaxTimeout},
     forwarded::forwarded,
     header::{self, Malformed},
+};
+use crate::openapi::{
+    Draft, Input,
+    schema::{Seconds, Text},
 };
 
 /// How a call to the server is made.
@@ -61,6 +69,25 @@ fn parse(text: &str) -> Option<String> {
     let is_key = (1..=limits::IDEMPOTENCY_KEY_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_key.then(|| text.to_owned())
+}
+
+impl Input for CallOptions {
+    fn describe(draft: &mut Draft) {
+        draft.header::<Seconds>(
+            &REQUEST_TIMEOUT,
+            "The most time that the call may take, in seconds, greater than 0 and with at most three \
+             decimals. It can shorten the timeout of the service, but not extend it.",
+        );
+        draft.header::<Text>(
+            &REQUEST_ID,
+            "The id of the request in logs, 1 to 128 visible ASCII characters. Without a usable one, the \
+             service makes one.",
+        );
+        draft.header::<Text>(&TRACEPARENT, "The trace of the request (W3C Trace Context).");
+        draft.header::<Text>(&TRACESTATE, "What tracing systems add to `traceparent`.");
+        draft.reasons(&[Reason::IdempotencyKeyInvalid, Reason::RequestTimeoutInvalid]);
+        draft.calls_server();
+    }
 }
 
 #[cfg(test)]

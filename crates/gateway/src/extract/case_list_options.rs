@@ -4,11 +4,14 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use proto::{
     cases::v1::{CaseStatus, Priority},
-    wire::FieldReason,
+    wire::{FieldReason, limits},
 };
 
 use super::{PageOptions, Rejection, query::Query};
-use crate::case_value;
+use crate::{
+    case_value,
+    openapi::{Draft, Input, schema},
+};
 
 /// The parameters of a list of cases.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +25,6 @@ pub(crate) struct CaseListOptions {
     /// Only cases of this team.
     pub(crate) team_id: Option<i64>,
 }
-
-/// The greatest id of a team: JSON numbers are exact up to it.
-const MAX_TEAM_ID: i64 = (1 << 53) - 1;
 
 type Parsed<T> = Result<T, (FieldReason, &'static str)>;
 
@@ -62,8 +62,17 @@ fn status(text: &str) -> Parsed<CaseStatus> {
 
 fn team_id(text: &str) -> Parsed<i64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    let id = text.parse().ok().filter(|id| is_plain && (1..=MAX_TEAM_ID).contains(id));
+    let id = text.parse().ok().filter(|id| is_plain && (1..=limits::TEAM_ID).contains(id));
     id.ok_or((FieldReason::OutOfRange, "a team's id is a number from 1 to 9007199254740991"))
+}
+
+impl Input for CaseListOptions {
+    fn describe(draft: &mut Draft) {
+        PageOptions::describe(draft);
+        draft.query::<schema::Priority>("priority", "Only cases of this priority.");
+        draft.query::<schema::CaseStatus>("status", "Only cases of this status.");
+        draft.query::<schema::TeamFilter>("team_id", "Only cases of this team.");
+    }
 }
 
 #[cfg(test)]

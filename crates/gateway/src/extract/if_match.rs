@@ -4,8 +4,10 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::IF_MATCH, request::Parts};
+use proto::wire::Reason;
 
 use super::Rejection;
+use crate::openapi::{Draft, Input, schema::Text};
 
 /// The entity tags of the header, as a list; empty without the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,23 @@ impl<S: Send + Sync> FromRequestParts<S> for NoIfMatch {
             return Err(Rejection::PreconditionNotSupported);
         }
         Ok(Self)
+    }
+}
+
+impl Input for IfMatch {
+    fn describe(draft: &mut Draft) {
+        draft.header::<Text>(
+            &IF_MATCH,
+            "The states in which it may be changed or deleted: a list of entity tags, one of which must be \
+             the present one; or `*`, which every state matches. Without the header there is no condition.",
+        );
+        draft.reason(Reason::EtagMismatch);
+    }
+}
+
+impl Input for NoIfMatch {
+    fn describe(draft: &mut Draft) {
+        draft.reason(Reason::IfMatchNotSupported);
     }
 }
 

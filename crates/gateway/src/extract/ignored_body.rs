@@ -4,7 +4,10 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::Rejection;
-use crate::in_flight::Arrival;
+use crate::{
+    in_flight::Arrival,
+    openapi::{Draft, Input},
+};
 
 /// Begins a request whose body is ignored, if it has one, without waiting for that. The handlers of GET need
 /// no such extractor.
@@ -20,4 +23,8 @@ impl<S: Sync> FromRequestParts<S> for IgnoredBody {
         }
         Ok(Self)
     }
+}
+
+impl Input for IgnoredBody {
+    fn describe(_: &mut Draft) {}
 }

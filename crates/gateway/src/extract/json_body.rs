@@ -12,10 +12,11 @@ use http::{
 };
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Frame};
-use proto::wire::limits;
+use proto::wire::{Reason, limits};
 use serde::de::DeserializeOwned;
 use serving::{Client, Exhausted, QuotaPermit};
 use tokio::time::{timeout, timeout_at};
+use utoipa::ToSchema;
 
 use super::{
     Rejection,
@@ -24,7 +25,10 @@ use super::{
     json_error::JsonError,
     object::Object,
 };
-use crate::in_flight::Arrival;
+use crate::{
+    in_flight::Arrival,
+    openapi::{Draft, Input},
+};
 
 /// How long a part of a body is waited for while more than half of the bodies that may be waited for are.
 const PART_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,7 +38,7 @@ const PART_TIMEOUT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A body of the documented API.
-pub(crate) trait RequestBody: DeserializeOwned {
+pub(crate) trait RequestBody: DeserializeOwned + ToSchema {
     /// Returns the memory that the lists in the body take beside their texts, in bytes. With many
     /// nearly empty items that is more than ten times the size of the JSON.
     fn list_bytes(&self) -> usize;
@@ -152,4 +156,16 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+impl<T: RequestBody> Input for JsonBody<T> {
+    fn describe(draft: &mut Draft) {
+        draft.body::<T>();
+        draft.reasons(&[
+            Reason::UnsupportedMediaType,
+            Reason::BodyTooLarge,
+            Reason::BodyIncomplete,
+            Reason::InvalidJson,
+        ]);
+    }
 }

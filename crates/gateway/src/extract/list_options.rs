@@ -7,6 +7,10 @@ use http::request::Parts;
 use proto::{Timestamp, wire::FieldReason};
 
 use super::{PageOptions, Rejection, query::Query};
+use crate::openapi::{
+    Draft, Input,
+    schema::{EmailFilter, Flag, TimeFilter},
+};
 
 /// The parameters of a list.
 #[derive(Clone, Debug)]
@@ -20,6 +24,9 @@ pub(crate) struct ListOptions {
     /// Only tasks that were changed later than this.
     pub(crate) updated_after: Option<Timestamp>,
 }
+
+/// The parameter with the email of a user.
+pub(crate) const ASSIGNEE_EMAIL: &str = "assignee_email";
 
 type Parsed<T> = Result<T, (FieldReason, &'static str)>;
 
@@ -38,7 +45,7 @@ impl ListOptions {
         let options = Self {
             page: PageOptions::take(&mut query),
             completed: query.take("completed", Query::boolean),
-            assignee_email: query.take("assignee_email", email),
+            assignee_email: query.take(ASSIGNEE_EMAIL, email),
             updated_after: query.take("updated_after", time),
         };
         query.finish().map_err(Rejection::Query)?;
@@ -57,6 +64,22 @@ fn email(text: &str) -> Parsed<String> {
 fn time(text: &str) -> Parsed<Timestamp> {
     let invalid = (FieldReason::InvalidTime, "expected a time as 2024-03-25T15:40:39Z");
     Timestamp::from_str(text).map_err(|_| invalid)
+}
+
+impl Input for ListOptions {
+    fn describe(draft: &mut Draft) {
+        PageOptions::describe(draft);
+        draft.query::<Flag>("completed", "Only tasks that are, or are not, completed.");
+        draft.query::<EmailFilter>(
+            ASSIGNEE_EMAIL,
+            "Only tasks of the user with this email, compared without regard to case.",
+        );
+        draft.query::<TimeFilter>(
+            "updated_after",
+            "Only tasks with a later `updated_at`: a time as in RFC 3339. A `+` in it must be written as \
+             `%2B`.",
+        );
+    }
 }
 
 #[cfg(test)]

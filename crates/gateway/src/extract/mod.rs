@@ -26,7 +26,6 @@ mod path;
 mod query;
 mod rejection;
 mod task_id;
-pub(crate) mod unread_body;
 mod validate_only;
 
 pub(crate) use base_url::BaseUrl;
@@ -42,7 +41,7 @@ pub(crate) use ignored_body::IgnoredBody;
 pub(crate) use json_body::{JsonBody, RequestBody};
 pub(crate) use json_error::{JsonError, ShapeError};
 pub(crate) use key_in_path::KeyInPath;
-pub(crate) use list_options::ListOptions;
+pub(crate) use list_options::{ASSIGNEE_EMAIL, ListOptions};
 pub(crate) use no_parameters::NoParameters;
 pub(crate) use nullable::null_as_default;
 pub(crate) use object::Object;

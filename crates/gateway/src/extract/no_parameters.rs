@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::{Rejection, query::Query};
+use crate::openapi::{Draft, Input};
 
 /// Rejects every parameter: one that is ignored may have been meant to protect the caller, as
 /// `validate_only` on a request to delete.
@@ -16,5 +17,11 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         Query::new(parts.uri.query()).finish().map_err(Rejection::Query)?;
         Ok(Self)
+    }
+}
+
+impl Input for NoParameters {
+    fn describe(draft: &mut Draft) {
+        draft.no_other_query();
     }
 }

@@ -2,9 +2,16 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use proto::wire::FieldReason;
+use proto::wire::{
+    FieldReason,
+    limits::{DEFAULT_PAGE_ITEMS, PAGE_ITEMS},
+};
 
 use super::{Rejection, query::Query};
+use crate::openapi::{
+    Draft, Input,
+    schema::{PageNumber, PageSize},
+};
 
 /// The parameters of a list that has no others.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +21,6 @@ pub(crate) struct PageOptions {
     /// The most items of a page, 1 to 50.
     pub(crate) per_page: u8,
 }
-
-/// The number of items of a page whose size is not given.
-const DEFAULT_PER_PAGE: u8 = 20;
-/// The most items of a page.
-const MAX_PER_PAGE: u8 = 50;
 
 type Parsed<T> = Result<T, (FieldReason, &'static str)>;
 
@@ -38,7 +40,7 @@ impl PageOptions {
     pub(super) fn take(query: &mut Query<'_>) -> Self {
         Self {
             page: query.take("page", page).unwrap_or(1),
-            per_page: query.take("per_page", per_page).unwrap_or(DEFAULT_PER_PAGE),
+            per_page: query.take("per_page", per_page).unwrap_or(DEFAULT_PAGE_ITEMS),
         }
     }
 
@@ -57,11 +59,22 @@ fn page(text: &str) -> Parsed<u32> {
 fn per_page(text: &str) -> Parsed<u8> {
     plain(text)
         .and_then(|size| u8::try_from(size).ok())
-        .filter(|size| (1..=MAX_PER_PAGE).contains(size))
+        .filter(|size| (1..=PAGE_ITEMS).contains(size))
         .ok_or((FieldReason::OutOfRange, "a page has 1 to 50 items"))
 }
 
 /// Reads a number in plain decimal digits.
 fn plain(text: &str) -> Option<u32> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+impl Input for PageOptions {
+    fn describe(draft: &mut Draft) {
+        draft.query::<PageNumber>(
+            "page",
+            "The number of the page. Past the last one the list is empty.",
+        );
+        draft.query::<PageSize>("per_page", "The most items of a page.");
+        draft.no_other_query();
+    }
 }

@@ -1,10 +1,33 @@
 //! What gRPC's codes are called in problem documents.
 
+use http::StatusCode;
+use proto::wire::{self, Reason};
 use tonic::Code;
 
 /// Returns the name of a code, as google.rpc.Code writes it.
 pub(super) const fn name(code: Code) -> &'static str {
     row(code).0
+}
+
+/// Returns the HTTP status of a reason, or the usual one of the code if the reason is of a newer
+/// server, and the title. Where the status is not the code's usual one, the title is HTTP's.
+pub(super) fn status_and_title(code: Code, reason: &str) -> (StatusCode, &'static str) {
+    let usual = wire::http_status(code);
+    let status = Reason::parse(reason)
+        .filter(|reason| reason.code() == code)
+        .map_or(usual, Reason::http_status);
+    let is_usual = status == usual;
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let title = match status.canonical_reason() {
+        Some(title) if !is_usual => title,
+        _ => title(code),
+    };
+    (status, title)
+}
+
+/// Returns the names of all codes of errors.
+pub(super) fn names_of_errors() -> impl Iterator<Item = &'static str> {
+    (1..=16).map(|number| name(Code::from_i32(number)))
 }
 
 /// Returns the title of problems with this code.
@@ -36,8 +59,6 @@ const fn row(code: Code) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use proto::wire;
-
     use super::*;
 
     /// google/rpc/code.proto, line by line.

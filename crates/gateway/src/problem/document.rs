@@ -1,18 +1,29 @@
 //! What a problem document says.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
-use proto::wire::{self, Reason};
+use proto::wire::Reason;
 use serde::Serialize;
 use tonic::Code;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        extensions::ExtensionsBuilder,
+        schema::{ObjectBuilder, Schema, SchemaFormat, Type},
+    },
+};
 
-use super::codes;
+use super::{codes, meaning};
 
 /// What a problem document says, and the headers that come with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(super) code: Code,
     pub(super) status: StatusCode,
+    pub(super) r#type: &'static str,
     pub(super) title: &'static str,
     pub(super) detail: String,
     pub(super) errors: Vec<Item>,
@@ -29,6 +40,42 @@ pub(crate) struct Item {
     /// What it is about.
     #[serde(flatten)]
     pub(crate) place: Place,
+}
+
+impl PartialSchema for Item {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str| {
+            ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+        };
+        let words: Vec<&str> = meaning::of_items().map(|explanation| explanation.word).collect();
+        // A list that may grow: `enum` would have clients reject what a later version says.
+        let words = ExtensionsBuilder::new().add("x-extensible-enum", words).build();
+        let item = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("One of the things that are wrong."))
+            .property("message", text("What is wrong, for people."))
+            .required("message")
+            .property(
+                "details",
+                text("The reason, for programs: a stable word.")
+                    .pattern(Some("^[A-Z]+(_[A-Z]+)*$"))
+                    .extensions(Some(words)),
+            )
+            .required("details")
+            .property(
+                "pointer",
+                text("The member of the body that it is about, as a JSON pointer (RFC 6901).")
+                    .format(Some(SchemaFormat::Custom("json-pointer".to_owned()))),
+            )
+            .property("parameter", text("The parameter of the query string that it is about."));
+        RefOr::T(item.into())
+    }
+}
+
+impl ToSchema for Item {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ProblemItem")
+    }
 }
 
 /// A part of a request.
@@ -77,12 +124,13 @@ impl Problem {
         detail: impl Into<String>,
         errors: Vec<Item>,
     ) -> Self {
-        let (status, title) = status_and_title(code, reason);
+        let (status, title) = codes::status_and_title(code, reason);
         let mut headers = HeaderMap::new();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Self { code, status, title, detail: detail.into(), errors, headers }
+        let (r#type, detail) = (type_of(reason), detail.into());
+        Self { code, status, r#type, title, detail, errors, headers }
     }
 
     /// Adds headers to the response.
@@ -105,20 +153,12 @@ impl Problem {
     }
 }
 
-/// Returns the HTTP status of a reason, or the usual one of the code if the reason is of a newer
-/// server, and the title. Where the status is not the code's usual one, the title is HTTP's.
-fn status_and_title(code: Code, reason: &str) -> (StatusCode, &'static str) {
-    let usual = wire::http_status(code);
-    let status = Reason::parse(reason)
-        .filter(|reason| reason.code() == code)
-        .map_or(usual, Reason::http_status);
-    let is_usual = status == usual;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let title = match status.canonical_reason() {
-        Some(title) if !is_usual => title,
-        _ => codes::title(code),
-    };
-    (status, title)
+/// Returns the type of the problems with a reason: a reference to its explanation (RFC 9457, 3.1.1).
+fn type_of(reason: &str) -> &'static str {
+    // Over REST it makes no difference which method was called.
+    let is_batch = reason == Reason::InvalidBatch.as_str();
+    let reason = if is_batch { Reason::InvalidRequest.as_str() } else { reason };
+    meaning::explanation(reason).map_or("about:blank", |explanation| &explanation.path)
 }
 
 /// The response has no body yet: `render` writes it, with the id of the request.

@@ -64,6 +64,27 @@ fn from_intermediary(rejection: IntermediaryRejection) -> Problem {
     }
 }
 
+/// The reasons for which any call to the server fails: the server's, and those of intermediaries.
+pub(crate) const OF_CALLS: [Reason; 17] = [
+    Reason::KeyRequired,
+    Reason::KeyRepeated,
+    Reason::AuthorizationMalformed,
+    Reason::KeyInvalid,
+    Reason::ScopeRequired,
+    Reason::Overloaded,
+    Reason::TenantOverloaded,
+    Reason::AddressOverloaded,
+    Reason::RateLimited,
+    Reason::DeadlineExceeded,
+    Reason::DatabaseUnavailable,
+    Reason::Internal,
+    Reason::UpstreamUnavailable,
+    Reason::UpstreamUnauthenticated,
+    Reason::UpstreamForbidden,
+    Reason::BodyTooLarge,
+    Reason::HeadersTooLarge,
+];
+
 fn to_header(retry_after: Option<HeaderValue>) -> HeaderMap {
     retry_after.map(|time| (RETRY_AFTER, time)).into_iter().collect()
 }
@@ -119,6 +140,25 @@ fn to_place(field: &str) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_rejection_of_an_intermediary_is_a_reason_of_calls() {
+        for rejection in [
+            IntermediaryRejection::Unauthenticated,
+            IntermediaryRejection::Forbidden,
+            IntermediaryRejection::BodyTooLarge,
+            IntermediaryRejection::HeadersTooLarge,
+            IntermediaryRejection::RateLimited(None),
+            IntermediaryRejection::Unavailable(None),
+        ] {
+            let problem = from_intermediary(rejection);
+            let (status, word) = (problem.status.as_u16(), &problem.errors[0].details);
+            let is_listed = |reason: &Reason| {
+                reason.as_str() == word.as_str() && reason.http_status() == status
+            };
+            assert!(OF_CALLS.iter().any(is_listed), "{word}");
+        }
+    }
 
     #[test]
     fn field_paths_become_places() {

@@ -100,7 +100,7 @@ fn query(errors: Vec<QueryError>) -> Problem {
 }
 
 /// Returns the problem of a request with fields that are invalid.
-fn violations(items: Vec<Item>) -> Problem {
+pub(super) fn violations(items: Vec<Item>) -> Problem {
     let detail = match items.len() {
         1 => "1 field violation; nothing was changed".to_owned(),
         count => format!("{count} field violations; nothing was changed"),

@@ -2,7 +2,7 @@
 
 use proto::{FieldMask, tasks::v1};
 
-use super::dto;
+use super::{dto, event_kind};
 use crate::{extract::Object, page::Meta, times::Times};
 
 pub(crate) fn to_request(
@@ -48,11 +48,16 @@ pub(super) fn to_tasks_body(tasks: Vec<v1::Task>) -> dto::Tasks {
     dto::Tasks { tasks: tasks.into_iter().map(|task| to_task(task, &mut times)).collect() }
 }
 
+/// Returns tasks that were only checked: they have neither ids nor times.
+pub(super) fn to_checked_tasks_body(tasks: Vec<v1::Task>) -> dto::CheckedTasks {
+    dto::CheckedTasks { tasks: tasks.into_iter().map(to_checked_task).collect() }
+}
+
 pub(super) fn to_key_body(record: v1::IdempotencyRecord) -> dto::IdempotencyKey {
     dto::IdempotencyKey {
         idempotency_key: dto::IdempotencyRecord {
             key: record.request_id,
-            outcome: "created",
+            outcome: dto::OUTCOME_CREATED,
             case_id: Some(record.case_id).filter(|id| *id != 0),
             task_ids: record.task_ids,
             created_at: Times::default().write(record.created_at.unwrap_or_default()),
@@ -64,18 +69,32 @@ pub(super) fn to_task_body(task: v1::Task) -> dto::OneTask {
     dto::OneTask { task: to_task(task, &mut Times::default()) }
 }
 
-/// Returns a page of a list. `has_cases` says whether each task names its case.
+pub(super) fn to_checked_task_body(task: v1::Task) -> dto::OneCheckedTask {
+    dto::OneCheckedTask { task: to_checked_task(task) }
+}
+
+/// Returns a page of the tasks of a case.
 pub(super) fn to_list_body(
     list: v1::ListTasksResponse,
-    has_cases: bool,
     meta: impl FnOnce(i64) -> Meta,
 ) -> dto::TaskList {
+    let dto::Tasks { tasks } = to_tasks_body(list.tasks);
+    dto::TaskList { tasks, meta: meta(list.total_size) }
+}
+
+/// Returns a page of tasks of several cases.
+pub(super) fn to_list_of_user_body(
+    list: v1::ListTasksResponse,
+    meta: impl FnOnce(i64) -> Meta,
+) -> dto::TasksOfUser {
     let mut times = Times::default();
-    let tasks = list.tasks.into_iter().map(|task| dto::Task {
-        case_id: has_cases.then_some(task.case_id),
-        ..to_task(task, &mut times)
+    let tasks = list.tasks.into_iter().map(|task| {
+        let case_id = task.case_id;
+        let task = to_task(task, &mut times);
+        let dto::Task { id, description, completed, assignees, created_at, updated_at } = task;
+        dto::TaskOfCase { id, case_id, description, completed, assignees, created_at, updated_at }
     });
-    dto::TaskList { tasks: tasks.collect(), meta: meta(list.total_size) }
+    dto::TasksOfUser { tasks: tasks.collect(), meta: meta(list.total_size) }
 }
 
 /// Returns a page of what was done to a task.
@@ -89,9 +108,7 @@ pub(super) fn to_event_list_body(
 }
 
 fn to_event(event: v1::TaskEvent, times: &mut Times) -> dto::TaskEvent {
-    use v1::TaskEventKind::{
-        Assigned, Completed, Created, Deleted, Described, Reopened, Unassigned, Unspecified,
-    };
+    use v1::TaskEventKind::{Assigned, Created, Described, Unassigned};
     let kind = event.kind();
     let has_users = matches!(kind, Created | Assigned | Unassigned);
     let key = event.api_key.unwrap_or_default();
@@ -99,16 +116,7 @@ fn to_event(event: v1::TaskEvent, times: &mut Times) -> dto::TaskEvent {
         id: event.id,
         case_id: event.case_id,
         task_id: event.task_id,
-        kind: match kind {
-            Unspecified => "unspecified",
-            Created => "created",
-            Completed => "completed",
-            Reopened => "reopened",
-            Described => "described",
-            Assigned => "assigned",
-            Unassigned => "unassigned",
-            Deleted => "deleted",
-        },
+        kind: event_kind::name(kind),
         api_key: dto::ApiKey { id: key.id, name: key.name },
         request_id: event.request_id,
         created_at: times.write(event.created_at.unwrap_or_default()),
@@ -120,14 +128,20 @@ fn to_event(event: v1::TaskEvent, times: &mut Times) -> dto::TaskEvent {
 
 pub(crate) fn to_task(task: v1::Task, times: &mut Times) -> dto::Task {
     dto::Task {
-        // A task that was not created has neither id nor times.
-        id: Some(task.id).filter(|id| *id != 0),
-        case_id: None,
+        id: task.id,
         description: task.description,
         completed: task.completed,
         assignees: task.assignees.into_iter().map(to_assignee).collect(),
-        created_at: task.created_at.map(|time| times.write(time)),
-        updated_at: task.updated_at.map(|time| times.write(time)),
+        created_at: times.write(task.created_at.unwrap_or_default()),
+        updated_at: times.write(task.updated_at.unwrap_or_default()),
+    }
+}
+
+pub(crate) fn to_checked_task(task: v1::Task) -> dto::CheckedTask {
+    dto::CheckedTask {
+        description: task.description,
+        completed: task.completed,
+        assignees: task.assignees.into_iter().map(to_assignee).collect(),
     }
 }
 

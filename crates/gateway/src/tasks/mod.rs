@@ -7,6 +7,8 @@ pub(crate) mod convert;
 mod create;
 mod delete;
 pub(crate) mod dto;
+mod event_kind;
+mod example;
 mod get;
 mod get_idempotency_record;
 mod list;
@@ -14,13 +16,26 @@ mod list_events;
 mod one_task;
 mod update;
 
-pub(crate) use batch_create::batch_create;
-pub(crate) use batch_delete::batch_delete;
-pub(crate) use batch_update::batch_update;
-pub(crate) use create::create;
-pub(crate) use delete::delete;
-pub(crate) use get::get;
-pub(crate) use get_idempotency_record::get_idempotency_record;
-pub(crate) use list::{list_of_case, list_of_user};
-pub(crate) use list_events::list_events;
-pub(crate) use update::update;
+use crate::{
+    context::Context,
+    openapi::{Route, TASKS},
+    upstream::Transport,
+};
+
+/// Returns the routes of all calls about tasks.
+pub(crate) fn routes<T: Transport>() -> [Route<Context<T>>; 11] {
+    [
+        batch_create::route(),
+        batch_update::route(),
+        batch_delete::route(),
+        list::route_of_case(),
+        create::route(),
+        get::route(),
+        update::route(),
+        delete::route(),
+        list_events::route(),
+        list::route_of_user(),
+        get_idempotency_record::route(),
+    ]
+    .map(|route| route.tagged(TASKS))
+}

@@ -8,8 +8,7 @@ use super::convert;
 use crate::{response::etag_header, upstream::Reply};
 
 /// Returns the response with one task, and its entity tag.
-pub(super) fn with_task(status: StatusCode, reply: Reply<Option<v1::Task>>) -> Response {
-    let reply = reply.map(Option::unwrap_or_default);
+pub(super) fn with_task(status: StatusCode, reply: Reply<v1::Task>) -> Response {
     let etag = etag_header(&reply.message.etag);
     (status, etag, reply.map(convert::to_task_body)).into_response()
 }

@@ -27,8 +27,12 @@ use tokio::{sync::watch, time::timeout};
 use tonic::{body::Body, codegen::StdError};
 use tower::Service;
 
-/// How long a connection takes to be made at most.
+/// How long a call waits for a connection at most, and how long each of a host's addresses is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection takes to be made at most. Calls don't wait for that long, but whoever comes later
+/// uses it: a look-up of a name takes seconds where a name server is away, and can't be broken off.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a connection with calls in flight is tested, and how long the server takes to answer at most.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -63,7 +67,7 @@ struct Shared {
 enum State {
     /// There is no connection.
     Idle,
-    /// One is being made. All that wait for it get what comes of it.
+    /// One is being made. All that wait for it get what comes of it, if it comes in time.
     Connecting(watch::Receiver<Option<Connected>>),
     Open(SendRequest<Body>),
 }
@@ -154,7 +158,11 @@ impl Shared {
             let result = connect(shared.uri.clone()).await;
             *shared.lock() = match &result {
                 Ok(connection) => State::Open(connection.clone()),
-                Err(_) => State::Idle,
+                Err(error) => {
+                    let (upstream, error) = (&shared.uri, &**error as &(dyn Error + 'static));
+                    tracing::debug!(%upstream, error, "no connection to a server");
+                    State::Idle
+                }
             };
             sender.send_replace(Some(result.map_err(|error| Unreachable(Arc::new(error)))));
         });
@@ -167,10 +175,13 @@ impl Shared {
 }
 
 async fn await_connection(mut connected: watch::Receiver<Option<Connected>>) -> Connected {
-    match connected.wait_for(Option::is_some).await.as_deref() {
-        Ok(Some(connected)) => connected.clone(),
-        Ok(None) => Err(Unreachable(Arc::new("nobody makes it".into()))),
-        Err(gone) => Err(Unreachable(Arc::new(gone.clone().into()))),
+    let unreachable = |error: StdError| Err(Unreachable(Arc::new(error)));
+    match timeout(CONNECT_TIMEOUT, connected.wait_for(Option::is_some)).await {
+        Ok(Ok(connected)) => connected
+            .clone()
+            .unwrap_or_else(|| unreachable("there is none, and nobody makes one".into())),
+        Ok(Err(gone)) => unreachable(gone.into()),
+        Err(elapsed) => unreachable(elapsed.into()),
     }
 }
 
@@ -180,7 +191,7 @@ async fn connect(uri: Uri) -> Result<SendRequest<Body>, StdError> {
     connector.set_nodelay(true);
     // Of each of a host's addresses, if it has several.
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let stream = timeout(CONNECT_TIMEOUT, connector.call(uri)).await??;
+    let stream = timeout(ATTEMPT_TIMEOUT, connector.call(uri)).await??;
     let (requests, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
@@ -250,6 +261,21 @@ mod tests {
         // The next call tries again.
         let error = get(&channel).await.unwrap_err();
         assert!(error.is::<Unreachable>(), "{error:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_no_longer_than_a_second_and_a_later_one_uses_what_came_of_it() {
+        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap());
+        let (sender, connected) = watch::channel(None);
+        *channel.0.lock() = State::Connecting(connected);
+        let begun = tokio::time::Instant::now();
+        assert!(get(&channel).await.unwrap_err().is::<Unreachable>());
+        assert_eq!(begun.elapsed().as_secs(), 1);
+
+        let came = Unreachable(Arc::new("the name is unknown".into()));
+        let late = async { sender.send_replace(Some(Err(came))) };
+        let (error, _) = tokio::join!(get(&channel), late);
+        assert_eq!(error.unwrap_err().source().unwrap().to_string(), "the name is unknown");
     }
 
     #[tokio::test]

@@ -104,6 +104,15 @@ impl<T: Transport> Client<T> {
     }
 }
 
+#[cfg(test)]
+impl<T: Transport> Client<T> {
+    /// Returns a client of one server that is called over this transport.
+    pub(crate) fn over(transport: T) -> Self {
+        let server = super::servers::Server::new(http::Uri::default(), transport);
+        Self::new(Servers::new([server]))
+    }
+}
+
 fn request<M>(mut metadata: HeaderMap, message: M, deadline: Instant) -> Request<M> {
     metadata.extend(clock::now().map(|now| (header::SENT_AT.clone(), now)));
     let mut request = Request::new(message);

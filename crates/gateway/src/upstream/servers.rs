@@ -29,8 +29,8 @@ use crate::Upstream;
 /// How often the health of each of several servers is checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The timeout of a health check.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The timeout of a health check. It is longer than the wait for a connection, whose end is an answer, too.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// One server or several. Calls go to them in turn. A server that does not serve is skipped while
 /// another one does.

@@ -63,6 +63,22 @@ pub static GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-statu
 /// How many milliseconds a gRPC client waits before it retries (gRPC proposal A6).
 pub static GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+/// Marks a call of gRPC-Web.
+pub static GRPC_WEB: HeaderName = HeaderName::from_static("x-grpc-web");
+
+/// The library with which a browser makes a call, as `user-agent` can't say it (gRPC-Web).
+pub static GRPC_WEB_USER_AGENT: HeaderName = HeaderName::from_static("x-user-agent");
+
+/// The version of the Connect protocol that a caller speaks.
+pub static CONNECT_PROTOCOL_VERSION: HeaderName =
+    HeaderName::from_static("connect-protocol-version");
+
+/// The time that a caller grants, in milliseconds (Connect protocol).
+pub static CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
+
+/// The content types that a POST request may have (Linked Data Platform 1.0, 7.1).
+pub static ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+
 /// Present where Envoy refused a call because of a rate limit.
 pub static ENVOY_RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 

@@ -1,5 +1,35 @@
 //! Limits that both sides of the wire state or rely on.
 
+/// The most tasks that a request may be about.
+pub const BATCH_TASKS: usize = 25;
+
+/// The most emails of a task's assignees in a request.
+pub const ASSIGNEES: usize = 50;
+
+/// The longest email, in bytes.
+pub const EMAIL_BYTES: usize = 254;
+
+/// The longest description of a task, in Unicode scalar values.
+pub const TASK_DESCRIPTION_CHARS: usize = 10_000;
+
+/// The longest name of a case, in Unicode scalar values.
+pub const CASE_NAME_CHARS: usize = 200;
+
+/// The longest description of a case, in Unicode scalar values.
+pub const CASE_DESCRIPTION_CHARS: usize = 10_000;
+
+/// The greatest id of a team: JSON numbers are exact up to it.
+pub const TEAM_ID: i64 = (1 << 53) - 1;
+
+/// The most items of a page over REST.
+pub const PAGE_ITEMS: u8 = 50;
+
+/// The number of items of a page whose size is not given.
+pub const DEFAULT_PAGE_ITEMS: u8 = 20;
+
+/// The longest request id that is used as it is, in bytes.
+pub const REQUEST_ID_BYTES: usize = 128;
+
 /// The longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 

@@ -252,6 +252,33 @@ pub enum FieldReason {
 }
 
 impl FieldReason {
+    /// Every reason.
+    pub const ALL: [Self; 23] = [
+        Self::Required,
+        Self::NotPositive,
+        Self::TooMany,
+        Self::TooLong,
+        Self::ContainsNul,
+        Self::InvalidEmail,
+        Self::InvalidCharacter,
+        Self::UnknownUser,
+        Self::UserDeactivated,
+        Self::EmailTaken,
+        Self::Duplicate,
+        Self::TaskNotFound,
+        Self::EtagMismatch,
+        Self::InvalidMask,
+        Self::OutOfRange,
+        Self::UnknownValue,
+        Self::InvalidPageToken,
+        Self::InvalidTime,
+        Self::UnknownParameter,
+        Self::DuplicateParameter,
+        Self::UnknownMember,
+        Self::DuplicateMember,
+        Self::WrongType,
+    ];
+
     /// Returns the word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -316,6 +343,11 @@ mod tests {
             let parsed = Reason::parse(reason.as_str()).unwrap();
             assert_eq!(parsed.as_str(), reason.as_str());
         }
+        for (index, reason) in FieldReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+        let words: BTreeSet<_> = FieldReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(words.len(), FieldReason::ALL.len());
         let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), Reason::ALL.len() - 1, "UPSTREAM_REFUSED has two codes");
         assert_eq!(Reason::parse("SOMETHING_NEW"), None);

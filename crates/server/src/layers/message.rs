@@ -17,6 +17,10 @@ use proto::{
 use serving::ConnectionId;
 use tonic::{Status, codegen::Body};
 
+use super::{
+    framing::{self, Framing},
+    json_size,
+};
 use crate::{
     shares::{Share, Shares},
     status,
@@ -30,9 +34,6 @@ const CALL_BYTES: usize = 16 * 1024;
 /// What each header takes besides its name and its value.
 const HEADER_BYTES: usize = 64;
 
-/// The compression flag and the length before a message (gRPC over HTTP/2).
-const PREFIX_BYTES: usize = 5;
-
 /// Returns the memory that a call takes before its message.
 pub(super) fn head_bytes(headers: &HeaderMap) -> usize {
     CALL_BYTES + headers_bytes(headers)
@@ -45,8 +46,8 @@ pub(super) fn headers_bytes(headers: &HeaderMap) -> usize {
     sizes.sum()
 }
 
-/// Receives the whole message of a call, with its prefix, and takes memory for it and for what it
-/// takes once it is decoded. A call whose message is not there yet takes `memory` as its bytes
+/// Receives the whole message of a call, with its prefix if it has one, and takes memory for it and for
+/// what it takes once it is decoded. A call whose message is not there yet takes `memory` as its bytes
 /// arrive, and a share of its connection's unfinished calls until they have.
 ///
 /// # Errors
@@ -54,7 +55,7 @@ pub(super) fn headers_bytes(headers: &HeaderMap) -> usize {
 /// another one, and of one for which there is no memory, or no share.
 pub(super) async fn receive<B>(
     body: B,
-    layout: Option<RequestLayout>,
+    (framing, layout): (Framing, Option<RequestLayout>),
     head_bytes: usize,
     memory: &mut TenantPermit,
     (unfinished, connection): (&Arc<Shares<ConnectionId>>, ConnectionId),
@@ -63,7 +64,7 @@ where
     B: Body<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let mut message = Message::default();
+    let mut message = Message::new(framing);
     let mut taken = 0;
     let mut share: Option<Share<ConnectionId>> = None;
     loop {
@@ -89,31 +90,38 @@ where
         message.push(data)?;
     }
     let bytes = message.into_bytes();
-    let decoded = decoded_size(&bytes, layout)?;
+    let decoded = decoded_size(&bytes, framing, layout)?;
     grow(memory, head_bytes + bytes.len() + decoded - taken)?;
     Ok(bytes)
 }
 
 /// Returns what the message takes once it is decoded. What can't be decoded is left to tonic.
-fn decoded_size(bytes: &[u8], layout: Option<RequestLayout>) -> Result<usize, Status> {
-    let (Some(layout), Some((prefix, message))) = (layout, bytes.split_at_checked(PREFIX_BYTES))
-    else {
-        return Ok(0);
+fn decoded_size(
+    bytes: &[u8],
+    framing: Framing,
+    layout: Option<RequestLayout>,
+) -> Result<usize, Status> {
+    let measure = |message| match layout {
+        Some(layout) => {
+            layout.decoded_size(message).map_err(|error| status::too_many_items(&error))
+        }
+        None => Ok(0),
     };
-    if message.len() > length(prefix) {
-        return Err(malformed("there is more than one message"));
+    match framing {
+        Framing::Grpc => match framing::split(bytes) {
+            Some((message, [])) => measure(message),
+            Some(_) => Err(malformed("there is more than one message")),
+            None => Ok(0),
+        },
+        // It is copied behind a prefix.
+        Framing::Protobuf => Ok(bytes.len() + measure(bytes)?),
+        Framing::Json => json_size::decoded_size(bytes).map_err(|_| too_many_values()),
     }
-    layout.decoded_size(message).map_err(|error| status::too_many_items(&error))
-}
-
-/// Returns the length of the message that follows a prefix.
-fn length(prefix: &[u8]) -> usize {
-    prefix.iter().skip(1).fold(0, |length, byte| length << 8 | usize::from(*byte))
 }
 
 /// The bytes of a message, as far as they were received.
-#[derive(Default)]
 struct Message {
+    framing: Framing,
     /// The only frame so far. Most messages have no other.
     first: Bytes,
     /// All frames, joined, if there is more than one. Kept apart, many small frames would take many
@@ -122,6 +130,10 @@ struct Message {
 }
 
 impl Message {
+    fn new(framing: Framing) -> Self {
+        Self { framing, first: Bytes::new(), joined: BytesMut::new() }
+    }
+
     fn len(&self) -> usize {
         self.first.len() + self.joined.len()
     }
@@ -138,11 +150,7 @@ impl Message {
             self.joined.extend_from_slice(&data);
         }
         let received = if self.joined.is_empty() { &self.first[..] } else { &self.joined[..] };
-        let is_too_large = received
-            .get(..PREFIX_BYTES)
-            .is_some_and(|prefix| length(prefix) > limits::MESSAGE_BYTES)
-            || received.len() > PREFIX_BYTES + limits::MESSAGE_BYTES;
-        match is_too_large {
+        match self.framing.is_too_large(received) {
             true => Err(too_large()),
             false => Ok(()),
         }
@@ -167,5 +175,10 @@ fn malformed(message: &str) -> Status {
 
 fn too_large() -> Status {
     let message = format!("the message is larger than {} bytes", limits::MESSAGE_BYTES);
+    status::with_reason(Reason::MessageTooLarge, &message)
+}
+
+fn too_many_values() -> Status {
+    let message = format!("the message has more than {} values", limits::LIST_ITEMS);
     status::with_reason(Reason::MessageTooLarge, &message)
 }

@@ -32,6 +32,7 @@ use super::{
     call_context::{self, CallContext, ResponseBytes},
     deadline::CallDeadline,
     diagnostics::Diagnostics,
+    framing::Framing,
     message,
     transit::Transits,
 };
@@ -196,10 +197,10 @@ impl ReceptionParts {
             return Err(self.refuse(&error, caller.tenant, deadline).await);
         }
         let mut memory = self.memory.permit(caller.tenant);
-        let layout = RequestLayout::of(parts.uri.path());
+        let form = (Framing::of(&parts.extensions), RequestLayout::of(parts.uri.path()));
         let head_bytes = message::head_bytes(&parts.headers);
         let unfinished = (&self.unfinished, ConnectionId::of(&parts.extensions));
-        let receiving = message::receive(body, layout, head_bytes, &mut memory, unfinished);
+        let receiving = message::receive(body, form, head_bytes, &mut memory, unfinished);
         let message = timeout(self.message_timeout, receiving)
             .await
             .map_err(|_| status::of_layer(&Error::DeadlineExceeded))??;

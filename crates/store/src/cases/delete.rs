@@ -5,10 +5,12 @@ use std::sync::LazyLock;
 use diesel::{
     Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
+    dsl::sql,
     pg::{Pg, data_types::PgTimestamp},
     prelude::*,
     query_builder::AstPass,
     result::Error as DieselError,
+    sql_query,
     sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
 use domain::{Actor, CaseId, CaseUpdate, Error, FieldPath, Precondition, Resource, Violation};
@@ -27,6 +29,10 @@ use crate::{
 
 /// The most tasks of a case that is deleted where others wait for the connection.
 const SMALL: i64 = 1000;
+
+/// Until when a case is marked that may be about to be deleted: longer than an attempt takes. A mark that
+/// outlives its attempt costs those who create tasks a lock that nobody holds.
+const MARKED_UNTIL: &str = "now() + interval '1 minute'";
 
 /// Deletes a case.
 pub(super) struct Delete;
@@ -97,12 +103,37 @@ impl Doomed {
         Ok(tasks.first::<i64>(connection).optional()?.is_some())
     }
 
-    /// Locks the case first, so that no more tasks are created in it, then its tasks in the order of
-    /// their ids, as everybody does who changes tasks.
-    fn lock(&self, connection: &mut PgConnection) -> QueryResult<()> {
+    /// Locks the case for a deletion that waits for nobody. Returns whether it is locked, or does not exist.
+    fn lock_at_once(&self, connection: &mut PgConnection) -> QueryResult<bool> {
         let case = cases::table.find((self.tenant, self.case)).select(cases::id);
-        case.for_update().load::<i64>(connection)?;
+        let locked = case.for_update().skip_locked().load::<i64>(connection)?;
+        Ok(!locked.is_empty() || case.first::<i64>(connection).optional()?.is_none())
+    }
+
+    /// Locks the tasks in the order of their ids, as everybody does who changes tasks.
+    fn lock_tasks(&self, connection: &mut PgConnection) -> QueryResult<()> {
         bind(LockTasks, self).get_result::<i64>(connection)?;
+        Ok(())
+    }
+
+    /// Marks the case as one that may be about to be deleted, unless it is stale. Whoever creates tasks in
+    /// it from then on waits for the lock that [`Self::lock_out`] takes.
+    fn mark(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        let marked = diesel::update(cases::table.find((self.tenant, self.case)))
+            .set(cases::deletion_until.eq(sql::<Nullable<Timestamptz>>(MARKED_UNTIL)));
+        match &self.times {
+            Some(times) => marked.filter(cases::updated_at.eq_any(times)).execute(connection)?,
+            None => marked.execute(connection)?,
+        };
+        Ok(())
+    }
+
+    /// Waits for whoever creates tasks in the marked case, and makes all others wait. Ids of cases are
+    /// unique, and far below the other locks of this kind.
+    fn lock_out(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        sql_query("SELECT pg_advisory_xact_lock($1)")
+            .bind::<BigInt, _>(self.case)
+            .execute(connection)?;
         Ok(())
     }
 }
@@ -115,14 +146,14 @@ impl Attempt for Doomed {
     /// A case may have any number of tasks.
     const IS_LONG: bool = true;
 
-    /// Deletes a small case.
+    /// Deletes a small case in which nobody creates tasks.
     fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<State>> {
         connection.transaction(|connection| {
             connection.batch_execute(&format!("SET LOCAL lock_timeout = '{MOMENT}'"))?;
-            if self.is_large(connection)? {
+            if self.is_large(connection)? || !self.lock_at_once(connection)? {
                 return Ok(None);
             }
-            self.lock(connection)?;
+            self.lock_tasks(connection)?;
             bind(Delete, self).get_result(connection).map(Some)
         })
     }
@@ -132,8 +163,13 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
+        self.mark(connection)?;
         connection.transaction(|connection| {
-            self.lock(connection)?;
+            self.lock_out(connection)?;
+            // Those who create tasks and have not seen the mark are few, and end soon.
+            let case = cases::table.find((self.tenant, self.case)).select(cases::id);
+            case.for_update().load::<i64>(connection)?;
+            self.lock_tasks(connection)?;
             if caller.is_gone() {
                 return Err(DieselError::RollbackTransaction);
             }

@@ -10,5 +10,5 @@ pub(crate) mod url;
 
 mod connector;
 mod redaction;
-mod session;
+pub(crate) mod session;
 mod threads;

@@ -23,7 +23,7 @@ use super::{
     threads::{Length, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::error::Error;
+use crate::{deadline, error::Error};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -91,17 +91,31 @@ impl PoolSettings {
 
 /// Whether the caller of a query still waits for its result.
 #[derive(Clone, Debug)]
-pub(crate) struct Presence(Weak<()>);
+pub(crate) struct Presence {
+    present: Weak<()>,
+    /// When the caller stops waiting, if that matters here.
+    deadline: Option<Instant>,
+}
 
 impl Presence {
     /// Returns the presence of a caller that waits until `present` is dropped.
     pub(crate) fn of(present: &Arc<()>) -> Self {
-        Self(Arc::downgrade(present))
+        Self { present: Arc::downgrade(present), deadline: None }
     }
 
-    /// Whether the caller has gone, as it does when its time is over.
+    /// The same, but not for longer than until the deadline of the call that runs.
+    fn until_deadline(present: &Arc<()>) -> Self {
+        Self { deadline: deadline::current(), ..Self::of(present) }
+    }
+
+    /// Whether the caller has gone, as it does when its time is over. After a pause of the whole process it
+    /// may not have noticed yet.
     pub(crate) fn is_gone(&self) -> bool {
-        self.0.strong_count() == 0
+        self.present.strong_count() == 0 || self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 }
 
@@ -199,7 +213,11 @@ impl Pool {
         let mut limit = pin!(sleep(self.checkout_timeout));
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
-        let (run, mut result) = prepare(name, query, Presence::of(&present));
+        let caller = match lane {
+            Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
+            Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
+        };
+        let (run, mut result) = prepare(name, query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -284,14 +302,21 @@ fn prepare<T: Send + 'static>(
         let _caller = span.entered();
         let _query = tracing::debug_span!("query", query = name).entered();
         let mut connection = match connection {
-            Ok(connection) if caller.is_gone() => return Some(connection),
+            Ok(connection) if caller.is_gone() => {
+                let _ = sender.send(Err(Error::DeadlineExceeded));
+                return Some(connection);
+            }
             Ok(connection) => connection,
             Err(error) => {
                 let _ = sender.send(Err(error));
                 return None;
             }
         };
-        let result = query(&mut connection, &caller);
+        // What fails then may have failed because of that.
+        let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
+            true => Error::DeadlineExceeded,
+            false => error,
+        });
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);

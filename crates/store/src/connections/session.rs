@@ -11,9 +11,10 @@ use diesel::{
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
 /// on how full the tables were when it was made, so the look-ups are made to use their indexes, and no
 /// statement is given to parallel workers: with these, a list that needs 21 rows reads thousands, in no
-/// order, to sort them.
-const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
-    SET max_parallel_workers_per_gather = 0;";
+/// order, to sort them. Nor is a statement compiled to machine code: that takes tens of milliseconds each
+/// time, also where only the estimate is high, as for a page of a long list.
+pub(crate) const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+    SET max_parallel_workers_per_gather = 0; SET jit = off;";
 
 /// What the statements rely on: a database or a role may have others as its defaults.
 ///

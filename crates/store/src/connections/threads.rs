@@ -121,14 +121,16 @@ impl<C> Threads<C> {
             if job.is_taken.swap(true, Ordering::AcqRel) {
                 continue;
             }
-            kept = kept.filter(|(_, checked)| checked.elapsed() < TRUSTED);
-            let (connection, checked) = match kept.take() {
-                Some((connection, checked)) => (Ok(connection), checked),
-                None => (connect(), Instant::now()),
-            };
             // A panic costs this query, whose caller learns of it, and the connection.
-            let run = catch_unwind(AssertUnwindSafe(|| (job.run)(connection)));
-            kept = run.ok().flatten().map(|connection| (connection, checked));
+            let run = catch_unwind(AssertUnwindSafe(|| {
+                let trusted = kept.take().filter(|(_, checked)| checked.elapsed() < TRUSTED);
+                let (connection, checked) = match trusted {
+                    Some((connection, checked)) => (Ok(connection), checked),
+                    None => (connect(), Instant::now()),
+                };
+                (job.run)(connection).map(|connection| (connection, checked))
+            }));
+            kept = run.ok().flatten();
         }
     }
 

@@ -38,7 +38,12 @@ const CASE_FILTERED: &str = "\
 /// The tasks of a user, in one case or in all.
 const ASSIGNEE: &str = "\
     task_assignees AS mine
-    JOIN tasks AS t ON t.tenant_id = mine.tenant_id AND t.id = mine.task_id
+    CROSS JOIN LATERAL (
+        SELECT t.id, t.case_id, t.completed, t.updated_at
+        FROM tasks AS t
+        WHERE t.tenant_id = mine.tenant_id AND t.id = mine.task_id
+        LIMIT 1
+    ) AS t
     WHERE mine.tenant_id = $1
         AND mine.user_id = (SELECT u.id FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)
         AND ($2::bigint IS NULL OR t.case_id = $2)

@@ -17,6 +17,10 @@
 --   user_ids, emails, first_names, last_names
 --            its assignees, in the order of their positions
 --
+-- How many rows a page has is not known when the statement is planned, and estimated as a tenth of the
+-- list. So rows are looked up by themselves (LIMIT 1), or a page of a long list would be joined with all
+-- tasks of the tenant.
+--
 -- If the total is known, a page in the second half is read from the end, so that a late page takes
 -- no longer than an early one.
 
@@ -63,7 +67,12 @@ SELECT
 FROM head
 LEFT JOIN (
     page
-    JOIN tasks AS t ON t.tenant_id = $1 AND t.id = page.id
+    CROSS JOIN LATERAL (
+        SELECT t.tenant_id, t.id, t.case_id, t.description, t.completed, t.created_at, t.updated_at
+        FROM tasks AS t
+        WHERE t.tenant_id = $1 AND t.id = page.id
+        LIMIT 1
+    ) AS t
     CROSS JOIN LATERAL (
         SELECT
             array_agg(ordered.id) AS user_ids,
@@ -73,7 +82,12 @@ LEFT JOIN (
         FROM (
             SELECT u.id, u.email, u.first_name, u.last_name
             FROM task_assignees AS ta
-            JOIN users AS u ON u.tenant_id = ta.tenant_id AND u.id = ta.user_id
+            CROSS JOIN LATERAL (
+                SELECT u.id, u.email, u.first_name, u.last_name
+                FROM users AS u
+                WHERE u.tenant_id = ta.tenant_id AND u.id = ta.user_id
+                LIMIT 1
+            ) AS u
             WHERE ta.tenant_id = t.tenant_id AND ta.task_id = t.id
             ORDER BY ta.position
         ) AS ordered

@@ -42,6 +42,20 @@ const DATA: &str = "
     SELECT setval('task_events_id_seq', 540000);
     VACUUM ANALYZE";
 
+/// One tenant that has 300,000 tasks, almost all of them in one of its two cases, and all of them those of
+/// one of its 100,000 users.
+const LARGE_CASE: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO tenants (id, name) VALUES (1, 'a');
+    INSERT INTO users (tenant_id, id, email, first_name, last_name)
+        SELECT 1, n, 'user' || n || '@example.com', 'a', 'b' FROM generate_series(1, 100000) AS n;
+    INSERT INTO cases (tenant_id, id, name) VALUES (1, 1, 'a'), (1, 2, 'a');
+    INSERT INTO tasks (tenant_id, id, case_id, description)
+        SELECT 1, n, CASE WHEN n % 1000 = 0 THEN 2 ELSE 1 END, 'a task' FROM generate_series(1, 300000) AS n;
+    INSERT INTO task_assignees (tenant_id, task_id, user_id, position)
+        SELECT 1, n, 1, 0 FROM generate_series(1, 300000) AS n;
+    VACUUM ANALYZE";
+
 /// The index of a case's tasks, and that of a user's assignments.
 const OF_CASE: &str = "tasks_case_idx";
 const OF_USER: &str = "task_assignees_user_key";
@@ -143,5 +157,20 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
         assert!(rows.contains(&format!("rows={deleted} ")), "{deleted}: {plan}");
         assert!(!plan.contains("Bitmap") && !plan.contains("Hash"), "{plan}");
         assert!(pages <= most_pages, "{pages} pages are read: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_large_case_reads_no_more_than_the_page() {
+    let mut explainer = Explainer::start(LARGE_CASE).await;
+    let (user, null) = ("'user1@example.com'", "null");
+    for after in ["0", "150000", "290000"] {
+        // Tenant, case, user, completed, changed after; task, skip, limit, count.
+        let case = ["1", "1", null, null, null, after, "0", "51", "false"];
+        explainer.assert_uses::<list::ListCase>(OF_CASE, &case, 800);
+        let open = ["1", "1", null, "false", null, after, "0", "51", "false"];
+        explainer.assert_uses::<list::ListCaseFiltered>(OF_CASE, &open, 800);
+        let of_user = ["1", null, user, null, null, after, "0", "51", "false"];
+        explainer.assert_uses::<list::ListAssignee>(OF_USER, &of_user, 1_000);
     }
 }

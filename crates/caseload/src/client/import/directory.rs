@@ -33,8 +33,9 @@ pub(crate) async fn import(
     };
     let rejects = Rejects::create(&options.import, opened.header())?;
     let keeps_raw = options.import.rejects.is_some();
-    let dry_run = options.import.dry_run;
-    let frame = Frame { concurrency: options.concurrency, size, dry_run, rejects, output };
+    let (concurrency, dry_run) = (options.concurrency, options.import.dry_run);
+    let grace = client.timeout();
+    let frame = Frame { concurrency, size, dry_run, rejects, output, grace };
     let client = client.wait_while_throttled();
     if are_users {
         run::<Users>(client, frame, opened, keeps_raw).await

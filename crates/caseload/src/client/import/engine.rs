@@ -1,9 +1,12 @@
 //! Runs an import: several windows are under way at once, and are reported in their order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use runtime::{CancellationToken, command_line::SUCCESS};
-use tokio::task::JoinHandle;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     interrupt,
@@ -27,6 +30,9 @@ pub(super) struct Frame {
     pub(super) dry_run: bool,
     pub(super) rejects: Rejects,
     pub(super) output: Output,
+    /// How long the windows under way may take after Ctrl-C, in all: a call that is throttled has no
+    /// limit of its own, and a window may take several calls.
+    pub(super) grace: Duration,
 }
 
 /// Why no further window is begun.
@@ -48,6 +54,8 @@ struct Import<T> {
     end: Option<End>,
     /// Whether a window failed, so that there is a gap before those that follow.
     has_gap: bool,
+    /// When the windows under way are given up, once the import was interrupted.
+    given_up_at: Option<Instant>,
 }
 
 /// Sends all windows of a file to the server, and reports what became of them. Returns the exit code.
@@ -65,7 +73,8 @@ where
     let mut import = Import::begin(frame);
     while let Some(event) = import.next_event(&mut windows, &interrupted).await {
         match event {
-            Event::Interrupted => import.end = Some(End::Interrupted),
+            Event::Interrupted => import.interrupt(),
+            Event::GivenUp => import.give_up().await,
             Event::Read(None) => import.end = Some(End::Complete),
             Event::Read(Some(Err(error))) => import.end = Some(End::Failed(error)),
             Event::Read(Some(Ok(window))) => {
@@ -75,12 +84,7 @@ where
                     (window, outcome)
                 }));
             }
-            Event::Done(window, outcome) => {
-                if let Err(error) = import.report(&window, outcome) {
-                    import.has_gap = true;
-                    import.end = Some(End::Failed(error));
-                }
-            }
+            Event::Done(window, outcome) => import.report(&window, outcome),
         }
     }
     import.finish()
@@ -88,6 +92,8 @@ where
 
 enum Event<T> {
     Interrupted,
+    /// The time after the interruption is over.
+    GivenUp,
     Read(Option<Result<Window<T>, ClientError>>),
     Done(Window<T>, Result<Outcome, Stop>),
 }
@@ -96,7 +102,8 @@ impl<T: Send + Sync + 'static> Import<T> {
     fn begin(frame: Frame) -> Self {
         let progress = Progress::begin(frame.size);
         let summary = Summary { dry_run: frame.dry_run, ..Summary::default() };
-        Self { frame, progress, summary, running: VecDeque::new(), end: None, has_gap: false }
+        let (running, end, has_gap, given_up_at) = (VecDeque::new(), None, false, None);
+        Self { frame, progress, summary, running, end, has_gap, given_up_at }
     }
 
     /// Returns what happens next; `None` once nothing is left to do.
@@ -108,9 +115,17 @@ impl<T: Send + Sync + 'static> Import<T> {
         let goes_on = self.end.is_none();
         let has_room = self.running.len() < self.frame.concurrency;
         let first = self.running.front_mut();
+        let is_under_way = first.is_some();
+        let given_up_at = self.given_up_at;
+        let is_interruptible = given_up_at.is_none() && (goes_on || is_under_way);
+        let give_up = async {
+            sleep_until(given_up_at?).await;
+            Some(Event::GivenUp)
+        };
         tokio::select! {
             biased;
-            () = interrupted.cancelled(), if goes_on => Some(Event::Interrupted),
+            () = interrupted.cancelled(), if is_interruptible => Some(Event::Interrupted),
+            Some(event) = give_up, if is_under_way => Some(event),
             Some(done) = async { Some(first?.await) } => {
                 self.running.pop_front();
                 match done {
@@ -128,19 +143,44 @@ impl<T: Send + Sync + 'static> Import<T> {
         }
     }
 
+    /// Begins no further window, and gives those under way some time.
+    fn interrupt(&mut self) {
+        self.end.get_or_insert(End::Interrupted);
+        self.given_up_at = Some(Instant::now() + self.frame.grace);
+        if !self.running.is_empty() {
+            let grace = humantime::format_duration(self.frame.grace);
+            self.progress.line(&format!(
+                "interrupted: waiting up to {grace} for the calls under way; Ctrl-C again ends it at once"
+            ));
+        }
+    }
+
+    /// Gives up the windows under way. What became of them is unknown; a later run finds out.
+    async fn give_up(&mut self) {
+        for window in &self.running {
+            window.abort();
+        }
+        while let Some(window) = self.running.pop_front() {
+            match window.await {
+                // It had ended, behind one that had not.
+                Ok((window, outcome)) => self.report(&window, outcome),
+                Err(_) => self.has_gap = true,
+            }
+        }
+        if self.has_gap && matches!(self.end, Some(End::Complete)) {
+            self.end = Some(End::Interrupted);
+        }
+    }
+
     /// Reports a window: after all those before it.
-    fn report(
-        &mut self,
-        window: &Window<T>,
-        outcome: Result<Outcome, Stop>,
-    ) -> Result<(), ClientError> {
+    fn report(&mut self, window: &Window<T>, outcome: Result<Outcome, Stop>) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(stop) => {
                 if !std::mem::replace(&mut self.has_gap, true) {
                     self.end = Some(End::Failed(stop.into()));
                 }
-                return Ok(());
+                return;
             }
         };
         let mut written = Ok(());
@@ -156,7 +196,10 @@ impl<T: Send + Sync + 'static> Import<T> {
             self.summary.last_line = window.last_line;
         }
         self.progress.advance(window.bytes, self.summary.records);
-        written
+        if let Err(error) = written {
+            self.has_gap = true;
+            self.end = Some(End::Failed(error));
+        }
     }
 
     fn finish(mut self) -> Result<u8, ClientError> {

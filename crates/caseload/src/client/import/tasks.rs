@@ -58,9 +58,10 @@ pub(crate) async fn import(
     let keeps_raw = import.rejects.is_some();
     let windows = Windows::start::<NewTasks>(opened.records::<NewTasks>()?, keeps_raw)
         .map_err(|error| ClientError::Io(error.to_string()))?;
+    let grace = client.timeout();
     let client = client.wait_while_throttled();
     let calls = Calls { client, case_id, validate_only: import.dry_run };
-    let frame = Frame { concurrency, size, dry_run: import.dry_run, rejects, output };
+    let frame = Frame { concurrency, size, dry_run: import.dry_run, rejects, output, grace };
     if import.dry_run {
         return engine::run(frame, Checks(calls), windows).await;
     }

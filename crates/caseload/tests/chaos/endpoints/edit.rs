@@ -1,7 +1,5 @@
 //! Requests about one task, made once, over gRPC or REST.
 
-use std::net::SocketAddr;
-
 use proto::{
     FieldMask,
     tasks::v1::{
@@ -9,13 +7,11 @@ use proto::{
         UpdateTaskRequest, task_service_client::TaskServiceClient,
     },
 };
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::timeout;
-use tonic::{Request, Status, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::{Status, transport::Channel};
 
-use super::{ATTEMPT_TIMEOUT, Endpoints, GRANTED_SECONDS, Outcome, reason_outcome, status_outcome};
+use super::{Attempt, Endpoints, Failure, Route, rest::Reply};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -28,6 +24,13 @@ pub(crate) enum Action {
     Update(i64, Contents, Option<String>),
     /// Delete the task with this id, if it has this entity tag.
     Delete(i64, Option<String>),
+}
+
+/// A request about a task of a case.
+pub(crate) struct Edit {
+    pub(crate) tenant: usize,
+    pub(crate) case_id: i64,
+    pub(crate) action: Action,
 }
 
 /// What a request sets.
@@ -56,56 +59,57 @@ pub(crate) enum Answer {
     Missing,
     /// The task has another entity tag.
     Stale,
-    Failed(Outcome),
 }
 
-impl Endpoints {
-    /// Makes a request about a task of a case once. If `sends_deadline` is not set, the service does
-    /// not know when the client stops waiting.
-    pub(crate) async fn ask(
+impl Attempt for Edit {
+    type Answer = Answer;
+
+    async fn make(
         &self,
+        endpoints: &Endpoints,
         endpoint: usize,
-        (tenant, case_id): (usize, i64),
-        action: &Action,
         sends_deadline: bool,
-    ) -> Answer {
+    ) -> Result<Answer, Failure> {
         let attempt = async {
-            match self.grpc.get(endpoint) {
-                Some(client) => {
-                    let client = client.clone();
-                    self.ask_over_grpc(client, tenant, case_id, action, sends_deadline).await
+            match endpoints.route(endpoint) {
+                Route::Grpc(channel) => {
+                    let result = self.call(endpoints, channel, sends_deadline).await;
+                    result.map_err(|status| Failure::of_status(&status))
                 }
-                None => {
-                    let addr = self.rest[endpoint - self.grpc.len()];
-                    self.ask_over_rest(addr, tenant, case_id, action, sends_deadline).await
-                }
+                Route::Rest(gateway) => self.send(endpoints, gateway, sends_deadline).await,
             }
         };
-        let late = |_| Answer::Failed(Outcome::Unknown("no response in time".to_owned()));
-        timeout(ATTEMPT_TIMEOUT, attempt).await.unwrap_or_else(late)
+        match endpoints.limited(endpoint, attempt).await {
+            Ok(Some(task)) => Ok(Answer::Task(task)),
+            Ok(None) => Ok(Answer::Deleted),
+            Err(failure) if failure.is("TASK_NOT_FOUND") => Ok(Answer::Missing),
+            Err(failure) if failure.is("ETAG_MISMATCH") => Ok(Answer::Stale),
+            Err(failure) => Err(failure),
+        }
     }
+}
 
-    async fn ask_over_grpc(
+impl Edit {
+    async fn call(
         &self,
-        mut client: TaskServiceClient<Channel>,
-        tenant: usize,
-        case_id: i64,
-        action: &Action,
+        endpoints: &Endpoints,
+        channel: Channel,
         sends_deadline: bool,
-    ) -> Answer {
-        let bearer = format!("Bearer {}", self.api_keys[tenant].expose());
-        let result = match action.clone() {
+    ) -> Result<Option<Seen>, Status> {
+        let mut client = TaskServiceClient::new(channel);
+        let (tenant, case_id) = (self.tenant, self.case_id);
+        let task = match self.action.clone() {
             Action::Create(contents, request_id) => {
                 let Contents { description, emails, .. } = contents;
                 let task = Some(NewTask { description, assignee_emails: emails });
                 let message = CreateTaskRequest { case_id, task, request_id, ..Default::default() };
-                let request = authorized(message, &bearer, sends_deadline);
-                client.create_task(request).await.map(|response| response.into_inner().task)
+                let request = endpoints.message(message, tenant, sends_deadline);
+                client.create_task(request).await?.into_inner().task
             }
             Action::Get(task_id) => {
-                let request =
-                    authorized(GetTaskRequest { case_id, task_id }, &bearer, sends_deadline);
-                client.get_task(request).await.map(|response| response.into_inner().task)
+                let message = GetTaskRequest { case_id, task_id };
+                let request = endpoints.message(message, tenant, sends_deadline);
+                client.get_task(request).await?.into_inner().task
             }
             Action::Update(id, contents, etag) => {
                 let Contents { description, completed, emails } = contents;
@@ -118,32 +122,28 @@ impl Endpoints {
                     etag: etag.unwrap_or_default(),
                 });
                 let message = UpdateTaskRequest { case_id, task, validate_only: false };
-                let request = authorized(message, &bearer, sends_deadline);
-                client.update_task(request).await.map(|response| response.into_inner().task)
+                let request = endpoints.message(message, tenant, sends_deadline);
+                client.update_task(request).await?.into_inner().task
             }
             Action::Delete(task_id, etag) => {
                 let etag = etag.unwrap_or_default();
                 let message = DeleteTaskRequest { case_id, task_id, etag };
-                client.delete_task(authorized(message, &bearer, sends_deadline)).await.map(|_| None)
+                let request = endpoints.message(message, tenant, sends_deadline);
+                client.delete_task(request).await?;
+                None
             }
         };
-        match result {
-            Ok(Some(task)) => Answer::Task(seen_over_grpc(task)),
-            Ok(None) => Answer::Deleted,
-            Err(status) => grpc_failure(&status),
-        }
+        Ok(task.map(seen_over_grpc))
     }
 
-    async fn ask_over_rest(
+    async fn send(
         &self,
-        addr: SocketAddr,
-        tenant: usize,
-        case_id: i64,
-        action: &Action,
+        endpoints: &Endpoints,
+        gateway: usize,
         sends_deadline: bool,
-    ) -> Answer {
-        let tasks = format!("http://{addr}/api/v2/cases/{case_id}/tasks");
-        let (method, url, body, etag) = match action {
+    ) -> Result<Option<Seen>, Failure> {
+        let tasks = format!("cases/{}/tasks", self.case_id);
+        let (method, path, body, etag) = match &self.action {
             Action::Create(contents, _) => (Method::POST, tasks, Some(contents), None),
             Action::Get(id) => (Method::GET, format!("{tasks}/{id}"), None, None),
             Action::Update(id, contents, etag) => {
@@ -153,12 +153,11 @@ impl Endpoints {
                 (Method::DELETE, format!("{tasks}/{id}"), None, etag.as_ref())
             }
         };
-        let mut request =
-            self.http.request(method, url).bearer_auth(self.api_keys[tenant].expose());
+        let mut request = endpoints.request(method, gateway, &path, self.tenant, sends_deadline);
         if let Some(contents) = body {
             let Contents { description, completed, emails } = contents;
             let mut body = json!({"description": description, "assignee_emails": emails});
-            if let Action::Create(_, key) = action {
+            if let Action::Create(_, key) = &self.action {
                 request = request.header("idempotency-key", key);
             } else {
                 body["completed"] = (*completed).into();
@@ -168,53 +167,9 @@ impl Endpoints {
         if let Some(etag) = etag {
             request = request.header("if-match", etag);
         }
-        if sends_deadline {
-            request = request.header("request-timeout", GRANTED_SECONDS);
-        }
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                return Answer::Failed(Outcome::Refused("no connection".to_owned()));
-            }
-            Err(_) => return Answer::Failed(Outcome::Unknown("connection lost".to_owned())),
-        };
-        let status = response.status();
-        let etag = response.headers().get("etag").map(|etag| etag.to_str().unwrap().to_owned());
-        let Ok(body) = response.bytes().await else {
-            let lost = "connection lost within the response".to_owned();
-            return Answer::Failed(Outcome::Unknown(lost));
-        };
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            return match etag {
-                Some(etag) => Answer::Task(seen_over_rest(&body["task"], etag)),
-                None => Answer::Deleted,
-            };
-        }
-        let reason = body["errors"][0]["details"].as_str().unwrap_or("no reason");
-        match (status, reason) {
-            (StatusCode::NOT_FOUND, "TASK_NOT_FOUND") => Answer::Missing,
-            (StatusCode::PRECONDITION_FAILED, "ETAG_MISMATCH") => Answer::Stale,
-            _ => Answer::Failed(reason_outcome(false, reason, status)),
-        }
-    }
-}
-
-pub(super) fn authorized<T>(message: T, bearer: &str, sends_deadline: bool) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", bearer.parse().unwrap());
-    if sends_deadline {
-        request.set_timeout(ATTEMPT_TIMEOUT);
-    }
-    request
-}
-
-pub(super) fn grpc_failure(status: &Status) -> Answer {
-    let reason = status.get_details_error_info().map(|info| info.reason);
-    match reason.as_deref() {
-        Some("TASK_NOT_FOUND") => Answer::Missing,
-        Some("ETAG_MISMATCH") => Answer::Stale,
-        _ => Answer::Failed(status_outcome(status)),
+        let reply = Reply::to(request).await?;
+        let is_deleted = reply.etag.is_empty();
+        Ok((!is_deleted).then(|| seen_over_rest(&reply.json()["task"], reply.etag.clone())))
     }
 }
 

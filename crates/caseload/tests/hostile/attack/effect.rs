@@ -26,6 +26,11 @@ impl Effect {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns whether so many were counted.
+    pub(crate) fn is(&self, least: usize) -> bool {
+        self.count.load(Ordering::Relaxed) >= least
+    }
+
     /// Adds the count to the figures of the case. It is a defect of the attack if it is less than this.
     pub(crate) fn require(&self, least: usize, figures: &mut Figures) {
         let (name, count) = (self.name, self.count.load(Ordering::Relaxed));

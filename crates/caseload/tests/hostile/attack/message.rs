@@ -84,9 +84,18 @@ pub(crate) fn task_head(
     tenant: &Tenant,
     path: &str,
 ) -> http::request::Builder {
+    case_head(method, tenant, &format!("/{}/tasks{path}", tenant.case_id))
+}
+
+/// Returns the head of a REST request about this path, below that of the tenant's cases.
+pub(crate) fn case_head(
+    method: http::Method,
+    tenant: &Tenant,
+    path: &str,
+) -> http::request::Builder {
     let request = Request::builder()
         .method(method)
-        .uri(format!("http://a/api/v2/cases/{}/tasks{path}", tenant.case_id))
+        .uri(format!("http://a/api/v2/cases{path}"))
         .header("content-type", "application/json");
     with_key(request, Some(&tenant.key))
 }

@@ -1,6 +1,8 @@
 //! The attacks, one file for each kind.
 
 mod aborted_lookups;
+mod case_flood;
+mod case_lists;
 mod decode_bomb;
 mod directory_flood;
 mod flood;
@@ -46,6 +48,8 @@ pub(crate) const CASES: &[Case] = &[
         is_short: true,
         run: |stage| Box::pin(directory_flood::run(stage)),
     },
+    Case { name: "case-flood", is_short: true, run: |stage| Box::pin(case_flood::run(stage)) },
+    Case { name: "case-lists", is_short: false, run: |stage| Box::pin(case_lists::run(stage)) },
     Case { name: "log-pipe", is_short: true, run: |stage| Box::pin(log_pipe::run(stage)) },
     Case {
         name: "frozen-server",

@@ -58,16 +58,27 @@ async fn a_deletion_comes_before_or_after_each_batch_of_tasks() {
     assert!(created > 0, "no batch came before its case was deleted");
 }
 
-/// Batches that overlap hold the lock that keeps a case from being deleted.
+/// Batches that overlap hold the lock that keeps a case from being deleted, one after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_is_deleted_while_tasks_are_created_in_it_without_a_break() {
+    const CREATORS: usize = 12;
     let app = App::start().await;
     let client = Client::new(&app).await;
+    let second = app.start_server(&[]).await;
+    let gateways = [app.http_addr, start_gateway(second, &app.shutdown).await];
+    // Each batch holds its locks for longer than the next one takes to begin, as where commits wait for a
+    // standby.
+    app.database.query(
+        "CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER pause AFTER INSERT ON tasks DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION pause()",
+    );
     let (path, _) = client.create("a", &["one"]).await;
     let mut creators = JoinSet::new();
-    for _ in 0..4 {
+    for n in 0..CREATORS {
         let http = crate::support::http_client();
-        let (url, key) = (format!("http://{}{path}/tasks", app.http_addr), client.key.clone());
+        let (url, key) = (format!("http://{}{path}/tasks", gateways[n % 2]), client.key.clone());
         creators.spawn(async move {
             let mut created = 0_usize;
             loop {
@@ -81,13 +92,15 @@ async fn a_case_is_deleted_while_tasks_are_created_in_it_without_a_break() {
             }
         });
     }
-    wait_until("tasks", || app.row_counts().0 > 20);
-    assert_eq!(client.delete(&path).await.status, 204);
+    wait_until("tasks", || app.row_counts().0 > 2 * CREATORS as u64);
+    let deletion = client.request(Method::DELETE, &path).header("request-timeout", "8");
+    let deleted = Reply::of(deletion).await;
+    assert_eq!(deleted.status, 204, "{deleted:?}");
     let mut created = 0;
     while let Some(count) = creators.join_next().await {
         created += count.unwrap();
     }
-    assert!(created >= 20, "{created}");
+    assert!(created >= 2 * CREATORS, "{created}");
     assert_eq!(app.row_counts(), (0, 0));
 }
 

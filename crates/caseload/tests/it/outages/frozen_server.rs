@@ -71,3 +71,51 @@ async fn time_outs_while_the_server_is_frozen_do_not_end_the_gateways_connection
     assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
     assert_eq!(app.row_counts(), (2, 2), "no call whose time was over was begun");
 }
+
+/// When the server goes on, the thread that has waited for the lock may run before the timer that ends the
+/// call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_time_was_over_while_the_server_was_frozen_is_not_begun() {
+    const CHANGES: usize = 4;
+    let mut app = App::start().await;
+    let server = start_server_process(
+        app.database.url().expose(),
+        &["--grpc-addr", "127.0.0.1:0", "--changers", "16"],
+    );
+    let addr = server.wait_for_address("serving gRPC");
+    app.http_addr = start_gateway_with(addr, &[], &app.shutdown).await;
+    await_ready(&app).await;
+    let signal = |name: &str| {
+        let pid = server.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    };
+    let mut session = Session::open(app.database.url());
+    let mut tasks = Vec::new();
+    for _ in 0..CHANGES {
+        let (tenant, case) = (app.tenant, app.case_id);
+        let task = session.query(&format!(
+            "INSERT INTO tasks (tenant_id, case_id, description) VALUES ({tenant}, {case}, 'x') \
+             RETURNING id"
+        ));
+        tasks.push(format!("/api/v2/cases/{case}/tasks/{task}"));
+    }
+    for path in &tasks {
+        session.query("BEGIN; SELECT FROM tasks FOR UPDATE");
+        let change = app
+            .request(reqwest::Method::PUT, path)
+            .bearer_auth(app.key.expose())
+            .header("request-timeout", "1")
+            .json(&serde_json::json!({"completed": true}));
+        let late = tokio::spawn(Reply::of(change));
+        session.await_blocked(1);
+        signal("STOP");
+        assert_eq!(late.await.unwrap().violations(), ["DEADLINE_EXCEEDED -"]);
+        session.query("COMMIT");
+        signal("CONT");
+        await_ready(&app).await;
+    }
+    // This one waits for whatever the late ones still do.
+    let last = app.request(reqwest::Method::DELETE, &tasks[0]).bearer_auth(app.key.expose());
+    assert_eq!(Reply::of(last).await.status, 200);
+    assert_eq!(app.database.query("SELECT count(*) FROM tasks WHERE completed"), "0");
+}

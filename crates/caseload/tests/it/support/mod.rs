@@ -3,6 +3,7 @@
 mod api_call;
 mod app;
 mod bodies;
+pub(crate) mod contract;
 mod create_call;
 mod database;
 pub(crate) mod http2;

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{App, Reply, polling::TEST_TIMEOUT};
+use super::{App, Reply, contract, polling::TEST_TIMEOUT};
 
 /// What the client does once it has sent its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) fn padded_body(size: usize) -> String {
     format!("{body}{}", " ".repeat(size - body.len()))
 }
 
-/// Sends the bytes unchanged and reads the one response, whose body must be JSON.
+/// Sends the bytes unchanged and reads the one response, whose body must be JSON and as documented.
 pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8], then: AfterSending) -> Reply {
     let (mut reader, mut writer) = connect(to).await.into_split();
     let mut response = Vec::new();
@@ -80,7 +80,13 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8], then: AfterSending) -
     let (_writer, read) = tokio::join!(send, reader.read_to_end(&mut response));
     // A reset after a whole response is allowed; half a response can't be parsed.
     let _reset = read;
-    parse(&response)
+    let reply = parse(&response);
+    let mut request_line = bytes.split(|byte| *byte == b' ');
+    let mut next = || str::from_utf8(request_line.next().unwrap()).unwrap();
+    let (method, target) = (next().parse().unwrap(), next());
+    let path = target.split('?').next().unwrap();
+    contract::check(&method, path, reply.status, &reply.headers, &reply.body);
+    reply
 }
 
 /// Parses a response of HTTP/1.1 whose body is JSON.

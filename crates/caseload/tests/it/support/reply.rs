@@ -3,6 +3,8 @@
 use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
+use super::contract;
+
 /// A response of the REST API, read to its end.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -18,15 +20,19 @@ pub(crate) fn http_client() -> reqwest::Client {
 
 impl Reply {
     /// Sends a request and reads the response, whose body must be JSON; or nothing, if the status says
-    /// so.
+    /// so. It must be as documented.
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = match status {
             StatusCode::NO_CONTENT if text.is_empty() => Value::Null,
             _ => serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text:?}")),
         };
+        contract::check(&method, &path, status, &headers, &body);
         Self { status, headers, body }
     }
 

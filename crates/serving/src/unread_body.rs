@@ -4,18 +4,15 @@
 //! while such a client still writes, it could lose the response.
 
 use std::{
+    error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::{
-    body::{Body, Bytes, HttpBody},
-    extract::Request,
-};
-use http::header::EXPECT;
+use http::{Request, header::EXPECT};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -29,30 +26,36 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Receives a request's body back from its handler, if the handler drops it unread.
 #[derive(Debug)]
-pub(crate) struct UnreadBody(Option<oneshot::Receiver<Body>>);
+pub struct UnreadBody<B>(Option<oneshot::Receiver<B>>);
 
-/// Returns the request with a body that is sent back if the handler drops it unread.
+/// Returns the request with a body that is sent back if the handler drops it unread, as `wrap` makes
+/// one of the same type of it.
 ///
 /// Without effect on a request without a body, and on one that asks with `Expect` before it sends
 /// its body: reading it would tell the client to send.
-pub(crate) fn watch(request: Request) -> (Request, UnreadBody) {
+pub fn watch_body<B>(
+    request: Request<B>,
+    wrap: impl FnOnce(ReturningBody<B>) -> B,
+) -> (Request<B>, UnreadBody<B>)
+where
+    B: Body + Unpin,
+{
     if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
         return (request, UnreadBody(None));
     }
     let (on_drop, unread) = oneshot::channel();
     let request =
-        request.map(|body| Body::new(ReturningBody { body: Some(body), on_drop: Some(on_drop) }));
+        request.map(|body| wrap(ReturningBody { body: Some(body), on_drop: Some(on_drop) }));
     (request, UnreadBody(Some(unread)))
 }
 
-impl UnreadBody {
+impl<B: Body + Unpin> UnreadBody<B> {
     /// Reads the rest of the body and discards it: up to 16 MiB, for up to two seconds, and not past
     /// the deadline. Returns at once if the body was read to its end, or if there is no permit to discard it.
-    pub(crate) async fn discard_until<P>(
-        self,
-        deadline: Instant,
-        permit: impl FnOnce() -> Option<P>,
-    ) {
+    pub async fn discard_until<P>(self, deadline: Instant, permit: impl FnOnce() -> Option<P>)
+    where
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let Some(body) = self.0.and_then(|mut unread| unread.try_recv().ok()) else { return };
         let Some(_permit) = permit() else { return };
         let read = async {
@@ -64,20 +67,21 @@ impl UnreadBody {
 }
 
 /// A body that is sent back when it is dropped before its end.
-struct ReturningBody {
+#[derive(Debug)]
+pub struct ReturningBody<B: Body + Unpin> {
     /// `None` after the end, or after an error.
-    body: Option<Body>,
-    on_drop: Option<oneshot::Sender<Body>>,
+    body: Option<B>,
+    on_drop: Option<oneshot::Sender<B>>,
 }
 
-impl HttpBody for ReturningBody {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl<B: Body + Unpin> Body for ReturningBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(context));
         if !matches!(frame, Some(Ok(_))) {
@@ -87,15 +91,15 @@ impl HttpBody for ReturningBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
-impl Drop for ReturningBody {
+impl<B: Body + Unpin> Drop for ReturningBody<B> {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
         if let (Some(body), Some(on_drop)) = (body, self.on_drop.take()) {
@@ -107,12 +111,28 @@ impl Drop for ReturningBody {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
     };
 
+    use http_body_util::{Full, combinators::UnsyncBoxBody};
+    use hyper::body::Bytes;
+
     use super::*;
+
+    type AnyBody = UnsyncBoxBody<Bytes, Infallible>;
+
+    fn any(body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static) -> AnyBody {
+        AnyBody::new(body)
+    }
+
+    fn watch(request: Request<AnyBody>) -> (Request<AnyBody>, UnreadBody<AnyBody>) {
+        watch_body(request, AnyBody::new)
+    }
 
     /// A body of frames of 1 MiB, which counts those that were read.
     struct Frames {
@@ -120,14 +140,14 @@ mod tests {
         read: Arc<AtomicUsize>,
     }
 
-    impl HttpBody for Frames {
+    impl Body for Frames {
         type Data = Bytes;
-        type Error = axum::Error;
+        type Error = Infallible;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             let Some(left) = self.left.checked_sub(1) else { return Poll::Ready(None) };
             self.left = left;
             self.read.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +162,7 @@ mod tests {
     /// Returns how many of a body's frames are read if its handler reads the first ones only.
     async fn frames_read(frames: usize, by_handler: usize, expect: bool) -> usize {
         let read = Arc::new(AtomicUsize::new(0));
-        let body = Body::new(Frames { left: frames, read: Arc::clone(&read) });
+        let body = any(Frames { left: frames, read: Arc::clone(&read) });
         let mut request = Request::builder();
         if expect {
             request = request.header(EXPECT, "100-continue");
@@ -172,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_permit_a_body_is_not_waited_for() {
-        let (request, unread) = watch(Request::new(Body::new(Stalled)));
+        let (request, unread) = watch(Request::new(any(Stalled)));
         drop(request);
         let start = Instant::now();
         unread.discard_until(far_away(), || None::<()>).await;
@@ -181,7 +201,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_waited_for_until_the_timeout() {
-        let (request, unread) = watch(Request::new(Body::new(Stalled)));
+        let (request, unread) = watch(Request::new(any(Stalled)));
         drop(request);
         let start = Instant::now();
         unread.discard_until(far_away(), || Some(())).await;
@@ -190,21 +210,21 @@ mod tests {
 
     struct Stalled;
 
-    impl HttpBody for Stalled {
+    impl Body for Stalled {
         type Data = Bytes;
-        type Error = axum::Error;
+        type Error = Infallible;
 
         fn poll_frame(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Pending
         }
     }
 
     #[tokio::test]
     async fn a_body_that_was_read_to_its_end_is_not_sent_back() {
-        let (request, unread) = watch(Request::new(Body::from("all of it")));
+        let (request, unread) = watch(Request::new(any(Full::new(Bytes::from("all of it")))));
         let read = request.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(read, "all of it");
         assert!(unread.0.unwrap().try_recv().is_err());

@@ -1,31 +1,120 @@
-//! The documented JSON.
-//!
-//! These types are the gateway's own, since protobuf's JSON mapping writes an int64 as a string
-//! and the documented API writes a number.
+//! The bodies of requests.
 
-use serde::{Deserialize, Serialize};
+use proto::wire::{FieldReason, limits};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     extract::{Object, RequestBody, null_as_default},
-    page::Meta,
+    openapi::schema::{self, AssigneeEmails, NamedTask, NewDescription, Precondition},
 };
 
-/// The body of a request to create tasks.
-#[derive(Debug, Deserialize)]
+/// Tasks to create.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateTasks {
+    /// The tasks.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = NewTasks, required)]
     pub(crate) tasks: Vec<Object<NewTask>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A task to create.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTask {
-    /// Empty if it is missing: the server rejects both alike, with the path of the field.
+    /// The description, not counting white space at both ends, which is removed.
+    // Empty if it is missing: the server rejects both alike, with the path of the field.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = NewDescription, required)]
     pub(crate) description: String,
+    /// The emails of the users to whom the task is assigned, in lower or upper case. An email that is
+    /// given more than once counts once, at its first position.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<AssigneeEmails>)]
     pub(crate) assignee_emails: Vec<String>,
+}
+
+/// What to change of a task. What is absent or `null` stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateTask {
+    /// The new description.
+    #[serde(default)]
+    #[schema(value_type = Option<NewDescription>)]
+    pub(crate) description: Option<String>,
+    /// Whether the task is completed.
+    #[serde(default)]
+    pub(crate) completed: Option<bool>,
+    /// The emails of the users to whom the task is assigned instead of those to whom it is, in this
+    /// order. `[]` clears them.
+    #[serde(default)]
+    #[schema(value_type = Option<AssigneeEmails>)]
+    pub(crate) assignee_emails: Option<Vec<String>>,
+}
+
+/// Tasks to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateTasks {
+    /// What to change, each of another task.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = TaskChanges, required)]
+    pub(crate) tasks: Vec<Object<TaskChange>>,
+}
+
+/// What to change of one of several tasks. What is absent or `null` stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskChange {
+    /// The id of the task.
+    // 0 if it is missing: the server rejects both alike, with the path of the field.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = NamedTask, required)]
+    pub(crate) id: i64,
+    /// The new description.
+    #[serde(default)]
+    #[schema(value_type = Option<NewDescription>)]
+    pub(crate) description: Option<String>,
+    /// Whether the task is completed.
+    #[serde(default)]
+    pub(crate) completed: Option<bool>,
+    /// The emails of the users to whom the task is assigned instead of those to whom it is, in this
+    /// order. `[]` clears them.
+    #[serde(default)]
+    #[schema(value_type = Option<AssigneeEmails>)]
+    pub(crate) assignee_emails: Option<Vec<String>>,
+    /// The states in which the task may be changed: a list of entity tags, or `*`, as in `If-Match`.
+    /// Empty is no condition.
+    #[serde(default)]
+    #[schema(value_type = Option<Precondition>)]
+    pub(crate) etag: Option<String>,
+}
+
+/// Tasks to delete.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteTasks {
+    /// The ids of the tasks.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = TaskIds, required)]
+    pub(crate) task_ids: Vec<i64>,
+}
+
+schema::lists! {
+    /// The tasks of a batch to create.
+    NewTasks = [NewTask; 1, Some(limits::BATCH_TASKS)] |list| {
+        list.extensions(schema::reasons(&[FieldReason::Required, FieldReason::TooMany]))
+    };
+    /// The changes of a batch.
+    TaskChanges = [TaskChange; 1, Some(limits::BATCH_TASKS)] |list| {
+        list.extensions(schema::reasons(&[FieldReason::Required, FieldReason::TooMany]))
+    };
+    /// The ids of a batch to delete.
+    TaskIds = [NamedTask; 1, Some(limits::BATCH_TASKS)] |list| {
+        list.unique_items(true)
+            .extensions(schema::reasons(&[FieldReason::Required, FieldReason::TooMany]))
+    };
 }
 
 impl RequestBody for CreateTasks {
@@ -33,51 +122,6 @@ impl RequestBody for CreateTasks {
         let emails = self.tasks.iter().map(|task| task.0.assignee_emails.capacity());
         self.tasks.capacity() * size_of::<NewTask>() + emails.sum::<usize>() * size_of::<String>()
     }
-}
-
-/// The body of a request to change a task. What is absent or null stays as it is.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UpdateTask {
-    #[serde(default)]
-    pub(crate) description: Option<String>,
-    #[serde(default)]
-    pub(crate) completed: Option<bool>,
-    #[serde(default)]
-    pub(crate) assignee_emails: Option<Vec<String>>,
-}
-
-/// The body of a request to change several tasks.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UpdateTasks {
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub(crate) tasks: Vec<Object<TaskChange>>,
-}
-
-/// One of several changes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TaskChange {
-    /// 0 if it is missing: the server rejects both alike, with the path of the field.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub(crate) id: i64,
-    #[serde(default)]
-    pub(crate) description: Option<String>,
-    #[serde(default)]
-    pub(crate) completed: Option<bool>,
-    #[serde(default)]
-    pub(crate) assignee_emails: Option<Vec<String>>,
-    #[serde(default)]
-    pub(crate) etag: Option<String>,
-}
-
-/// The body of a request to delete several tasks.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DeleteTasks {
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub(crate) task_ids: Vec<i64>,
 }
 
 impl RequestBody for NewTask {
@@ -104,116 +148,6 @@ impl RequestBody for DeleteTasks {
     fn list_bytes(&self) -> usize {
         self.task_ids.capacity() * size_of::<i64>()
     }
-}
-
-/// The body of a response with several tasks.
-#[derive(Debug, Serialize)]
-pub(crate) struct Tasks {
-    pub(crate) tasks: Vec<Task>,
-}
-
-/// The body of a response to the deletion of a task.
-#[derive(Debug, Serialize)]
-pub(crate) struct DestroyedTask {
-    pub(crate) destroyed_id: String,
-}
-
-/// The body of a response to the deletion of several tasks.
-#[derive(Debug, Serialize)]
-pub(crate) struct DestroyedTasks {
-    pub(crate) destroyed_ids: Vec<String>,
-}
-
-/// The body of a response about an idempotency key.
-#[derive(Debug, Serialize)]
-pub(crate) struct IdempotencyKey {
-    pub(crate) idempotency_key: IdempotencyRecord,
-}
-
-/// What a request with an idempotency key did.
-#[derive(Debug, Serialize)]
-pub(crate) struct IdempotencyRecord {
-    pub(crate) key: String,
-    /// `created`: a key that created nothing has no record.
-    pub(crate) outcome: &'static str,
-    /// Only if the request created a case.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) case_id: Option<i64>,
-    pub(crate) task_ids: Vec<i64>,
-    pub(crate) created_at: String,
-}
-
-/// The body of a response with one task.
-#[derive(Debug, Serialize)]
-pub(crate) struct OneTask {
-    pub(crate) task: Task,
-}
-
-/// The body of a response with a page of a list.
-#[derive(Debug, Serialize)]
-pub(crate) struct TaskList {
-    pub(crate) tasks: Vec<Task>,
-    pub(crate) meta: Meta,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Task {
-    /// Only of a task that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) id: Option<i64>,
-    /// Only in lists over several cases.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) case_id: Option<i64>,
-    pub(crate) description: String,
-    pub(crate) completed: bool,
-    pub(crate) assignees: Vec<Assignee>,
-    /// Only of a task that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) created_at: Option<String>,
-    /// Only of a task that exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) updated_at: Option<String>,
-}
-
-/// The body of a response with a page of what was done to a task.
-#[derive(Debug, Serialize)]
-pub(crate) struct TaskEventList {
-    pub(crate) task_events: Vec<TaskEvent>,
-    pub(crate) meta: Meta,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct TaskEvent {
-    pub(crate) id: i64,
-    pub(crate) case_id: i64,
-    pub(crate) task_id: i64,
-    pub(crate) kind: &'static str,
-    pub(crate) api_key: ApiKey,
-    pub(crate) request_id: String,
-    pub(crate) created_at: String,
-    /// Only of the kind `described`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) description: Option<String>,
-    /// Only of the kinds `created`, `assigned` and `unassigned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) users: Option<Vec<Assignee>>,
-    /// Only of the kinds `created`, `assigned` and `unassigned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) assignee_ids: Option<Vec<String>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct ApiKey {
-    pub(crate) id: i64,
-    pub(crate) name: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Assignee {
-    pub(crate) id: String,
-    pub(crate) email: String,
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
 }
 
 #[cfg(test)]

@@ -1,0 +1,63 @@
+//! TLS: when a command needs it, and whom it trusts.
+
+use std::{error::Error as _, fs, path::Path, time::Duration};
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use super::error::ClientError;
+use crate::cli::ClientOptions;
+
+/// Returns the endpoint with TLS, if its URL asks for that, and with a limit of the time for the
+/// handshake.
+///
+/// # Errors
+/// If the API key would go over a network in plaintext, or if nobody would be trusted.
+pub(super) fn secure(
+    endpoint: Endpoint,
+    options: &ClientOptions,
+    timeout: Duration,
+) -> Result<Endpoint, ClientError> {
+    let server = &options.server;
+    if !server.has_tls() {
+        if options.ca_file.is_some() {
+            return usage(format!(
+                "--ca-file has no effect on {server}, which is without TLS: give https://"
+            ));
+        }
+        if !server.is_loopback() && !options.allow_plaintext {
+            return usage(format!(
+                "{server} is without TLS, and the API key could be read on the way: give https://, \
+                 or --allow-plaintext where the network itself protects what is sent"
+            ));
+        }
+        return Ok(endpoint);
+    }
+    let config = match &options.ca_file {
+        Some(path) => of_file(path)?,
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    endpoint.tls_config(config.timeout(timeout)).or_else(|error| {
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        usage(format!("TLS to {server} is not possible: {cause}; --ca-file FILE names authorities"))
+    })
+}
+
+/// Returns the trust in the authorities of a file, and in no others.
+fn of_file(path: &Path) -> Result<ClientTlsConfig, ClientError> {
+    let name = path.display();
+    let pem = fs::read(path).or_else(|error| usage(format!("{name} can't be read: {error}")))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let (usable, _) = RootCertStore::empty().add_parsable_certificates(certificates);
+    if usable == 0 {
+        return usage(format!("{name} has no certificate of an authority in PEM form"));
+    }
+    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+}
+
+fn usage<T>(message: String) -> Result<T, ClientError> {
+    Err(ClientError::Usage(message))
+}

@@ -1,0 +1,100 @@
+//! Why a TLS connection can't be made, in words for whoever has to change that.
+
+use std::{error::Error, io};
+
+use proto::Timestamp;
+use rustls::{AlertDescription, CertificateError, Error as TlsError, pki_types::UnixTime};
+
+use super::document;
+
+/// What tonic says of a server that has agreed to TLS, but not to HTTP/2. The type of this error is
+/// private.
+const WITHOUT_HTTP2: &str = "HTTP/2 was not negotiated";
+
+/// Returns why no further attempt will succeed either, if an error or one of its causes tells so.
+pub(super) fn find(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(reason) = tls_error(error).and_then(describe) {
+            return Some(reason);
+        }
+        if error.to_string().starts_with(WITHOUT_HTTP2) {
+            return Some(no_http2());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Returns the error of the TLS library. One that comes with input or output is not among the causes of
+/// that, but within it.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
+    error.downcast_ref().or_else(|| error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
+}
+
+fn describe(error: &TlsError) -> Option<String> {
+    match error {
+        TlsError::InvalidCertificate(error) => Some(of_certificate(error)),
+        TlsError::InvalidMessage(_) => {
+            Some("it does not speak TLS; a server without TLS has a URL with http://".to_owned())
+        }
+        TlsError::AlertReceived(AlertDescription::NoApplicationProtocol) => Some(no_http2()),
+        TlsError::PeerIncompatible(_)
+        | TlsError::AlertReceived(AlertDescription::ProtocolVersion) => {
+            Some(format!("it offers no kind of TLS that is known here ({error})"))
+        }
+        // A connection that was lost, for instance.
+        _ => None,
+    }
+}
+
+fn no_http2() -> String {
+    "it does not offer HTTP/2 (ALPN h2), which gRPC needs".to_owned()
+}
+
+fn of_certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => {
+            "no authority that is trusted here has issued its certificate; --ca-file FILE names \
+             another one"
+                .to_owned()
+        }
+        CertificateError::BadSignature => {
+            "an authority with the name of one that is trusted here has issued its certificate, but \
+             with another key; --ca-file FILE names another one"
+                .to_owned()
+        }
+        CertificateError::Expired => "its certificate has expired".to_owned(),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("its certificate has expired at {}", time(*not_after))
+        }
+        CertificateError::NotValidYet => "its certificate is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("its certificate is not valid before {}", time(*not_before))
+        }
+        CertificateError::NotValidForName => "its certificate is for another name".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+            format!("its certificate is for {names}, not for {}", expected.to_str())
+        }
+        // The type of this cause is that of a crate behind the TLS library.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "its certificate is that of an authority itself, and not one that was issued for a \
+             server"
+                .to_owned()
+        }
+        other => format!("its certificate is not accepted ({other})"),
+    }
+}
+
+/// Returns the name in a text as `DnsName("caseload.example")` or `IpAddress(127.0.0.1)`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
+fn time(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    document::time(Timestamp { seconds, nanos: 0 })
+}

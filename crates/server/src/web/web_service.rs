@@ -1,0 +1,200 @@
+//! Tells the protocols apart, and translates those of browsers.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use http_body_util::Full;
+use proto::wire::header;
+use serving::watch_body;
+use tokio::{sync::Semaphore, time::Instant};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{Body as HttpBody, StdError},
+};
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service, ServiceExt as _};
+
+use super::{
+    connect, connect_error,
+    protocol::{NoCall, Protocol},
+    schema::Schemas,
+};
+use crate::layers::Framing;
+
+/// The most requests at once whose bodies are read only to discard them.
+const DISCARDED_BODIES: usize = 256;
+
+/// How long what is left of a body is discarded, so that its client does not miss the response.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The protocols that are served besides gRPC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WebProtocols {
+    pub(crate) grpc_web: bool,
+    pub(crate) connect: bool,
+}
+
+/// Passes calls of gRPC on, and those of other protocols as calls of gRPC. Their responses are translated
+/// back.
+#[derive(Clone, Debug)]
+pub(crate) struct WebLayer {
+    protocols: WebProtocols,
+    schemas: Arc<Schemas>,
+    discards: Arc<Semaphore>,
+}
+
+impl WebLayer {
+    pub(crate) fn new(protocols: WebProtocols, schemas: Arc<Schemas>) -> Self {
+        Self { protocols, schemas, discards: Arc::new(Semaphore::new(DISCARDED_BODIES)) }
+    }
+}
+
+/// The service of [`WebLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Web<S> {
+    grpc: S,
+    grpc_web: GrpcWebService<S>,
+    layer: WebLayer,
+}
+
+impl<S: Clone> Layer<S> for WebLayer {
+    type Service = Web<S>;
+
+    fn layer(&self, grpc: S) -> Self::Service {
+        let grpc_web = GrpcWebLayer::new().layer(grpc.clone());
+        Web { grpc, grpc_web, layer: self.clone() }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Web<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<StdError>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.grpc.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request = request.map(Body::new);
+        match Protocol::of(&request) {
+            Ok(Protocol::Grpc) => Box::pin(self.grpc.call(request)),
+            protocol => {
+                let web = self.clone();
+                Box::pin(async move { Ok(web.answer(protocol, request).await) })
+            }
+        }
+    }
+}
+
+impl<S> Web<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    /// Answers a request that is no call of gRPC.
+    async fn answer(
+        self,
+        protocol: Result<Protocol, NoCall>,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        // HTTP/2 tells the client that its body is not wanted, HTTP/1.1 can't.
+        if request.version() == Version::HTTP_2 {
+            return self.translate(protocol, request).await;
+        }
+        let discards = Arc::clone(&self.layer.discards);
+        let (request, unread) = watch_body(request, Body::new);
+        let response = self.translate(protocol, request).await;
+        let permit = || discards.try_acquire().ok();
+        unread.discard_until(Instant::now() + DISCARD_TIMEOUT, permit).await;
+        response
+    }
+
+    async fn translate(
+        self,
+        protocol: Result<Protocol, NoCall>,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let served = self.layer.protocols;
+        match protocol {
+            Ok(Protocol::GrpcWeb) if served.grpc_web => {
+                let Ok(response) = self.grpc_web.oneshot(request).await;
+                response
+            }
+            Ok(Protocol::Connect(framing)) if served.connect => {
+                let schemas = Arc::clone(&self.layer.schemas);
+                connect_error::from_grpc(&schemas, self.connect(request, framing).await)
+            }
+            Ok(_) => refusal(NoCall::ContentType, served),
+            Err(no_call) => refusal(no_call, served),
+        }
+    }
+
+    async fn connect(self, request: Request<Body>, framing: Framing) -> Response<Body> {
+        match connect::to_grpc(request, framing) {
+            Ok(request) => {
+                let Ok(response) = self.grpc.oneshot(request).await;
+                response
+            }
+            Err(status) => Status::into_http(status),
+        }
+    }
+}
+
+/// Returns the response to a request that is no call.
+fn refusal(no_call: NoCall, served: WebProtocols) -> Response<Body> {
+    let (status, text) = match no_call {
+        NoCall::Method => (StatusCode::METHOD_NOT_ALLOWED, "calls are made with POST\n"),
+        NoCall::ContentType => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content-type is that of no protocol here\n")
+        }
+        NoCall::Version => {
+            (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2; gRPC-Web does not\n")
+        }
+    };
+    let mut response = Response::new(Body::new(Full::new(Bytes::from_static(text.as_bytes()))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    match no_call {
+        NoCall::Method => headers.insert(ALLOW, HeaderValue::from_static("POST")),
+        NoCall::ContentType | NoCall::Version => {
+            headers.insert(header::ACCEPT_POST.clone(), HeaderValue::from_static(served.types()))
+        }
+    };
+    response
+}
+
+impl WebProtocols {
+    /// The content types of calls.
+    const fn types(self) -> &'static str {
+        match (self.grpc_web, self.connect) {
+            (true, true) => {
+                "application/grpc, application/grpc-web, application/grpc-web-text, \
+                 application/json, application/proto"
+            }
+            (true, false) => "application/grpc, application/grpc-web, application/grpc-web-text",
+            (false, true) => "application/grpc, application/json, application/proto",
+            (false, false) => "application/grpc",
+        }
+    }
+}
