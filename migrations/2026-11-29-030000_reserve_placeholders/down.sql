@@ -1,3 +1,5 @@
+-- The constraint from before, with its defect: users who have any email of the domain can be neither changed
+-- nor erased, unless they get another email first.
 ALTER TABLE users
     DROP CONSTRAINT users_erased_check,
     ADD CONSTRAINT users_erased_check CHECK (

@@ -26,8 +26,8 @@ pub struct Task {
 /// What a request with an idempotency key has created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// What the request asked for.
-    pub operation: Operation,
+    /// What the request asked for; `None` if this release doesn't know it.
+    pub operation: Option<Operation>,
     /// The case, if the request created one.
     pub case: Option<CaseId>,
     /// The tasks, in the order of the request.

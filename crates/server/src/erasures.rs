@@ -1,10 +1,10 @@
 //! Goes on with erasures of users whose calls have ended early.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use domain::Error;
+use domain::{Error, TenantId, UserId};
 use runtime::CancellationToken;
-use store::Database;
+use store::{Database, Scrubbing};
 use telemetry::Throttle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -13,20 +13,37 @@ use crate::causes;
 /// How often such users are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long an erasure may take before the next one is tried.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How much one look does.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// How long it waits for transactions that may write names.
+    wait: Duration,
+    /// After how long it leaves the rest of a tenant's records to the next look. A step is always made.
+    scrub: Duration,
+    /// The most users.
+    users: u32,
+    /// The records of one step.
+    records: u32,
+}
 
-/// The most users of one look.
-const USERS: u32 = 100;
+impl Limits {
+    const USUAL: Self = Self {
+        wait: Duration::from_secs(60),
+        scrub: Duration::from_secs(60),
+        users: 100,
+        records: Scrubbing::RECORDS,
+    };
+}
 
 /// Completes erasures until the token is cancelled. Several servers may do the same work.
 pub(crate) async fn run(database: Database, shutdown: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut erasures = Erasures::new(database, Limits::USUAL);
     let completing = async {
         loop {
             ticks.tick().await;
-            if let Err(error) = complete(&database, LIMIT).await {
+            if let Err(error) = erasures.look().await {
                 log_failure(&error);
             }
         }
@@ -37,21 +54,86 @@ pub(crate) async fn run(database: Database, shutdown: CancellationToken) {
     }
 }
 
-/// Completes the erasures that are pending, each by itself: one that fails, or waits for a transaction
-/// that does not end within the limit, does not keep the others from it.
-async fn complete(database: &Database, limit: Duration) -> Result<(), Error> {
-    for (tenant, user) in database.pending_erasures(USERS).await? {
-        match timeout(limit, database.complete_erasure(tenant, user)).await {
-            Ok(Ok(())) => {}
+/// The erasures that are pending, and how far they have come.
+struct Erasures {
+    database: Database,
+    limits: Limits,
+    /// The user behind whom the next look begins, so that those who can't be completed do not keep it from
+    /// others.
+    after: Option<(TenantId, UserId)>,
+    /// What has begun, at most once for a tenant: whoever is erased meanwhile is next.
+    begun: BTreeMap<TenantId, Scrubbing>,
+}
+
+impl Erasures {
+    const fn new(database: Database, limits: Limits) -> Self {
+        Self { database, limits, after: None, begun: BTreeMap::new() }
+    }
+
+    /// Goes on with some of the erasures that are pending, each tenant by itself: what fails, or takes long,
+    /// does not keep the others from it.
+    async fn look(&mut self) -> Result<(), Error> {
+        let most = self.limits.users;
+        let pending = self.database.pending_erasures(self.after, most).await?;
+        let is_rest = u32::try_from(pending.len()).is_ok_and(|count| count < most);
+        let begin = self.after;
+        self.after = pending.last().copied().filter(|_| !is_rest);
+        let mut tenants: BTreeMap<TenantId, Vec<UserId>> = BTreeMap::new();
+        for (tenant, user) in pending {
+            tenants.entry(tenant).or_default().push(user);
+        }
+        // Other servers, or calls, have completed what is not pending any more.
+        let is_seen = |tenant: TenantId| {
+            begin.is_none_or(|(first, _)| tenant > first)
+                && self.after.is_none_or(|(last, _)| tenant < last)
+        };
+        self.begun.retain(|tenant, _| !is_seen(*tenant) || tenants.contains_key(tenant));
+
+        let new = tenants.keys().find(|tenant| !self.begun.contains_key(tenant));
+        let may_begin = match new {
+            Some(tenant) => self.writers_to_end(*tenant).await,
+            None => false,
+        };
+        for (tenant, users) in tenants {
+            if may_begin {
+                let begin = || Scrubbing::new(tenant, users);
+                self.begun.entry(tenant).or_insert_with(begin);
+            }
+            self.go_on(tenant).await;
+        }
+        Ok(())
+    }
+
+    /// Waits for all transactions that may write names. Returns whether they are over.
+    async fn writers_to_end(&self, tenant: TenantId) -> bool {
+        let ended = self.database.writers_of_records_to_end(tenant);
+        match timeout(self.limits.wait, ended).await {
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => log_failure(&error),
-            Err(_) => tracing::warn!(
-                %tenant,
-                user_id = user.get(),
-                "an erasure waits for a transaction that does not end"
-            ),
+            Err(_) => tracing::warn!(%tenant, "erasures wait for a transaction that does not end"),
+        }
+        false
+    }
+
+    /// Goes on with the records of a tenant, if that has begun.
+    async fn go_on(&mut self, tenant: TenantId) {
+        let Some(scrubbing) = self.begun.get_mut(&tenant) else { return };
+        let end = Instant::now() + self.limits.scrub;
+        loop {
+            match self.database.scrub_records(scrubbing, self.limits.records).await {
+                Ok(true) => {
+                    self.begun.remove(&tenant);
+                    return;
+                }
+                Ok(false) if Instant::now() < end => {}
+                Ok(false) => {
+                    tracing::info!(%tenant, "erasures are not complete yet: going on with the next look");
+                    return;
+                }
+                Err(error) => return log_failure(&error),
+            }
         }
     }
-    Ok(())
 }
 
 /// The least time between two log lines about erasures that fail.
@@ -77,55 +159,158 @@ mod tests {
 
     use super::*;
 
-    /// Two users who are erased, but for the records that have their names.
+    /// Users who are erased, but for the records that have their names: two of the first tenant, and one
+    /// of the second one.
     const PENDING: &str = "
-        INSERT INTO tenants (id, name) VALUES (1, 'a');
+        INSERT INTO tenants (id, name) VALUES (1, 'a'), (2, 'b');
         INSERT INTO users
             (tenant_id, id, email, first_name, last_name, deactivated_at, erased_at)
-            SELECT 1, n, 'erased-' || n || '@erased.invalid', '', '', now(), now()
-            FROM generate_series(1, 2) AS n;
+            SELECT (n + 1) / 2, n, 'erased-' || n || '@erased.invalid', '', '', now(), now()
+            FROM generate_series(1, 3) AS n;
         INSERT INTO idempotency_keys
             (tenant_id, key, operation, fingerprint, user_ids, first_names, last_names)
-            VALUES (1, 'a', 'create_task', sha256(''), '{1,2}', '{A,B}', '{A,B}')";
+            SELECT 1, n, 'create_task', sha256(''), '{1,2}', '{A,B}', '{A,B}'
+            FROM generate_series(1, 5) AS n;
+        INSERT INTO idempotency_keys
+            (tenant_id, key, operation, fingerprint, user_ids, first_names, last_names)
+            VALUES (2, 'a', 'create_task', sha256(''), '{3}', '{C}', '{C}')";
 
-    /// Runs SQL with psql, as a Postgres client is no dependency of this crate.
-    fn query(cluster: &Cluster, sql: &str) -> String {
-        let output = Command::new(cluster.bin_dir().join("psql"))
-            .args(["-XAtqv", "ON_ERROR_STOP=1", "-c", sql, "-d", &cluster.url("erasures")])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    /// One step at a time, of two records.
+    const SMALL: Limits = Limits { scrub: Duration::ZERO, records: 2, ..Limits::USUAL };
+
+    /// A database with such users.
+    struct Fixture {
+        cluster: Cluster,
+        database: Database,
+    }
+
+    impl Fixture {
+        async fn start() -> Self {
+            let cluster = Cluster::temporary().setting("max_prepared_transactions", "1");
+            let cluster = cluster.start().unwrap();
+            cluster.create_database("erasures", None).unwrap();
+            let settings = PoolSettings {
+                // So that there are connections for the directory.
+                writers: 1,
+                readers: 1,
+                changers: 0,
+                tenant_queue_length: 1,
+                checkout_timeout: Duration::from_secs(10),
+                lock_timeout: Duration::from_millis(100),
+            };
+            let database = Database::open(&cluster.url("erasures").parse().unwrap(), &settings);
+            database.migrate().await.unwrap();
+            let fixture = Self { cluster, database };
+            fixture.query(PENDING);
+            fixture
+        }
+
+        /// Runs SQL with psql, as a Postgres client is no dependency of this crate.
+        fn query(&self, sql: &str) -> String {
+            let output = Command::new(self.cluster.bin_dir().join("psql"))
+                .args(["-XAtqv", "ON_ERROR_STOP=1", "-c", sql, "-d", &self.cluster.url("erasures")])
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        }
+
+        fn erasures(&self, limits: Limits) -> Erasures {
+            Erasures::new(self.database.clone(), limits)
+        }
+
+        /// Returns the ids of the users whose erasure is pending.
+        async fn pending(&self) -> Vec<i64> {
+            let pending = self.database.pending_erasures(None, 100).await.unwrap();
+            pending.into_iter().map(|(_, user)| user.get()).collect()
+        }
+
+        /// Returns how many records have names.
+        fn named(&self) -> String {
+            let named = "SELECT count(*) FROM idempotency_keys \
+                WHERE array_to_string(first_names || last_names, '') <> ''";
+            self.query(named)
+        }
     }
 
     #[tokio::test]
-    async fn each_erasure_is_given_up_in_time_while_a_transaction_does_not_end() {
-        let cluster = Cluster::temporary().setting("max_prepared_transactions", "1");
-        let cluster = cluster.start().unwrap();
-        cluster.create_database("erasures", None).unwrap();
-        let settings = PoolSettings {
-            // So that there are connections for the directory.
-            writers: 1,
-            readers: 1,
-            changers: 0,
-            tenant_queue_length: 1,
-            checkout_timeout: Duration::from_secs(10),
-            lock_timeout: Duration::from_secs(5),
-        };
-        let database = Database::open(&cluster.url("erasures").parse().unwrap(), &settings);
-        database.migrate().await.unwrap();
-        query(&cluster, PENDING);
+    async fn a_look_ends_in_time_while_a_transaction_does_not_end() {
+        let fixture = Fixture::start().await;
         let endless = "BEGIN; LOCK TABLE idempotency_keys IN ROW EXCLUSIVE MODE; \
              PREPARE TRANSACTION 'endless'";
-        query(&cluster, endless);
-        let giving_up = complete(&database, Duration::from_millis(100));
-        timeout(LIMIT, giving_up).await.expect("each has its limit").unwrap();
-        assert_eq!(database.pending_erasures(USERS).await.unwrap().len(), 2);
+        fixture.query(endless);
+        let limits = Limits { wait: Duration::from_millis(100), ..Limits::USUAL };
+        let mut erasures = fixture.erasures(limits);
+        timeout(Duration::from_secs(60), erasures.look()).await.expect("it has a limit").unwrap();
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![1, 2, 3], "6".to_owned()));
 
-        query(&cluster, "COMMIT PREPARED 'endless'");
-        complete(&database, LIMIT).await.unwrap();
-        assert_eq!(database.pending_erasures(USERS).await.unwrap(), []);
-        let names = "SELECT first_names, last_names FROM idempotency_keys";
-        assert_eq!(query(&cluster, names), r#"{"",""}|{"",""}"#);
+        fixture.query("COMMIT PREPARED 'endless'");
+        fixture.erasures(Limits::USUAL).look().await.unwrap();
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
+    }
+
+    /// However many records a tenant has: the limit ends a look, but not what has been done.
+    #[tokio::test]
+    async fn each_look_goes_on_where_the_one_before_has_ended() {
+        let fixture = Fixture::start().await;
+        let mut erasures = fixture.erasures(SMALL);
+        for named in ["3", "1", "0"] {
+            erasures.look().await.unwrap();
+            assert_eq!(fixture.named(), named);
+        }
+        // The last step finds no more records.
+        assert_eq!(fixture.pending().await, [1, 2]);
+        erasures.look().await.unwrap();
+        assert!(fixture.pending().await.is_empty());
+        assert!(erasures.begun.is_empty());
+    }
+
+    /// A user is erased while the records of the tenant are scrubbed of others.
+    #[tokio::test]
+    async fn who_is_erased_meanwhile_is_next() {
+        let fixture = Fixture::start().await;
+        fixture.query("UPDATE users SET scrubbed_at = now() WHERE id <> 1");
+        let mut erasures = fixture.erasures(SMALL);
+        erasures.look().await.unwrap();
+        fixture.query("UPDATE users SET scrubbed_at = NULL WHERE id = 2");
+        for _ in 0..3 {
+            assert_eq!(fixture.pending().await, [1, 2]);
+            erasures.look().await.unwrap();
+        }
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![2], "6".to_owned()));
+        for _ in 0..4 {
+            erasures.look().await.unwrap();
+        }
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "1".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn users_whose_erasure_fails_do_not_keep_others_from_it() {
+        let fixture = Fixture::start().await;
+        // Not the lock of one who writes records: it is not waited for.
+        let holding = "BEGIN; SELECT FROM idempotency_keys WHERE tenant_id = 1 FOR UPDATE; \
+             PREPARE TRANSACTION 'holding'";
+        fixture.query(holding);
+        let mut erasures = fixture.erasures(Limits { users: 2, ..Limits::USUAL });
+        erasures.look().await.unwrap();
+        assert_eq!(fixture.pending().await, [1, 2, 3]);
+        erasures.look().await.unwrap();
+        assert_eq!(fixture.pending().await, [1, 2]);
+
+        fixture.query("COMMIT PREPARED 'holding'");
+        fixture.erasures(Limits::USUAL).look().await.unwrap();
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
+    }
+
+    /// Nothing is remembered of tenants all of whose users others have completed.
+    #[tokio::test]
+    async fn what_others_complete_is_forgotten() {
+        let fixture = Fixture::start().await;
+        let mut erasures = fixture.erasures(SMALL);
+        erasures.look().await.unwrap();
+        assert!(!erasures.begun.is_empty());
+        fixture.erasures(Limits::USUAL).look().await.unwrap();
+        erasures.look().await.unwrap();
+        assert!(erasures.begun.is_empty());
     }
 }

@@ -59,10 +59,7 @@ impl Database {
         }
         let found = found.ok_or(Error::NotFound(Resource::IdempotencyRecord))?;
         let (operation, case, task_ids, created_at) = found;
-        // A server of that release can tell.
-        let operation = Operation::from_name(&operation).ok_or_else(|| {
-            Error::Unavailable("a newer release has written the record of the key".into())
-        })?;
+        let operation = Operation::from_name(&operation);
         let tasks = task_ids.into_iter().filter_map(TaskId::new).collect();
         let case = case.and_then(CaseId::new);
         Ok(IdempotencyRecord { operation, case, tasks, created_at: from_postgres(created_at) })

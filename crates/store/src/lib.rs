@@ -40,6 +40,7 @@ pub use connections::{
 };
 pub use database::Database;
 pub use deadline::until;
+pub use directory::Scrubbing;
 pub use error::{Cause, Error};
 pub use tasks::TaskReader;
 pub use users::NewUser;

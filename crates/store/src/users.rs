@@ -40,7 +40,7 @@ impl Database {
                         "users_email_key" => Some(Error::Exists(format!("user {}", user.email))),
                         "users_tenant_fkey" => Some(tenants::missing(tenant)),
                         "users_erased_check" => Some(Error::Invalid(format!(
-                            "the domain {} is reserved for erased users",
+                            "an email erased-…@{} is reserved for erased users",
                             Email::RESERVED_DOMAIN
                         ))),
                         "users_first_name_check" | "users_last_name_check" => {

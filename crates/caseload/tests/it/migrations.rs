@@ -60,17 +60,23 @@ async fn users_from_before_and_erased_users_survive_the_migrations() {
     database.query(
         "INSERT INTO users (tenant_id, id, email, first_name, last_name) \
              VALUES (1, 2, 'b@example.com', 'B', ''), (1, 3, 'c@erased.invalid', 'C', ''), \
-                 (1, 4, 'erased-9@erased.invalid', 'D', '')",
+                 (1, 4, 'erased-9@erased.invalid', 'D', ''), \
+                 (1, 5, 'former-9@erased.invalid', 'E', ''), \
+                 (1, 6, 'erased-6@erased.invalid', 'F', ''), \
+                 (1, 7, 'former-6@erased.invalid', 'G', '')",
     );
     for migration in migrations {
         database.query(&up_and_down(migration, "up.sql"));
     }
     let erased = "SELECT id FROM users WHERE erased_at IS NOT NULL AND deactivated_at IS NOT NULL";
     assert_eq!(database.query(erased), "1");
-    let others = "SELECT id, email FROM users WHERE erased_at IS NULL ORDER BY id";
+    let others = "SELECT id, CASE email ~ '^former-6-[0-9a-f-]{36}@erased.invalid$' \
+            WHEN true THEN 'another' ELSE email END \
+         FROM users WHERE erased_at IS NULL ORDER BY id";
     assert_eq!(
         database.query(others),
-        "2|b@example.com\n3|c@erased.invalid\n4|former-9@erased.invalid"
+        "2|b@example.com\n3|c@erased.invalid\n4|former-4@erased.invalid\n\
+         5|former-9@erased.invalid\n6|another\n7|former-6@erased.invalid"
     );
     // All of them can be changed.
     database.query("UPDATE users SET deactivated_at = now() WHERE erased_at IS NULL");

@@ -1,5 +1,7 @@
 //! `GetIdempotencyRecord`: returns what a request with an idempotency key created.
 
+use std::slice;
+
 use domain::{Error, FieldPath, IdempotencyKey, Principal, Scope, Violation};
 use proto::tasks::v1::{GetIdempotencyRecordRequest, GetIdempotencyRecordResponse};
 use store::Database;
@@ -32,7 +34,13 @@ impl Call for GetIdempotencyRecord<'_> {
         })?;
         let record = self.database.get_idempotency_record(caller.tenant, key.clone()).await?;
         // Not an unknown key: the caller could take that for a request that created nothing.
-        caller.require(record.operation.scopes())?;
+        match record.operation {
+            Some(operation) => caller.require(operation.scopes())?,
+            // A newer release has written it, and which scope it needs is not known: each one.
+            None => {
+                Self::ONE_OF.iter().try_for_each(|scope| caller.require(slice::from_ref(scope)))?
+            }
+        }
         let record = convert::from_record(&key, record);
         Ok(GetIdempotencyRecordResponse { record: Some(record) }.into())
     }

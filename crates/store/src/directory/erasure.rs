@@ -9,18 +9,20 @@
 //! 3. The names are removed from the records, some records at a time.
 //! 4. The row is marked as scrubbed.
 //!
-//! If a call ends before that, a repeat goes on, and so does each server by itself.
+//! If a call ends before that, a repeat begins again with the second step. Each server goes on by itself,
+//! with all such users, and remembers how far it has come, as a tenant may have many records.
 
 use std::{sync::LazyLock, time::Duration};
 
 use diesel::{
-    PgConnection, QueryableByName, RunQueryDsl as _,
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,
+    connection::SimpleConnection as _,
     dsl::sql,
     pg::Pg,
     prelude::*,
     query_builder::AstPass,
     sql_query,
-    sql_types::{BigInt, Nullable, Text, Timestamptz},
+    sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
 };
 use domain::{DirectoryUser, Email, Error, Resource, TenantId, UserId, UserKey};
 use tokio::time::sleep;
@@ -44,7 +46,7 @@ const WRITERS: &str = "
         AND l.mode = 'RowExclusiveLock'
         AND l.pid IS DISTINCT FROM pg_backend_pid()";
 
-/// Removes the names of a user from some records.
+/// Removes the names of users from some records.
 pub(super) struct Scrub;
 
 impl Statement for Scrub {
@@ -59,7 +61,7 @@ impl Statement for Scrub {
 /// The parameters, as scrub.sql describes them.
 struct Records {
     tenant: i64,
-    user: i64,
+    users: Vec<i64>,
     after: String,
     most: i64,
 }
@@ -68,18 +70,43 @@ impl Parameters for &Records {
     fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match number {
             1 => out.push_bind_param::<BigInt, _>(&self.tenant),
-            2 => out.push_bind_param::<BigInt, _>(&self.user),
+            2 => out.push_bind_param::<Array<BigInt>, _>(&self.users),
             3 => out.push_bind_param::<Text, _>(&self.after),
             _ => out.push_bind_param::<BigInt, _>(&self.most),
         }
     }
 }
 
-/// The records of one step: it takes some milliseconds.
-const RECORDS: i64 = 5000;
-
 /// How long to wait before it is looked again whether a transaction is over; at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
+
+/// The removal of the names of users of one tenant from its records, and how far it has come. The rows of
+/// the users are erased, and the transactions that had begun before are over.
+#[derive(Debug)]
+pub struct Scrubbing {
+    tenant: TenantId,
+    users: Vec<UserId>,
+    /// The key of the last record of the last step.
+    after: String,
+}
+
+impl Scrubbing {
+    /// The records of one step: it takes some milliseconds.
+    pub const RECORDS: u32 = 5000;
+
+    /// Returns the removal of these users' names, which begins with the first record.
+    #[must_use]
+    pub const fn new(tenant: TenantId, users: Vec<UserId>) -> Self {
+        Self { tenant, users, after: String::new() }
+    }
+
+    fn users(&self) -> Vec<i64> {
+        self.users.iter().copied().map(UserId::get).collect()
+    }
+}
+
+/// How the ids of prepared transactions begin that Postgres has recovered when it started.
+const RECOVERED: &str = "-1/";
 
 #[derive(QueryableByName)]
 struct Name {
@@ -111,17 +138,23 @@ impl Database {
         Ok(erased)
     }
 
-    /// Returns up to `most` users who are erased, but whose names may still be in records.
+    /// Returns up to `most` users who are erased, but whose names may still be in records, in the order of
+    /// their tenants and ids: those behind this one.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] and [`crate::Error::Internal`].
     pub async fn pending_erasures(
         &self,
+        after: Option<(TenantId, UserId)>,
         most: u32,
     ) -> Result<Vec<(TenantId, UserId)>, crate::Error> {
+        let (tenant, user) = after.map_or((0, 0), |(tenant, user)| (tenant.get(), user.get()));
         self.read("pending_erasures", move |connection| {
+            let is_behind = dsl::id.gt(user).and(dsl::tenant_id.eq(tenant));
             let pending: Vec<(i64, i64)> = users::table
                 .filter(dsl::erased_at.is_not_null().and(dsl::scrubbed_at.is_null()))
+                .filter(dsl::tenant_id.gt(tenant).or(is_behind))
+                .order((dsl::tenant_id, dsl::id))
                 .select((dsl::tenant_id, dsl::id))
                 .limit(most.into())
                 .load(connection)?;
@@ -134,10 +167,7 @@ impl Database {
     }
 
     /// Removes the names of a user, whose row is erased, from all records.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::OutcomeUnknown`] and [`Error::Internal`].
-    pub async fn complete_erasure(&self, tenant: TenantId, user: UserId) -> Result<(), Error> {
+    async fn complete_erasure(&self, tenant: TenantId, user: UserId) -> Result<(), Error> {
         let row = (tenant.get(), user.get());
         let is_done = move |connection: &mut PgConnection| {
             let is_done = users::table.find(row).select(dsl::scrubbed_at.is_not_null());
@@ -147,17 +177,17 @@ impl Database {
             return Ok(());
         }
         self.writers_of_records_to_end(tenant).await?;
-        self.scrub_records(tenant, user).await?;
-        let mark = move |connection: &mut PgConnection, _: &Presence| {
-            let user = users::table.find(row).filter(dsl::erased_at.is_not_null());
-            diesel::update(user).set(dsl::scrubbed_at.eq(diesel::dsl::now)).execute(connection)?;
-            Ok(())
-        };
-        self.write_for(tenant, Lane::Directory, "mark_as_scrubbed", mark).await
+        let mut scrubbing = Scrubbing::new(tenant, vec![user]);
+        while !self.scrub_records(&mut scrubbing, Scrubbing::RECORDS).await? {}
+        Ok(())
     }
 
-    /// Waits until all transactions that write records now are over.
-    async fn writers_of_records_to_end(&self, tenant: TenantId) -> Result<(), Error> {
+    /// Waits until all transactions that write records now, for whatever tenant, are over. It is asked for
+    /// on behalf of this one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub async fn writers_of_records_to_end(&self, tenant: TenantId) -> Result<(), Error> {
         let name = "find_writers_of_records";
         let mut pending = None;
         let (mut pause, most) = PAUSES;
@@ -165,12 +195,11 @@ impl Database {
             let before: Option<Vec<String>> = pending.take();
             let find = move |connection: &mut PgConnection| {
                 let writers = sql_query(WRITERS).load::<Name>(connection)?;
-                let mut writers: Vec<String> = writers.into_iter().filter_map(|it| it.id).collect();
-                // Those that have begun since can't have read the name.
-                if let Some(before) = before {
-                    writers.retain(|writer| before.contains(writer));
-                }
-                Ok(writers)
+                let writers = writers.into_iter().filter_map(|it| it.id);
+                Ok(match before {
+                    Some(before) => still_pending(&before, writers),
+                    None => writers.collect(),
+                })
             };
             let writers = self.read_in(Lane::Directory, tenant, name, find).await?;
             if writers.is_empty() {
@@ -182,19 +211,50 @@ impl Database {
         }
     }
 
-    /// Removes a user's names from all records.
-    async fn scrub_records(&self, tenant: TenantId, user: UserId) -> Result<(), Error> {
-        let mut next = Some(String::new());
-        while let Some(after) = next {
-            let records = Records { tenant: tenant.get(), user: user.get(), after, most: RECORDS };
-            let scrub = move |connection: &mut PgConnection, _: &Presence| {
+    /// Removes the users' names from the next records, at most so many. Returns whether these were the last
+    /// ones, in which case the users' rows are marked as scrubbed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::OutcomeUnknown`] and [`Error::Internal`]. The step can be repeated.
+    pub async fn scrub_records(&self, scrubbing: &mut Scrubbing, most: u32) -> Result<bool, Error> {
+        let tenant = scrubbing.tenant;
+        let after = scrubbing.after.clone();
+        let users = scrubbing.users();
+        let records = Records { tenant: tenant.get(), users, after, most: most.into() };
+        let scrub = move |connection: &mut PgConnection, _: &Presence| {
+            connection.transaction(|connection| {
+                // One that waits is itself a writer, for whom other erasures wait.
+                connection.batch_execute("SET LOCAL lock_timeout = '1s'")?;
                 Ok(bind(Scrub, &records).get_result::<Option<String>>(connection)?)
-            };
-            let name = "scrub_idempotency_records";
-            next = self.write_for(tenant, Lane::Directory, name, scrub).await?;
+            })
+        };
+        let name = "scrub_idempotency_records";
+        if let Some(last) = self.write_for(tenant, Lane::Directory, name, scrub).await? {
+            scrubbing.after = last;
+            return Ok(false);
         }
-        Ok(())
+        let users = scrubbing.users();
+        let mark = move |connection: &mut PgConnection, _: &Presence| {
+            let pending = users::table
+                .filter(dsl::tenant_id.eq(tenant.get()).and(dsl::id.eq_any(users)))
+                .filter(dsl::erased_at.is_not_null().and(dsl::scrubbed_at.is_null()));
+            diesel::update(pending)
+                .set(dsl::scrubbed_at.eq(diesel::dsl::now))
+                .execute(connection)?;
+            Ok(())
+        };
+        self.write_for(tenant, Lane::Directory, "mark_as_scrubbed", mark).await?;
+        Ok(true)
     }
+}
+
+/// Returns the writers of records that are not over yet, of those before. Others have begun since, and
+/// can't have read a name that was erased before.
+///
+/// A prepared transaction has the id of the session that prepared it. It gets another one, which begins with
+/// [`RECOVERED`], if Postgres is started anew: it was there before, whatever its id was.
+fn still_pending(before: &[String], now: impl Iterator<Item = String>) -> Vec<String> {
+    now.filter(|writer| before.contains(writer) || writer.starts_with(RECOVERED)).collect()
 }
 
 /// Erases the row of a user.
@@ -216,4 +276,18 @@ fn erase(
         .returning(COLUMNS)
         .get_result(connection)?;
     row::to_user(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_from_before_are_waited_for_also_if_postgres_was_started_anew() {
+        let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // The second one was prepared as 4/17 before.
+        let now = ids(&["3/12", "-1/801", "5/20"]);
+        let pending = still_pending(&ids(&["3/12", "4/17"]), now.into_iter());
+        assert_eq!(pending, ids(&["3/12", "-1/801"]));
+    }
 }

@@ -12,3 +12,5 @@ pub(crate) mod row;
 mod upsert_cases;
 mod upsert_users;
 mod users;
+
+pub use erasure::Scrubbing;

@@ -43,6 +43,6 @@ async fn every_statement_uses_its_indexes() {
     let cases = ["1", &ids, &names, &nulls, &nulls, &nulls, &nulls, "false", "1", "1"];
     explainer.assert_uses::<UpsertCases>("cases_external_id_key", &cases, 500 * 40);
 
-    let records = ["1", "70000", "'key-5'", "5000"];
+    let records = ["1", "'{70000,70001}'", "'key-5'", "5000"];
     explainer.assert_uses::<Scrub>("idempotency_keys_pkey", &records, 6000);
 }

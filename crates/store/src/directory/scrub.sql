@@ -1,13 +1,13 @@
--- Removes the names of a user from the next records of idempotency keys.
+-- Removes the names of some users from the next records of idempotency keys.
 --
---   1, 2  the tenant and the user
+--   1, 2  the tenant and the users
 --   3     the key after which they begin
 --   4     how many there are
 --
 -- The result is the last of their keys; null if there are no more.
 
 WITH part AS MATERIALIZED (
-    SELECT k.key, k.user_ids @> ARRAY[$2::bigint] AS has_user
+    SELECT k.key, k.user_ids && $2::bigint[] AS has_user
     FROM idempotency_keys AS k
     WHERE k.tenant_id = $1 AND k.key > $3::text
     ORDER BY k.key
@@ -18,12 +18,12 @@ scrubbed AS (
     UPDATE idempotency_keys AS k
     SET
         first_names = ARRAY(
-            SELECT CASE WHEN a.user_id = $2 THEN '' ELSE a.name END
+            SELECT CASE WHEN a.user_id = ANY($2::bigint[]) THEN '' ELSE a.name END
             FROM unnest(k.user_ids, k.first_names) WITH ORDINALITY AS a (user_id, name, no)
             ORDER BY a.no
         ),
         last_names = ARRAY(
-            SELECT CASE WHEN a.user_id = $2 THEN '' ELSE a.name END
+            SELECT CASE WHEN a.user_id = ANY($2::bigint[]) THEN '' ELSE a.name END
             FROM unnest(k.user_ids, k.last_names) WITH ORDINALITY AS a (user_id, name, no)
             ORDER BY a.no
         )

@@ -8,7 +8,8 @@ use proto::{
 
 use crate::support::{API_CALLS, App, Kind, Target, new_task};
 
-/// Creates tasks, one task and a case, each with an idempotency key of that name.
+/// Creates tasks, one task, a case, and something that only a newer release knows, each with an idempotency
+/// key of that name.
 async fn create(app: &App) {
     let (case_id, key) = (app.case_id, app.key_with(&[Scope::TasksWrite, Scope::CasesWrite]).await);
     let mut tasks = app.grpc_client().await;
@@ -27,6 +28,12 @@ async fn create(app: &App) {
     let case = Some(NewCase { name, ..NewCase::default() });
     let message = CreateCaseRequest { case, request_id, validate_only };
     cases.create_case(with_key(&key, message)).await.unwrap();
+
+    app.database.query(
+        "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, task_ids)
+         SELECT tenant_id, 'newer', 'merge_tasks', fingerprint, task_ids
+         FROM idempotency_keys WHERE key = 'task'",
+    );
 }
 
 fn with_key<T>(key: &ApiKey, message: T) -> tonic::Request<T> {
@@ -43,14 +50,14 @@ async fn a_record_needs_the_scope_that_its_request_needed() {
     let app = App::start().await;
     create(&app).await;
     for (scopes, expected) in [
-        (&[Scope::TasksWrite][..], ["OK", "OK", NO_SCOPE, UNKNOWN]),
-        (&[Scope::CasesWrite], [NO_SCOPE, NO_SCOPE, "OK", UNKNOWN]),
-        (&[Scope::TasksWrite, Scope::CasesWrite], ["OK", "OK", "OK", UNKNOWN]),
-        (&[Scope::TasksRead, Scope::CasesRead, Scope::Admin], [NO_SCOPE; 4]),
+        (&[Scope::TasksWrite][..], ["OK", "OK", NO_SCOPE, NO_SCOPE, UNKNOWN]),
+        (&[Scope::CasesWrite], [NO_SCOPE, NO_SCOPE, "OK", NO_SCOPE, UNKNOWN]),
+        (&[Scope::TasksWrite, Scope::CasesWrite], ["OK", "OK", "OK", "OK", UNKNOWN]),
+        (&[Scope::TasksRead, Scope::CasesRead, Scope::Admin], [NO_SCOPE; 5]),
     ] {
         let key = app.key_with(scopes).await;
-        for (idempotency_key, expected) in ["tasks", "task", "case", "nothing"].iter().zip(expected)
-        {
+        let keys = ["tasks", "task", "case", "newer", "nothing"];
+        for (idempotency_key, expected) in keys.iter().zip(expected) {
             let target = Target { idempotency_key, ..Target::of_case(app.case_id) };
             for call in API_CALLS.iter().filter(|call| call.kind == Kind::GetRecord) {
                 let result = call.result(&app, Some(&key), &target).await;
