@@ -1,6 +1,9 @@
 //! TLS between the command line and a server.
 
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{
     shell::Shell,
@@ -148,6 +151,67 @@ async fn what_is_wrong_with_a_certificate_is_said_at_once() {
          http://"
     );
     secure.assert_fails(76, &server, &trusted, &message);
+}
+
+/// Starts a server that refuses each handshake with an alert, and returns its URL. It ends with the test's
+/// runtime.
+async fn refuse_with(alert: u8) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Unread bytes would have the connection reset, and the alert with it.
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut hello = vec![0; u16::from_be_bytes([head[3], head[4]]).into()];
+            stream.read_exact(&mut hello).await.unwrap();
+            // A record of the type "alert", of two bytes: it is fatal, and which one it is.
+            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_a_server_refuses_for_good_is_not_repeated() {
+    let secure = Secure::open().await;
+    // The numbers are those of RFC 8446, 6.
+    for (alert, message) in [
+        (
+            40,
+            "it offers no kind of TLS that is known here, or demands a certificate of the client, and \
+             this program has none (received fatal alert: HandshakeFailure)",
+        ),
+        (
+            42,
+            "it demands a certificate of the client, and this program has none (received fatal alert: \
+             BadCertificate)",
+        ),
+        (49, "it refuses this client (received fatal alert: AccessDenied)"),
+        (
+            70,
+            "it offers no kind of TLS that is known here (received fatal alert: ProtocolVersion)",
+        ),
+        (
+            71,
+            "it demands stronger ciphers than are known here (received fatal alert: \
+             InsufficientSecurity)",
+        ),
+        (
+            112,
+            "it does not serve the name in the URL (received fatal alert: UnrecognisedName)",
+        ),
+        (
+            116,
+            "it demands a certificate of the client, and this program has none (received fatal alert: \
+             CertificateRequired)",
+        ),
+        (120, "it does not offer HTTP/2 (ALPN h2), which gRPC needs"),
+    ] {
+        let server = refuse_with(alert).await;
+        let message = format!("no TLS connection to {server}: {message}");
+        secure.assert_fails(76, &server, &["--ca-file", &secure.ca_file], &message);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
