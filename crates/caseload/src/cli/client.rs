@@ -1,8 +1,11 @@
 //! Which server a command calls, and as whom.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsStr, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Arg, Args, Command,
+    builder::{BoolishValueParser, TypedValueParser},
+};
 use runtime::command_line::{DAY, MILLISECOND, duration};
 use tonic::{codegen::http::uri::Scheme, transport::Uri};
 
@@ -25,7 +28,7 @@ pub(crate) struct ClientOptions {
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Send the API key without TLS also to a server that is not on this machine
-    #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = BoolishValueParser::new(), global = true)]
+    #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = Switch, global = true)]
     pub(crate) allow_plaintext: bool,
 
     /// A file with the API key, instead of the environment variable CASELOAD_API_KEY
@@ -35,6 +38,26 @@ pub(crate) struct ClientOptions {
     /// The most time that a call may take, with all its attempts
     #[arg(long, env = "CASELOAD_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION", global = true)]
     pub(crate) timeout: Duration,
+}
+
+/// Parses a switch, whose environment variable may be empty: then it is off, as without the variable.
+#[derive(Clone)]
+struct Switch;
+
+impl TypedValueParser for Switch {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<bool, clap::Error> {
+        if value.is_empty() {
+            return Ok(false);
+        }
+        BoolishValueParser::new().parse_ref(command, arg, value)
+    }
 }
 
 /// The URL of a server: a scheme, a host and a port.

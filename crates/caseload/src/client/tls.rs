@@ -23,12 +23,15 @@ pub(super) fn secure(
 ) -> Result<Endpoint, ClientError> {
     let server = &options.server;
     if !server.has_tls() {
+        if server.is_loopback() {
+            return Ok(endpoint);
+        }
         if options.ca_file.is_some() {
             return usage(format!(
                 "--ca-file has no effect on {server}, which is without TLS: give https://"
             ));
         }
-        if !server.is_loopback() && !options.allow_plaintext {
+        if !options.allow_plaintext {
             return usage(format!(
                 "{server} is without TLS, and the API key could be read on the way: give https://, \
                  or --allow-plaintext where the network itself protects what is sent"

@@ -239,10 +239,16 @@ async fn a_ca_file_must_have_a_certificate_and_a_use() {
     ] {
         secure.assert_fails(64, server, &["--ca-file", file], &message);
     }
-    let server = format!("http://{}", secure.shell.app.grpc_addr);
+    let server = "http://caseload.invalid:50051";
     let message =
         format!("--ca-file has no effect on {server}, which is without TLS: give https://");
-    secure.assert_fails(64, &server, &["--ca-file", &secure.ca_file], &message);
+    let trusted = ["--ca-file", &*secure.ca_file];
+    secure.assert_fails(64, server, &trusted, &message);
+    secure.assert_fails(64, server, &[&trusted[..], &["--allow-plaintext"]].concat(), &message);
+    // The variable may be meant for other servers, and nothing sent to this one leaves the machine.
+    let local = format!("http://{}", secure.shell.app.grpc_addr);
+    let exited = secure.list(&["--server", &local], &[("CASELOAD_CA_FILE", &*secure.ca_file)]);
+    assert_eq!(exited.code(), Some(0), "{exited:?}");
 
     // A system that trusts nobody.
     let nobody = [("SSL_CERT_FILE", &*empty), ("SSL_CERT_DIR", "")];
@@ -271,9 +277,10 @@ async fn a_key_leaves_the_machine_in_plaintext_only_if_that_is_allowed() {
         let exited = secure.list(&[&tried[..], more].concat(), variables);
         assert!(matches!(exited.code(), Some(69 | 75)), "{exited:?}");
     }
+    // Switched off, or not set: either way, what is wrong is that the server is without TLS.
     for value in ["false", "0", ""] {
         let exited = secure.list(&tried, &[("CASELOAD_ALLOW_PLAINTEXT", value)]);
-        assert_eq!(exited.code(), Some(64), "{exited:?}");
+        assert_eq!((exited.code(), exited.stderr), (Some(64), format!("error: {message}\n")));
     }
     let local = format!("http://localhost:{}", secure.shell.app.grpc_addr.port());
     assert_eq!(secure.list(&["--server", &local], &[]).code(), Some(0));
