@@ -188,19 +188,13 @@ async fn a_handshake_that_a_server_refuses_for_good_is_not_repeated() {
              BadCertificate)",
         ),
         (49, "it refuses this client (received fatal alert: AccessDenied)"),
-        (
-            70,
-            "it offers no kind of TLS that is known here (received fatal alert: ProtocolVersion)",
-        ),
+        (70, "it offers no kind of TLS that is known here (received fatal alert: ProtocolVersion)"),
         (
             71,
             "it demands stronger ciphers than are known here (received fatal alert: \
              InsufficientSecurity)",
         ),
-        (
-            112,
-            "it does not serve the name in the URL (received fatal alert: UnrecognisedName)",
-        ),
+        (112, "it does not serve the name in the URL (received fatal alert: UnrecognisedName)"),
         (
             116,
             "it demands a certificate of the client, and this program has none (received fatal alert: \
@@ -231,11 +225,22 @@ async fn a_ca_file_must_have_a_certificate_and_a_use() {
     let broken = secure
         .shell
         .file("broken", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+    let [cut, garbled] = [
+        "-----BEGIN CERTIFICATE-----\nAA==\n",
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    ]
+    .map(|section| {
+        let name = format!("after-{}", section.len());
+        secure.shell.file(&name, format!("{}{section}", secure.authority.certificate()))
+    });
+    let not_pem = "has a section that is not PEM, or that is cut off";
     let server = "https://localhost:1";
     for (file, message) in [
         (&missing, format!("{missing} can't be read: No such file or directory (os error 2)")),
         (&empty, format!("{empty} has no certificate of an authority in PEM form")),
         (&broken, format!("{broken} has no certificate of an authority in PEM form")),
+        (&cut, format!("{cut} {not_pem}")),
+        (&garbled, format!("{garbled} {not_pem}")),
     ] {
         secure.assert_fails(64, server, &["--ca-file", file], &message);
     }
