@@ -19,6 +19,9 @@ use crate::{
 /// The tasks of a page.
 const PAGE: i32 = 20;
 
+/// All tasks of a case, as in the store's list.rs.
+const TASKS_OF_CASE: &str = "tasks AS t WHERE t.tenant_id = $1 AND t.case_id = $2";
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
@@ -149,7 +152,8 @@ impl Query {
         let text = match self {
             Self::Get => include_str!("../../../store/src/tasks/get.sql").to_owned(),
             Self::List | Self::CountedList => include_str!("../../../store/src/tasks/list.sql")
-                .replace("{source}", "tasks AS t WHERE t.tenant_id = $1 AND t.case_id = $2")
+                .replace("{source}", TASKS_OF_CASE)
+                .replace("{counted}", TASKS_OF_CASE)
                 .replace("{id}", "t.id"),
             Self::Update => include_str!("../../../store/src/tasks/update.sql").to_owned(),
         };

@@ -1,8 +1,11 @@
 //! Which server a command calls, and as whom.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsStr, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Args, builder::BoolishValueParser};
+use clap::{
+    Arg, Args, Command,
+    builder::{BoolishValueParser, TypedValueParser},
+};
 use runtime::command_line::{DAY, MILLISECOND, duration};
 use tonic::{codegen::http::uri::Scheme, transport::Uri};
 
@@ -25,7 +28,7 @@ pub(crate) struct ClientOptions {
     pub(crate) ca_file: Option<PathBuf>,
 
     /// Send the API key without TLS also to a server that is not on this machine
-    #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = BoolishValueParser::new(), global = true)]
+    #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = Switch, global = true)]
     pub(crate) allow_plaintext: bool,
 
     /// A file with the API key, instead of the environment variable CASELOAD_API_KEY
@@ -35,6 +38,26 @@ pub(crate) struct ClientOptions {
     /// The most time that a call may take, with all its attempts
     #[arg(long, env = "CASELOAD_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION", global = true)]
     pub(crate) timeout: Duration,
+}
+
+/// Parses a switch, whose environment variable may be empty: then it is off, as without the variable.
+#[derive(Clone)]
+struct Switch;
+
+impl TypedValueParser for Switch {
+    type Value = bool;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<bool, clap::Error> {
+        if value.is_empty() {
+            return Ok(false);
+        }
+        BoolishValueParser::new().parse_ref(command, arg, value)
+    }
 }
 
 /// The URL of a server: a scheme, a host and a port.
@@ -55,11 +78,10 @@ impl ServerUrl {
     /// Whether the server is on this machine: what is sent to it never is on a network.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.0.host().unwrap_or_default();
-        let name = host.to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        // RFC 6761, 6.3: such names are those of the machine itself.
-        name == "localhost"
-            || name.ends_with(".localhost")
+        // Names below `localhost` should be those of the machine itself, too (RFC 6761, 6.3), but many
+        // resolvers ask the network for them.
+        host.eq_ignore_ascii_case("localhost")
             || address.is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
@@ -131,7 +153,6 @@ mod tests {
             "http://[::ffff:127.0.0.1]:1",
             "http://localhost:1",
             "http://LocalHost",
-            "http://caseload.localhost:1",
         ] {
             assert!(url(text).is_loopback(), "{text}");
         }
@@ -139,6 +160,7 @@ mod tests {
             "http://10.0.0.1:1",
             "http://[fd00::1]:1",
             "http://0.0.0.0:1",
+            "http://caseload.localhost:1",
             "http://localhost.example:1",
             "http://127.0.0.1.example:1",
             "http://notlocalhost",

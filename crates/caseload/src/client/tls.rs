@@ -23,12 +23,15 @@ pub(super) fn secure(
 ) -> Result<Endpoint, ClientError> {
     let server = &options.server;
     if !server.has_tls() {
+        if server.is_loopback() {
+            return Ok(endpoint);
+        }
         if options.ca_file.is_some() {
             return usage(format!(
                 "--ca-file has no effect on {server}, which is without TLS: give https://"
             ));
         }
-        if !server.is_loopback() && !options.allow_plaintext {
+        if !options.allow_plaintext {
             return usage(format!(
                 "{server} is without TLS, and the API key could be read on the way: give https://, \
                  or --allow-plaintext where the network itself protects what is sent"
@@ -50,7 +53,9 @@ pub(super) fn secure(
 fn of_file(path: &Path) -> Result<ClientTlsConfig, ClientError> {
     let name = path.display();
     let pem = fs::read(path).or_else(|error| usage(format!("{name} can't be read: {error}")))?;
-    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .or_else(|_| usage(format!("{name} has a section that is not PEM, or that is cut off")))?;
     let (usable, _) = RootCertStore::empty().add_parsable_certificates(certificates);
     if usable == 0 {
         return usage(format!("{name} has no certificate of an authority in PEM form"));

@@ -38,14 +38,42 @@ fn describe(error: &TlsError) -> Option<String> {
         TlsError::InvalidMessage(_) => {
             Some("it does not speak TLS; a server without TLS has a URL with http://".to_owned())
         }
-        TlsError::AlertReceived(AlertDescription::NoApplicationProtocol) => Some(no_http2()),
-        TlsError::PeerIncompatible(_)
-        | TlsError::AlertReceived(AlertDescription::ProtocolVersion) => {
-            Some(format!("it offers no kind of TLS that is known here ({error})"))
-        }
+        TlsError::AlertReceived(alert) => of_alert(*alert),
+        TlsError::PeerIncompatible(_) => Some(no_known_kind(error)),
         // A connection that was lost, for instance.
         _ => None,
     }
+}
+
+/// Returns why a server has refused the handshake, unless another attempt may end in another way.
+fn of_alert(alert: AlertDescription) -> Option<String> {
+    let error = TlsError::AlertReceived(alert);
+    match alert {
+        AlertDescription::NoApplicationProtocol => Some(no_http2()),
+        AlertDescription::ProtocolVersion => Some(no_known_kind(&error)),
+        AlertDescription::InsufficientSecurity => {
+            Some(format!("it demands stronger ciphers than are known here ({error})"))
+        }
+        AlertDescription::UnrecognisedName => {
+            Some(format!("it does not serve the name in the URL ({error})"))
+        }
+        AlertDescription::AccessDenied => Some(format!("it refuses this client ({error})")),
+        // Which of them tells that there was none depends on the library that the server has.
+        AlertDescription::CertificateRequired
+        | AlertDescription::BadCertificate
+        | AlertDescription::NoCertificate => Some(format!(
+            "it demands a certificate of the client, and this program has none ({error})"
+        )),
+        AlertDescription::HandshakeFailure => Some(format!(
+            "it offers no kind of TLS that is known here, or demands a certificate of the client, \
+             and this program has none ({error})"
+        )),
+        _ => None,
+    }
+}
+
+fn no_known_kind(error: &TlsError) -> String {
+    format!("it offers no kind of TLS that is known here ({error})")
 }
 
 fn no_http2() -> String {

@@ -20,9 +20,11 @@ use crate::{
     time::to_postgres,
 };
 
-/// Returns the text of a list from a source, whose tasks are `t` and have their id in `id` as well.
-fn text(source: &str, id: &str) -> Sql {
-    Sql::new(&include_str!("list.sql").replace("{source}", source).replace("{id}", id))
+/// Returns the text of a list from a source, which has the ids of its tasks in `id`, and the same tasks
+/// from another one, to count them.
+fn text(source: &str, counted: &str, id: &str) -> Sql {
+    let text = include_str!("list.sql");
+    Sql::new(&text.replace("{source}", source).replace("{counted}", counted).replace("{id}", id))
 }
 
 /// All tasks of a case. Without filters, the index alone has what it takes to count them.
@@ -35,8 +37,16 @@ const CASE_FILTERED: &str = "\
         AND ($4::boolean IS NULL OR t.completed = $4)
         AND ($5::timestamptz IS NULL OR t.updated_at > $5)";
 
-/// The tasks of a user, in one case or in all.
+/// All tasks of a user. The index alone has what it takes to count them and to skip some, as every
+/// assignment is that of a task.
 const ASSIGNEE: &str = "\
+    task_assignees AS mine
+    WHERE mine.tenant_id = $1
+        AND mine.user_id = (SELECT u.id FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)";
+
+/// The tasks of a user that pass the filters, in one case or in all. Each task is looked up by itself,
+/// so that a page reads no more of them than it takes.
+const ASSIGNEE_FILTERED: &str = "\
     task_assignees AS mine
     CROSS JOIN LATERAL (
         SELECT t.id, t.case_id, t.completed, t.updated_at
@@ -44,6 +54,16 @@ const ASSIGNEE: &str = "\
         WHERE t.tenant_id = mine.tenant_id AND t.id = mine.task_id
         LIMIT 1
     ) AS t
+    WHERE mine.tenant_id = $1
+        AND mine.user_id = (SELECT u.id FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)
+        AND ($2::bigint IS NULL OR t.case_id = $2)
+        AND ($4::boolean IS NULL OR t.completed = $4)
+        AND ($5::timestamptz IS NULL OR t.updated_at > $5)";
+
+/// The same tasks, to be counted: all of a user's are read for that, in the way that takes the least.
+const ASSIGNEE_COUNTED: &str = "\
+    task_assignees AS mine
+    JOIN tasks AS t ON t.tenant_id = mine.tenant_id AND t.id = mine.task_id
     WHERE mine.tenant_id = $1
         AND mine.user_id = (SELECT u.id FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)
         AND ($2::bigint IS NULL OR t.case_id = $2)
@@ -59,14 +79,17 @@ pub(super) struct ListCase;
 /// Lists some tasks of a case.
 pub(super) struct ListCaseFiltered;
 
-/// Lists tasks of a user.
+/// Lists all tasks of a user.
 pub(super) struct ListAssignee;
+
+/// Lists some tasks of a user.
+pub(super) struct ListAssigneeFiltered;
 
 impl Statement for ListCase {
     type Columns = (Head, Columns);
 
     fn text() -> &'static Sql {
-        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE, "t.id"));
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE, CASE, "t.id"));
         &TEXT
     }
 }
@@ -75,7 +98,7 @@ impl Statement for ListCaseFiltered {
     type Columns = (Head, Columns);
 
     fn text() -> &'static Sql {
-        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE_FILTERED, "t.id"));
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(CASE_FILTERED, CASE_FILTERED, "t.id"));
         &TEXT
     }
 }
@@ -84,7 +107,17 @@ impl Statement for ListAssignee {
     type Columns = (Head, Columns);
 
     fn text() -> &'static Sql {
-        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(ASSIGNEE, "mine.task_id"));
+        static TEXT: LazyLock<Sql> = LazyLock::new(|| text(ASSIGNEE, ASSIGNEE, "mine.task_id"));
+        &TEXT
+    }
+}
+
+impl Statement for ListAssigneeFiltered {
+    type Columns = (Head, Columns);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> =
+            LazyLock::new(|| text(ASSIGNEE_FILTERED, ASSIGNEE_COUNTED, "mine.task_id"));
         &TEXT
     }
 }
@@ -141,10 +174,14 @@ impl Database {
         };
         let is_filtered = completed.is_some() || updated_after.is_some();
         let has_assignee = filter.assignee().is_some();
+        let is_of_all_cases = filter.case().is_none();
         let rows = self
             .list_for(tenant, "list_tasks", move |connection| {
                 let rows: Vec<(HeadValues, Row)> = match (has_assignee, is_filtered) {
-                    (true, _) => bind(ListAssignee, &wanted).load(connection)?,
+                    (true, false) if is_of_all_cases => {
+                        bind(ListAssignee, &wanted).load(connection)?
+                    }
+                    (true, _) => bind(ListAssigneeFiltered, &wanted).load(connection)?,
                     (false, true) => bind(ListCaseFiltered, &wanted).load(connection)?,
                     (false, false) => bind(ListCase, &wanted).load(connection)?,
                 };

@@ -125,13 +125,13 @@ async fn ctrl_c_gives_up_what_is_throttled_once_the_timeout_is_over() {
     // The end of a short file has been read when the signal comes, that of a long one has not.
     for file in [one_batch, file(&shell)] {
         let import = ["import", &file, "--case", "1", "--server", server.url()];
-        let program = shell.start(&[&import[..], &["--timeout", "500ms"]].concat());
+        let program = shell.start(&[&import[..], &["--timeout", "4s"]].concat());
         server.await_refusals(3).await;
         interrupt(&program);
         let exited = program.wait_for_exit();
         assert_eq!(exited.code(), Some(130), "{exited:?}");
         assert_eq!(exited.stdout, "0 records: 0 created\n");
-        let message = "interrupted: waiting up to 500ms for the calls under way; Ctrl-C again ends it \
+        let message = "interrupted: waiting up to 4s for the calls under way; Ctrl-C again ends it \
                        at once\ninterrupted: everything up to line 0 is done; run the same command \
                        again to go on\n";
         assert_eq!(exited.stderr, message);

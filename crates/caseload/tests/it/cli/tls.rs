@@ -1,6 +1,9 @@
 //! TLS between the command line and a server.
 
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{
     shell::Shell,
@@ -150,6 +153,61 @@ async fn what_is_wrong_with_a_certificate_is_said_at_once() {
     secure.assert_fails(76, &server, &trusted, &message);
 }
 
+/// Starts a server that refuses each handshake with an alert, and returns its URL. It ends with the test's
+/// runtime.
+async fn refuse_with(alert: u8) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Unread bytes would have the connection reset, and the alert with it.
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut hello = vec![0; u16::from_be_bytes([head[3], head[4]]).into()];
+            stream.read_exact(&mut hello).await.unwrap();
+            // A record of the type "alert", of two bytes: it is fatal, and which one it is.
+            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_a_server_refuses_for_good_is_not_repeated() {
+    let secure = Secure::open().await;
+    // The numbers are those of RFC 8446, 6.
+    for (alert, message) in [
+        (
+            40,
+            "it offers no kind of TLS that is known here, or demands a certificate of the client, and \
+             this program has none (received fatal alert: HandshakeFailure)",
+        ),
+        (
+            42,
+            "it demands a certificate of the client, and this program has none (received fatal alert: \
+             BadCertificate)",
+        ),
+        (49, "it refuses this client (received fatal alert: AccessDenied)"),
+        (70, "it offers no kind of TLS that is known here (received fatal alert: ProtocolVersion)"),
+        (
+            71,
+            "it demands stronger ciphers than are known here (received fatal alert: \
+             InsufficientSecurity)",
+        ),
+        (112, "it does not serve the name in the URL (received fatal alert: UnrecognisedName)"),
+        (
+            116,
+            "it demands a certificate of the client, and this program has none (received fatal alert: \
+             CertificateRequired)",
+        ),
+        (120, "it does not offer HTTP/2 (ALPN h2), which gRPC needs"),
+    ] {
+        let server = refuse_with(alert).await;
+        let message = format!("no TLS connection to {server}: {message}");
+        secure.assert_fails(76, &server, &["--ca-file", &secure.ca_file], &message);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_complete_the_handshake_is_called_until_the_time_is_over() {
     let secure = Secure::open().await;
@@ -167,18 +225,35 @@ async fn a_ca_file_must_have_a_certificate_and_a_use() {
     let broken = secure
         .shell
         .file("broken", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+    let [cut, garbled] = [
+        "-----BEGIN CERTIFICATE-----\nAA==\n",
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    ]
+    .map(|section| {
+        let name = format!("after-{}", section.len());
+        secure.shell.file(&name, format!("{}{section}", secure.authority.certificate()))
+    });
+    let not_pem = "has a section that is not PEM, or that is cut off";
     let server = "https://localhost:1";
     for (file, message) in [
         (&missing, format!("{missing} can't be read: No such file or directory (os error 2)")),
         (&empty, format!("{empty} has no certificate of an authority in PEM form")),
         (&broken, format!("{broken} has no certificate of an authority in PEM form")),
+        (&cut, format!("{cut} {not_pem}")),
+        (&garbled, format!("{garbled} {not_pem}")),
     ] {
         secure.assert_fails(64, server, &["--ca-file", file], &message);
     }
-    let server = format!("http://{}", secure.shell.app.grpc_addr);
+    let server = "http://caseload.invalid:50051";
     let message =
         format!("--ca-file has no effect on {server}, which is without TLS: give https://");
-    secure.assert_fails(64, &server, &["--ca-file", &secure.ca_file], &message);
+    let trusted = ["--ca-file", &*secure.ca_file];
+    secure.assert_fails(64, server, &trusted, &message);
+    secure.assert_fails(64, server, &[&trusted[..], &["--allow-plaintext"]].concat(), &message);
+    // The variable may be meant for other servers, and nothing sent to this one leaves the machine.
+    let local = format!("http://{}", secure.shell.app.grpc_addr);
+    let exited = secure.list(&["--server", &local], &[("CASELOAD_CA_FILE", &*secure.ca_file)]);
+    assert_eq!(exited.code(), Some(0), "{exited:?}");
 
     // A system that trusts nobody.
     let nobody = [("SSL_CERT_FILE", &*empty), ("SSL_CERT_DIR", "")];
@@ -207,9 +282,10 @@ async fn a_key_leaves_the_machine_in_plaintext_only_if_that_is_allowed() {
         let exited = secure.list(&[&tried[..], more].concat(), variables);
         assert!(matches!(exited.code(), Some(69 | 75)), "{exited:?}");
     }
+    // Switched off, or not set: either way, what is wrong is that the server is without TLS.
     for value in ["false", "0", ""] {
         let exited = secure.list(&tried, &[("CASELOAD_ALLOW_PLAINTEXT", value)]);
-        assert_eq!(exited.code(), Some(64), "{exited:?}");
+        assert_eq!((exited.code(), exited.stderr), (Some(64), format!("error: {message}\n")));
     }
     let local = format!("http://localhost:{}", secure.shell.app.grpc_addr.port());
     assert_eq!(secure.list(&["--server", &local], &[]).code(), Some(0));
