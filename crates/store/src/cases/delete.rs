@@ -147,13 +147,20 @@ impl Attempt for Doomed {
     const IS_LONG: bool = true;
 
     /// Deletes a small case in which nobody creates tasks.
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<State>> {
+    fn at_once(
+        &self,
+        connection: &mut PgConnection,
+        caller: &Presence,
+    ) -> QueryResult<Option<State>> {
         connection.transaction(|connection| {
             connection.batch_execute(&format!("SET LOCAL lock_timeout = '{MOMENT}'"))?;
             if self.is_large(connection)? || !self.lock_at_once(connection)? {
                 return Ok(None);
             }
             self.lock_tasks(connection)?;
+            if caller.is_gone() {
+                return Err(DieselError::RollbackTransaction);
+            }
             bind(Delete, self).get_result(connection).map(Some)
         })
     }
