@@ -105,6 +105,35 @@ async fn a_case_is_deleted_while_tasks_are_created_in_it_without_a_break() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_a_batch_does_not_wait_for_a_deletion() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &[]).await;
+    let batch = |key: &str| {
+        let request = client.request(Method::POST, &format!("{path}/tasks/batch"));
+        let request = request.header("idempotency-key", key).header("request-timeout", "5");
+        Reply::of(request.json(&json!({"tasks": [{"description": "x"}]})))
+    };
+    let first = batch("used").await;
+    assert_eq!(first.status, 201, "{first:?}");
+    // As a deletion does that waits.
+    let case = &created.body["case_id"];
+    let mut session = Session::open(app.database.url());
+    session.query(&format!(
+        "UPDATE cases SET deletion_until = now() + interval '1 minute' WHERE id = {case}"
+    ));
+    session.query(&format!("BEGIN; SELECT pg_advisory_xact_lock({case})"));
+    let repeat = batch("used").await;
+    assert_eq!((repeat.status, &repeat.body), (first.status, &first.body));
+    assert_eq!(repeat.header("idempotency-replayed"), "true");
+    let new = tokio::spawn(batch("new"));
+    session.await_blocked(1);
+    session.query("COMMIT");
+    assert_eq!(new.await.unwrap().status, 201);
+    assert_eq!(app.row_counts(), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_waits_for_whoever_has_locked_a_task_or_creates_one() {
     let app = App::start().await;
     let client = Client::new(&app).await;
