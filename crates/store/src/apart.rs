@@ -27,8 +27,13 @@ pub(crate) trait Attempt: Send + Sync + 'static {
     const IS_LONG: bool = false;
 
     /// Makes the change, if that takes no lock that somebody else holds for longer than a moment;
-    /// returns `None`, or fails because of the lock, and has changed nothing, if it does.
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<Self::Outcome>>;
+    /// returns `None`, or fails because of the lock, and has changed nothing, if it does. If it takes
+    /// several statements, the change is not made if the caller has gone meanwhile.
+    fn at_once(
+        &self,
+        connection: &mut PgConnection,
+        caller: &Presence,
+    ) -> QueryResult<Option<Self::Outcome>>;
 
     /// Makes the change, and waits for locks as long as a statement may; not if the caller has gone
     /// meanwhile. Returns `None`, or fails because of a lock, and has changed nothing, if it is to be
@@ -66,7 +71,7 @@ impl Database {
                     | Lane::Queries
                     | Lane::Lists
                     | Lane::Directory
-                    | Lane::Checks => change.at_once(connection),
+                    | Lane::Checks => change.at_once(connection, caller),
                 };
                 match result {
                     Ok(outcome) => Ok(outcome),

@@ -235,7 +235,7 @@ impl Attempt for Creating {
 
     const NAME: &'static str = "create_case_with_tasks";
 
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<Created>> {
+    fn at_once(&self, connection: &mut PgConnection, _: &Presence) -> QueryResult<Option<Created>> {
         self.run(connection, Some(MOMENT))
     }
 

@@ -1,6 +1,6 @@
 //! The deletion of cases.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use diesel::{
     Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
@@ -33,6 +33,9 @@ const SMALL: i64 = 1000;
 /// Until when a case is marked that may be about to be deleted: longer than an attempt takes. A mark that
 /// outlives its attempt costs those who create tasks a lock that nobody holds.
 const MARKED_UNTIL: &str = "now() + interval '1 minute'";
+
+/// The longest wait for the case itself, if all who have seen the mark wait meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// Deletes a case.
 pub(super) struct Delete;
@@ -78,6 +81,8 @@ struct Doomed {
     times: Option<Vec<PgTimestamp>>,
     key: i64,
     request_id: String,
+    /// How long a statement waits for a lock.
+    lock_timeout: Duration,
 }
 
 impl Parameters for &Doomed {
@@ -103,11 +108,19 @@ impl Doomed {
         Ok(tasks.first::<i64>(connection).optional()?.is_some())
     }
 
-    /// Locks the case for a deletion that waits for nobody. Returns whether it is locked, or does not exist.
-    fn lock_at_once(&self, connection: &mut PgConnection) -> QueryResult<bool> {
+    /// Locks the case, if it exists, against changes and new tasks.
+    fn lock_case(&self, connection: &mut PgConnection) -> QueryResult<()> {
         let case = cases::table.find((self.tenant, self.case)).select(cases::id);
-        let locked = case.for_update().skip_locked().load::<i64>(connection)?;
-        Ok(!locked.is_empty() || case.first::<i64>(connection).optional()?.is_none())
+        case.for_update().load::<i64>(connection)?;
+        Ok(())
+    }
+
+    /// Locks the marked case. Those who create tasks and have not seen the mark are few, and end soon. If
+    /// this fails all the same, those who wait behind the mark come first, and it is tried again.
+    fn lock_marked_case(&self, connection: &mut PgConnection) -> QueryResult<()> {
+        set_lock_timeout(connection, self.lock_timeout.min(LONGEST_WAIT))?;
+        self.lock_case(connection)?;
+        set_lock_timeout(connection, self.lock_timeout)
     }
 
     /// Locks the tasks in the order of their ids, as everybody does who changes tasks.
@@ -117,15 +130,27 @@ impl Doomed {
     }
 
     /// Marks the case as one that may be about to be deleted, unless it is stale. Whoever creates tasks in
-    /// it from then on waits for the lock that [`Self::lock_out`] takes.
-    fn mark(&self, connection: &mut PgConnection) -> QueryResult<()> {
+    /// it from then on waits for the lock that [`Self::lock_out`] takes. Returns whether it is marked.
+    fn mark(&self, connection: &mut PgConnection) -> QueryResult<bool> {
         let marked = diesel::update(cases::table.find((self.tenant, self.case)))
             .set(cases::deletion_until.eq(sql::<Nullable<Timestamptz>>(MARKED_UNTIL)));
-        match &self.times {
+        let count = match &self.times {
             Some(times) => marked.filter(cases::updated_at.eq_any(times)).execute(connection)?,
             None => marked.execute(connection)?,
         };
-        Ok(())
+        Ok(count > 0)
+    }
+
+    /// Returns the state of a case that was not marked, or `None` if it could be by now. This waits for
+    /// nobody.
+    fn unmarked_state(&self, connection: &mut PgConnection) -> QueryResult<Option<State>> {
+        let case = cases::table.find((self.tenant, self.case)).select(cases::updated_at);
+        let updated_at = case.first::<PgTimestamp>(connection).optional()?;
+        Ok(match (updated_at, &self.times) {
+            (None, _) => Some((false, false)),
+            (Some(time), Some(times)) if !times.contains(&time) => Some((true, true)),
+            (Some(_), _) => None,
+        })
     }
 
     /// Waits for whoever creates tasks in the marked case, and makes all others wait. Ids of cases are
@@ -146,14 +171,22 @@ impl Attempt for Doomed {
     /// A case may have any number of tasks.
     const IS_LONG: bool = true;
 
-    /// Deletes a small case in which nobody creates tasks.
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<State>> {
+    /// Deletes a small case in which nobody creates tasks for longer than a moment.
+    fn at_once(
+        &self,
+        connection: &mut PgConnection,
+        caller: &Presence,
+    ) -> QueryResult<Option<State>> {
         connection.transaction(|connection| {
             connection.batch_execute(&format!("SET LOCAL lock_timeout = '{MOMENT}'"))?;
-            if self.is_large(connection)? || !self.lock_at_once(connection)? {
+            if self.is_large(connection)? {
                 return Ok(None);
             }
+            self.lock_case(connection)?;
             self.lock_tasks(connection)?;
+            if caller.is_gone() {
+                return Err(DieselError::RollbackTransaction);
+            }
             bind(Delete, self).get_result(connection).map(Some)
         })
     }
@@ -163,12 +196,12 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
-        self.mark(connection)?;
+        if !self.mark(connection)? {
+            return self.unmarked_state(connection);
+        }
         connection.transaction(|connection| {
             self.lock_out(connection)?;
-            // Those who create tasks and have not seen the mark are few, and end soon.
-            let case = cases::table.find((self.tenant, self.case)).select(cases::id);
-            case.for_update().load::<i64>(connection)?;
+            self.lock_marked_case(connection)?;
             self.lock_tasks(connection)?;
             if caller.is_gone() {
                 return Err(DieselError::RollbackTransaction);
@@ -176,6 +209,12 @@ impl Attempt for Doomed {
             bind(Delete, self).get_result(connection).map(Some)
         })
     }
+}
+
+/// Sets how long each further statement of the transaction waits for a lock.
+fn set_lock_timeout(connection: &mut PgConnection, timeout: Duration) -> QueryResult<()> {
+    let millis = timeout.as_millis().max(1);
+    connection.batch_execute(&format!("SET LOCAL lock_timeout = '{millis}ms'"))
 }
 
 impl Database {
@@ -196,6 +235,7 @@ impl Database {
             times: allowed_times(precondition),
             key: actor.key.get(),
             request_id: actor.request_id.clone(),
+            lock_timeout: self.lock_timeout(),
         };
         let (case_exists, is_stale) = self.attempt(actor.tenant, doomed).await?;
         if !case_exists {

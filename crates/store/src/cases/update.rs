@@ -112,7 +112,7 @@ impl Attempt for Change {
 
     const NAME: &'static str = "update_case";
 
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<Row>> {
+    fn at_once(&self, connection: &mut PgConnection, _: &Presence) -> QueryResult<Option<Row>> {
         let row: Row = bind(Update, self).get_result(connection)?;
         Ok(Some(row).filter(|(_, is_raced, _)| !is_raced))
     }
@@ -128,7 +128,7 @@ impl Attempt for Change {
             if caller.is_gone() {
                 return Err(diesel::result::Error::RollbackTransaction);
             }
-            self.at_once(connection)
+            self.at_once(connection, caller)
         })
     }
 }

@@ -55,10 +55,13 @@ impl Database {
     pub async fn close_case(&self, tenant: TenantId, key: CaseKey) -> Result<DirectoryCase, Error> {
         let missing = missing(&key);
         let closed = CaseStatus::Closed;
-        let close = move |connection: &mut PgConnection, _: &Presence| {
+        let close = move |connection: &mut PgConnection, caller: &Presence| {
             let Some(found) = find(connection, tenant, &key)? else { return Ok(None) };
             if found.case.status == closed {
                 return Ok(Some(found));
+            }
+            if caller.is_gone() {
+                return Err(crate::Error::DeadlineExceeded);
             }
             let id = found.case.id;
             let open = cases::table.find((tenant.get(), id.get()));

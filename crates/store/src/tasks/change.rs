@@ -46,7 +46,11 @@ impl<C: Change> Attempt for Attempted<C> {
 
     const NAME: &'static str = C::NAME;
 
-    fn at_once(&self, connection: &mut PgConnection) -> QueryResult<Option<Vec<C::Row>>> {
+    fn at_once(
+        &self,
+        connection: &mut PgConnection,
+        _: &Presence,
+    ) -> QueryResult<Option<Vec<C::Row>>> {
         self.run(connection)
     }
 

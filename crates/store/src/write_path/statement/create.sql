@@ -33,7 +33,8 @@ WITH batch AS MATERIALIZED (
         b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id,
         -- Whoever is about to delete the case holds this lock, or waits for it.
         CASE
-            WHEN c.deletion_until > now() THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
+            WHEN c.deletion_until > now()
+            THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
             ELSE c.id IS NOT NULL
         END AS case_exists,
         b.first_task, b.last_task, b.first_email, b.last_email,

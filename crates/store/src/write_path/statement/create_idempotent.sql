@@ -9,12 +9,22 @@
 -- A batch is created if its case exists, each of its emails belongs to an active user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
 
-WITH batch AS MATERIALIZED (
+-- Nothing here is recursive, but only so can `batch` read from what comes after it.
+WITH RECURSIVE batch AS MATERIALIZED (
     SELECT
         b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id,
         -- Whoever is about to delete the case holds this lock, or waits for it.
         CASE
-            WHEN c.deletion_until > now() THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
+            WHEN c.deletion_until > now()
+            -- Nothing is created again for a key that was used, so that waits for nobody. It is no NOT
+            -- EXISTS, as that might be planned to read all keys.
+            AND (
+                SELECT used.key
+                FROM idempotency_keys AS used
+                WHERE used.tenant_id = b.tenant_id
+                    AND used.key = (SELECT k.key FROM idempotency_key AS k WHERE k.batch_no = b.no)
+            ) IS NULL
+            THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
             ELSE c.id IS NOT NULL
         END AS case_exists,
         b.first_task, b.last_task, b.first_email, b.last_email,

@@ -37,12 +37,23 @@ mod tests {
     const PLAIN: &str = include_str!("create.sql");
     const IDEMPOTENT: &str = include_str!("create_idempotent.sql");
 
+    /// The condition that only a text with keys has: that the batch's key is new.
+    const IS_NEW: &str = "
+            AND (
+                SELECT used.key
+                FROM idempotency_keys AS used
+                WHERE used.tenant_id = b.tenant_id
+                    AND used.key = (SELECT k.key FROM idempotency_key AS k WHERE k.batch_no = b.no)
+            ) IS NULL";
+
     /// The parts of a text: its common table expressions, each with its name, and what follows them.
     fn parts(sql: &str) -> Vec<(&str, String)> {
-        let code = sql.lines().filter(|line| !line.is_empty() && !line.starts_with("--"));
+        let is_comment = |line: &str| line.trim_start().starts_with("--");
+        let code = sql.lines().filter(|line| !line.is_empty() && !is_comment(line));
         let mut parts: Vec<(&str, String)> = Vec::new();
         for line in code {
             let line = line.strip_prefix("WITH ").unwrap_or(line);
+            let line = line.strip_prefix("RECURSIVE ").unwrap_or(line);
             let expression = line.strip_suffix(" (").and_then(|line| line.split_once(" AS"));
             let name = match expression {
                 Some((name, _)) if !name.starts_with(' ') => Some(name),
@@ -109,7 +120,10 @@ mod tests {
         let text_of = |parts: &[(&str, String)], name: &str| {
             parts.iter().find(|(other, _)| *other == name).unwrap().1.clone()
         };
-        for name in ["batch", "task", "email", "created", "assigned", "result", "event", ""] {
+        let batch = text_of(&idempotent, "batch");
+        assert!(batch.contains(IS_NEW), "{batch}");
+        assert_eq!(text_of(&plain, "batch"), batch.replace(IS_NEW, ""));
+        for name in ["task", "email", "created", "assigned", "result", "event", ""] {
             assert_eq!(text_of(&plain, name), text_of(&idempotent, name), "{name}");
         }
         // `accepted` in create.sql is `valid` in create_idempotent.sql, which then filters by key.
