@@ -50,7 +50,7 @@ const PROTOCOL: Protocol = Protocol {
     ping_timeout: Duration::from_secs(10),
 };
 
-/// How long a connection may be idle by default: longer than gRPC's libraries keep an idle connection
+/// How long a connection may be idle over HTTP/2 by default: longer than gRPC's libraries keep an idle connection
 /// (half an hour), so that the client closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
