@@ -132,11 +132,12 @@ where
     async fn translate(
         self,
         protocol: Result<Protocol, NoCall>,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Response<Body> {
         let served = self.layer.protocols;
         match protocol {
-            Ok(Protocol::GrpcWeb) if served.grpc_web => {
+            Ok(Protocol::GrpcWeb(encoding)) if served.grpc_web => {
+                encoding.set(request.headers_mut());
                 let Ok(response) = self.grpc_web.oneshot(request).await;
                 response
             }
