@@ -204,10 +204,16 @@ impl Server {
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
             let schemas = Arc::new(Schemas::new()?);
+            let web = WebLayer::new(
+                WebProtocols { grpc_web, connect },
+                Arc::clone(&schemas),
+                call_timeout,
+                clients.share_percent,
+            );
             let service = ServiceBuilder::new()
                 .layer(RequestLayers)
                 .layer(web::cors(&cors_origins))
-                .layer(WebLayer::new(WebProtocols { grpc_web, connect }, Arc::clone(&schemas)))
+                .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
             let endpoint = Endpoint { protocol, limits, clients, is_scarce };
             drain
