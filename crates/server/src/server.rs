@@ -50,7 +50,7 @@ const PROTOCOL: Protocol = Protocol {
     ping_timeout: Duration::from_secs(10),
 };
 
-/// How long a connection may be idle by default: longer than gRPC's libraries keep an idle connection
+/// How long a connection may be idle over HTTP/2 by default: longer than gRPC's libraries keep an idle connection
 /// (half an hour), so that the client closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -204,10 +204,16 @@ impl Server {
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
             let schemas = Arc::new(Schemas::new()?);
+            let web = WebLayer::new(
+                WebProtocols { grpc_web, connect },
+                Arc::clone(&schemas),
+                call_timeout,
+                clients.share_percent,
+            );
             let service = ServiceBuilder::new()
                 .layer(RequestLayers)
                 .layer(web::cors(&cors_origins))
-                .layer(WebLayer::new(WebProtocols { grpc_web, connect }, Arc::clone(&schemas)))
+                .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
             let endpoint = Endpoint { protocol, limits, clients, is_scarce };
             drain

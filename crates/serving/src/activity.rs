@@ -127,7 +127,8 @@ impl Activity {
         }
         let (timeout, reached) = match state.awaits_head {
             true => (limits.header_timeout, ReachedLimit::HeaderTimeout),
-            false => (limits.idle_timeout, ReachedLimit::IdleTimeout),
+            false if state.is_http2 => (limits.idle_timeout, ReachedLimit::IdleTimeout),
+            false => (limits.http1_idle_timeout, ReachedLimit::IdleTimeout),
         };
         match timeout.checked_sub(state.since.elapsed()) {
             None | Some(Duration::ZERO) => Err(reached),
@@ -225,6 +226,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
+        http1_idle_timeout: secs(20),
         send_timeout: secs(30),
         max_age: MaxAge { age: Duration::MAX, grace: Duration::MAX },
     };
@@ -241,8 +243,21 @@ mod tests {
         assert!(activity.check(&LIMITS).is_ok());
         drop(request);
         assert!(activity.check(&LIMITS).is_ok());
-        tokio::time::advance(secs(60)).await;
+        tokio::time::advance(secs(20)).await;
         assert_eq!(activity.check(&LIMITS), Err(ReachedLimit::IdleTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_version_has_its_idle_timeout() {
+        for (version, idle) in [(Version::HTTP_11, secs(20)), (Version::HTTP_2, secs(60))] {
+            let activity = Arc::new(Activity::new());
+            drop(Activity::start_request(&activity, version));
+            tokio::time::advance(idle.checked_sub(secs(1)).unwrap()).await;
+            let next = activity.check(&LIMITS).unwrap();
+            assert_eq!(next, Instant::now() + secs(1), "{version:?}");
+            tokio::time::advance(secs(1)).await;
+            assert_eq!(activity.check(&LIMITS), Err(ReachedLimit::IdleTimeout), "{version:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

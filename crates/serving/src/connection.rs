@@ -151,6 +151,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(3600),
+        http1_idle_timeout: secs(3600),
         send_timeout: secs(30),
         max_age: MaxAge { age: secs(300), grace: secs(30) },
     };

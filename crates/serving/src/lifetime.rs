@@ -128,12 +128,14 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
+        http1_idle_timeout: secs(60),
         send_timeout: secs(30),
         max_age: MaxAge { age: secs(1000), grace: secs(30) },
     };
 
     /// Lets a connection be idle for longer than its maximum age.
-    const LONG_IDLE: Limits = Limits { idle_timeout: secs(5000), ..LIMITS };
+    const LONG_IDLE: Limits =
+        Limits { idle_timeout: secs(5000), http1_idle_timeout: secs(5000), ..LIMITS };
 
     /// Waits until there is something to do. Returns it, and after how long.
     async fn next_step(lifetime: &mut Lifetime<'_>, activity: &Activity) -> (Step, Duration) {

@@ -10,8 +10,11 @@ pub struct Limits {
     /// How long a client may take to send the head of a request over HTTP/1.1, or its connection
     /// preface and first SETTINGS frame over HTTP/2.
     pub header_timeout: Duration,
-    /// How long a connection may be idle: no request on it is being processed.
+    /// How long a connection may be idle over HTTP/2: no request on it is being processed.
     pub idle_timeout: Duration,
+    /// The same over HTTP/1.1. An idle connection is not closed at its maximum age there, as no response
+    /// could say so: it is this that ends it.
+    pub http1_idle_timeout: Duration,
     /// How long a client may leave a part of a response untaken before the response is reset, over
     /// HTTP/1.1 the connection closed.
     pub send_timeout: Duration,
@@ -31,8 +34,8 @@ pub struct MaxAge {
 }
 
 impl Limits {
-    /// Returns the shorter of the header timeout and the idle timeout.
+    /// Returns the shortest of the header timeout and the idle timeouts.
     pub(crate) fn shortest_timeout(&self) -> Duration {
-        self.header_timeout.min(self.idle_timeout)
+        self.header_timeout.min(self.idle_timeout).min(self.http1_idle_timeout)
     }
 }

@@ -27,7 +27,7 @@ pub struct ConnectionOptions {
     pub header_timeout: Duration,
 
     /// How long a connection may be idle between requests; must be longer than a load balancer
-    /// keeps idle connections [default: 75s for REST, 1h for gRPC]
+    /// keeps idle connections [default: 75s for REST and over HTTP/1.1, 1h for gRPC]
     #[arg(long, env = "CASELOAD_IDLE_TIMEOUT", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub idle_timeout: Option<Duration>,
 
@@ -61,6 +61,9 @@ pub struct ConnectionOptions {
     pub trusted_proxies: TrustedProxies,
 }
 
+/// How long a connection over HTTP/1.1 may be idle by default: longer than load balancers keep one.
+const HTTP1_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
 /// How much longer than the longest request the grace after the maximum age lasts: time to send
 /// the last response.
 const AGE_SLACK: Duration = Duration::from_secs(1);
@@ -77,8 +80,8 @@ impl ConnectionOptions {
         }
     }
 
-    /// Returns the limits of an endpoint whose default idle timeout is `idle_timeout`, and whose
-    /// requests take `longest_request` at most.
+    /// Returns the limits of an endpoint whose default idle timeout over HTTP/2 is `idle_timeout`, and
+    /// whose requests take `longest_request` at most.
     #[must_use]
     pub fn limits(&self, idle_timeout: Duration, longest_request: Duration) -> Limits {
         let grace = longest_request.saturating_add(AGE_SLACK);
@@ -86,8 +89,30 @@ impl ConnectionOptions {
             max_connections: self.max_connections,
             header_timeout: self.header_timeout,
             idle_timeout: self.idle_timeout.unwrap_or(idle_timeout),
+            http1_idle_timeout: self.idle_timeout.unwrap_or(HTTP1_IDLE_TIMEOUT),
             send_timeout: self.send_timeout,
             max_age: MaxAge { age: self.max_connection_age, grace },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    fn idle_timeouts(args: &[&str]) -> (Duration, Duration) {
+        let command = ConnectionOptions::augment_args(Command::new("test").no_binary_name(true));
+        let options = ConnectionOptions::from_arg_matches(&command.get_matches_from(args)).unwrap();
+        let limits = options.limits(Duration::from_secs(3600), Duration::from_secs(30));
+        (limits.idle_timeout, limits.http1_idle_timeout)
+    }
+
+    #[test]
+    fn http_1_has_an_idle_timeout_of_its_own_unless_one_is_given() {
+        let secs = Duration::from_secs;
+        assert_eq!(idle_timeouts(&[]), (secs(3600), secs(75)));
+        assert_eq!(idle_timeouts(&["--idle-timeout", "90s"]), (secs(90), secs(90)));
     }
 }

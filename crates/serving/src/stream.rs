@@ -100,6 +100,7 @@ mod tests {
         max_connections: 1,
         header_timeout: secs(10),
         idle_timeout: secs(60),
+        http1_idle_timeout: secs(60),
         send_timeout: secs(30),
         max_age: MaxAge { age: Duration::MAX, grace: Duration::MAX },
     };

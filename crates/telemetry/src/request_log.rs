@@ -74,8 +74,14 @@ fn outcome(status: StatusCode, grpc_status: Option<i32>) -> Outcome {
         // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS.
         Some(2 | 4 | 13 | 14 | 15) => Outcome::Failed,
         Some(1..) => Outcome::Rejected,
-        // The caller asks for what there is not.
-        _ if status == StatusCode::NOT_IMPLEMENTED => Outcome::Rejected,
+        // The caller asks for what there is not, or in a version of HTTP that can't be used for it.
+        _ if matches!(
+            status,
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+        ) =>
+        {
+            Outcome::Rejected
+        }
         _ if status.is_server_error() => Outcome::Failed,
         _ if status.is_client_error() => Outcome::Rejected,
         _ => Outcome::Completed,
@@ -95,6 +101,7 @@ mod tests {
         assert_eq!(outcome(StatusCode::NOT_FOUND, None), Outcome::Rejected);
         assert_eq!(outcome(StatusCode::BAD_GATEWAY, None), Outcome::Failed);
         assert_eq!(outcome(StatusCode::NOT_IMPLEMENTED, None), Outcome::Rejected);
+        assert_eq!(outcome(StatusCode::HTTP_VERSION_NOT_SUPPORTED, None), Outcome::Rejected);
     }
 
     #[test]

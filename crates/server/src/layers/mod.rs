@@ -13,9 +13,7 @@ mod transit;
 
 pub(crate) use admission::Admission;
 pub(crate) use call_context::{CallContext, ResponseBytes};
-#[cfg(feature = "fuzzing")]
-pub(crate) use deadline::grpc_timeout;
-pub(crate) use deadline::{CallDeadline, DeadlineLayer};
+pub(crate) use deadline::{CallDeadline, DeadlineLayer, grpc_timeout};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use error_info::attach_error_info;
 pub(crate) use framing::{Framing, framed, message_of};

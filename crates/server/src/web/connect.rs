@@ -1,5 +1,7 @@
 //! The heads of Connect's unary calls (<https://connectrpc.com/docs/protocol>).
 
+use std::time::Duration;
+
 use http::{
     HeaderMap, HeaderValue, Request,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TE},
@@ -46,12 +48,21 @@ fn set_grpc(headers: &mut HeaderMap) {
     headers.insert(TE, HeaderValue::from_static("trailers"));
 }
 
-/// Returns the time that a caller grants as gRPC writes it, which has at most eight digits.
-fn grpc_timeout(millis: &HeaderValue) -> Result<HeaderValue, Status> {
-    let text = millis.to_str().unwrap_or_default();
+/// Returns the time that the caller grants, if that is well-formed.
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(&header::CONNECT_TIMEOUT).and_then(to_millis).map(Duration::from_millis)
+}
+
+fn to_millis(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
     let is_number = (1..=TIMEOUT_DIGITS).contains(&text.len())
         && text.bytes().all(|digit| digit.is_ascii_digit());
-    let millis: u64 = text.parse().ok().filter(|_| is_number).ok_or_else(|| {
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// Returns the time that a caller grants as gRPC writes it, which has at most eight digits.
+fn grpc_timeout(millis: &HeaderValue) -> Result<HeaderValue, Status> {
+    let millis = to_millis(millis).ok_or_else(|| {
         let message = format!("a time is 1 to {TIMEOUT_DIGITS} digits");
         status::with_reason(Reason::RequestTimeoutInvalid, &message)
     })?;

@@ -7,6 +7,8 @@
 mod connect;
 mod connect_error;
 mod cors;
+mod grpc_web;
+mod media_type;
 mod origins;
 mod protocol;
 mod schema;

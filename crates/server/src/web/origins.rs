@@ -17,8 +17,8 @@ pub enum Origins {
 /// The text is not a list of origins.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "origins have a scheme, a host, and a port if it is not the scheme's own; they are separated by \
-     commas, as in https://app.example.com,http://localhost:3000; or * for any, or none"
+    "origins have a scheme, a host without *, and a port if it is not the scheme's own; they are \
+     separated by commas, as in https://app.example.com,http://localhost:3000; or * for any, or none"
 )]
 pub struct MalformedOrigins;
 
@@ -57,12 +57,14 @@ fn parse(text: &str) -> Result<HeaderValue, MalformedOrigins> {
         "https" => Some(443),
         _ => None,
     };
-    // No path, no user, no letters in upper case, and no port that browsers leave out.
-    let is_origin = text == format!("{scheme}://{authority}")
+    let host = authority.host();
+    let port = authority.port_u16();
+    let port_text = port.map(|port| format!(":{port}")).unwrap_or_default();
+    // No user, no path, and no port that is no number of a port, or that browsers leave out.
+    let is_origin = text == format!("{scheme}://{host}{port_text}")
         && text == text.to_ascii_lowercase()
-        && !authority.as_str().contains('@')
-        && !authority.as_str().ends_with(':')
-        && (default_port.is_none() || authority.port_u16() != default_port);
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[:]".contains(&byte))
+        && (default_port.is_none() || port != default_port);
     if !is_origin {
         return Err(MalformedOrigins);
     }
@@ -112,7 +114,13 @@ mod tests {
             "https://app.example.com:443",
             "http://app.example.com:80",
             "http://app.example.com:",
-            "https://*.example.com,",
+            "http://app.example.com:65536",
+            "http://app.example.com:080",
+            "http://app.example.com:*",
+            "https://*.example.com",
+            "https://app.example.*",
+            "https://app%2eexample.com",
+            "https://app.example.com,",
             "https://app.example.com,*",
             "https://app.example.com,none",
             "null",

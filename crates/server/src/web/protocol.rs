@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Method, Request, Version, header::CONTENT_TYPE};
 
+use super::{grpc_web::Encoding, media_type::media_type};
 use crate::layers::Framing;
 
 /// The protocol of a call, by its content type.
@@ -9,8 +10,8 @@ use crate::layers::Framing;
 pub(super) enum Protocol {
     /// gRPC over HTTP/2.
     Grpc,
-    /// gRPC-Web, in binary or in base64.
-    GrpcWeb,
+    /// gRPC-Web.
+    GrpcWeb(Encoding),
     /// A unary call of Connect, with a message in this form.
     Connect(Framing),
 }
@@ -44,21 +45,11 @@ impl Protocol {
 
     fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let (media_type, parameters) = value.split_once(';').unwrap_or((value, ""));
-        match media_type.trim().to_ascii_lowercase().as_str() {
+        match media_type(value).as_str() {
             "application/grpc" | "application/grpc+proto" => Some(Self::Grpc),
-            // tonic-web knows these without parameters only.
-            "application/grpc-web"
-            | "application/grpc-web+proto"
-            | "application/grpc-web-text"
-            | "application/grpc-web-text+proto"
-                if parameters.is_empty() =>
-            {
-                Some(Self::GrpcWeb)
-            }
             "application/proto" => Some(Self::Connect(Framing::Protobuf)),
             "application/json" => Some(Self::Connect(Framing::Json)),
-            _ => None,
+            other => Encoding::of(other).map(Self::GrpcWeb),
         }
     }
 }
@@ -77,10 +68,11 @@ mod tests {
         for (content_type, protocol) in [
             ("application/grpc", Ok(Protocol::Grpc)),
             ("application/grpc+proto", Ok(Protocol::Grpc)),
-            ("application/grpc-web", Ok(Protocol::GrpcWeb)),
-            ("application/grpc-web+proto", Ok(Protocol::GrpcWeb)),
-            ("application/grpc-web-text", Ok(Protocol::GrpcWeb)),
-            ("application/grpc-web-text+proto", Ok(Protocol::GrpcWeb)),
+            ("application/grpc-web", Ok(Protocol::GrpcWeb(Encoding::Binary))),
+            ("application/grpc-web+proto", Ok(Protocol::GrpcWeb(Encoding::Binary))),
+            ("application/grpc-web-text", Ok(Protocol::GrpcWeb(Encoding::Base64))),
+            ("application/grpc-web-text+proto", Ok(Protocol::GrpcWeb(Encoding::Base64))),
+            ("Application/gRPC-Web; a=b", Ok(Protocol::GrpcWeb(Encoding::Binary))),
             ("application/grpc-web+json", Err(NoCall::ContentType)),
             ("application/proto", Ok(Protocol::Connect(Framing::Protobuf))),
             ("application/json", Ok(Protocol::Connect(Framing::Json))),

@@ -94,3 +94,26 @@ fn unwritable(error: &dyn std::error::Error) -> Status {
 fn not_in_contract() -> Status {
     status::with_reason(Reason::NotSupported, "the method does not exist")
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{cases::v1::CreateCaseRequest, tasks::v1::BatchCreateTasksRequest};
+
+    use super::*;
+
+    #[test]
+    fn of_a_member_that_is_there_twice_the_last_one_counts_unless_it_is_optional() {
+        let schemas = Schemas::new().unwrap();
+        let path = "/caseload.tasks.v1.TaskService/BatchCreateTasks";
+        let message = schemas.request_of_json(path, br#"{"caseId": "1", "case_id": "2"}"#);
+        let message = BatchCreateTasksRequest::decode(&message.unwrap()[..]).unwrap();
+        assert_eq!(message.case_id, 2);
+
+        let path = "/caseload.cases.v1.CaseService/CreateCase";
+        let message = schemas.request_of_json(path, br#"{"case": {"teamId": "1"}}"#).unwrap();
+        let message = CreateCaseRequest::decode(&message[..]).unwrap();
+        assert_eq!(message.case.unwrap().team_id, Some(1));
+        let twice = schemas.request_of_json(path, br#"{"case": {"teamId": "1", "teamId": "2"}}"#);
+        assert_eq!(twice.unwrap_err().code(), tonic::Code::InvalidArgument);
+    }
+}

@@ -11,13 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
     header::{ALLOW, CONTENT_TYPE},
 };
 use http_body_util::Full;
 use proto::wire::header;
-use serving::watch_body;
-use tokio::{sync::Semaphore, time::Instant};
+use serving::{Client, Quota, Resource, watch_body};
+use tokio::time::Instant;
 use tonic::{
     Status,
     body::Body,
@@ -31,9 +31,10 @@ use super::{
     protocol::{NoCall, Protocol},
     schema::Schemas,
 };
-use crate::layers::Framing;
+use crate::layers::{Framing, grpc_timeout};
 
-/// The most requests at once whose bodies are read only to discard them.
+/// The most requests at once whose bodies are read only to discard them. One client address has its share
+/// of them.
 const DISCARDED_BODIES: usize = 256;
 
 /// How long what is left of a body is discarded, so that its client does not miss the response.
@@ -52,12 +53,33 @@ pub(crate) struct WebProtocols {
 pub(crate) struct WebLayer {
     protocols: WebProtocols,
     schemas: Arc<Schemas>,
-    discards: Arc<Semaphore>,
+    max_timeout: Duration,
+    discards: Arc<Quota>,
 }
 
 impl WebLayer {
-    pub(crate) fn new(protocols: WebProtocols, schemas: Arc<Schemas>) -> Self {
-        Self { protocols, schemas, discards: Arc::new(Semaphore::new(DISCARDED_BODIES)) }
+    /// Creates a layer around one that ends every call after `max_timeout` at the latest, for clients each
+    /// of whose addresses has `share_percent`.
+    pub(crate) fn new(
+        protocols: WebProtocols,
+        schemas: Arc<Schemas>,
+        max_timeout: Duration,
+        share_percent: u8,
+    ) -> Self {
+        let discards = Quota::new(Resource::DiscardedBodies, DISCARDED_BODIES, share_percent);
+        Self { protocols, schemas, max_timeout, discards }
+    }
+
+    /// Returns the time by which a call with these headers must be over; `None` if that is beyond the range
+    /// of the clock.
+    fn deadline(&self, protocol: Result<Protocol, NoCall>, headers: &HeaderMap) -> Option<Instant> {
+        let granted = match protocol {
+            Ok(Protocol::Connect(_)) => connect::timeout(headers),
+            Ok(Protocol::Grpc | Protocol::GrpcWeb(_)) => grpc_timeout(headers),
+            Err(_) => None,
+        };
+        let max = self.max_timeout;
+        Instant::now().checked_add(granted.map_or(max, |granted| granted.min(max)))
     }
 }
 
@@ -121,22 +143,26 @@ where
         if request.version() == Version::HTTP_2 {
             return self.translate(protocol, request).await;
         }
-        let discards = Arc::clone(&self.layer.discards);
+        let deadline = self.layer.deadline(protocol, request.headers());
+        let mut discard = self.layer.discards.permit(&Client::of(request.extensions()));
         let (request, unread) = watch_body(request, Body::new);
         let response = self.translate(protocol, request).await;
-        let permit = || discards.try_acquire().ok();
-        unread.discard_until(Instant::now() + DISCARD_TIMEOUT, permit).await;
+        // A caller whose deadline has passed gets the response at once.
+        let read_until = Instant::now() + DISCARD_TIMEOUT;
+        let read_until = deadline.map_or(read_until, |deadline| deadline.min(read_until));
+        unread.discard_until(read_until, || discard.grow(1).ok()).await;
         response
     }
 
     async fn translate(
         self,
         protocol: Result<Protocol, NoCall>,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> Response<Body> {
         let served = self.layer.protocols;
         match protocol {
-            Ok(Protocol::GrpcWeb) if served.grpc_web => {
+            Ok(Protocol::GrpcWeb(encoding)) if served.grpc_web => {
+                encoding.set(request.headers_mut());
                 let Ok(response) = self.grpc_web.oneshot(request).await;
                 response
             }
@@ -195,6 +221,52 @@ impl WebProtocols {
             (true, false) => "application/grpc, application/grpc-web, application/grpc-web-text",
             (false, true) => "application/grpc, application/json, application/proto",
             (false, false) => "application/grpc",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use http_body_util::BodyExt as _;
+    use tokio::time::sleep;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// Returns after how long a call is answered that leaves its body unread, and takes 100 ms.
+    async fn answered_after(request: http::request::Builder) -> Duration {
+        let call = service_fn(async |request: Request<Body>| {
+            sleep(Duration::from_millis(100)).await;
+            drop(request);
+            Ok::<_, Infallible>(Status::deadline_exceeded("late").into_http())
+        });
+        let protocols = WebProtocols { grpc_web: true, connect: true };
+        let schemas = Arc::new(Schemas::new().unwrap());
+        let web = WebLayer::new(protocols, schemas, Duration::from_secs(60), 100).layer(call);
+        // A body whose end does not come.
+        let end = pending::<Option<Result<HeaderMap, Infallible>>>();
+        let body = Full::new(Bytes::from_static(b"{")).with_trailers(end);
+        let start = Instant::now();
+        let Ok(_) = web.oneshot(request.body(body).unwrap()).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_is_waited_for_up_to_the_deadline_only() {
+        let millis = Duration::from_millis;
+        let path = "/caseload.tasks.v1.TaskService/GetTask";
+        for (content_type, name, timeouts) in [
+            ("application/json", "connect-timeout-ms", ["100", "1000", "9999"]),
+            ("application/grpc-web", "grpc-timeout", ["100m", "1S", "9S"]),
+        ] {
+            let waits = [millis(100), millis(1000), millis(2100)];
+            for (timeout, wait) in timeouts.into_iter().zip(waits) {
+                let request = Request::post(path).header(CONTENT_TYPE, content_type);
+                let elapsed = answered_after(request.header(name, timeout)).await;
+                assert!((wait..wait + millis(10)).contains(&elapsed), "{timeout}: {elapsed:?}");
+            }
         }
     }
 }

@@ -14,13 +14,22 @@ async fn tasks_are_created_in_binary_and_in_base64() {
     let app = start().await;
     let body = framed(&one_task_encoded(&app));
 
-    for content_type in ["application/grpc-web", "application/grpc-web+proto"] {
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "Application/gRPC-Web",
+        "application/grpc-web;",
+    ] {
         let request = post(&app, BATCH_CREATE, content_type, Some(&app.key)).body(body.clone());
         let (message, status) = Answer::of(request).await.grpc_web();
         assert_eq!(status.code(), Code::Ok, "{status:?}");
         assert_one_task(&message);
     }
-    for content_type in ["application/grpc-web-text", "application/grpc-web-text+proto"] {
+    for content_type in [
+        "application/grpc-web-text",
+        "application/grpc-web-text+proto",
+        "application/grpc-web-text; charset=utf-8",
+    ] {
         let request = post(&app, BATCH_CREATE, content_type, Some(&app.key));
         let request = request.header("accept", content_type).body(to_base64(&body));
         let answer = Answer::of(request).await;
@@ -29,7 +38,7 @@ async fn tasks_are_created_in_binary_and_in_base64() {
         assert_eq!(status.code(), Code::Ok, "{status:?}");
         assert_one_task(&message);
     }
-    assert_eq!(app.row_counts(), (4, 4));
+    assert_eq!(app.row_counts(), (7, 7));
 }
 
 #[tokio::test(flavor = "multi_thread")]
