@@ -64,8 +64,20 @@ pub(crate) fn padded_body(size: usize) -> String {
     format!("{body}{}", " ".repeat(size - body.len()))
 }
 
-/// Sends the bytes unchanged and reads the one response, whose body must be JSON and as documented.
+/// Sends the bytes unchanged to a gateway and reads the one response, whose body must be JSON and as
+/// documented.
 pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8], then: AfterSending) -> Reply {
+    let reply = exchange_with_any(to, bytes, then).await;
+    let mut request_line = bytes.split(|byte| *byte == b' ');
+    let mut next = || str::from_utf8(request_line.next().unwrap()).unwrap();
+    let (method, target) = (next().parse().unwrap(), next());
+    let path = target.split('?').next().unwrap();
+    contract::check(&method, path, reply.status, &reply.headers, &reply.body);
+    reply
+}
+
+/// Sends the bytes unchanged to any server and reads the one response, whose body must be JSON.
+pub(crate) async fn exchange_with_any(to: SocketAddr, bytes: &[u8], then: AfterSending) -> Reply {
     let (mut reader, mut writer) = connect(to).await.into_split();
     let mut response = Vec::new();
     let send = async {
@@ -80,13 +92,7 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8], then: AfterSending) -
     let (_writer, read) = tokio::join!(send, reader.read_to_end(&mut response));
     // A reset after a whole response is allowed; half a response can't be parsed.
     let _reset = read;
-    let reply = parse(&response);
-    let mut request_line = bytes.split(|byte| *byte == b' ');
-    let mut next = || str::from_utf8(request_line.next().unwrap()).unwrap();
-    let (method, target) = (next().parse().unwrap(), next());
-    let path = target.split('?').next().unwrap();
-    contract::check(&method, path, reply.status, &reply.headers, &reply.body);
-    reply
+    parse(&response)
 }
 
 /// Parses a response of HTTP/1.1 whose body is JSON.
