@@ -4,18 +4,13 @@ use std::sync::Arc;
 
 use localdb::Cluster;
 
-use crate::support::{API_CALLS, ApiCall, App, Kind, Session, Target, TestDatabase};
+use crate::support::{API_CALLS, ApiCall, App, Session, Target, TestDatabase};
 
 const UNAVAILABLE: &str = "UNAVAILABLE DATABASE_UNAVAILABLE";
 
-/// Returns the result of a call whose statement runs when the database crashes. The deletion of a case is
-/// a transaction of several, whose end was not sent yet.
+/// Returns the result of a call whose statement runs when the database crashes.
 fn result_of_a_lost_statement(call: &ApiCall) -> &'static str {
-    if call.kind.writes() && call.kind != Kind::DeleteCase {
-        "UNKNOWN OUTCOME_UNKNOWN"
-    } else {
-        UNAVAILABLE
-    }
+    if call.kind.writes() { "UNKNOWN OUTCOME_UNKNOWN" } else { UNAVAILABLE }
 }
 
 #[tokio::test(flavor = "multi_thread")]
