@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .system import environment
+from dev_system import environment
 
 EXAMPLES = Path("docs/clients")
 NAMES = [
