@@ -9,7 +9,8 @@ pub(super) const fn of(reason: Reason) -> Meaning {
     match reason {
         Reason::KeyRequired => both(
             "the request has no API key",
-            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`.",
+            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`. Whoever administers \
+             the tenant can create one.",
         ),
         Reason::KeyRepeated => both(
             "the request has more than one API key, so that it is ambiguous who the caller is",
