@@ -7,7 +7,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .examples import NAMES, Example, examples
+from .examples import NAMES, Example, examples, typed_calls
 from .grpc_proxy import GrpcProxy
 from .plan import REJECT_SECONDS, Fate, Plan
 from .rest_proxy import RestProxy
@@ -70,6 +70,12 @@ def check_refused(system: System, example: Example) -> None:
     expect(f"case {UNKNOWN_CASE} does not exist" in said, f"it says why: {outcome}")
 
 
+def check_types(system: System, program: Example) -> None:
+    """What the gateway sends is what the types say that were generated from its OpenAPI document."""
+    outcome = program.run(system.rest_url, system.key, system.new_case())
+    expect(outcome.status == 0, f"it succeeds: {outcome}")
+
+
 CHECKS = [check_rejected_then_lost, check_never_answered, check_nothing_created, check_refused]
 
 
@@ -108,21 +114,20 @@ def main() -> int:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     found = examples(chosen.built, chosen.rust, chosen.go)
+    checks = [(check, example) for check in CHECKS for example in found]
+    checks += [(check_types, program) for program in typed_calls(chosen.built)]
     with tempfile.TemporaryDirectory(prefix="clients-") as path, System(chosen.program, Path(path)) as system:
         # Most of the time the examples wait, so all of them run at once.
-        with ThreadPoolExecutor(len(found) * len(CHECKS)) as pool:
-            outcomes = {
-                (example.name, check.__name__): pool.submit(failure, check, system, example)
-                for check in CHECKS for example in found
-            }  # fmt: skip
-        failures = [outcome.result() for outcome in outcomes.values() if outcome.result()]
+        with ThreadPoolExecutor(len(checks)) as pool:
+            outcomes = list(pool.map(lambda pair: failure(pair[0], system, pair[1]), checks))
+    failures = [outcome for outcome in outcomes if outcome]
     for line in failures:
         print(line, file=sys.stderr)
     ran = [example.name for example in found]
     print(f"clients: ran {', '.join(ran)}")
     if left_out := [name for name in NAMES if name not in ran]:
         print(f"clients: not run, as this machine lacks what they need: {', '.join(left_out)}")
-    print(f"{len(outcomes) - len(failures)} passed, {len(failures)} failed")
+    print(f"{len(checks) - len(failures)} passed, {len(failures)} failed")
     return 1 if failures else 0
 
 

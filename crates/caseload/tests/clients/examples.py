@@ -78,6 +78,12 @@ def examples(built: Path, rust: Path | None, go: Path | None) -> list[Example]:
     return found
 
 
+def typed_calls(built: Path) -> list[Example]:
+    """Returns the program that makes calls with types of the OpenAPI document, if it was compiled."""
+    node, compiled = shutil.which("node"), built / "typescript/built/typed_calls.js"
+    return [Example("typed_calls.ts", False, [node, str(compiled)])] if node and compiled.exists() else []
+
+
 def has_curl() -> bool:
     """Whether there is a curl that knows --retry-all-errors."""
     try:
