@@ -53,7 +53,7 @@ async fn six_requests_lead_from_the_bare_address_to_tasks() {
     assert_eq!(refused.status, 401);
     // 4: who has one.
     let explained = get(refused.body["type"].as_str().unwrap(), None).await.body.to_string();
-    assert!(explained.contains("Whoever administers the tenant can create one"), "{explained}");
+    assert!(explained.contains("`caseload admin key create`"), "{explained}");
     // 5: where tasks can be created.
     let key = app.key_with(&[Scope::CasesRead, Scope::TasksWrite]).await;
     let cases = get(list, Some(&key)).await.body;
