@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use diesel::{
-    Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
+    PgConnection, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
     dsl::sql,
     pg::{Pg, data_types::PgTimestamp},
@@ -25,6 +25,7 @@ use crate::{
     },
     sql::{Parameters, Sql, Statement, bind},
     time::allowed_times,
+    transaction::{in_transaction, unsent},
 };
 
 /// The most tasks of a case that is deleted where others wait for the connection.
@@ -177,7 +178,7 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             connection.batch_execute(&format!("SET LOCAL lock_timeout = '{MOMENT}'"))?;
             if self.is_large(connection)? {
                 return Ok(None);
@@ -196,10 +197,11 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
-        if !self.mark(connection)? {
+        // A mark alone deletes nothing.
+        if !self.mark(connection).map_err(unsent)? {
             return self.unmarked_state(connection);
         }
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             self.lock_out(connection)?;
             self.lock_marked_case(connection)?;
             self.lock_tasks(connection)?;
