@@ -35,7 +35,7 @@ const SMALL: i64 = 1000;
 /// outlives its attempt costs those who create tasks a lock that nobody holds.
 const MARKED_UNTIL: &str = "now() + interval '1 minute'";
 
-/// The longest wait for the case itself, if all who have seen the mark wait meanwhile.
+/// The longest wait for the case itself, or for a task of it, if all who have seen the mark wait meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// Deletes a case.
@@ -116,12 +116,13 @@ impl Doomed {
         Ok(())
     }
 
-    /// Locks the marked case. Those who create tasks and have not seen the mark are few, and end soon. If
-    /// this fails all the same, those who wait behind the mark come first, and it is tried again.
+    /// Locks the marked case and its tasks. Those who create tasks and have not seen the mark, or change
+    /// tasks, end soon. If one does not, this fails, those who wait behind the mark come first, and it is
+    /// tried again.
     fn lock_marked_case(&self, connection: &mut PgConnection) -> QueryResult<()> {
         set_lock_timeout(connection, self.lock_timeout.min(LONGEST_WAIT))?;
         self.lock_case(connection)?;
-        set_lock_timeout(connection, self.lock_timeout)
+        self.lock_tasks(connection)
     }
 
     /// Locks the tasks in the order of their ids, as everybody does who changes tasks.
@@ -204,7 +205,6 @@ impl Attempt for Doomed {
         in_transaction(connection, |connection| {
             self.lock_out(connection)?;
             self.lock_marked_case(connection)?;
-            self.lock_tasks(connection)?;
             if caller.is_gone() {
                 return Err(DieselError::RollbackTransaction);
             }
