@@ -35,21 +35,30 @@ const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 /** Returns the ids of the tasks. Called again with the same key, it creates nothing twice. */
 export async function createTasks(caseId: number, tasks: NewTask[], key: string): Promise<number[]> {
   try {
-    const { data, error } = await caseload.POST("/api/v2/cases/{case_id}/tasks/batch", {
+    const { data, error, response } = await caseload.POST("/api/v2/cases/{case_id}/tasks/batch", {
       params: { path: { case_id: caseId }, header: { "Idempotency-Key": key } },
       body: { tasks },
     });
-    if (error) throw new Refused(error);
+    if (!response.ok) throw failure(error);
     // Only with `validate_only` it would be anything else.
     return (data as Tasks).tasks.map((task) => task.id);
-  } catch (failure) {
-    if (!(failure instanceof NoAnswer)) throw failure;
+  } catch (reason) {
+    if (!(reason instanceof NoAnswer)) throw reason;
     // Until its own deadline, the last attempt may still wait in the server.
     await sleep(ATTEMPT);
     const { data, error } = await caseload.GET("/api/v2/idempotency-keys/{key}", { params: { path: { key } } });
-    if (error) throw new Refused(error);
+    if (!data) throw failure(error);
     return data.idempotency_key.task_ids;
   }
+}
+
+/** Returns what an error response means. Without a problem document, it is a proxy's, and proves nothing. */
+function failure(error: unknown): Error {
+  return isProblem(error) ? new Refused(error) : new NoAnswer("no problem document", { cause: error });
+}
+
+function isProblem(document: unknown): document is Problem {
+  return typeof document === "object" && document !== null && "errors" in document;
 }
 
 /** Makes a request of any call: once, or again if it may be repeated. */
@@ -60,19 +69,19 @@ async function fetchWithRetries(request: Request): Promise<Response> {
   if (!isRepeatable) return send(request, ATTEMPT);
   for (let attempt = 0; ; attempt++) {
     let retryAfter = 0;
-    let failure: unknown;
+    let cause: unknown;
     try {
       // With what is left of the time. The same key goes with every attempt.
       const response = await send(request.clone(), Math.min(ATTEMPT, end - Date.now()));
       if (!(await mayBeRepeated(response))) return response;
       retryAfter = 1000 * Number(/^\d+$/.exec(response.headers.get("Retry-After") ?? "") ?? 0);
-      failure = response.status;
+      cause = response.status;
     } catch (error) {
-      failure = error; // no connection, or it was lost
+      cause = error; // no connection, or it was lost
     }
     // A random pause, so that clients that failed together don't come back together.
     const pause = retryAfter + Math.random() * Math.min(100 * 2 ** attempt, 3000);
-    if (Date.now() + pause + 100 > end) throw new NoAnswer("no answer in time", { cause: failure });
+    if (Date.now() + pause + 100 > end) throw new NoAnswer("no answer in time", { cause });
     await sleep(pause);
   }
 }
@@ -87,9 +96,8 @@ async function send(request: Request, limit: number): Promise<Response> {
 
 async function mayBeRepeated(response: Response): Promise<boolean> {
   if (response.status !== 500) return [429, 502, 503, 504].includes(response.status);
-  // A proxy's error has no problem document.
-  const problem: Problem | undefined = await response.clone().json().catch(() => undefined);
-  return problem?.errors?.some((item) => item.details === "OUTCOME_UNKNOWN") ?? false;
+  const problem: unknown = await response.clone().json().catch(() => undefined);
+  return !isProblem(problem) || problem.errors.some((item) => item.details === "OUTCOME_UNKNOWN");
 }
 
 // Store the key with the work to be done, before the first attempt: then a program that is started

@@ -12,8 +12,8 @@ from dev_system import environment
 
 EXAMPLES = Path("docs/clients")
 NAMES = [
-    "buf/create_tasks.sh", "curl/create_tasks.sh", "go/main.go", "python/grpc_client.py", "python/rest.py",
-    "rust/create_tasks.rs", "typescript/grpc.ts", "typescript/rest.ts",
+    "buf/create_tasks.sh", "curl/create_tasks.sh", "go/main.go", "grpcurl/create_tasks.sh", "python/grpc_client.py",
+    "python/rest.py", "rust/create_tasks.rs", "typescript/grpc.ts", "typescript/rest.ts",
 ]  # fmt: skip
 # Longer than an example tries, and asks what became of its request.
 TIMEOUT = 90
@@ -76,6 +76,12 @@ def examples(built: Path, rust: Path | None, go: Path | None) -> list[Example]:
     if go:
         found.append(Example("go/main.go", False, [str(go)]))
     return found
+
+
+def once(grpcurl: Path | None) -> list[Example]:
+    """Returns the examples that make one attempt only."""
+    script = ["env", f"GRPCURL={grpcurl}", "sh", str(EXAMPLES / "grpcurl/create_tasks.sh")]
+    return [Example("grpcurl/create_tasks.sh", True, script)] if grpcurl else []
 
 
 def typed_calls(built: Path) -> list[Example]:

@@ -1,5 +1,5 @@
-// Makes calls over REST with the types that openapi-typescript generates, and checks that the gateway sends
-// what they promise.
+// Makes calls over REST with the types that openapi-typescript generates: that they compile shows that the types
+// fit these calls. Some of the values that the gateway sends are compared with what the types say.
 //
 //     CASELOAD_URL=http://127.0.0.1:8080 CASELOAD_API_KEY=cl_… node typed_calls.js
 
@@ -100,4 +100,4 @@ export const refused = [
 
 await casesAndTasks();
 await invalidFields();
-console.log("the types are those of the gateway");
+console.log("the calls compile, and these values are as typed");
