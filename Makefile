@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web
+.PHONY: help setup run test lint bench chaos hostile clients interop web browser
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -69,3 +69,7 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; PROFILE=debug
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/web target/$(PROFILE)/caseload
+
+browser: setup ## Have Chromium try the reference at /docs, and pages call the server; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/browser --install target/$(PROFILE)/caseload

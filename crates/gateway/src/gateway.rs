@@ -8,12 +8,12 @@ use serving::{ConnectionOptions, Endpoint, Protocol};
 use tokio::net::TcpListener;
 
 use crate::{
-    GatewayOptions, Upstream,
+    Docs, GatewayOptions, Upstream,
     context::Context,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
     options::ADDRESS_SHARE_PERCENT,
-    router, routes,
+    router, routes, site,
     upstream::{Client, Servers},
 };
 
@@ -39,6 +39,7 @@ pub struct Gateway {
     max_timeout: MaxTimeout,
     body_memory: u32,
     max_requests: usize,
+    docs: Docs,
 }
 
 /// Why a gateway failed to start.
@@ -52,22 +53,28 @@ pub enum StartError {
         /// The cause.
         source: io::Error,
     },
+    /// The program was built without the files of the reference.
+    #[error("failed to read the files of the reference at /docs; --docs off starts without them")]
+    Docs,
 }
 
 impl Gateway {
     /// Binds the address. The servers need not be running yet.
     ///
     /// # Errors
-    /// [`StartError::Bind`].
+    /// [`StartError`].
     pub async fn bind(options: &GatewayOptions, upstream: &Upstream) -> Result<Self, StartError> {
+        if options.docs == Docs::On && !site::prepare_docs() {
+            return Err(StartError::Docs);
+        }
         let addr = options.http_addr;
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
-        let (body_memory, max_requests) = (options.body_memory, options.max_requests);
-        Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests })
+        let GatewayOptions { body_memory, max_requests, docs, .. } = *options;
+        Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests, docs })
     }
 
     /// Returns the bound address, with the real port if port 0 was asked for.
@@ -83,7 +90,7 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self { client, max_timeout, body_memory, max_requests, .. } = self;
+        let Self { client, max_timeout, body_memory, max_requests, docs, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
@@ -96,7 +103,7 @@ impl Gateway {
         let shutdown_token = shutdown.clone();
         let context =
             Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
-        let router = router::router(context);
+        let router = router::router(context, docs);
         // The first request for it need not wait until it is made.
         routes::document();
         let accepting = drain.accepting(shutdown.clone());

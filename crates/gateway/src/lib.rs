@@ -27,7 +27,7 @@ mod upstream;
 
 pub use gateway::{Gateway, StartError};
 pub use health::check;
-pub use options::{GatewayOptions, MalformedUpstream, Upstream};
+pub use options::{Docs, GatewayOptions, MalformedUpstream, Upstream};
 
 /// Returns the OpenAPI document that gateways serve, as JSON.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::Uri;
 use proto::wire::limits;
 use runtime::command_line::{DAY, MILLISECOND, count, duration};
@@ -36,6 +36,19 @@ pub struct GatewayOptions {
     /// (--address-share) must be 1.25 MiB at least
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 64, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
+
+    /// Whether GET /docs serves an interactive reference, to which GET / sends browsers
+    #[arg(long, env = "CASELOAD_DOCS", default_value = "on", value_name = "on|off")]
+    pub docs: Docs,
+}
+
+/// Whether a gateway serves the interactive reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Docs {
+    /// At /docs
+    On,
+    /// Not at all: /docs is 404, and GET / is JSON for everybody
+    Off,
 }
 
 /// The default share of one client address, in percent.

@@ -19,12 +19,13 @@ use crate::{
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     openapi::Route,
+    options::Docs,
     problem, routes,
     upstream::Transport,
 };
 
-/// Returns the whole REST API.
-pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
+/// Returns the whole REST API, and what the gateway says about it.
+pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs) -> Router {
     let completion = Completion {
         max_timeout: context.max_timeout,
         body_memory: context.body_memory.clone(),
@@ -33,7 +34,7 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = with(Router::new(), routes::calls()).route_layer(admission);
     // Whatever needs no call is served under overload, too.
-    let router = with(router, routes::open())
+    let router = with(router, routes::open(docs))
         .fallback(async || Rejection::RouteNotFound)
         // axum adds the header `Allow`.
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
@@ -138,7 +139,7 @@ mod tests {
             .body(Body::new(Stalled))
             .unwrap();
         let start = Instant::now();
-        let response = router(context).call(request).await.unwrap();
+        let response = router(context, Docs::On).call(request).await.unwrap();
         (response.status().as_u16(), start.elapsed())
     }
 
@@ -167,7 +168,7 @@ mod tests {
             in_flight: InFlight::new(4, 100),
             shutdown: CancellationToken::new(),
         };
-        let router = router(context);
+        let router = router(context, Docs::On);
         let send = |path: &str, body: Body| {
             let request = Request::post(path).header("content-type", "application/json");
             let request = request.body(body).unwrap();
@@ -224,9 +225,9 @@ mod tests {
             in_flight: in_flight.clone(),
             shutdown: CancellationToken::new(),
         };
-        let mut router = router(context);
+        let mut router = router(context, Docs::On);
         let mut unread = Vec::new();
-        for path in ["/openapi.json", "/problems", "/"] {
+        for path in ["/openapi.json", "/problems", "/", "/docs", "/docs/swagger-ui-bundle.js"] {
             for _ in 0..20 {
                 let request = Request::get(path).body(Body::empty()).unwrap();
                 let response = router.call(request).await.unwrap();

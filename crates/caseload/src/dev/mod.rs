@@ -76,7 +76,7 @@ async fn run_on(
             api_key: key.expose().to_owned(),
             case_id: demo.case_id.get(),
         };
-        welcome::print(&ready, url);
+        welcome::print(&ready, url, options.gateway.docs);
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
         file.transpose()
     };

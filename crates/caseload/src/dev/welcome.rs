@@ -1,5 +1,6 @@
 //! What `caseload dev` prints once everything serves.
 
+use gateway::Docs;
 use store::DatabaseUrl;
 
 use super::ready::Ready;
@@ -36,11 +37,15 @@ const CASE: &str = r#"{
 ]
 }"#;
 
-pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
+pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
+    let docs = match docs {
+        Docs::On => format!("\n  docs      {}/docs", ready.rest_url),
+        Docs::Off => String::new(),
+    };
     println!(
         "Caseload is ready.
 
-  REST      {rest}
+  REST      {rest}{docs}
   gRPC      {grpc}
   database  {database}
 

@@ -40,6 +40,7 @@ mod outages;
 mod overload;
 mod problem_documents;
 mod process;
+mod reference;
 mod request_ids;
 mod roles;
 mod rolling_restart;
