@@ -39,6 +39,7 @@ mod outages;
 mod overload;
 mod problem_documents;
 mod process;
+mod protocols;
 mod request_ids;
 mod roles;
 mod rolling_restart;
