@@ -4,6 +4,7 @@
 //! Two tenants begin with the same content. One gets each call over REST, the other one over gRPC. Reads
 //! are made over both protocols of both tenants, and in the end everything that there is is read so.
 
+mod convert;
 mod gateway;
 mod grpc;
 mod operation;

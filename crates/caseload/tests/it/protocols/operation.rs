@@ -162,7 +162,7 @@ pub(super) enum Tag {
     /// A weak tag of the one that it is in.
     Weak,
     /// A text that is no tag.
-    NoTag,
+    Text,
 }
 
 impl Page {
@@ -370,8 +370,8 @@ fn page() -> impl Strategy<Value = Page> {
 }
 
 fn tag() -> impl Strategy<Value = Tag> {
-    use Tag::{Current, NoTag, None, OneOf, Stale, Star, Weak};
-    let unmet = select(vec![Stale, Weak, NoTag]);
+    use Tag::{Current, None, OneOf, Stale, Star, Text, Weak};
+    let unmet = select(vec![Stale, Weak, Text]);
     prop_oneof![20 => select(vec![None, None, Current, OneOf, Star]), 1 => unmet]
 }
 

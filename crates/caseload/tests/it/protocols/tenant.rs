@@ -269,7 +269,7 @@ impl Tag {
             Self::OneOf => format!(r#""1", {current}"#),
             Self::Stale => r#""1","3""#.to_owned(),
             Self::Weak => format!("W/{current}"),
-            Self::NoTag => "no tag".to_owned(),
+            Self::Text => "no tag".to_owned(),
         }
     }
 }
