@@ -23,7 +23,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--program", type=Path, required=True, help="the program caseload")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of all that is random")
     parser.add_argument("--examples", type=int, help="how many requests are drawn for each operation, and sequences")
-    parser.add_argument("--phases", help="only these phases of schemathesis, with commas between them")
+    parser.add_argument("--check", action="append", choices=CHECKS, help="only this one; may be repeated")
     parser.add_argument("--unconfigured", action="store_true", help="run schemathesis with its defaults instead")
     return parser.parse_args()
 
@@ -50,19 +50,30 @@ def validate(system: System, chosen: argparse.Namespace) -> int:
     return subprocess.run([BIN / "openapi-spec-validator", document], check=False).returncode
 
 
-def schemathesis(system: System, chosen: argparse.Namespace) -> int:
-    """What the document says is what is served."""
+def requests(system: System, chosen: argparse.Namespace) -> int:
+    """What the document says of each request is what is served."""
+    return schemathesis(system, chosen, "--phases", "examples,coverage,fuzzing")
+
+
+def sequences(system: System, chosen: argparse.Namespace) -> int:
+    """So is what it says of sequences of requests, by its links."""
+    # After the other phases, in the same run, schemathesis follows next to none of them.
+    return schemathesis(system, chosen, "--phases", "stateful")
+
+
+def unconfigured(system: System, chosen: argparse.Namespace) -> int:
+    """What a stranger finds, who has the address and a key."""
+    return schemathesis(system, chosen, "--header", f"Authorization: Bearer {system.key}")
+
+
+def schemathesis(system: System, chosen: argparse.Namespace, *arguments: str) -> int:
+    """Runs schemathesis. Returns its exit code."""
     command = [BIN / "schemathesis", "--no-color"]
-    arguments = ["run", f"{system.rest_url}/openapi.json", "--seed", str(chosen.seed)]
-    if chosen.phases:
-        arguments += ["--phases", chosen.phases]
+    common = ["--seed", str(chosen.seed)]
     if chosen.examples:
-        arguments += ["--max-examples", str(chosen.examples)]
+        common += ["--max-examples", str(chosen.examples)]
     variables = {}
-    if chosen.unconfigured:
-        # All that a stranger has is the address and a key.
-        arguments += ["--header", f"Authorization: Bearer {system.key}"]
-    else:
+    if not chosen.unconfigured:
         command += ["--config-file", HERE / "schemathesis.toml"]
         variables = {
             "CONTRACT_KEY": system.key,
@@ -71,13 +82,15 @@ def schemathesis(system: System, chosen: argparse.Namespace) -> int:
         }
     # schemathesis looks for a configuration where it is started.
     return subprocess.run(
-        [*command, *arguments], cwd=system.directory, env=environment() | variables, check=False
+        [*command, "run", f"{system.rest_url}/openapi.json", *common, *arguments],
+        cwd=system.directory, env=environment() | variables, check=False
     ).returncode  # fmt: skip
 
 
 CHECKS: dict[str, Callable[[System, argparse.Namespace], int]] = {
     "validator": validate,
-    "schemathesis": schemathesis,
+    "requests": requests,
+    "sequences": sequences,
 }
 
 
@@ -90,7 +103,10 @@ def main() -> int:
     failed = []
     with tempfile.TemporaryDirectory(prefix="contract-") as path, System(chosen.program, Path(path)) as system:
         prepare(system)
-        for name, check in CHECKS.items():
+        checks = {"unconfigured": unconfigured} if chosen.unconfigured else CHECKS
+        for name, check in checks.items():
+            if chosen.check and name not in chosen.check:
+                continue
             begin = time.monotonic()
             outcome = "passed" if check(system, chosen) == 0 else "FAILED"
             if outcome == "FAILED":
