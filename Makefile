@@ -55,7 +55,7 @@ hostile: setup ## Attack a deployment, and count what others notice; SEED=
 
 # A debug build is enough to develop the examples and checks.
 PROFILE ?= release
-clients: setup ## Generate clients from proto/ into target/clients, and run the examples of docs/clients; PROFILE=debug
+clients: setup ## Generate clients from the contracts into target/clients, and run the examples of docs/clients; PROFILE=debug
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --bin caseload --example create_tasks
 	@.ci/clients target/$(PROFILE)/caseload target/$(PROFILE)/examples/create_tasks
 
@@ -71,5 +71,6 @@ contract: setup ## Have schemathesis judge what is served by the OpenAPI documen
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/contract target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--examples 5) $(ARGS)
 
-web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
-	@exec .ci/web
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/web target/$(PROFILE)/caseload
