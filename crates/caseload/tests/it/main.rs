@@ -41,6 +41,7 @@ mod overload;
 mod problem_documents;
 mod process;
 mod reference;
+mod protocols;
 mod request_ids;
 mod roles;
 mod rolling_restart;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::openapi::{
     Draft, Input,
-    schema::{Seconds, Text},
+    schema::{Seconds, Text, Traceparent},
 };
 
 /// How a call to the server is made.
@@ -83,7 +83,7 @@ impl Input for CallOptions {
             "The id of the request in logs, 1 to 128 visible ASCII characters. Without a usable one, the \
              service makes one.",
         );
-        draft.header::<Text>(&TRACEPARENT, "The trace of the request (W3C Trace Context).");
+        draft.header::<Traceparent>(&TRACEPARENT, "The trace of the request (W3C Trace Context).");
         draft.header::<Text>(&TRACESTATE, "What tracing systems add to `traceparent`.");
         draft.reasons(&[Reason::IdempotencyKeyInvalid, Reason::RequestTimeoutInvalid]);
         draft.calls_server();

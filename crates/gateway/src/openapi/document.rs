@@ -97,7 +97,8 @@ fn components(described: &mut [Described]) -> Components {
     for (name, header) in header::components() {
         components = components.header(name, header);
     }
-    for (name, example) in problems::examples() {
+    let given = described.iter().flat_map(|one| one.draft.reasons.iter().copied()).collect();
+    for (name, example) in problems::examples(&given) {
         components = components.example(name, example);
     }
     for (name, scheme) in security::schemes() {

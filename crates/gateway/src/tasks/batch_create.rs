@@ -35,6 +35,10 @@ pub(super) fn route<T: Transport>() -> Route<Context<T>> {
             &["getTask", "updateTask", "deleteTask", "listTaskEvents"],
             &[("case_id", "$request.path.case_id"), ("task_id", "$response.body#/tasks/0/id")],
         )
+        .leads_to(
+            &["listTasks", "batchUpdateTasks", "batchDeleteTasks"],
+            &[("case_id", "$request.path.case_id")],
+        )
         .returns::<CheckedTasks>(
             StatusCode::OK,
             "The tasks as they would be created. Only with `validate_only`.",
