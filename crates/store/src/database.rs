@@ -4,12 +4,14 @@ use std::{io, sync::Arc, time::Duration};
 
 use diesel::PgConnection;
 use domain::TenantId;
+use prometheus_client::registry::Registry;
 
 use crate::{
     connections::{
         current::CurrentPool,
         failover,
         pool::{Connection, Lane, PoolSettings, Presence},
+        readings::PoolReadings,
         statements::Statements,
         url::DatabaseUrl,
     },
@@ -216,6 +218,12 @@ impl Database {
     /// [`Database`] alive: the pool would never be dropped.
     pub(crate) fn on_failover(&self, callback: impl Fn(&Self) + Send + 'static) {
         self.0.on_failover(move |current| callback(&Self(Arc::clone(current))));
+    }
+
+    /// Registers what is counted and measured of connections and queries.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics().register(registry);
+        registry.register_collector(Box::new(PoolReadings(Arc::downgrade(&self.0))));
     }
 }
 

@@ -1,7 +1,37 @@
 //! Reads the trace that a request is part of (W3C Trace Context, level 1).
 
+use std::fmt;
+
 use http::HeaderMap;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use proto::wire::header::TRACEPARENT;
+
+/// The id of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId([u8; 32]);
+
+impl TraceId {
+    /// Returns the id of the trace that a request with these headers is part of; `None` if it is in
+    /// none.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        Self::parse(trace_id(headers)?)
+    }
+
+    /// Parses 32 hexadecimal digits in lower case, not all of them zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        is_id(text, 32).then(|| text.as_bytes().try_into().ok().map(Self)).flatten()
+    }
+}
+
+/// As the exemplar of a metric has it.
+impl EncodeLabelSet for TraceId {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        // The bytes are digits.
+        let id = str::from_utf8(&self.0).unwrap_or_default();
+        [("trace_id", id)].encode(encoder)
+    }
+}
 
 /// Returns the trace id of the header `traceparent`: 32 lowercase hexadecimal digits. `None` if the
 /// header is missing, repeated or invalid.

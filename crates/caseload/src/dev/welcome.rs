@@ -37,12 +37,14 @@ const CASE: &str = r#"{
 }"#;
 
 pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
+    let admin = ready.admin_url.as_ref().map(|url| format!("\n  metrics   {url}/metrics"));
+    let admin = admin.unwrap_or_default();
     println!(
         "Caseload is ready.
 
   REST      {rest}
   gRPC      {grpc}
-  database  {database}
+  database  {database}{admin}
 
 Create the documented tasks in the demo's case:
 
@@ -81,5 +83,6 @@ Press Ctrl-C to stop.",
         grpc = ready.grpc_url,
         case = ready.case_id,
         key = ready.api_key,
+        admin = admin,
     );
 }

@@ -20,10 +20,10 @@ use super::{
     connector::Connector,
     session::Session,
     statements::{Observer, Statements},
-    threads::{Length, Run, Threads},
+    threads::{Length, Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{deadline, error::Error};
+use crate::{deadline, error::Error, metrics::QueryMetrics};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -64,6 +64,22 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    /// The lanes with threads of their own. Lists run on those of other queries.
+    pub(super) const OF_THREADS: [Self; 5] =
+        [Self::Queries, Self::Changes, Self::Contended, Self::Directory, Self::Checks];
+
+    /// Returns the name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Queries => "queries",
+            Self::Lists => "lists",
+            Self::Changes => "changes",
+            Self::Contended => "contended",
+            Self::Directory => "directory",
+            Self::Checks => "checks",
+        }
+    }
+
     fn length(self) -> Length {
         match self {
             Self::Lists => Length::Long,
@@ -132,12 +148,17 @@ pub(crate) struct Pool {
     is_abandoned: watch::Sender<bool>,
     life: Weak<()>,
     statements: Statements,
+    metrics: Arc<QueryMetrics>,
 }
 
 impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
-    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+    pub(crate) fn open(
+        url: &DatabaseUrl,
+        settings: &PoolSettings,
+        metrics: Arc<QueryMetrics>,
+    ) -> Self {
         let size = settings.writers
             + settings.readers
             + settings.changers
@@ -170,7 +191,19 @@ impl Pool {
             is_abandoned: watch::Sender::new(false),
             life,
             statements: Statements::default(),
+            metrics,
         }
+    }
+
+    /// Returns how many connections are open, and how many of them are idle.
+    pub(super) fn connections_open(&self) -> (u32, u32) {
+        let state = self.connections.state();
+        (state.connections, state.idle_connections)
+    }
+
+    /// Returns what a lane has to do.
+    pub(super) fn load(&self, lane: Lane) -> Load {
+        self.threads(lane).load()
     }
 
     /// Returns a connection that has just answered. Blocks until there is one; without a limit if
@@ -217,7 +250,8 @@ impl Pool {
             Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let (run, mut result) = prepare(name, query, caller);
+        let measured = Measured { metrics: Arc::clone(&self.metrics), lane, name };
+        let (run, mut result) = prepare(measured, query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -289,15 +323,25 @@ impl Pool {
     }
 }
 
+/// A query whose times are measured.
+struct Measured {
+    metrics: Arc<QueryMetrics>,
+    lane: Lane,
+    name: &'static str,
+}
+
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
-    name: &'static str,
+    Measured { metrics, lane, name }: Measured,
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let came = Instant::now();
     let run = move |connection: Result<Connection, Error>| {
+        let begun = Instant::now();
+        metrics.waited(lane.name(), begun - came);
         // The span of the query is for debugging: without it, log lines are in the caller's.
         let _caller = span.entered();
         let _query = tracing::debug_span!("query", query = name).entered();
@@ -317,6 +361,7 @@ fn prepare<T: Send + 'static>(
             true => Error::DeadlineExceeded,
             false => error,
         });
+        metrics.ran(name, begun.elapsed(), result.is_err());
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);
