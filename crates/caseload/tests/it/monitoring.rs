@@ -1,9 +1,13 @@
-//! The admin port and metrics.
+//! The admin port, metrics, the dashboard and the rules.
 
 mod admin_port;
+mod alerts;
+mod dashboard;
 mod documented;
 mod installation;
 mod metrics;
+mod promql;
+mod rules;
 mod scrape;
 
 use std::{fs, path::PathBuf};

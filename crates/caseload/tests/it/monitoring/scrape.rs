@@ -89,6 +89,21 @@ impl Scrape {
         assert!(!values.is_empty(), "there is no {name} with {labels:?}");
         values.iter().sum()
     }
+
+    /// Adds the metrics of another process.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (name, family) in other.families {
+            let merged = self.families.entry(name).or_default();
+            let samples = std::mem::take(&mut merged.samples);
+            *merged = Family { samples, ..family_description(&family) };
+            merged.samples.extend(family.samples);
+        }
+    }
+}
+
+fn family_description(Family { kind, unit, help, .. }: &Family) -> Family {
+    let (kind, unit, help) = (kind.clone(), unit.clone(), help.clone());
+    Family { kind, unit, help, samples: Vec::new() }
 }
 
 /// Returns what the names of samples end with, for each type of metric.
