@@ -76,7 +76,7 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(
+        self.conclude(
             name,
             self.0
                 .get()
@@ -97,7 +97,7 @@ impl Database {
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let result = self.0.get().run(Lane::Checks, name, ignoring(query)).await;
-        log_failure(name, result.map_err(Error::without_effect))
+        self.conclude(name, result.map_err(Error::without_effect))
     }
 
     /// Runs a query that may change something, off the async threads. Whatever the query logs is in
@@ -112,7 +112,7 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(name, self.0.get().run(Lane::Queries, name, ignoring(query)).await)
+        self.conclude(name, self.0.get().run(Lane::Queries, name, ignoring(query)).await)
     }
 
     /// Runs a query that changes nothing as [`Self::read`] does, for a caller of this tenant, which
@@ -157,7 +157,7 @@ impl Database {
     ) -> Result<T, domain::Error> {
         let query = self.shared(tenant, lane, ignoring(query)).await?;
         let result = self.0.get().run(lane, name, query).await;
-        Ok(log_failure(name, result.map_err(Error::without_effect))?)
+        Ok(self.conclude(name, result.map_err(Error::without_effect))?)
     }
 
     /// Runs a query that may change something as [`Self::write`] does, for a caller of this tenant,
@@ -175,7 +175,7 @@ impl Database {
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, domain::Error> {
         let query = self.shared(tenant, lane, query).await?;
-        Ok(log_failure(name, self.0.get().run(lane, name, query).await)?)
+        Ok(self.conclude(name, self.0.get().run(lane, name, query).await)?)
     }
 
     /// Waits for the tenant's turn. Returns the query, which holds the tenant's place until it ends,
@@ -197,6 +197,16 @@ impl Database {
             let _share = share;
             query(connection, caller)
         })
+    }
+
+    /// Logs and counts that a query failed, and makes it the cause of the failure. The level is `debug`: while
+    /// the database is away every query fails, and the caller knows whether that matters.
+    fn conclude<T>(&self, query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.0.metrics().failed(query);
+            tracing::debug!(query, %error, "query failed");
+        }
+        result.map_err(|error| error.in_query(query))
     }
 
     /// Returns the statements that write for callers.
@@ -234,15 +244,6 @@ fn ignoring<T>(
     |connection, _| query(connection)
 }
 
-/// Logs which query failed, and makes it the cause of the failure. The level is `debug`: while the
-/// database is away every query fails, and the caller knows whether that matters.
-fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
-    if let Err(error) = &result {
-        tracing::debug!(query, %error, "query failed");
-    }
-    result.map_err(|error| error.in_query(query))
-}
-
 #[cfg(test)]
 mod tests {
     use tracing::{Instrument as _, info_span};
@@ -253,17 +254,18 @@ mod tests {
     /// Nothing listens there.
     const NOWHERE: &str = "postgresql://127.0.0.1:1/nowhere";
 
+    const SETTINGS: PoolSettings = PoolSettings {
+        writers: 0,
+        readers: 1,
+        changers: 0,
+        tenant_queue_length: 1,
+        checkout_timeout: Duration::from_millis(50),
+        lock_timeout: Duration::from_secs(1),
+    };
+
     #[tokio::test]
     async fn a_failed_query_is_logged_with_its_name_in_the_callers_span() {
-        let settings = PoolSettings {
-            writers: 0,
-            readers: 1,
-            changers: 0,
-            tenant_queue_length: 1,
-            checkout_timeout: Duration::from_millis(50),
-            lock_timeout: Duration::from_secs(1),
-        };
-        let database = Database::open(&NOWHERE.parse().unwrap(), &settings);
+        let database = Database::open(&NOWHERE.parse().unwrap(), &SETTINGS);
         let log = LogCapture::start();
 
         let read = database.read("find_nothing", |_| Ok(()));
@@ -273,5 +275,25 @@ mod tests {
         let line = log.line("query failed");
         assert!(line.contains(r#""query":"find_nothing""#), "{line}");
         assert!(line.contains(r#""request_id":"r-1""#), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_query_without_a_connection_and_a_failover_are_counted() {
+        let database = Database::open(&NOWHERE.parse().unwrap(), &SETTINGS);
+        let mut registry = Registry::default();
+        database.register_metrics(&mut registry);
+
+        database.read("find_nothing", |_| Ok(())).await.unwrap_err();
+        database.0.replace(database.0.open_another());
+
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"database_query_failures_total{query="find_nothing"} 1"#,
+            "database_failovers_total 1",
+            r#"database_queries_limit{lane="queries"} 1"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}: {text}");
+        }
     }
 }

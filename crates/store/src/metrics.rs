@@ -58,11 +58,16 @@ impl QueryMetrics {
     }
 
     /// Records that a query has run.
-    pub(crate) fn ran(&self, query: &'static str, time: Duration, has_failed: bool) {
+    pub(crate) fn ran(&self, query: &'static str, time: Duration) {
         let label = QueryLabel { query };
         self.queries.get_or_create(&label).observe(time.as_secs_f64());
         // Also of a query that has never failed there is a number.
-        self.failures.get_or_create(&label).inc_by(u64::from(has_failed));
+        let _zero = self.failures.get_or_create(&label);
+    }
+
+    /// Records that a query has failed, whether it has run or not.
+    pub(crate) fn failed(&self, query: &'static str) {
+        self.failures.get_or_create(&QueryLabel { query }).inc();
     }
 
     /// Records that the connections were replaced.
@@ -83,7 +88,11 @@ impl QueryMetrics {
             Unit::Seconds,
             self.queries.clone(),
         );
-        registry.register("database_query_failures", "Queries that failed", self.failures.clone());
+        registry.register(
+            "database_query_failures",
+            "Queries that failed, also for lack of a connection",
+            self.failures.clone(),
+        );
         registry.register(
             "database_failovers",
             "How often all connections were replaced, as the server did not answer on them",

@@ -361,7 +361,7 @@ fn prepare<T: Send + 'static>(
             true => Error::DeadlineExceeded,
             false => error,
         });
-        metrics.ran(name, begun.elapsed(), result.is_err());
+        metrics.ran(name, begun.elapsed());
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);
