@@ -230,7 +230,7 @@ async fn a_permit_is_held_until_the_client_has_taken_the_response_or_is_gone() {
 async fn requests_and_the_bytes_of_their_responses_are_counted_until_they_are_taken_or_given_up() {
     let server = Server::start(LONG).await;
     server.await_counts(0, 0).await;
-    let mut client = server.connect(10).await;
+    let mut client = server.connect(1000).await;
     let mut bodies = client.get_many("/50000", 2).await;
     server.await_counts(2, 100_000).await;
     drop(bodies.pop());
