@@ -119,10 +119,8 @@ impl Gateway {
         let listener = metrics.listener("rest");
         let endpoint =
             Endpoint { protocol: PROTOCOL, limits, clients, is_scarce, metrics: listener };
-        let requests = RequestMetrics::new(routes::paths());
-        metrics.register_unprefixed(|registry| requests.register(registry));
+        let requests = RequestMetrics::new(routes::paths(), &metrics);
         metrics.register(|registry| {
-            requests.register_refusals(registry);
             client.register_metrics(registry);
             register_readings(registry, in_flight.working(), body_memory.quota());
         });

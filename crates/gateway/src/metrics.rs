@@ -1,7 +1,8 @@
 //! What the gateway counts and measures of its requests.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,7 @@ use proto::wire::Reason;
 use serving::Quota;
 use telemetry::{
     TraceId,
-    metrics::{Latency, Reading, latency},
+    metrics::{Latencies, Latency, Metrics, Reading},
 };
 
 /// The label of paths that there is nothing at: callers choose them. Likewise of methods.
@@ -29,23 +30,68 @@ const OTHER_REASON: &str = "OTHER";
 /// logs it.
 const CLIENT_LEFT: u16 = 499;
 
+/// The methods that routes have. There may be any others.
+const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+
+/// The names of these methods, and of all others.
+const METHOD_NAMES: [&str; METHODS.len() + 1] = ["GET", "HEAD", "POST", "PUT", "DELETE", UNKNOWN];
+
+/// The statuses that responses have; the last one stands for all others, which there are none of.
+const STATUSES: [u16; 25] = [
+    200,
+    201,
+    204,
+    304,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    409,
+    412,
+    413,
+    415,
+    421,
+    422,
+    429,
+    431,
+    CLIENT_LEFT,
+    500,
+    501,
+    502,
+    503,
+    504,
+    0,
+];
+
 /// The metrics of all routes. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestMetrics(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The paths of the routes.
-    routes: &'static [String],
+    /// All routes; the last one stands for paths that there is nothing at.
+    routes: Vec<Route>,
     requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Latency, fn() -> Latency>,
-    refused: Family<Refused, Counter>,
+    durations: Latencies,
+    /// The problems of each reason, and those of reasons that are not known here.
+    refused: [(Reason, Counter); Reason::ALL.len()],
+    refused_otherwise: Counter,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: &'static str,
-    method: &'static str,
+#[derive(Debug)]
+struct Route {
+    path: &'static str,
+    /// What is counted of each method, from its first request on.
+    methods: [OnceLock<RouteMethod>; METHOD_NAMES.len()],
+}
+
+/// What is counted of one method of a route: each counter is found once.
+#[derive(Debug)]
+struct RouteMethod {
+    duration: Latency,
+    statuses: [OnceLock<Counter>; STATUSES.len()],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,100 +106,114 @@ struct Refused {
     reason: &'static str,
 }
 
-/// A request from its head to its response. One that is dropped before that was given up by its client.
+/// A request from its head to its response. One that is dropped before that was given up by its client,
+/// or has panicked.
 #[derive(Debug)]
 pub(crate) struct RunningRequest {
     metrics: RequestMetrics,
-    labels: RouteLabels,
+    route: usize,
+    method: usize,
     begun: Instant,
     trace: Option<TraceId>,
     has_ended: bool,
 }
 
 impl RequestMetrics {
-    /// Returns the metrics of these routes.
-    pub(crate) fn new(routes: &'static [String]) -> Self {
+    /// Registers the metrics of these routes.
+    pub(crate) fn new(routes: &'static [String], metrics: &Metrics) -> Self {
+        let requests = Family::<RequestLabels, Counter>::default();
         let refused = Family::<Refused, Counter>::default();
-        for reason in Reason::ALL.map(Reason::as_str).into_iter().chain([OTHER_REASON]) {
-            let _registered = refused.get_or_create(&Refused { reason });
-        }
+        metrics.register_unprefixed(|registry| {
+            let help =
+                "Requests that have got a response, by its status; 499 if their clients left before";
+            registry.register("http_server_requests", help, requests.clone());
+        });
+        metrics.register(|registry| {
+            let help = "Requests that got a problem document, by its reason";
+            registry.register("refused_requests", help, refused.clone());
+        });
+        let durations = metrics.latencies(
+            "http_server_request_duration_seconds",
+            "How long requests take, from their heads until their responses are ready to be sent",
+        );
+        let of_reason = |reason| refused.get_or_create_owned(&Refused { reason });
+        let route = |path| Route { path, methods: Default::default() };
         Self(Arc::new(Shared {
-            routes,
-            requests: Family::default(),
-            durations: Family::new_with_constructor(latency),
-            refused,
+            routes: routes.iter().map(String::as_str).chain([UNKNOWN]).map(route).collect(),
+            requests,
+            durations,
+            refused: Reason::ALL.map(|reason| (reason, of_reason(reason.as_str()))),
+            refused_otherwise: of_reason(OTHER_REASON),
         }))
     }
 
     /// Starts to measure a request.
     pub(crate) fn start(&self, request: &Request) -> RunningRequest {
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let labels = RouteLabels { route: self.route_at(path), method: name(request.method()) };
-        let trace = TraceId::of(request.headers());
+        let method = METHODS.iter().position(|method| method == request.method());
         RunningRequest {
             metrics: self.clone(),
-            labels,
+            route: self.index_of(path),
+            method: method.unwrap_or(METHODS.len()),
             begun: Instant::now(),
-            trace,
+            trace: TraceId::of_sampled(request.headers()),
             has_ended: false,
         }
     }
 
-    fn route_at(&self, path: Option<&str>) -> &'static str {
-        let route = self.0.routes.iter().find(|route| Some(route.as_str()) == path);
-        route.map_or(UNKNOWN, String::as_str)
+    fn index_of(&self, path: Option<&str>) -> usize {
+        let routes = &self.0.routes;
+        let last = routes.len() - 1;
+        path.and_then(|path| routes.iter().position(|route| route.path == path)).unwrap_or(last)
     }
 
     /// Counts a request as refused, for a reason; `None` stands for one that this version does not know.
     pub(crate) fn refused(&self, reason: Option<Reason>) {
-        let reason = reason.map_or(OTHER_REASON, Reason::as_str);
-        self.0.refused.get_or_create(&Refused { reason }).inc();
+        let known = self.0.refused.iter().find(|(it, _)| Some(*it) == reason);
+        known.map_or(&self.0.refused_otherwise, |(_, counter)| counter).inc();
     }
 
-    fn record(&self, labels: RouteLabels, status: u16, took: Duration, trace: Option<TraceId>) {
-        let RouteLabels { route, method } = labels;
-        self.0.requests.get_or_create(&RequestLabels { route, method, status }).inc();
-        let duration = self.0.durations.get_or_create(&labels);
-        duration.observe(took.as_secs_f64(), trace, None);
-    }
-
-    /// Registers what has names that are a convention.
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "http_server_requests",
-            "Requests that have got a response, by its status; 499 if their clients left before",
-            self.0.requests.clone(),
-        );
-        registry.register_with_unit(
-            "http_server_request_duration",
-            "How long requests take, from their heads until their responses are ready to be sent",
-            Unit::Seconds,
-            self.0.durations.clone(),
-        );
-    }
-
-    /// Registers what has not.
-    pub(crate) fn register_refusals(&self, registry: &mut Registry) {
-        registry.register(
-            "refused_requests",
-            "Requests that got a problem document, by its reason",
-            self.0.refused.clone(),
-        );
+    fn record(
+        &self,
+        (route, method): (usize, usize),
+        status: u16,
+        time: Duration,
+        trace: Option<TraceId>,
+    ) {
+        let Some(route) = self.0.routes.get(route) else { return };
+        let name = METHOD_NAMES.get(method).copied().unwrap_or(UNKNOWN);
+        let Some(counted) = route.methods.get(method) else { return };
+        let counted = counted.get_or_init(|| RouteMethod {
+            duration: self.0.durations.with(&[("route", route.path), ("method", name)]),
+            statuses: Default::default(),
+        });
+        counted.duration.observe(time, trace);
+        let index = STATUSES.iter().position(|it| *it == status).unwrap_or(STATUSES.len() - 1);
+        if let Some(counter) = counted.statuses.get(index) {
+            let labels = RequestLabels { route: route.path, method: name, status };
+            counter.get_or_init(|| self.0.requests.get_or_create_owned(&labels)).inc();
+        }
     }
 }
 
 impl RunningRequest {
     /// Records that the request gets a response with this status.
     pub(crate) fn end(mut self, status: StatusCode) {
+        self.record(status.as_u16());
+    }
+
+    fn record(&mut self, status: u16) {
         self.has_ended = true;
-        self.metrics.record(self.labels, status.as_u16(), self.begun.elapsed(), self.trace);
+        let place = (self.route, self.method);
+        self.metrics.record(place, status, self.begun.elapsed(), self.trace);
     }
 }
 
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.metrics.record(self.labels, CLIENT_LEFT, self.begun.elapsed(), self.trace);
+            let has_panicked = thread::panicking();
+            self.record(if has_panicked { 500 } else { CLIENT_LEFT });
         }
     }
 }
@@ -196,61 +256,63 @@ pub(crate) fn register_readings(
     );
 }
 
-/// Returns the name of a method. There may be any others than those of routes.
-fn name(method: &Method) -> &'static str {
-    const KNOWN: [(Method, &str); 5] = [
-        (Method::GET, "GET"),
-        (Method::HEAD, "HEAD"),
-        (Method::POST, "POST"),
-        (Method::PUT, "PUT"),
-        (Method::DELETE, "DELETE"),
-    ];
-    KNOWN.iter().find(|(known, _)| known == method).map_or(UNKNOWN, |(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::LazyLock,
+    };
 
     use axum::body::Body;
-    use prometheus_client::encoding::text;
 
     use super::*;
 
     static ROUTES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["/a/{id}".to_owned()]);
 
-    fn request(method: &str, path: &str) -> Request {
-        Request::builder().method(method).uri(path).body(Body::empty()).unwrap()
+    fn request(method: &str) -> Request {
+        Request::builder().method(method).uri("/a/1").body(Body::empty()).unwrap()
     }
 
     #[test]
-    fn a_request_that_its_client_gives_up_is_counted_as_such() {
-        let metrics = RequestMetrics::new(&ROUTES);
-        drop(metrics.start(&request("GET", "/a/1")));
-        let mut registry = Registry::default();
-        metrics.register(&mut registry);
-        let mut encoded = String::new();
-        text::encode(&mut encoded, &registry).unwrap();
-        let line = r#"http_server_requests_total{route="unknown",method="GET",status="499"} 1"#;
-        assert!(encoded.lines().any(|it| it == line), "{encoded}");
+    fn requests_that_are_given_up_or_panic_are_counted_as_such() {
+        let metrics = Metrics::new("test", "0");
+        let requests = RequestMetrics::new(&ROUTES, &metrics);
+        drop(requests.start(&request("GET")));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _running = requests.start(&request("PUT"));
+            panic!("a defect");
+        }));
+        assert!(panicked.is_err());
+        requests.start(&request("X")).end(StatusCode::NOT_FOUND);
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"http_server_requests_total{route="unknown",method="GET",status="499"} 1"#,
+            r#"http_server_requests_total{route="unknown",method="PUT",status="500"} 1"#,
+            r#"http_server_requests_total{route="unknown",method="unknown",status="404"} 1"#,
+            r#"http_server_request_duration_seconds_count{route="unknown",method="GET"} 1"#,
+            r#"caseload_refused_requests_total{reason="OTHER"} 0"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
     }
 
     #[test]
-    fn what_callers_make_up_gets_no_label_of_its_own() {
-        let metrics = RequestMetrics::new(&ROUTES);
+    fn what_callers_make_up_is_no_route() {
+        let requests = RequestMetrics::new(&ROUTES, &Metrics::new("test", "0"));
         for (path, route) in [
             (None, UNKNOWN),
             (Some(""), UNKNOWN),
             (Some("/a/1"), UNKNOWN),
             (Some("/a/{id}"), "/a/{id}"),
         ] {
-            assert_eq!(metrics.route_at(path), route);
+            assert_eq!(requests.0.routes[requests.index_of(path)].path, route);
         }
-        for (method, label) in
-            [("GET", "GET"), ("DELETE", "DELETE"), ("get", UNKNOWN), ("X", UNKNOWN)]
-        {
-            assert_eq!(name(&Method::from_bytes(method.as_bytes()).unwrap()), label);
+    }
+
+    #[test]
+    fn each_status_of_a_problem_has_its_counter() {
+        for reason in Reason::ALL {
+            assert!(STATUSES.contains(&reason.http_status()), "{reason:?}");
         }
-        assert_eq!(metrics.0.refused.get_or_create(&Refused { reason: OTHER_REASON }).get(), 0);
     }
 }

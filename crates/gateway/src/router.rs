@@ -140,7 +140,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(1, 100),
-            metrics: RequestMetrics::new(routes::paths()),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let request = Request::post(path)
@@ -176,7 +179,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(4, 100),
-            metrics: RequestMetrics::new(routes::paths()),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let router = router(context);
@@ -234,7 +240,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: body_memory.clone(),
             in_flight: in_flight.clone(),
-            metrics: RequestMetrics::new(routes::paths()),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let mut router = router(context);

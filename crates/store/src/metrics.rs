@@ -1,6 +1,6 @@
 //! What the connections to the database count and measure.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -20,6 +20,29 @@ pub(crate) fn durations() -> Histogram {
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
+/// The most names of queries, and of lanes.
+const MOST_NAMES: usize = 64;
+
+/// What is counted under each of a few names that are parts of the code. Each is found without a lock or a
+/// hash, by going through the names.
+#[derive(Debug)]
+struct Named<T>([OnceLock<(&'static str, T)>; MOST_NAMES]);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self([const { OnceLock::new() }; MOST_NAMES])
+    }
+}
+
+impl<T> Named<T> {
+    /// Returns what is counted under this name, which `make` makes the first time; `None` if there are too
+    /// many names.
+    fn get(&self, name: &'static str, make: impl Fn() -> T) -> Option<&T> {
+        let mut all = self.0.iter().map(|place| place.get_or_init(|| (name, make())));
+        all.find(|(other, _)| *other == name).map(|(_, counted)| counted)
+    }
+}
+
 /// The metrics of the queries of one database. The name of a query is a part of the code, so there are
 /// only so many.
 #[derive(Debug)]
@@ -28,6 +51,8 @@ pub(crate) struct QueryMetrics {
     queries: Durations<QueryLabel>,
     failures: Family<QueryLabel, Counter>,
     failovers: Counter,
+    by_lane: Named<Histogram>,
+    by_query: Named<(Histogram, Counter)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +72,8 @@ impl Default for QueryMetrics {
             queries: Family::new_with_constructor(durations),
             failures: Family::default(),
             failovers: Counter::default(),
+            by_lane: Named::default(),
+            by_query: Named::default(),
         }
     }
 }
@@ -54,20 +81,32 @@ impl Default for QueryMetrics {
 impl QueryMetrics {
     /// Records that a query has waited so long for a connection.
     pub(crate) fn waited(&self, lane: &'static str, time: Duration) {
-        self.waits.get_or_create(&LaneLabel { lane }).observe(time.as_secs_f64());
+        let wait = || self.waits.get_or_create_owned(&LaneLabel { lane });
+        if let Some(wait) = self.by_lane.get(lane, wait) {
+            wait.observe(time.as_secs_f64());
+        }
     }
 
     /// Records that a query has run.
     pub(crate) fn ran(&self, query: &'static str, time: Duration) {
-        let label = QueryLabel { query };
-        self.queries.get_or_create(&label).observe(time.as_secs_f64());
-        // Also of a query that has never failed there is a number.
-        let _zero = self.failures.get_or_create(&label);
+        if let Some((duration, _)) = self.of_query(query) {
+            duration.observe(time.as_secs_f64());
+        }
     }
 
     /// Records that a query has failed, whether it has run or not.
     pub(crate) fn failed(&self, query: &'static str) {
-        self.failures.get_or_create(&QueryLabel { query }).inc();
+        if let Some((_, failures)) = self.of_query(query) {
+            failures.inc();
+        }
+    }
+
+    fn of_query(&self, query: &'static str) -> Option<&(Histogram, Counter)> {
+        let label = QueryLabel { query };
+        self.by_query.get(query, || {
+            let duration = self.queries.get_or_create_owned(&label);
+            (duration, self.failures.get_or_create_owned(&label))
+        })
     }
 
     /// Records that the connections were replaced.
@@ -78,7 +117,7 @@ impl QueryMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "database_wait",
-            "How long a query waits for a connection",
+            "How long a query waits for its tenant's turn and a connection, also in vain",
             Unit::Seconds,
             self.waits.clone(),
         );
@@ -98,5 +137,25 @@ impl QueryMetrics {
             "How often all connections were replaced, as the server did not answer on them",
             self.failovers.clone(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_has_its_counter_and_there_are_no_more_than_there_may_be() {
+        let named = Named::<Counter>::default();
+        for name in ["a", "b", "a"] {
+            named.get(name, Counter::default).unwrap().inc();
+        }
+        assert_eq!(named.get("a", Counter::default).unwrap().get(), 2);
+        assert_eq!(named.get("b", Counter::default).unwrap().get(), 1);
+        for number in 2..MOST_NAMES {
+            let name: &'static str = number.to_string().leak();
+            assert!(named.get(name, Counter::default).is_some());
+        }
+        assert!(named.get("too many", Counter::default).is_none());
     }
 }

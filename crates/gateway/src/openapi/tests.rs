@@ -96,7 +96,7 @@ fn context<T: Transport>(transport: T) -> Context<T> {
         max_timeout: MaxTimeout(Duration::from_secs(10)),
         body_memory: BodyMemory::of_mib(10, 100),
         in_flight: InFlight::new(100, 100),
-        metrics: RequestMetrics::new(&[]),
+        metrics: RequestMetrics::new(&[], &telemetry::metrics::Metrics::new("test", "0")),
         shutdown: CancellationToken::new(),
     }
 }

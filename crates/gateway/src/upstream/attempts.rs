@@ -16,6 +16,30 @@ pub(crate) struct Attempts {
     unreached: Counter,
     lost: Counter,
     timed_out: Counter,
+    given_up: Counter,
+}
+
+/// An attempt that goes on. One that is dropped was given up by its caller.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    attempts: &'a Attempts,
+    has_ended: bool,
+}
+
+impl Attempt<'_> {
+    /// Counts the attempt as ended.
+    pub(super) fn end<R>(mut self, result: &Result<R, Failure>) {
+        self.has_ended = true;
+        self.attempts.ended(result);
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.attempts.given_up.inc();
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,13 +55,18 @@ impl Default for Attempts {
         let unreached = counter("unreached");
         let lost = counter("lost");
         let timed_out = counter("timed_out");
-        Self { family, answered, unreached, lost, timed_out }
+        let given_up = counter("given_up");
+        Self { family, answered, unreached, lost, timed_out, given_up }
     }
 }
 
 impl Attempts {
-    /// Counts an attempt that has ended.
-    pub(super) fn ended<R>(&self, result: &Result<R, Failure>) {
+    /// Begins an attempt.
+    pub(super) fn begin(&self) -> Attempt<'_> {
+        Attempt { attempts: self, has_ended: false }
+    }
+
+    fn ended<R>(&self, result: &Result<R, Failure>) {
         let counter = match result {
             Err(Failure::Unreached) => &self.unreached,
             Err(Failure::Lost) => &self.lost,
@@ -52,7 +81,7 @@ impl Attempts {
         registry.register(
             "upstream_attempts",
             "Attempts at calls to servers: answered, by a server or by what is in between; unreached; \
-             lost, as the connection was; or timed_out",
+             lost, as the connection was; timed_out; or given_up by their callers",
             self.family.clone(),
         );
     }

@@ -90,8 +90,9 @@ impl<T: Transport> Client<T> {
     where
         F: Future<Output = Result<Response<R>, Status>>,
     {
+        let counted = self.attempts.begin();
         let result = self.attempt(request, deadline, method).await;
-        self.attempts.ended(&result);
+        counted.end(&result);
         result
     }
 

@@ -50,7 +50,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let trace = TraceId::of(request.headers());
+        let trace = TraceId::of_sampled(request.headers());
         let running = Some(self.metrics.start(request.uri().path(), trace));
         MeasuredCall { call: self.inner.call(request), running, metrics: self.metrics.clone() }
     }

@@ -5,18 +5,18 @@
 
 use std::{
     sync::{Arc, OnceLock},
+    thread,
     time::Instant,
 };
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
-    registry::{Registry, Unit},
 };
 use proto::wire::{METHODS, Reason};
 use telemetry::{
     TraceId,
-    metrics::{Latency, latency},
+    metrics::{Latency, Metrics},
 };
 use tonic::Code;
 
@@ -62,10 +62,9 @@ pub(crate) struct CallMetrics(Arc<Shared>);
 struct Shared {
     /// All methods; the last one stands for those that don't exist.
     methods: Vec<Method>,
-    started: Family<MethodLabels, Counter>,
     handled: Family<HandledLabels, Counter>,
-    handling: Family<MethodLabels, Latency, fn() -> Latency>,
-    refused: Family<Refused, Counter>,
+    /// The failures of each reason.
+    refused: [(Reason, Counter); Reason::ALL.len()],
 }
 
 /// What is counted of one method: each counter is found once.
@@ -98,7 +97,7 @@ struct Refused {
     reason: &'static str,
 }
 
-/// A call from its head to its status. One that is dropped before that was cancelled.
+/// A call from its head to its status. One that is dropped before that was cancelled, or has panicked.
 #[derive(Debug)]
 pub(super) struct RunningCall {
     metrics: CallMetrics,
@@ -117,32 +116,50 @@ impl MethodLabels {
 }
 
 impl CallMetrics {
-    /// Returns the metrics of all methods. They are there before the first call of each, so that the
+    /// Registers the metrics of all methods. They are there before the first call of each, so that the
     /// first calls count in rates.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: &Metrics) -> Self {
         let started = Family::<MethodLabels, Counter>::default();
-        let handling = Family::new_with_constructor(latency as fn() -> Latency);
+        let handled = Family::<HandledLabels, Counter>::default();
+        let refused = Family::<Refused, Counter>::default();
+        let handling = metrics.latencies(
+            "grpc_server_handling_seconds",
+            "How long calls take, from their heads until their statuses were made",
+        );
+        metrics.register_unprefixed(|registry| {
+            let help = "Calls whose heads were read";
+            registry.register("grpc_server_started", help, started.clone());
+            let help = "Calls that have ended, by the code of their status";
+            registry.register("grpc_server_handled", help, handled.clone());
+        });
+        metrics.register(|registry| {
+            let help = "Calls that failed, by the reason of their status";
+            registry.register("refused_calls", help, refused.clone());
+        });
         let contract = METHODS.iter().map(|(path, _)| (*path, UNARY));
         let known = contract.chain(OTHER_METHODS).chain([("", UNKNOWN)]);
-        let methods: Vec<Method> = known
-            .map(|(path, grpc_type)| {
-                let labels = MethodLabels::of(path, grpc_type);
-                Method {
-                    path,
-                    labels,
-                    started: started.get_or_create_owned(&labels),
-                    handled: Default::default(),
-                    handling: handling.get_or_create_owned(&labels),
-                }
-            })
-            .collect();
-        let (handled, refused) = (Family::default(), Family::default());
-        let shared = Shared { methods, started, handled, handling, refused };
+        let methods = known.map(|(path, grpc_type)| {
+            let labels = MethodLabels::of(path, grpc_type);
+            Method {
+                path,
+                labels,
+                started: started.get_or_create_owned(&labels),
+                handled: Default::default(),
+                handling: handling.with(&[
+                    ("grpc_type", labels.grpc_type),
+                    ("grpc_service", labels.grpc_service),
+                    ("grpc_method", labels.grpc_method),
+                ]),
+            }
+        });
+        let refused = Reason::ALL.map(|reason| {
+            (reason, refused.get_or_create_owned(&Refused { reason: reason.as_str() }))
+        });
+        let shared = Shared { methods: methods.collect(), handled, refused };
         for method in &shared.methods {
-            shared.handled(method, Code::Ok);
-        }
-        for reason in Reason::ALL {
-            let _registered = shared.refused.get_or_create(&Refused { reason: reason.as_str() });
+            for code in [Code::Ok, Code::Internal, Code::Unavailable, Code::DeadlineExceeded] {
+                shared.handled(method, code);
+            }
         }
         Self(Arc::new(shared))
     }
@@ -161,31 +178,10 @@ impl CallMetrics {
 
     /// Counts a call as refused, for this reason.
     pub(super) fn refused(&self, reason: Reason) {
-        self.0.refused.get_or_create(&Refused { reason: reason.as_str() }).inc();
-    }
-
-    pub(super) fn register(&self, registry: &mut Registry) {
-        let Shared { started, handled, handling, .. } = &*self.0;
-        registry.register("grpc_server_started", "Calls whose heads were read", started.clone());
-        registry.register(
-            "grpc_server_handled",
-            "Calls that have ended, by the code of their status",
-            handled.clone(),
-        );
-        registry.register_with_unit(
-            "grpc_server_handling",
-            "How long calls take, from their heads until their statuses were made",
-            Unit::Seconds,
-            handling.clone(),
-        );
-    }
-
-    pub(super) fn register_refusals(&self, registry: &mut Registry) {
-        registry.register(
-            "refused_calls",
-            "Calls that failed, by the reason of their status",
-            self.0.refused.clone(),
-        );
+        // Several reasons may have the same word, and so the same counter.
+        if let Some((_, counter)) = self.0.refused.iter().find(|(it, _)| *it == reason) {
+            counter.inc();
+        }
     }
 }
 
@@ -215,31 +211,33 @@ impl RunningCall {
         if let Some(handled) = shared.handled(method, code) {
             handled.inc();
         }
-        method.handling.observe(self.begun.elapsed().as_secs_f64(), self.trace, None);
+        method.handling.observe(self.begun.elapsed(), self.trace);
     }
 }
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.record(Code::Cancelled);
+            let has_panicked = thread::panicking();
+            self.record(if has_panicked { Code::Internal } else { Code::Cancelled });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
 
-    fn encoded(metrics: &CallMetrics) -> String {
-        let mut registry = Registry::default();
-        metrics.register(&mut registry);
-        metrics.register_refusals(&mut registry);
-        let mut text = String::new();
-        text::encode(&mut text, &registry).unwrap();
-        text
+    const GET: &str = "/caseload.tasks.v1.TaskService/GetTask";
+
+    #[track_caller]
+    fn assert_lines(metrics: &Metrics, lines: &[&str]) {
+        let text = metrics.encode().unwrap();
+        for line in lines {
+            assert!(text.lines().any(|it| it == *line), "{line}\n{text}");
+        }
     }
 
     #[test]
@@ -252,32 +250,49 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_method_and_code_and_unknown_methods_as_one() {
-        let metrics = CallMetrics::new();
-        let get = "/caseload.tasks.v1.TaskService/GetTask";
-        metrics.start(get, None).end(Code::Ok);
-        metrics.start(get, None).end(Code::NotFound);
-        drop(metrics.start(get, None));
+        let metrics = Metrics::new("test", "0");
+        let calls = CallMetrics::new(&metrics);
+        calls.start(GET, None).end(Code::Ok);
+        calls.start(GET, None).end(Code::NotFound);
+        drop(calls.start(GET, None));
         for path in ["", "/", "/caseload.tasks.v1.TaskService/Nothing", "/a/b\"}\n{", "unknown"] {
-            metrics.start(path, None).end(Code::Unimplemented);
+            calls.start(path, None).end(Code::Unimplemented);
         }
-        metrics.refused(Reason::TaskNotFound);
-        let text = encoded(&metrics);
+        calls.refused(Reason::TaskNotFound);
         let of_get = r#"grpc_type="unary",grpc_service="caseload.tasks.v1.TaskService",grpc_method="GetTask""#;
         let unknown = r#"grpc_type="unknown",grpc_service="unknown",grpc_method="unknown""#;
-        for line in [
-            format!("grpc_server_started_total{{{of_get}}} 3"),
-            format!(r#"grpc_server_handled_total{{{of_get},grpc_code="OK"}} 1"#),
-            format!(r#"grpc_server_handled_total{{{of_get},grpc_code="NotFound"}} 1"#),
-            format!(r#"grpc_server_handled_total{{{of_get},grpc_code="Canceled"}} 1"#),
-            format!("grpc_server_handling_seconds_count{{{of_get}}} 3"),
-            format!("grpc_server_started_total{{{unknown}}} 5"),
-            format!(r#"grpc_server_handled_total{{{unknown},grpc_code="Unimplemented"}} 5"#),
-            r#"refused_calls_total{reason="TASK_NOT_FOUND"} 1"#.to_owned(),
-            r#"refused_calls_total{reason="OVERLOADED"} 0"#.to_owned(),
-        ] {
-            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
-        }
+        assert_lines(
+            &metrics,
+            &[
+                &format!("grpc_server_started_total{{{of_get}}} 3"),
+                &format!(r#"grpc_server_handled_total{{{of_get},grpc_code="OK"}} 1"#),
+                &format!(r#"grpc_server_handled_total{{{of_get},grpc_code="NotFound"}} 1"#),
+                &format!(r#"grpc_server_handled_total{{{of_get},grpc_code="Canceled"}} 1"#),
+                &format!("grpc_server_handling_seconds_count{{{of_get}}} 3"),
+                &format!("grpc_server_started_total{{{unknown}}} 5"),
+                &format!(r#"grpc_server_handled_total{{{unknown},grpc_code="Unimplemented"}} 5"#),
+                r#"caseload_refused_calls_total{reason="TASK_NOT_FOUND"} 1"#,
+                r#"caseload_refused_calls_total{reason="OVERLOADED"} 0"#,
+            ],
+        );
+        let text = metrics.encode().unwrap();
         let started = text.lines().filter(|line| line.starts_with("grpc_server_started_total"));
         assert_eq!(started.count(), METHODS.len() + OTHER_METHODS.len() + 1);
+    }
+
+    #[test]
+    fn a_call_that_panics_is_not_one_that_was_cancelled() {
+        let metrics = Metrics::new("test", "0");
+        let calls = CallMetrics::new(&metrics);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _running = calls.start(GET, None);
+            panic!("a defect");
+        }));
+        assert!(panicked.is_err());
+        let of_get = r#"grpc_type="unary",grpc_service="caseload.tasks.v1.TaskService",grpc_method="GetTask""#;
+        assert_lines(
+            &metrics,
+            &[&format!(r#"grpc_server_handled_total{{{of_get},grpc_code="Internal"}} 1"#)],
+        );
     }
 }

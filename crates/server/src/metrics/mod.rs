@@ -38,15 +38,13 @@ impl ServerMetrics {
     /// Registers the metrics of a server, with those of so many tenants, if of any.
     pub(crate) fn new(metrics: &Metrics, tenants: Option<usize>) -> Self {
         let server = Self {
-            calls: CallMetrics::new(),
+            calls: CallMetrics::new(metrics),
             keys: KeyMetrics::default(),
             sweeps: SweepMetrics::default(),
             replays: Counter::default(),
             tenants: tenants.map(TenantMetrics::new),
         };
-        metrics.register_unprefixed(|registry| server.calls.register(registry));
         metrics.register(|registry| {
-            server.calls.register_refusals(registry);
             server.keys.register(registry);
             server.sweeps.register(registry);
             registry.register(

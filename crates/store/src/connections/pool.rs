@@ -229,7 +229,12 @@ impl Pool {
         Ok(connection)
     }
 
-    /// Runs a query on a thread of its lane, in a span with its name.
+    /// Begins to wait for a connection of a lane.
+    pub(crate) fn waiting(&self, lane: Lane) -> Waiting {
+        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
+    }
+
+    /// Runs a query on a thread of the lane that it waits for, in a span with its name.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
@@ -237,10 +242,11 @@ impl Pool {
     /// was dropped before there was a connection is not begun.
     pub(crate) async fn run<T: Send + 'static>(
         self: Arc<Self>,
-        lane: Lane,
+        waiting: Waiting,
         name: &'static str,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let lane = waiting.lane;
         let mut is_abandoned = self.is_abandoned.subscribe();
         let mut is_abandoned = pin!(is_abandoned.wait_for(|is_abandoned| *is_abandoned));
         let mut limit = pin!(sleep(self.checkout_timeout));
@@ -250,8 +256,7 @@ impl Pool {
             Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let measured = Measured { metrics: Arc::clone(&self.metrics), lane, name };
-        let (run, mut result) = prepare(measured, query, caller);
+        let (run, mut result) = prepare((waiting, name), query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -323,25 +328,32 @@ impl Pool {
     }
 }
 
-/// A query whose times are measured.
-struct Measured {
+/// A query that waits until it has a connection, or until it is dropped, as nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Waiting {
     metrics: Arc<QueryMetrics>,
     lane: Lane,
-    name: &'static str,
+    since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.metrics.waited(self.lane.name(), self.since.elapsed());
+    }
 }
 
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
-    Measured { metrics, lane, name }: Measured,
+    (waiting, name): (Waiting, &'static str),
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
-    let came = Instant::now();
+    let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
+        drop(waiting);
         let begun = Instant::now();
-        metrics.waited(lane.name(), begun - came);
         // The span of the query is for debugging: without it, log lines are in the caller's.
         let _caller = span.entered();
         let _query = tracing::debug_span!("query", query = name).entered();

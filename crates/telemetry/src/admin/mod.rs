@@ -4,6 +4,7 @@
 //! others. Whatever is asked for here is bounded: it may not take from callers what they need.
 
 mod log_level;
+mod origin;
 mod problem;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
@@ -105,12 +106,16 @@ struct Status {
     status: &'static str,
 }
 
-/// Ends requests that take too long, and keeps caches from responses.
+/// Rejects what a page in a browser sends, ends requests that take too long, and keeps caches from
+/// responses.
 async fn complete(request: Request, next: Next) -> Response {
-    let response = timeout(TIMEOUT, next.run(request)).await;
-    let mut response = response.unwrap_or_else(|_elapsed| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the request took too long").into_response()
-    });
+    let mut response = match origin::check(request.uri(), request.headers()) {
+        Err(problem) => problem.into_response(),
+        Ok(()) => timeout(TIMEOUT, next.run(request)).await.unwrap_or_else(|_elapsed| {
+            let detail = "the request took too long";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+        }),
+    };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

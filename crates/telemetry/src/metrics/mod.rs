@@ -21,7 +21,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-pub use latency::{Latency, latency};
+pub use latency::{Latencies, Latency};
 pub use listeners::{ListenerMetrics, OpenConnection};
 pub use reading::Reading;
 
@@ -42,6 +42,7 @@ pub struct Metrics(Arc<Shared>);
 struct Shared {
     build: Build,
     registry: Mutex<Registry>,
+    latencies: Mutex<Vec<Latencies>>,
     listeners: Listeners,
 }
 
@@ -66,7 +67,8 @@ impl Metrics {
         caseload.register("build", "The program that runs, and its version", Info::new(build));
         let listeners = Listeners::default();
         listeners.register(caseload);
-        Self(Arc::new(Shared { build, registry: Mutex::new(registry), listeners }))
+        let (registry, latencies) = (Mutex::new(registry), Mutex::default());
+        Self(Arc::new(Shared { build, registry, latencies, listeners }))
     }
 
     /// Registers metrics of Caseload's own: their names get its prefix.
@@ -77,6 +79,15 @@ impl Metrics {
     /// Registers metrics whose names are a convention of many programs.
     pub fn register_unprefixed(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Registers a metric of how long requests take. The name gets no prefix, and ends with `_seconds`.
+    #[must_use]
+    pub fn latencies(&self, name: &'static str, help: &'static str) -> Latencies {
+        let latencies = Latencies::new(name, help);
+        let mut all = self.0.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(latencies.clone());
+        latencies
     }
 
     /// Returns the metrics of the listener with this name.
@@ -98,19 +109,21 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
-        text::encode(&mut text, &registry)?;
+        text::encode_registry(&mut text, &registry)?;
+        drop(registry);
+        for latencies in &*self.0.latencies.lock().unwrap_or_else(PoisonError::into_inner) {
+            latencies.encode(&mut text)?;
+        }
+        text::encode_eof(&mut text)?;
         Ok(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use prometheus_client::metrics::counter::Counter;
 
     use super::*;
-    use crate::trace_context::TraceId;
 
     #[test]
     fn metrics_are_written_with_their_prefix_unit_and_type() {
@@ -121,6 +134,10 @@ mod tests {
         metrics.register(|registry| {
             registry.register("level", "Level", Reading(|| 7_u64));
         });
+        metrics
+            .latencies("time_seconds", "Time")
+            .with(&[("a", "b")])
+            .observe(Default::default(), None);
         own.inc_by(3);
         common.inc();
         let text = metrics.encode().unwrap();
@@ -130,27 +147,12 @@ mod tests {
             "others_total 1",
             "# TYPE caseload_level gauge",
             "caseload_level 7",
+            r#"time_seconds_count{a="b"} 1"#,
             r#"caseload_build_info{program="caseload",version="1.2.3"} 1"#,
         ] {
             assert!(text.lines().any(|it| it == line), "{line}\n{text}");
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
-    }
-
-    #[test]
-    fn a_latency_has_the_trace_of_a_request_in_its_bucket() {
-        const ID: &str = "0af7651916cd43dd8448eb211c80319c";
-        let metrics = Metrics::new("caseload", "1.2.3");
-        let latency = latency();
-        metrics.register(|registry| registry.register("latency", "Latency", latency.clone()));
-        latency.observe(Duration::from_millis(3).as_secs_f64(), TraceId::parse(ID), None);
-        latency.observe(Duration::from_millis(30).as_secs_f64(), None, None);
-        let text = metrics.encode().unwrap();
-        let with_exemplar: Vec<&str> = text.lines().filter(|line| line.contains(" # {")).collect();
-        let [line] = with_exemplar[..] else { panic!("{text}") };
-        assert!(line.starts_with(r#"caseload_latency_bucket{le="0.005"} 1 # "#), "{line}");
-        assert!(line.contains(&format!(r#"{{trace_id="{ID}"}} 0.003"#)), "{line}");
-        assert!(text.lines().any(|line| line == "caseload_latency_count 2"), "{text}");
     }
 
     #[test]

@@ -43,6 +43,14 @@ async fn each_path_has_its_response_and_each_mistake_its_problem() {
             assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
         }
     }
+    for (name, value, status) in
+        [("origin", "http://evil.example", 403), ("host", "evil.example:9464", 421)]
+    {
+        let request = gateway.request(Method::GET, "/metrics").header(name, value);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{name}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{name}");
+    }
     let metrics = gateway.get("/metrics").await;
     assert_eq!(
         metrics.headers()["content-type"],
@@ -122,11 +130,10 @@ async fn the_admin_port_answers_while_no_further_connections_are_accepted_elsewh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_admin_port_has_limits_of_its_own() {
+async fn a_body_that_never_ends_and_many_connections_meet_the_limits_of_the_admin_port() {
     let gateway = Process::gateway(NOWHERE, &[]);
     // A body that never ends.
-    let head =
-        "PUT /log-level HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 9\r\n\r\n";
+    let head = "PUT /log-level HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 9\r\n\r\n";
     let reply =
         raw_http::exchange_with_any(gateway.admin(), head.as_bytes(), raw_http::AfterSending::Wait);
     let unfinished = tokio::time::timeout(TEST_TIMEOUT, reply).await.unwrap();
@@ -178,6 +185,7 @@ async fn the_log_level_is_changed_and_reset_while_the_process_runs() {
         ("", 400),
         ("loud=louder=loudest", 400),
         ("caseload=loud", 400),
+        ("[request{path=(x|y)*(x|y)*z}]=debug", 400),
         (&"a=info,".repeat(300), 400),
         (&"a=info,".repeat(1000), 413),
     ] {

@@ -68,6 +68,10 @@ impl Installation {
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), status, "{method} {path}");
         }
+        // Its time is over before it is begun, or while it is.
+        let request = app.request(Method::GET, &tasks).bearer_auth(reader.expose());
+        let late = request.header("request-timeout", "0.001").send().await.unwrap();
+        assert!([200, 504].contains(&late.status().as_u16()), "{}", late.status());
         let cases = app.request(Method::GET, "/api/v2/cases").bearer_auth(reader.expose());
         assert_eq!(cases.send().await.unwrap().status(), 200);
     }

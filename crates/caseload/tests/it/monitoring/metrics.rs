@@ -122,7 +122,7 @@ async fn what_callers_make_up_makes_no_time_series() {
     // Those of health and reflection, and one for what does not exist.
     assert_eq!(methods, METHODS.len() + 4 + 1);
     let grown = scrape.samples().count() - before.0.samples().count();
-    assert!(grown < 100, "{grown} more samples of the server");
+    assert!(grown < 150, "{grown} more samples of the server");
 
     let scrape = gateway.scrape().await;
     let not_found = [("route", "unknown"), ("method", "GET"), ("status", "404")];
@@ -206,7 +206,7 @@ async fn batches_that_wait_and_calls_in_flight_are_shown_while_they_are() {
         let scrape = server.scrape().await;
         // Once the first one has waited for a while, both wait in the lane.
         let waiting = scrape.sum("caseload_write_waiting_batches", &[]);
-        (waiting == 1.0).then_some(())
+        (waiting >= 1.0).then_some(())
     })
     .await;
     let scrape = server.scrape().await;
