@@ -1,10 +1,11 @@
 //! The gateway: it binds its address, then serves until it is cancelled.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
+use telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     context::Context,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    metrics::{RequestMetrics, register_readings},
     options::ADDRESS_SHARE_PERCENT,
     router, routes, site,
     upstream::{Client, Servers},
@@ -30,6 +32,9 @@ const PROTOCOL: Protocol = Protocol {
 /// The default idle timeout of a connection: longer than that of balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// A future that may be sent to other threads.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// A gateway whose socket is bound.
 #[derive(Debug)]
 pub struct Gateway {
@@ -40,6 +45,7 @@ pub struct Gateway {
     body_memory: u32,
     max_requests: usize,
     docs: Docs,
+    metrics: Metrics,
 }
 
 /// Why a gateway failed to start.
@@ -59,11 +65,15 @@ pub enum StartError {
 }
 
 impl Gateway {
-    /// Binds the address. The servers need not be running yet.
+    /// Binds the address. The servers need not be running yet. What happens is counted in `metrics`.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn bind(options: &GatewayOptions, upstream: &Upstream) -> Result<Self, StartError> {
+    pub async fn bind(
+        options: &GatewayOptions,
+        upstream: &Upstream,
+        metrics: &Metrics,
+    ) -> Result<Self, StartError> {
         if options.docs == Docs::On && !site::prepare_docs() {
             return Err(StartError::Docs);
         }
@@ -74,7 +84,30 @@ impl Gateway {
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
         let GatewayOptions { body_memory, max_requests, docs, .. } = *options;
-        Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests, docs })
+        let metrics = metrics.clone();
+        Ok(Self {
+            listener,
+            local_addr,
+            client,
+            max_timeout,
+            body_memory,
+            max_requests,
+            docs,
+            metrics,
+        })
+    }
+
+    /// Returns what tells whether the gateway is ready, as `/readyz` does: a server behind it serves, and
+    /// it was not told to end by this token.
+    pub fn readiness(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> impl Fn() -> BoxFuture<bool> + Send + Sync + use<> {
+        let (client, shutdown) = (self.client.clone(), shutdown.clone());
+        move || {
+            let (client, shutdown) = (client.clone(), shutdown.clone());
+            Box::pin(async move { !shutdown.is_cancelled() && client.is_serving().await })
+        }
     }
 
     /// Returns the bound address, with the real port if port 0 was asked for.
@@ -90,7 +123,7 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self { client, max_timeout, body_memory, max_requests, docs, .. } = self;
+        let Self { client, max_timeout, body_memory, max_requests, docs, metrics, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
@@ -99,10 +132,22 @@ impl Gateway {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
         };
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
-        let shutdown_token = shutdown.clone();
-        let context =
-            Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
+        let listener = metrics.listener("rest");
+        let endpoint =
+            Endpoint { protocol: PROTOCOL, limits, clients, is_scarce, metrics: listener };
+        let requests = RequestMetrics::new(routes::paths(), &metrics);
+        metrics.register(|registry| {
+            client.register_metrics(registry);
+            register_readings(registry, in_flight.working(), body_memory.quota());
+        });
+        let context = Context {
+            client,
+            max_timeout,
+            body_memory,
+            in_flight,
+            metrics: requests,
+            shutdown: shutdown.clone(),
+        };
         let router = router::router(context, docs);
         // The first request for it need not wait until it is made.
         routes::document();

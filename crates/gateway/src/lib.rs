@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod gateway;
 mod health;
 mod in_flight;
+mod metrics;
 mod openapi;
 mod options;
 mod page;

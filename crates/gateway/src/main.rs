@@ -9,8 +9,12 @@ use runtime::{
     process::{self, ProcessOptions},
     shutdown::DrainOptions,
 };
-use serving::ConnectionOptions;
-use telemetry::logs::{self, LogOptions};
+use serving::{AdminPort, AdminPortOptions, ConnectionOptions};
+use telemetry::{
+    Admin,
+    logs::{self, LogOptions},
+    metrics::Metrics,
+};
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
 ///
@@ -38,6 +42,9 @@ struct Cli {
 
     #[command(flatten)]
     connections: ConnectionOptions,
+
+    #[command(flatten)]
+    admin: AdminPortOptions,
 
     #[command(flatten)]
     drain: DrainOptions,
@@ -94,10 +101,17 @@ async fn run(cli: Cli) -> u8 {
 async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     runtime::shutdown::on_signal(shutdown.clone(), logs::flush)?;
+    let admin_port = AdminPort::bind(cli.admin).await?;
+    let metrics = Metrics::new("caseload-gateway", env!("CARGO_PKG_VERSION"));
     let upstream: Upstream = cli.upstream.iter().cloned().collect();
-    let gateway = Gateway::bind(&cli.gateway, &upstream).await?;
+    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics).await?;
     tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
-    gateway.run(cli.connections.clone(), cli.drain, shutdown).await;
+    let admin = Admin::new(&metrics).ready_if(gateway.readiness(&shutdown));
+    let running = gateway.run(cli.connections.clone(), cli.drain, shutdown);
+    match admin_port {
+        Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await,
+        None => running.await,
+    }
     Ok(())
 }
 

@@ -18,9 +18,11 @@ use crate::{
     context::Context,
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
+    metrics::RequestMetrics,
     openapi::Route,
     options::Docs,
-    problem, routes,
+    problem::{self, Problem},
+    routes,
     upstream::Transport,
 };
 
@@ -30,6 +32,7 @@ pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs) -> Router {
         max_timeout: context.max_timeout,
         body_memory: context.body_memory.clone(),
         in_flight: context.in_flight.clone(),
+        metrics: context.metrics.clone(),
     };
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = with(Router::new(), routes::calls()).route_layer(admission);
@@ -55,15 +58,18 @@ struct Completion {
     max_timeout: MaxTimeout,
     body_memory: BodyMemory,
     in_flight: InFlight,
+    metrics: RequestMetrics,
 }
 
 /// Completes each response: discards what was not read of the request's body, writes the document
-/// of a problem, and takes the memory for the response. For none of that a handler is needed.
+/// of a problem, takes the memory for the response, and measures all that. For none of it a handler is
+/// needed.
 async fn complete(
-    State(Completion { max_timeout, body_memory, in_flight }): State<Completion>,
+    State(Completion { max_timeout, body_memory, in_flight, metrics }): State<Completion>,
     request: Request,
     next: Next,
 ) -> Response {
+    let measured = metrics.start(&request);
     let request_id = request_id::of(request.extensions()).to_owned();
     let client = serving::Client::of(request.extensions());
     // A malformed timeout is rejected by the extractor.
@@ -77,10 +83,14 @@ async fn complete(
         None => deadline,
     };
     unread_body.discard_until(read_until, || in_flight.discard(&client)).await;
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        metrics.refused(problem.reason());
+    }
     let mut response = problem::render(response, &request_id);
     // What a response says belongs to one tenant. A cache could not tell that by X-User-Token.
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     in_flight::hold_memory(&mut response, &body_memory, &client);
+    measured.end(response.status());
     response
 }
 
@@ -131,6 +141,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(1, 100),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let request = Request::post(path)
@@ -166,6 +180,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(4, 100),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let router = router(context, Docs::On);
@@ -223,6 +241,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: body_memory.clone(),
             in_flight: in_flight.clone(),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let mut router = router(context, Docs::On);

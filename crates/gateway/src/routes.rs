@@ -24,6 +24,17 @@ pub(crate) fn open<T: Transport>(docs: Docs) -> Vec<Route<Context<T>>> {
     routes.map(|route| route.tagged(SERVICE)).collect()
 }
 
+/// Returns the paths of all routes.
+pub(crate) fn paths() -> &'static [String] {
+    static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let mut paths: Vec<_> = all(None::<&Client>).into_iter().map(|route| route.path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    });
+    &PATHS
+}
+
 /// Returns the OpenAPI document of all operations, which is made once.
 pub(crate) fn document() -> &'static Asset {
     static DOCUMENT: LazyLock<Asset> = LazyLock::new(|| {

@@ -1,6 +1,7 @@
 //! The frame of every call: check the scope, count, run, report.
 
 use domain::{AuthError, Error, Principal, Scope};
+use prometheus_client::metrics::counter::Counter;
 use proto::{
     Message,
     wire::{Reason, header, limits},
@@ -61,6 +62,8 @@ impl<T> From<T> for Reply<T> {
 #[derive(Debug)]
 pub(crate) struct CallRunner {
     pub(crate) rate_limits: RateLimits,
+    /// Counts the calls that repeat the result of an earlier one.
+    pub(crate) replays: Counter,
 }
 
 impl CallRunner {
@@ -90,6 +93,7 @@ impl CallRunner {
                 let mut response = Response::new(message);
                 response.extensions_mut().insert(ResponseBytes(bytes));
                 if is_replay {
+                    self.replays.inc();
                     mark_as_replay(response.metadata_mut());
                 }
                 report.write_to(response.metadata_mut());

@@ -14,6 +14,7 @@ mod erasures;
 pub mod fuzzing;
 mod health;
 mod layers;
+mod metrics;
 mod options;
 mod rate_limit;
 mod readiness;

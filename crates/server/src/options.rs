@@ -47,6 +47,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub web: WebOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub metrics: MetricsOptions,
 }
 
 /// The write path.
@@ -222,6 +226,16 @@ pub struct WebOptions {
     /// `https://app.example.com,http://localhost:3000`; * for any, or none
     #[arg(long, env = "CASELOAD_CORS_ORIGINS", default_value = "none", value_name = "ORIGINS")]
     pub cors_origins: Origins,
+}
+
+/// What metrics say.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Admin port")]
+pub struct MetricsOptions {
+    /// Count the calls of single tenants, by their ids: of so many, those that make the most. Each one
+    /// that is among them for a while is a time series [default: none]
+    #[arg(long, env = "CASELOAD_METRICS_PER_TENANT", value_parser = count(1_usize..=100), value_name = "COUNT")]
+    pub metrics_per_tenant: Option<usize>,
 }
 
 impl WebOptions {

@@ -11,7 +11,7 @@ use proto::{
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
-use telemetry::layers::RequestLayers;
+use telemetry::{layers::RequestLayers, metrics::Metrics};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
@@ -26,9 +26,10 @@ use crate::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
     },
+    metrics::{CallMetricsLayer, KeyMetrics, ServerMetrics, register_readings},
     options::{AuthOptions, LimitOptions, ServerOptions, WebOptions},
     rate_limit::RateLimits,
-    readiness,
+    readiness::{self, Readiness},
     refusals::Refusals,
     shares::Shares,
     sweep,
@@ -70,6 +71,8 @@ pub struct Server {
     local_addr: SocketAddr,
     database: Database,
     writer: TaskWriter,
+    readiness: Readiness,
+    metrics: Metrics,
 }
 
 /// Why a server failed to start.
@@ -96,13 +99,14 @@ pub enum StartError {
 
 impl Server {
     /// Binds the address and starts the database connections. The database may become available
-    /// later.
+    /// later. What happens is counted in `metrics`.
     ///
     /// # Errors
     /// [`StartError::Bind`] and [`StartError::Threads`].
     pub async fn bind(
         options: ServerOptions,
         database_url: &DatabaseUrl,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let addr = options.grpc_addr;
         let bind_error = |source| StartError::Bind { addr, source };
@@ -112,7 +116,18 @@ impl Server {
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
-        Ok(Self { options, listener, local_addr, database, writer })
+        metrics.register(|registry| {
+            database.register_metrics(registry);
+            writer.register_metrics(registry);
+        });
+        let (readiness, metrics) = (Readiness::default(), metrics.clone());
+        Ok(Self { options, listener, local_addr, database, writer, readiness, metrics })
+    }
+
+    /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
+    pub fn readiness(&self) -> impl Fn() -> std::future::Ready<bool> + Send + Sync + use<> {
+        let readiness = self.readiness.clone();
+        move || std::future::ready(readiness.is_ready())
     }
 
     /// Returns the bound address. Its port is the real one if port 0 was requested.
@@ -132,19 +147,21 @@ impl Server {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) -> Result<(), StartError> {
+        let metrics = ServerMetrics::new(&self.metrics, self.options.metrics.metrics_per_tenant);
         let (health, health_service) = tonic_health::server::health_reporter();
         readiness::set(&health, false).await;
         let reporter = tokio::spawn(readiness::report(
             self.database.clone(),
             self.options.pool.max_statement_age,
-            health.clone(),
+            (health.clone(), self.readiness.clone()),
             shutdown.clone(),
         ));
         for table in [
             sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
             sweep::Table::TaskEvents(self.options.history.event_retention),
         ] {
-            tokio::spawn(sweep::run(self.database.clone(), table, shutdown.clone()));
+            let (database, sweeps) = (self.database.clone(), metrics.sweeps.clone());
+            tokio::spawn(sweep::run(database, table, sweeps, shutdown.clone()));
         }
         tokio::spawn(erasures::run(self.database.clone(), shutdown.clone()));
         let accepting = {
@@ -162,7 +179,8 @@ impl Server {
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
-        let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
+        let rate_limits = RateLimits::new(key_rate, tenant_rate);
+        let runner = Arc::new(CallRunner { rate_limits, replays: metrics.replays.clone() });
         let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
         let directory = Directory { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
@@ -181,12 +199,15 @@ impl Server {
         );
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
+        self.metrics.register(|registry| {
+            register_readings(registry, self.readiness, admission.permits(), &memory);
+        });
         let is_scarce = {
             let (memory, is_scarce) = (memory.clone(), admission.is_scarce());
             move || is_scarce() || memory.is_scarce()
         };
         let reception = ReceptionLayer::new(ReceptionParts {
-            authenticator: authenticator(self.database, &self.options, waiting),
+            authenticator: authenticator(self.database, &self.options, waiting, metrics.keys),
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
@@ -194,12 +215,15 @@ impl Server {
             admission,
             refusals: Refusals::new(max_in_flight / 2),
             diagnostics: Diagnostics::new(),
+            tenants: metrics.tenants,
         });
         let routes = routes(tasks, cases, directory)?.add_service(health_service).prepare();
         let layers = ServiceBuilder::new()
+            .layer(CallMetricsLayer(metrics.calls))
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
             .layer(reception);
+        let listener = self.metrics.listener("grpc");
         let WebOptions { grpc_web, connect, cors_origins } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
@@ -215,14 +239,15 @@ impl Server {
                 .layer(web::cors(&cors_origins))
                 .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
-            let endpoint = Endpoint { protocol, limits, clients, is_scarce };
+            let endpoint = Endpoint { protocol, limits, clients, is_scarce, metrics: listener };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
             let service = RequestLayers.layer(layers.service(routes));
-            let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
+            let endpoint =
+                Endpoint { protocol: PROTOCOL, limits, clients, is_scarce, metrics: listener };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
@@ -240,10 +265,11 @@ fn authenticator(
     database: Database,
     options: &ServerOptions,
     waiting: WaitingCalls,
+    metrics: KeyMetrics,
 ) -> Authenticator {
     let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
     let limit = LookUpLimit::new(options.unknown_key_look_ups());
-    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting)
+    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting, metrics)
 }
 
 /// Returns the services, and the reflection services that describe them.

@@ -10,8 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    clients::Clients, connection::ConnectionHandler, endpoint::Endpoint, listener::Listener,
-    peers::Resource, quota::Quota, send_limit::SendLimit,
+    clients::Clients,
+    connection::ConnectionHandler,
+    endpoint::Endpoint,
+    listener::Listener,
+    peers::Resource,
+    quota::{Exhausted, Quota},
+    send_limit::SendLimit,
 };
 
 /// A generous estimate of the files that a process opens besides its connections from clients.
@@ -31,14 +36,16 @@ pub async fn serve<S, B, F>(
     B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     F: Fn() -> bool + Send + Sync + 'static,
 {
-    let Endpoint { protocol, limits, clients, is_scarce } = endpoint;
+    let Endpoint { protocol, limits, clients, is_scarce, metrics } = endpoint;
     let capacity = capacity(limits.max_connections);
     let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
     let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
-    let send_limit = SendLimit::new(limits.send_timeout, is_scarce);
+    let send_limit =
+        SendLimit::new(limits.send_timeout, is_scarce, metrics.waiting_bytes().clone());
     let builder = protocol.builder(send_limit.clone());
-    let handler = Arc::new(ConnectionHandler { builder, service, limits, send_limit });
+    let streams = metrics.streams().clone();
+    let handler = Arc::new(ConnectionHandler { builder, service, limits, send_limit, streams });
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
     let mut connections = JoinSet::new();
@@ -52,13 +59,18 @@ pub async fn serve<S, B, F>(
         while connections.try_join_next().is_some() {}
         let connection_peer = clients.connection(peer);
         let mut permit = open.permit(connection_peer.client());
-        if permit.grow(1).is_err() {
+        if let Err(exhausted) = permit.grow(1) {
+            match exhausted {
+                Exhausted::Total => metrics.rejected_beyond_limit(),
+                Exhausted::Address => metrics.rejected_beyond_share(),
+            }
             tracing::debug!(%peer, "connection rejected: too many are open");
             continue;
         }
+        let open = metrics.accepted();
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
         connections.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, open);
             handler.serve(stream, connection_peer, shutdown).await;
         });
     }

@@ -15,6 +15,7 @@ use clap::Parser;
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use runtime::CancellationToken;
+use telemetry::metrics::ListenerMetrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -84,8 +85,13 @@ impl Server {
         });
         let shutdown = CancellationToken::new();
         let accepting = shutdown.clone().cancelled_owned();
-        let endpoint =
-            Endpoint { protocol: PROTOCOL, limits, clients: clients(), is_scarce: || false };
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits,
+            clients: clients(),
+            is_scarce: || false,
+            metrics: ListenerMetrics::default(),
+        };
         let serving = tokio::spawn(serve(listener, service, endpoint, accepting));
         Self { addr, serving, shutdown }
     }

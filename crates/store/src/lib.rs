@@ -21,6 +21,7 @@ mod explainer;
 mod idempotency_records;
 #[cfg(test)]
 mod log_capture;
+mod metrics;
 mod migrations;
 mod queued;
 mod schema;

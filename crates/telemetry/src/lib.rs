@@ -1,10 +1,13 @@
-//! How Caseload's processes are observed: logs, request ids, trace ids, and a span for each
-//! request.
+//! How Caseload's processes are observed: logs, request ids, trace ids, a span for each request,
+//! metrics, and the admin port that shows them.
 
+mod admin;
 mod cut;
 pub mod layers;
+mod log_filter;
 mod log_writer;
 pub mod logs;
+pub mod metrics;
 mod panics;
 mod repeats;
 pub mod request_id;
@@ -14,6 +17,8 @@ mod span_fields;
 mod throttle;
 mod trace_context;
 
+pub use admin::Admin;
 pub use cut::cut;
 pub use request_span::record_caller;
 pub use throttle::Throttle;
+pub use trace_context::TraceId;

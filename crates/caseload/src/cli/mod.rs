@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use clap::{Args, Parser, Subcommand};
 use runtime::{process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
-use serving::ConnectionOptions;
+use serving::{AdminPortOptions, ConnectionOptions};
 use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
@@ -106,6 +106,9 @@ pub(crate) struct ServeOptions {
 
     #[command(flatten)]
     pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminPortOptions,
 
     #[command(flatten)]
     pub(crate) drain: DrainOptions,

@@ -15,8 +15,9 @@ use runtime::{
     shutdown::{self, DrainOptions},
 };
 use server::{Server, StartError};
-use serving::ConnectionOptions;
+use serving::{AdminPort, ConnectionOptions};
 use store::DatabaseUrl;
+use telemetry::{Admin, metrics::Metrics};
 use tokio::{task::JoinError, time::sleep};
 
 use crate::{admin, cli::DevOptions, demo, failure::Failure};
@@ -61,11 +62,16 @@ async fn run_on(
     demo::ensure_key(&database, demo.tenant, &key).await?;
     drop(database);
 
-    let server = Server::bind(options.server, url).await?;
+    let admin_port = AdminPort::bind(options.admin).await?;
+    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
+    let server = Server::bind(options.server, url, &metrics).await?;
     let grpc_addr = server.local_addr();
     let upstream = format!("http://{}", reachable(grpc_addr)).parse::<Upstream>()?;
-    let gateway = Gateway::bind(&options.gateway, &upstream).await?;
+    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics).await?;
     let http_addr = gateway.local_addr();
+    let admin =
+        Admin::new(&metrics).ready_if(server.readiness()).ready_if(gateway.readiness(&stop));
+    let admin_addr = admin_port.as_ref().map(AdminPort::local_addr);
 
     let announce = async {
         await_ready(grpc_addr, http_addr).await;
@@ -75,12 +81,17 @@ async fn run_on(
             database_url: url.expose().to_owned(),
             api_key: key.expose().to_owned(),
             case_id: demo.case_id.get(),
+            admin_url: admin_addr.map(|addr| format!("http://{}", reachable(addr))),
         };
         welcome::print(&ready, url, options.gateway.docs);
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
         file.transpose()
     };
-    serve(server, gateway, options.connections, options.drain, announce, stop).await
+    let serving = serve(server, gateway, options.connections, options.drain, announce, stop);
+    match admin_port {
+        Some(port) => port.serve_during(serving, admin, metrics.listener("admin")).await,
+        None => serving.await,
+    }
 }
 
 /// Runs server and gateway. The gateway drains first: its last requests need the server.

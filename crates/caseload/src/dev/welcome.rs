@@ -42,12 +42,14 @@ pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
         Docs::On => format!("\n  docs      {}/docs", ready.rest_url),
         Docs::Off => String::new(),
     };
+    let admin = ready.admin_url.as_ref().map(|url| format!("\n  metrics   {url}/metrics"));
+    let admin = admin.unwrap_or_default();
     println!(
         "Caseload is ready.
 
   REST      {rest}{docs}
   gRPC      {grpc}
-  database  {database}
+  database  {database}{admin}
 
 Create the documented tasks in the demo's case:
 
@@ -86,5 +88,6 @@ Press Ctrl-C to stop.",
         grpc = ready.grpc_url,
         case = ready.case_id,
         key = ready.api_key,
+        admin = admin,
     );
 }

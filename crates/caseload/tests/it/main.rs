@@ -34,6 +34,7 @@ mod malformed_input;
 mod many_violations;
 mod migrations;
 mod model;
+mod monitoring;
 mod openapi;
 mod option_bounds;
 mod outages;

@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    metrics::RequestMetrics,
     options::Docs,
     problem::meaning,
     router::router,
@@ -96,6 +97,7 @@ fn context<T: Transport>(transport: T) -> Context<T> {
         max_timeout: MaxTimeout(Duration::from_secs(10)),
         body_memory: BodyMemory::of_mib(10, 100),
         in_flight: InFlight::new(100, 100),
+        metrics: RequestMetrics::new(&[], &telemetry::metrics::Metrics::new("test", "0")),
         shutdown: CancellationToken::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Calls to the gRPC servers.
 
+mod attempts;
 mod backlog;
 mod channel;
 mod client;

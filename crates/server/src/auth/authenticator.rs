@@ -16,6 +16,7 @@ use super::{
     single_flight::SingleFlight,
     waiting::{Arrival, WaitingCalls},
 };
+use crate::metrics::KeyMetrics;
 
 /// The most keys of each cache. Each takes some hundred bytes.
 const CACHED_KEYS: u64 = 10_000;
@@ -36,6 +37,7 @@ pub(crate) struct Authenticator {
     look_ups: SingleFlight<KeyDigest, LookUpResult>,
     limit: LookUpLimit,
     waiting: WaitingCalls,
+    metrics: KeyMetrics,
 }
 
 type LookUpResult = Result<Option<Arc<ApiKeyRecord>>, LookUpError>;
@@ -67,11 +69,13 @@ impl Authenticator {
         unknown_key_ttl: Duration,
         limit: LookUpLimit,
         waiting: WaitingCalls,
+        metrics: KeyMetrics,
     ) -> Self {
         let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
             Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown, look_ups: SingleFlight::new(), limit, waiting }
+        let look_ups = SingleFlight::new();
+        Self { database, known, unknown, look_ups, limit, waiting, metrics }
     }
 
     /// Returns the caller that the key of a call belongs to.
@@ -100,11 +104,14 @@ impl Authenticator {
         arrival: &Arrival<'_>,
     ) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
         if let Some(key) = self.known.get(&digest).await {
+            self.metrics.cached.inc();
             return Ok(Some(key));
         }
         if self.unknown.get(&digest).await.is_some() {
+            self.metrics.cached_unknown.inc();
             return Ok(None);
         }
+        self.metrics.looked_up.inc();
         let _permit = self.waiting.admit(arrival, self.limit.remembers(&digest))?;
         let client = arrival.client.network();
         // Callers with the same key share one look-up, and none of them ends it: callers may go away

@@ -39,6 +39,7 @@ use super::{
 use crate::{
     auth::{self, Arrival, Authenticator},
     causes,
+    metrics::TenantMetrics,
     refusals::Refusals,
     shares::Shares,
     status,
@@ -72,6 +73,8 @@ pub(crate) struct ReceptionParts {
     pub(crate) refusals: Refusals,
     /// Limits the calls that are not in the contract.
     pub(crate) diagnostics: Diagnostics,
+    /// Counts the calls of each tenant, if that is wanted.
+    pub(crate) tenants: Option<TenantMetrics>,
 }
 
 impl ReceptionLayer {
@@ -152,6 +155,9 @@ impl ReceptionParts {
         let (mut parts, body) = request.into_parts();
         let caller = self.authenticate(&parts).await?;
         telemetry::record_caller(caller.tenant.get(), caller.key.get());
+        if let Some(tenants) = &self.tenants {
+            tenants.called(caller.tenant);
+        }
 
         let delay = self.transits.delay(arrived, &parts.headers);
         if delay.is_zero() {

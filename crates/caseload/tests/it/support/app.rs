@@ -11,6 +11,7 @@ use runtime::{CancellationToken, shutdown::DrainOptions};
 use server::{Server, ServerOptions};
 use serving::ConnectionOptions;
 use store::{Database, DatabaseUrl, NewApiKey, NewUser};
+use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{Reply, TestDatabase, http_client};
@@ -113,7 +114,7 @@ pub(crate) async fn start_server(
         }
     }
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
-    let server = Server::bind(program, database_url).await.unwrap();
+    let server = Server::bind(program, database_url, &metrics()).await.unwrap();
     let grpc_addr = server.local_addr();
     tokio::spawn(server.run(connections, drain, shutdown.clone()));
     grpc_addr
@@ -137,10 +138,15 @@ pub(crate) async fn start_gateway_with(
     let upstream = format!("http://{grpc_addr}").parse().unwrap();
     let args = [&["--http-addr", "127.0.0.1:0"], more_args].concat();
     let ProgramOptions::<GatewayOptions> { program, connections, drain } = options(&args);
-    let gateway = Gateway::bind(&program, &upstream).await.unwrap();
+    let gateway = Gateway::bind(&program, &upstream, &metrics()).await.unwrap();
     let http_addr = gateway.local_addr();
     tokio::spawn(gateway.run(connections, drain, shutdown.clone()));
     http_addr
+}
+
+/// Returns metrics that nobody reads.
+fn metrics() -> Metrics {
+    Metrics::new("test", "0")
 }
 
 /// Parses options as the command line would.
