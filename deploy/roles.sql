@@ -62,7 +62,9 @@ BEGIN
         FROM (
             VALUES
                 ('TABLE', 'tenants', NULL, 'SELECT, INSERT'),
-                ('TABLE', 'api_keys', 'SELECT', 'SELECT, INSERT, UPDATE (revoked_at)'),
+                ('TABLE', 'api_keys',
+                    'SELECT, UPDATE (last_used_at)',
+                    'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by)'),
                 ('TABLE', 'users',
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
                     'SELECT, INSERT'),

@@ -22,6 +22,7 @@ mod error;
 mod etag;
 mod event_list;
 mod external_id;
+mod hex;
 mod idempotency;
 mod ids;
 mod new_case;
@@ -47,7 +48,7 @@ mod user_upsert;
 mod violation;
 
 pub use actor::Actor;
-pub use api_key::{ApiKey, KeyDigest, MalformedKey};
+pub use api_key::{ApiKey, KeyDigest, MalformedDigest, MalformedKey};
 pub use batch::TaskBatch;
 pub use case::{
     Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, DirectoryCase, Priority,

@@ -10,14 +10,14 @@ use proto::{
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
-use store::{Database, DatabaseUrl, TaskWriter};
+use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
 use telemetry::layers::RequestLayers;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
-    auth::{Authenticator, LookUpLimit, WaitingCalls},
+    auth::{Authenticator, KeyCache, KeyTasks, KeyUses, LookUpLimit, LookUps, WaitingCalls},
     call::CallRunner,
     cases::Cases,
     directory::Directory,
@@ -69,6 +69,7 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     database: Database,
+    key_changes: mpsc::Receiver<KeyChange>,
     writer: TaskWriter,
 }
 
@@ -112,7 +113,8 @@ impl Server {
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
-        Ok(Self { options, listener, local_addr, database, writer })
+        let key_changes = database.key_changes().map_err(StartError::Threads)?;
+        Ok(Self { options, listener, local_addr, database, key_changes, writer })
     }
 
     /// Returns the bound address. Its port is the real one if port 0 was requested.
@@ -179,6 +181,8 @@ impl Server {
             mib(message_memory) / WAITING_PART,
             clients.share_percent,
         );
+        let authenticator = authenticator(self.database, &self.options, waiting);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes);
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
         let is_scarce = {
@@ -186,7 +190,7 @@ impl Server {
             move || is_scarce() || memory.is_scarce()
         };
         let reception = ReceptionLayer::new(ReceptionParts {
-            authenticator: authenticator(self.database, &self.options, waiting),
+            authenticator,
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
@@ -227,6 +231,7 @@ impl Server {
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         }
+        key_tasks.end().await;
         Ok(())
     }
 }
@@ -242,8 +247,14 @@ fn authenticator(
     waiting: WaitingCalls,
 ) -> Authenticator {
     let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
-    let limit = LookUpLimit::new(options.unknown_key_look_ups());
-    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting)
+    Authenticator {
+        database,
+        cache: KeyCache::new(key_ttl, unknown_key_ttl),
+        uses: KeyUses::default(),
+        look_ups: LookUps::new(),
+        limit: LookUpLimit::new(options.unknown_key_look_ups()),
+        waiting,
+    }
 }
 
 /// Returns the services, and the reflection services that describe them.

@@ -9,6 +9,7 @@ use crate::{
     connections::{
         current::CurrentPool,
         failover,
+        listener::{self, Heard},
         pool::{Connection, Lane, PoolSettings, Presence},
         statements::Statements,
         url::DatabaseUrl,
@@ -210,6 +211,19 @@ impl Database {
     /// Returns how long a statement waits for a lock.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.0.settings().lock_timeout
+    }
+
+    /// Starts to listen for notifications of a channel, on a connection that is not the pool's. Ends when the
+    /// last clone is dropped, or `hear` returns false.
+    ///
+    /// # Errors
+    /// If the system can't start another thread.
+    pub(crate) fn listen(
+        &self,
+        channel: &'static str,
+        hear: impl Fn(Heard) -> bool + Clone + Send + 'static,
+    ) -> io::Result<()> {
+        listener::start(&self.0, channel, hear)
     }
 
     /// Registers a callback that runs after each failover. The callback must not keep a

@@ -33,7 +33,7 @@ mod turns;
 mod users;
 mod write_path;
 
-pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use api_keys::{ApiKeyRecord, KeyChange, KeyState, KeyUse, NewApiKey};
 pub use connections::{
     pool::PoolSettings,
     url::{DatabaseUrl, MalformedUrl},

@@ -3,7 +3,10 @@
 mod output;
 mod record;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    num::NonZeroI64,
+    time::{Duration, SystemTime},
+};
 
 use domain::{ApiKey, KeyId, TenantId};
 use store::{Database, DatabaseUrl, NewApiKey, NewUser, PoolSettings};
@@ -108,11 +111,22 @@ async fn key(db: &Database, output: Output, command: KeyCommand) -> Result<(), F
         KeyCommand::List(tenant) => {
             output.all::<KeyRecord>(db.list_api_keys(tenant.find(db).await?).await?)
         }
+        KeyCommand::Rotate { tenant, id, end } => {
+            let id = key_id(id)?;
+            let until = end.time().ok_or("--expires-in is too long")?;
+            let tenant = tenant.find(db).await?;
+            let key = new_api_key()?;
+            output.key(db.rotate_api_key(tenant, id, key.digest(), until).await?, &key)
+        }
         KeyCommand::Revoke { tenant, id } => {
-            let id = KeyId::new(id.get()).ok_or("a key's id is positive")?;
+            let id = key_id(id)?;
             output.one::<KeyRecord>(db.revoke_api_key(tenant.find(db).await?, id).await?)
         }
     }
+}
+
+fn key_id(id: NonZeroI64) -> Result<KeyId, Failure> {
+    Ok(KeyId::new(id.get()).ok_or("a key's id is positive")?)
 }
 
 impl TenantOption {

@@ -1,6 +1,9 @@
 //! The options and commands of `caseload admin`.
 
-use std::{num::NonZeroI64, time::Duration};
+use std::{
+    num::NonZeroI64,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, Subcommand};
 use domain::{Email, Scope};
@@ -144,13 +147,48 @@ pub(crate) enum KeyCommand {
     },
     /// List a tenant's keys, without their secrets
     List(TenantOption),
-    /// Revoke a key, which can't be undone; servers stop accepting it within their --key-ttl
+    /// Create a key that takes the place of another one, and print it: it can't be printed again
+    ///
+    /// The new key has the name and the scopes of the old one. If the old one expires, the new one is valid for as
+    /// long as the old one was when it was created. Both are accepted until the time that is given here.
+    Rotate {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The old key's id, as listed
+        id: NonZeroI64,
+        #[command(flatten)]
+        end: OldKeyEnd,
+    },
+    /// Revoke a key, which can't be undone; servers stop accepting it within a second, or within their
+    /// --key-ttl if they are not told
     Revoke {
         #[command(flatten)]
         tenant: TenantOption,
         /// The key's id, as listed
         id: NonZeroI64,
     },
+}
+
+/// Until when a key is accepted that another one takes the place of.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct OldKeyEnd {
+    /// How long the old key is still accepted, as in 7d; 0s ends it at once
+    #[arg(long, value_parser = duration(Duration::ZERO..=100 * YEAR), value_name = "DURATION")]
+    expires_in: Option<Duration>,
+    /// Until when the old key is still accepted, in UTC, as in 2030-01-31T00:00:00Z
+    #[arg(long, value_parser = future_time, value_name = "TIME")]
+    until: Option<SystemTime>,
+}
+
+impl OldKeyEnd {
+    /// Returns the time; `None` if it is too far away.
+    pub(crate) fn time(&self) -> Option<SystemTime> {
+        match (self.until, self.expires_in) {
+            (Some(time), _) => Some(time),
+            (None, duration) => SystemTime::now().checked_add(duration.unwrap_or_default()),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -162,4 +200,13 @@ pub(crate) struct TenantOption {
 
 fn email(text: &str) -> Result<Email, String> {
     Email::parse_of_user(text.to_owned()).map_err(|rule| rule.description.to_owned())
+}
+
+fn future_time(text: &str) -> Result<SystemTime, String> {
+    let time = humantime::parse_rfc3339(text)
+        .map_err(|_| "a time is written in UTC, as in 2030-01-31T00:00:00Z".to_owned())?;
+    if time < SystemTime::now() {
+        return Err("the time has passed".to_owned());
+    }
+    Ok(time)
 }

@@ -1,5 +1,7 @@
 //! `caseload admin`: everything from an empty database to the first call, from a shell.
 
+mod rotation;
+
 use std::fs;
 
 use localdb::Cluster;

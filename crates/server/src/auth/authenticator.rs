@@ -7,42 +7,46 @@ use std::{
 };
 
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
-use moka::future::Cache;
-use store::{ApiKeyRecord, Database};
+use store::{Database, KeyState};
 use tokio::time::timeout;
 
 use super::{
+    key_cache::{KeyCache, KnownKey, Version},
+    key_uses::KeyUses,
     look_up_limit::{LookUpLimit, TooManyLookUps},
     single_flight::SingleFlight,
     waiting::{Arrival, WaitingCalls},
 };
-
-/// The most keys of each cache. Each takes some hundred bytes.
-const CACHED_KEYS: u64 = 10_000;
 
 /// How long callers share one look-up at most. Its connection may hang while others don't; the next
 /// caller starts another look-up then.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Authenticates callers by their API keys.
-///
-/// Keys that exist and keys that don't are cached apart, so that made-up keys displace made-up keys
-/// only.
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticator {
-    database: Database,
-    known: Cache<KeyDigest, Arc<ApiKeyRecord>>,
-    unknown: Cache<KeyDigest, ()>,
-    look_ups: SingleFlight<KeyDigest, LookUpResult>,
-    limit: LookUpLimit,
-    waiting: WaitingCalls,
+    /// Where keys are looked up.
+    pub(crate) database: Database,
+    /// What was found.
+    pub(crate) cache: KeyCache,
+    /// Where it is noted that a key was used.
+    pub(crate) uses: KeyUses,
+    /// The look-ups that run. One that began before a key was changed is not joined any more.
+    pub(crate) look_ups: LookUps,
+    /// Limits look-ups of keys that may not exist.
+    pub(crate) limit: LookUpLimit,
+    /// Limits the calls that wait for look-ups.
+    pub(crate) waiting: WaitingCalls,
 }
 
-type LookUpResult = Result<Option<Arc<ApiKeyRecord>>, LookUpError>;
+/// Look-ups that callers share.
+pub(crate) type LookUps = SingleFlight<(KeyDigest, Version), LookUpResult>;
+
+type LookUpResult = Result<Option<Arc<KnownKey>>, LookUpError>;
 
 /// Why a key was not looked up.
 #[derive(Clone, Debug, thiserror::Error)]
-enum LookUpError {
+pub(crate) enum LookUpError {
     #[error(transparent)]
     TooMany(#[from] TooManyLookUps),
     #[error(transparent)]
@@ -59,21 +63,6 @@ impl From<LookUpError> for Error {
 }
 
 impl Authenticator {
-    /// Creates an authenticator that caches known keys for `key_ttl` and unknown ones for
-    /// `unknown_key_ttl`, and looks up keys within a limit, while as many calls wait as may.
-    pub(crate) fn new(
-        database: Database,
-        key_ttl: Duration,
-        unknown_key_ttl: Duration,
-        limit: LookUpLimit,
-        waiting: WaitingCalls,
-    ) -> Self {
-        let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
-        let unknown =
-            Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown, look_ups: SingleFlight::new(), limit, waiting }
-    }
-
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
@@ -87,49 +76,51 @@ impl Authenticator {
         arrival: &Arrival<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
-        if key.is_valid(SystemTime::now()) {
-            Ok(key.principal)
-        } else {
-            Err(AuthError::InvalidKey.into())
+        let (caller, now) = (key.record.principal, SystemTime::now());
+        match key.record.state(now) {
+            KeyState::Valid => {}
+            KeyState::Revoked | KeyState::Expired => return Err(AuthError::InvalidKey.into()),
         }
+        if key.is_used_in_another_minute(now) {
+            self.uses.note(&caller, now);
+        }
+        Ok(caller)
     }
 
     async fn find(
         &self,
         digest: KeyDigest,
         arrival: &Arrival<'_>,
-    ) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
-        if let Some(key) = self.known.get(&digest).await {
-            return Ok(Some(key));
-        }
-        if self.unknown.get(&digest).await.is_some() {
-            return Ok(None);
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
+        if let Some(found) = self.cache.get(&digest).await {
+            return Ok(found);
         }
         let _permit = self.waiting.admit(arrival, self.limit.remembers(&digest))?;
         let client = arrival.client.network();
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();
-        let look_up = async move { authenticator.look_up(digest, client).await };
-        match self.look_ups.run(digest, look_up).await {
+        let version = self.cache.version();
+        let look_up = async move { authenticator.look_up(digest, client, version).await };
+        match self.look_ups.run((digest, version), look_up).await {
             Some(found) => Ok(found?),
             None => Err(Error::Internal("the look-up of an API key panicked".into())),
         }
     }
 
     /// Looks a key up in the database, and caches what it finds.
-    async fn look_up(&self, digest: KeyDigest, client: Option<IpAddr>) -> LookUpResult {
+    async fn look_up(
+        &self,
+        digest: KeyDigest,
+        client: Option<IpAddr>,
+        version: Version,
+    ) -> LookUpResult {
         let _permit = self.limit.admit(&digest, client).await?;
         let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
         let found = found.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)))??;
-        let key = found.map(Arc::new);
-        match &key {
-            Some(key) => {
-                self.limit.remember(digest).await;
-                self.known.insert(digest, Arc::clone(key)).await;
-            }
-            None => self.unknown.insert(digest, ()).await,
+        if found.is_some() {
+            self.limit.remember(digest).await;
         }
-        Ok(key)
+        Ok(self.cache.insert(digest, found, version).await)
     }
 }

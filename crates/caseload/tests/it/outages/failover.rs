@@ -12,7 +12,7 @@ use localdb::Cluster;
 use tokio::task::JoinSet;
 
 use super::probes::{await_not_ready, await_ready, is_created};
-use crate::support::{App, Reply, TestDatabase, polling::eventually, psql};
+use crate::support::{App, ONE_TASK, Reply, TestDatabase, polling::eventually, psql};
 
 /// The number of batches that each caller creates before and after a step.
 const BATCHES: usize = 5;
@@ -48,7 +48,8 @@ impl Pair {
 
         let url = primary.read_write_url(&standby, "caseload");
         let database = TestDatabase::create_behind(&primary, &url).await;
-        let app = App::builder().server_args(&["--checkout-timeout", "1s"]).start_on(database);
+        let args = ["--checkout-timeout", "1s", "--key-ttl", "1h"];
+        let app = App::builder().server_args(&args).start_on(database);
         let app = Arc::new(app.await);
         await_ready(&app).await;
         Self { primary, standby, app }
@@ -192,4 +193,12 @@ async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     pair.primary.resume().unwrap();
     load.await_progress().await;
     pair.check(&load.stop().await);
+
+    // The thread that listens to the old primary may have waited for it.
+    psql(&pair.standby.url("caseload").parse().unwrap(), "UPDATE api_keys SET revoked_at = now()");
+    eventually("the revocation to arrive", async || {
+        let reply = pair.app.create(ONE_TASK).await;
+        (reply.status == 401).then_some(())
+    })
+    .await;
 }

@@ -1,16 +1,17 @@
 //! The service, connected as its role.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use domain::Scope;
 use localdb::Cluster;
 use proto::tasks::v1::BatchCreateTasksRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::Database;
+use store::{Database, KeyUse};
 
 use super::fixture::{SERVICE, cluster, set_up, url_as};
 use crate::support::{
-    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_task,
+    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_key, new_task,
     open, psql,
 };
 
@@ -72,6 +73,10 @@ impl Service {
         for call in API_CALLS {
             expect(call.name, call.result(app, Some(&key), &app.target()).await, "OK");
         }
+
+        let id = app.store_key(app.tenant, &new_key(), &Scope::ALL, None).await;
+        let uses = [KeyUse { tenant: app.tenant, key: id, time: SystemTime::now() }];
+        expect("uses", format!("{:?}", self.database.store_key_uses(&uses).await), "Ok(())");
 
         let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
         expect("sweep", format!("{swept:?}"), "Ok(2)");

@@ -1,0 +1,173 @@
+//! Creates, rotates and revokes API keys. Servers learn of each change of a key by a trigger.
+
+use std::time::SystemTime;
+
+use diesel::{
+    Connection as _, PgConnection,
+    dsl::{now, sql},
+    pg::data_types::PgTimestamp,
+    prelude::*,
+    select,
+    sql_types::Timestamptz,
+};
+use domain::{KeyDigest, KeyId, Scope, Scopes, TenantId};
+
+use super::record::{ApiKeyRecord, KeyState, NewApiKey, Row};
+use crate::{
+    database::Database,
+    error::Error,
+    schema::api_keys,
+    tenants,
+    time::{from_postgres, to_postgres},
+};
+
+impl Database {
+    /// Stores an API key.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the key is stored already, [`Error::Missing`] if the tenant does not exist,
+    /// [`Error::Invalid`] if the name is too short or too long, or no scope is given.
+    pub async fn create_api_key(
+        &self,
+        tenant: TenantId,
+        key: NewApiKey,
+    ) -> Result<ApiKeyRecord, Error> {
+        self.write("create_api_key", move |connection| insert(connection, tenant, &key)).await
+    }
+
+    /// Gives a key other scopes. If there is no such key, nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
+    pub async fn set_api_key_scopes(&self, digest: KeyDigest, scopes: Scopes) -> Result<(), Error> {
+        self.write("set_api_key_scopes", move |connection| {
+            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            diesel::update(api_keys::table)
+                .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
+                .set(api_keys::scopes.eq(scopes))
+                .execute(connection)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Creates a key that takes the place of another one: with its name, its scopes, and a life as long as
+    /// that one's was when it was created. The other one expires at `until`, or when it would have anyway if
+    /// that is sooner.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the tenant has no such key; [`Error::Invalid`] if it was revoked or has expired,
+    /// by the database's clock: then it is not in use any more.
+    pub async fn rotate_api_key(
+        &self,
+        tenant: TenantId,
+        id: KeyId,
+        digest: KeyDigest,
+        until: SystemTime,
+    ) -> Result<ApiKeyRecord, Error> {
+        self.write("rotate_api_key", move |connection| {
+            connection.transaction(|connection| {
+                let (old, now) = lock(connection, tenant, id)?;
+                match old.state(now) {
+                    KeyState::Valid => {}
+                    KeyState::Revoked => {
+                        return Err(Error::Invalid(format!("key {id} was revoked")));
+                    }
+                    KeyState::Expired => {
+                        return Err(Error::Invalid(format!("key {id} has expired")));
+                    }
+                }
+                let life = old.expires_at.map(|end| end.duration_since(old.created_at));
+                let expires_at = life.map(|life| now.checked_add(life.unwrap_or_default()));
+                let key = NewApiKey {
+                    name: old.name,
+                    digest,
+                    scopes: old.principal.scopes,
+                    expires_at: expires_at.flatten(),
+                };
+                let new = insert(connection, tenant, &key)?;
+                let until = old.expires_at.map_or(until, |end| end.min(until));
+                diesel::update(api_keys::table.find((tenant.get(), id.get())))
+                    .set((
+                        api_keys::expires_at.eq(to_postgres(until)),
+                        api_keys::replaced_by.eq(new.principal.key.get()),
+                    ))
+                    .execute(connection)?;
+                Ok(new)
+            })
+        })
+        .await
+    }
+
+    /// Revokes a key for good. A key that is revoked already keeps the time of its revocation.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the tenant has no such key.
+    pub async fn revoke_api_key(&self, tenant: TenantId, id: KeyId) -> Result<ApiKeyRecord, Error> {
+        self.write("revoke_api_key", move |connection| {
+            let key = api_keys::table.find((tenant.get(), id.get()));
+            diesel::update(key.filter(api_keys::revoked_at.is_null()))
+                .set(api_keys::revoked_at.eq(now))
+                .execute(connection)?;
+            key.select(Row::as_select())
+                .first(connection)
+                .optional()?
+                .ok_or_else(|| missing(tenant, id))
+                .and_then(TryInto::try_into)
+        })
+        .await
+    }
+}
+
+/// Locks a key against other changes, and returns it with the database's time.
+fn lock(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: KeyId,
+) -> Result<(ApiKeyRecord, SystemTime), Error> {
+    let row = api_keys::table
+        .find((tenant.get(), id.get()))
+        .select(Row::as_select())
+        .for_no_key_update()
+        .first(connection)
+        .optional()?;
+    let time: PgTimestamp = select(sql::<Timestamptz>("now()")).get_result(connection)?;
+    let key = row.ok_or_else(|| missing(tenant, id)).and_then(TryInto::try_into)?;
+    Ok((key, from_postgres(time)))
+}
+
+fn insert(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    key: &NewApiKey,
+) -> Result<ApiKeyRecord, Error> {
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
+    diesel::insert_into(api_keys::table)
+        .values((
+            api_keys::tenant_id.eq(tenant.get()),
+            api_keys::name.eq(&key.name),
+            api_keys::digest.eq(key.digest.as_bytes().as_slice()),
+            api_keys::scopes.eq(scopes),
+            api_keys::expires_at.eq(key.expires_at.map(to_postgres)),
+        ))
+        .returning(Row::as_returning())
+        .get_result::<Row>(connection)
+        .map_err(|error| {
+            Error::on_constraint(error, |constraint| match constraint {
+                "api_keys_digest_key" => Some(Error::Exists("this key".to_owned())),
+                "api_keys_tenant_fkey" => Some(tenants::missing(tenant)),
+                "api_keys_name_check" => {
+                    Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
+                }
+                "api_keys_scopes_check" => {
+                    Some(Error::Invalid("a key has at least one scope".to_owned()))
+                }
+                _ => None,
+            })
+        })?
+        .try_into()
+}
+
+fn missing(tenant: TenantId, id: KeyId) -> Error {
+    Error::Missing(format!("key {id} of tenant {tenant}"))
+}
