@@ -64,7 +64,7 @@ BEGIN
                 ('TABLE', 'tenants', NULL, 'SELECT, INSERT'),
                 ('TABLE', 'api_keys',
                     'SELECT, UPDATE (last_used_at)',
-                    'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by)'),
+                    'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by), UPDATE (allowed_networks)'),
                 ('TABLE', 'users',
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
                     'SELECT, INSERT'),

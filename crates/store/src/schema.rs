@@ -20,6 +20,7 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
         replaced_by -> Nullable<BigInt>,
+        allowed_networks -> Array<Cidr>,
     }
 }
 

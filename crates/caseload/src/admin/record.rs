@@ -107,6 +107,7 @@ pub(super) struct KeyRecord {
     id: i64,
     name: String,
     scopes: Vec<&'static str>,
+    allowed_networks: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -120,7 +121,7 @@ pub(super) struct KeyRecord {
 
 impl Record for KeyRecord {
     const COLUMNS: &'static [&'static str] =
-        &["id", "name", "scopes", "state", "created_at", "expires_at", "revoked_at", "last_used_at", "replaced_by"];
+        &["id", "name", "scopes", "allowed_networks", "state", "created_at", "expires_at", "revoked_at", "last_used_at", "replaced_by"];
 }
 
 impl From<ApiKeyRecord> for KeyRecord {
@@ -129,6 +130,7 @@ impl From<ApiKeyRecord> for KeyRecord {
         Self {
             id: key.principal.key.get(),
             scopes: key.principal.scopes.iter().map(Scope::as_str).collect(),
+            allowed_networks: key.networks.iter().map(|network| network.to_string()).collect(),
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use domain::{Email, Scope};
+use domain::{Email, Network, Scope};
 use runtime::command_line::{YEAR, duration};
 use store::DatabaseUrl;
 
@@ -141,15 +141,28 @@ pub(crate) enum KeyCommand {
         /// several times
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
+        /// From where the key is accepted: an address or a network, as in 10.0.0.0/8 or 2001:db8::/32; may be
+        /// given several times [default: from everywhere]
+        #[arg(long = "allow-from", value_name = "NETWORK")]
+        networks: Vec<Network>,
         /// How long the key is valid, as in 90d [default: without end]
         #[arg(long, value_parser = duration(Duration::ZERO..=100 * YEAR), value_name = "DURATION")]
         expires_in: Option<Duration>,
     },
     /// List a tenant's keys, without their secrets
     List(TenantOption),
+    /// Set from where a key is accepted, instead of from where it was before
+    Allow {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The key's id, as listed
+        id: NonZeroI64,
+        #[command(flatten)]
+        addresses: AllowedAddresses,
+    },
     /// Create a key that takes the place of another one, and print it: it can't be printed again
     ///
-    /// The new key has the name and the scopes of the old one. If the old one expires, the new one is valid for as
+    /// The new key has the name, the scopes and the networks of the old one. If the old one expires, the new one is valid for as
     /// long as the old one was when it was created. Both are accepted until the time that is given here.
     Rotate {
         #[command(flatten)]
@@ -167,6 +180,25 @@ pub(crate) enum KeyCommand {
         /// The key's id, as listed
         id: NonZeroI64,
     },
+}
+
+/// From where a key is accepted.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AllowedAddresses {
+    /// The addresses or networks, as in 10.0.0.0/8 or 2001:db8::/32
+    #[arg(value_name = "NETWORK")]
+    networks: Vec<Network>,
+    /// From everywhere
+    #[arg(long)]
+    everywhere: bool,
+}
+
+impl AllowedAddresses {
+    /// Returns the networks; none for everywhere.
+    pub(crate) fn into_networks(self) -> Vec<Network> {
+        if self.everywhere { Vec::new() } else { self.networks }
+    }
 }
 
 /// Until when a key is accepted that another one takes the place of.

@@ -1,6 +1,7 @@
 //! API keys over gRPC and over REST: which are accepted, for how long, and how others are rejected.
 
 mod changes;
+mod networks;
 mod uses;
 
 use std::time::{Duration, SystemTime};

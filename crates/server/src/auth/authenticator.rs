@@ -66,7 +66,8 @@ impl Authenticator {
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::Unavailable`] if
+    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::AddressNotAllowed`] if it is valid, but
+    /// not accepted from the client's address; [`Error::Unavailable`] if
     /// the key is not cached and the database is not available; [`Error::Overloaded`] or
     /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
     /// calls wait for that.
@@ -80,6 +81,9 @@ impl Authenticator {
         match key.record.state(now) {
             KeyState::Valid => {}
             KeyState::Revoked | KeyState::Expired => return Err(AuthError::InvalidKey.into()),
+        }
+        if !key.record.networks.allow(arrival.client.address()) {
+            return Err(Error::AddressNotAllowed);
         }
         if key.is_used_in_another_minute(now) {
             self.uses.note(&caller, now);

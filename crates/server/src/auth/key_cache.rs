@@ -120,7 +120,7 @@ impl KeyCache {
 
 #[cfg(test)]
 mod tests {
-    use domain::{ApiKey, KeyId, Principal, Scopes, TenantId};
+    use domain::{ApiKey, KeyId, Networks, Principal, Scopes, TenantId};
 
     use super::*;
 
@@ -138,6 +138,7 @@ mod tests {
                 scopes: Scopes::default(),
             },
             name: "ci".to_owned(),
+            networks: Networks::default(),
             created_at: UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,

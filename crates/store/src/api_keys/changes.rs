@@ -10,7 +10,7 @@ use diesel::{
     select,
     sql_types::Timestamptz,
 };
-use domain::{KeyDigest, KeyId, Scope, Scopes, TenantId};
+use domain::{KeyDigest, KeyId, Networks, Scope, Scopes, TenantId};
 
 use super::record::{ApiKeyRecord, KeyState, NewApiKey, Row};
 use crate::{
@@ -51,7 +51,7 @@ impl Database {
         .await
     }
 
-    /// Creates a key that takes the place of another one: with its name, its scopes, and a life as long as
+    /// Creates a key that takes the place of another one: with its name, its scopes, its networks, and a life as long as
     /// that one's was when it was created. The other one expires at `until`, or when it would have anyway if
     /// that is sooner.
     ///
@@ -83,6 +83,7 @@ impl Database {
                     name: old.name,
                     digest,
                     scopes: old.principal.scopes,
+                    networks: old.networks,
                     expires_at: expires_at.flatten(),
                 };
                 let new = insert(connection, tenant, &key)?;
@@ -95,6 +96,29 @@ impl Database {
                     .execute(connection)?;
                 Ok(new)
             })
+        })
+        .await
+    }
+
+    /// Sets from which addresses a key is accepted.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if the tenant has no such key.
+    pub async fn set_api_key_networks(
+        &self,
+        tenant: TenantId,
+        id: KeyId,
+        networks: Networks,
+    ) -> Result<ApiKeyRecord, Error> {
+        self.write("set_api_key_networks", move |connection| {
+            let networks: Vec<_> = networks.iter().collect();
+            diesel::update(api_keys::table.find((tenant.get(), id.get())))
+                .set(api_keys::allowed_networks.eq(networks))
+                .returning(Row::as_returning())
+                .get_result::<Row>(connection)
+                .optional()?
+                .ok_or_else(|| missing(tenant, id))
+                .and_then(TryInto::try_into)
         })
         .await
     }
@@ -148,6 +172,7 @@ fn insert(
             api_keys::name.eq(&key.name),
             api_keys::digest.eq(key.digest.as_bytes().as_slice()),
             api_keys::scopes.eq(scopes),
+            api_keys::allowed_networks.eq(key.networks.iter().collect::<Vec<_>>()),
             api_keys::expires_at.eq(key.expires_at.map(to_postgres)),
         ))
         .returning(Row::as_returning())

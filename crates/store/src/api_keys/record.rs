@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::{KeyDigest, KeyId, Principal, Scope, Scopes, TenantId};
+use domain::{KeyDigest, KeyId, Networks, Principal, Scope, Scopes, TenantId};
+use ipnet::IpNet;
 
 use crate::{error::Error, schema::api_keys, time::from_postgres};
 
@@ -16,6 +17,8 @@ pub struct NewApiKey {
     pub digest: KeyDigest,
     /// What it may do: at least one scope.
     pub scopes: Scopes,
+    /// From which addresses it is accepted.
+    pub networks: Networks,
     /// When it expires; `None` if it never does.
     pub expires_at: Option<SystemTime>,
 }
@@ -27,6 +30,8 @@ pub struct ApiKeyRecord {
     pub principal: Principal,
     /// What it is for.
     pub name: String,
+    /// From which addresses it is accepted.
+    pub networks: Networks,
     /// When it was created.
     pub created_at: SystemTime,
     /// When it expires; `None` if it never does.
@@ -87,6 +92,7 @@ pub(super) struct Row {
     revoked_at: Option<PgTimestamp>,
     last_used_at: Option<PgTimestamp>,
     replaced_by: Option<i64>,
+    allowed_networks: Vec<IpNet>,
 }
 
 impl TryFrom<Row> for ApiKeyRecord {
@@ -105,6 +111,7 @@ impl TryFrom<Row> for ApiKeyRecord {
                 scopes,
             },
             name: row.name,
+            networks: row.allowed_networks.into_iter().collect(),
             created_at: from_postgres(row.created_at),
             expires_at: row.expires_at.map(from_postgres),
             revoked_at: row.revoked_at.map(from_postgres),

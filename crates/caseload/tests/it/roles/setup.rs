@@ -65,6 +65,7 @@ fn every_admin_command_works_as_the_admin_role() {
     let key = [&["key", "create"], &tenant[..], &["ci", "--scope", "tasks:write"]].concat();
     let id = json(&key)["id"].to_string();
     json(&[&["key", "list"], &tenant[..]].concat());
+    json(&[&["key", "allow"], &tenant[..], &[&id, "10.0.0.0/8"]].concat());
     json(&[&["key", "rotate"], &tenant[..], &[&id, "--expires-in", "1h"]].concat());
     let revoked = json(&[&["key", "revoke"], &tenant[..], &[&id]].concat());
     assert_eq!(revoked["valid"], false);
