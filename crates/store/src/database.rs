@@ -213,7 +213,7 @@ impl Database {
         self.0.settings().lock_timeout
     }
 
-    /// Starts to listen for notifications of a channel, on a connection that is not the pool's. Ends when the
+    /// Starts to listen for notifications of a channel, on a connection that nobody else uses. Ends when the
     /// last clone is dropped, or `hear` returns false.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Listens for notifications (`LISTEN`), on a connection of its own.
+//! Listens for notifications (`LISTEN`), on a connection that it keeps.
 //!
 //! Notifications come at any time, and the one who waits for them sends nothing. So whether they still come is
 //! found out end to end: a probe is sent as a notification over another connection, and must arrive.
@@ -128,7 +128,9 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
                 End::Over => return,
                 End::Lost(error) => self.log_failure(&format_args!("{error}")),
                 End::Deaf => {
-                    self.log_failure(&"notifications don't arrive, as through a pooler in transaction mode");
+                    self.log_failure(
+                        &"notifications don't arrive, as through a pooler in transaction mode",
+                    );
                     if !self.wait(DEAF_PAUSE) {
                         return;
                     }
@@ -144,19 +146,25 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
         }
     }
 
-    /// Opens a session, and listens until it ends.
+    /// Takes a connection, which so leads to the server that the others lead to, and listens until it ends.
     fn session(&mut self) -> End {
         let Some(current) = self.needed() else { return End::Over };
-        let open = current.opener();
+        let pool = current.get();
         drop(current);
-        let listening = open().and_then(|mut connection| {
+        let listening = pool.connection().and_then(|mut connection| {
             connection.batch_execute(&format!("LISTEN {}", self.channel))?;
             Ok(connection)
         });
+        drop(pool);
         match listening {
             // What was changed before is seen by whoever looks from now on.
             Ok(_) if !(self.hear)(Heard::Gap) => End::Over,
-            Ok(mut connection) => self.listen(&mut connection),
+            Ok(mut connection) => {
+                let end = self.listen(&mut connection);
+                // Others use the connection from now on. If it is broken, this fails, and it is discarded.
+                let _discarded = connection.batch_execute("UNLISTEN *");
+                end
+            }
             Err(error) => End::Lost(error),
         }
     }
@@ -171,7 +179,9 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
             match &probe {
                 Probe::Sent(_, since) if since.elapsed() >= PROBE_TIMEOUT => {
                     return match has_heard {
-                        true => End::Lost(Error::unavailable("notifications don't arrive any more")),
+                        true => {
+                            End::Lost(Error::unavailable("notifications don't arrive any more"))
+                        }
                         false => End::Deaf,
                     };
                 }
