@@ -1,7 +1,7 @@
 -- The roles of Caseload's database, and what each of them may do. docs/OPERATIONS.md has the same as
 -- a table; a test compares the two with the database, and checks that each privilege is needed.
 --
---   caseload_owner    owns the tables:  caseload migrate
+--   caseload_owner    owns the tables:  caseload migrate, caseload admin audit prune
 --   caseload_service  reads and writes: caseload serve
 --   caseload_admin    administers:      caseload admin
 --
@@ -65,6 +65,11 @@ BEGIN
                 ('TABLE', 'api_keys',
                     'SELECT, UPDATE (last_used_at)',
                     'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by), UPDATE (allowed_networks)'),
+                -- Entries are neither changed nor deleted by either.
+                ('TABLE', 'audit_heads',
+                    'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)',
+                    'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)'),
+                ('TABLE', 'audit_entries', 'INSERT', 'SELECT, INSERT'),
                 ('TABLE', 'users',
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
                     'SELECT, INSERT'),
@@ -107,6 +112,14 @@ BEGIN
             );
         END IF;
     END LOOP;
+
+    -- So that later migrations may replace it.
+    IF (
+        SELECT p.proowner <> 'caseload_owner'::regrole FROM pg_proc AS p
+        WHERE p.oid = to_regprocedure('public.notify_api_key_change()')
+    ) THEN
+        ALTER FUNCTION public.notify_api_key_change() OWNER TO caseload_owner;
+    END IF;
 END
 $$;
 

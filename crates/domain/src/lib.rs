@@ -7,6 +7,7 @@
 
 mod actor;
 mod api_key;
+mod audit;
 mod batch;
 mod case;
 mod case_key;
@@ -50,6 +51,10 @@ mod violation;
 
 pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedDigest, MalformedKey};
+pub use audit::{
+    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, ChainHash,
+    ChainVerifier, MalformedAnchor, NewAuditEntry,
+};
 pub use batch::TaskBatch;
 pub use case::{
     Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, DirectoryCase, Priority,

@@ -157,9 +157,16 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Network>().unwrap().to_string(), written);
         }
-        for text in
-            ["", "x", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "::/129", "10.0.0.0/8,::1", "10.0.0.1:1"]
-        {
+        for text in [
+            "",
+            "x",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "::/129",
+            "10.0.0.0/8,::1",
+            "10.0.0.1:1",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(MalformedNetwork::Form), "{text}");
         }
         for (text, whole) in [

@@ -11,6 +11,7 @@ use tonic::{
 };
 
 use crate::{
+    audit::{AuditLog, Origin, Refusal},
     causes,
     layers::{CallContext, CallDeadline, ResponseBytes},
     rate_limit::{RateLimitReport, RateLimits},
@@ -61,6 +62,7 @@ impl<T> From<T> for Reply<T> {
 #[derive(Debug)]
 pub(crate) struct CallRunner {
     pub(crate) rate_limits: RateLimits,
+    pub(crate) audit: AuditLog,
 }
 
 impl CallRunner {
@@ -79,6 +81,7 @@ impl CallRunner {
     ) -> Result<Response<C::Response>, Status> {
         let (_, mut extensions, message) = request.into_parts();
         let context = extensions.remove::<CallContext>();
+        let caller = context.as_ref().map(|context| context.caller);
         let max_status_bytes =
             context.as_ref().map_or(limits::STATUS_BYTES, |context| context.max_status_bytes);
         let deadline = CallDeadline::of(&extensions);
@@ -97,6 +100,10 @@ impl CallRunner {
             }
             Err(error) => {
                 causes::log(&error);
+                if let (Error::MissingScope(_), Some(caller)) = (&error, caller) {
+                    let key = (caller.tenant, caller.key);
+                    self.audit.note_refusal(key, Refusal::Scope, &Origin::of(&extensions));
+                }
                 let mut status = status::from_error(&error, C::INVALID, max_status_bytes);
                 report.write_to(status.metadata_mut());
                 Err(status)

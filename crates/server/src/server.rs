@@ -17,7 +17,8 @@ use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
-    auth::{Authenticator, KeyCache, KeyTasks, KeyUses, LookUpLimit, LookUps, WaitingCalls},
+    audit::AuditLog,
+    auth::{Authenticator, KeyCache, KeyTasks, LookUpLimit, WaitingCalls},
     call::CallRunner,
     cases::Cases,
     directory::Directory,
@@ -164,7 +165,8 @@ impl Server {
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
-        let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
+        let (rate_limits, audit) = (RateLimits::new(key_rate, tenant_rate), AuditLog::default());
+        let runner = Arc::new(CallRunner { rate_limits, audit: audit.clone() });
         let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
         let directory = Directory { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
@@ -181,7 +183,7 @@ impl Server {
             mib(message_memory) / WAITING_PART,
             clients.share_percent,
         );
-        let authenticator = authenticator(self.database, &self.options, waiting);
+        let authenticator = authenticator(self.database, &self.options, waiting, audit);
         let key_tasks = KeyTasks::start(&authenticator, self.key_changes);
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
@@ -245,16 +247,12 @@ fn authenticator(
     database: Database,
     options: &ServerOptions,
     waiting: WaitingCalls,
+    audit: AuditLog,
 ) -> Authenticator {
     let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
-    Authenticator {
-        database,
-        cache: KeyCache::new(key_ttl, unknown_key_ttl),
-        uses: KeyUses::default(),
-        look_ups: LookUps::new(),
-        limit: LookUpLimit::new(options.unknown_key_look_ups()),
-        waiting,
-    }
+    let cache = KeyCache::new(key_ttl, unknown_key_ttl);
+    let limit = LookUpLimit::new(options.unknown_key_look_ups());
+    Authenticator::new(database, cache, limit, waiting, audit)
 }
 
 /// Returns the services, and the reflection services that describe them.

@@ -10,6 +10,7 @@
 mod apart;
 mod api_keys;
 mod assignees;
+mod audit;
 mod cases;
 mod connections;
 mod database;
@@ -34,6 +35,7 @@ mod users;
 mod write_path;
 
 pub use api_keys::{ApiKeyRecord, KeyChange, KeyState, KeyUse, NewApiKey};
+pub use audit::Verification;
 pub use connections::{
     pool::PoolSettings,
     url::{DatabaseUrl, MalformedUrl},

@@ -1,5 +1,6 @@
 //! `caseload admin`: creates what an installation needs before the first call.
 
+mod audit;
 mod output;
 mod record;
 
@@ -51,6 +52,7 @@ pub(crate) async fn run(
         DatabaseCommand::User(command) => user(&database, output, command).await,
         DatabaseCommand::Case(command) => case(&database, output, command).await,
         DatabaseCommand::Key(command) => key(&database, output, command).await,
+        DatabaseCommand::Audit(command) => audit::run(&database, output, command).await,
         DatabaseCommand::Demo => {
             let demo = demo::ensure(&database).await?;
             let key = new_api_key()?;

@@ -120,8 +120,18 @@ pub(super) struct KeyRecord {
 }
 
 impl Record for KeyRecord {
-    const COLUMNS: &'static [&'static str] =
-        &["id", "name", "scopes", "allowed_networks", "state", "created_at", "expires_at", "revoked_at", "last_used_at", "replaced_by"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "name",
+        "scopes",
+        "allowed_networks",
+        "state",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+        "replaced_by",
+    ];
 }
 
 impl From<ApiKeyRecord> for KeyRecord {

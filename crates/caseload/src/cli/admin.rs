@@ -10,7 +10,7 @@ use domain::{Email, Network, Scope};
 use runtime::command_line::{YEAR, duration};
 use store::DatabaseUrl;
 
-use super::{client::ClientOptions, import::DirectoryImportOptions};
+use super::{audit::AuditCommand, client::ClientOptions, import::DirectoryImportOptions};
 
 #[derive(Args)]
 pub(crate) struct AdminOptions {
@@ -79,6 +79,9 @@ pub(crate) enum DatabaseCommand {
     /// API keys: callers authenticate with them
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The audit log: what was administered, and how API keys were used
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Create what the examples use: the tenant "Demo", three users, a case, and a new key
     ///
     /// Only the key is written to standard output. What exists already stays as it is.

@@ -12,6 +12,7 @@
 mod admin;
 mod api_keys;
 mod architecture;
+mod audit;
 mod batch_create;
 mod call_headers;
 mod calls;

@@ -17,6 +17,7 @@ use super::{
     single_flight::SingleFlight,
     waiting::{Arrival, WaitingCalls},
 };
+use crate::audit::{AuditLog, Refusal};
 
 /// How long callers share one look-up at most. Its connection may hang while others don't; the next
 /// caller starts another look-up then.
@@ -26,27 +27,24 @@ const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticator {
     /// Where keys are looked up.
-    pub(crate) database: Database,
+    pub(super) database: Database,
     /// What was found.
-    pub(crate) cache: KeyCache,
+    pub(super) cache: KeyCache,
     /// Where it is noted that a key was used.
-    pub(crate) uses: KeyUses,
-    /// The look-ups that run. One that began before a key was changed is not joined any more.
-    pub(crate) look_ups: LookUps,
-    /// Limits look-ups of keys that may not exist.
-    pub(crate) limit: LookUpLimit,
-    /// Limits the calls that wait for look-ups.
-    pub(crate) waiting: WaitingCalls,
+    pub(super) uses: KeyUses,
+    /// Where it is noted from where keys were used, and that keys were refused.
+    pub(super) audit: AuditLog,
+    /// A look-up that began before a key was changed is not joined any more.
+    look_ups: SingleFlight<(KeyDigest, Version), LookUpResult>,
+    limit: LookUpLimit,
+    waiting: WaitingCalls,
 }
-
-/// Look-ups that callers share.
-pub(crate) type LookUps = SingleFlight<(KeyDigest, Version), LookUpResult>;
 
 type LookUpResult = Result<Option<Arc<KnownKey>>, LookUpError>;
 
 /// Why a key was not looked up.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum LookUpError {
+enum LookUpError {
     #[error(transparent)]
     TooMany(#[from] TooManyLookUps),
     #[error(transparent)]
@@ -63,6 +61,18 @@ impl From<LookUpError> for Error {
 }
 
 impl Authenticator {
+    /// Creates an authenticator that looks keys up within a limit, while as many calls wait as may.
+    pub(crate) fn new(
+        database: Database,
+        cache: KeyCache,
+        limit: LookUpLimit,
+        waiting: WaitingCalls,
+        audit: AuditLog,
+    ) -> Self {
+        let (uses, look_ups) = (KeyUses::default(), SingleFlight::new());
+        Self { database, cache, uses, audit, look_ups, limit, waiting }
+    }
+
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
@@ -77,17 +87,29 @@ impl Authenticator {
         arrival: &Arrival<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
+        self.accept(&key, arrival)
+    }
+
+    /// Checks a key that exists, and notes that it was used.
+    fn accept(&self, key: &KnownKey, arrival: &Arrival<'_>) -> Result<Principal, Error> {
         let (caller, now) = (key.record.principal, SystemTime::now());
+        let refuse = |refusal, error| {
+            self.audit.note_refusal((caller.tenant, caller.key), refusal, &arrival.origin());
+            Err(error)
+        };
         match key.record.state(now) {
             KeyState::Valid => {}
-            KeyState::Revoked | KeyState::Expired => return Err(AuthError::InvalidKey.into()),
+            KeyState::Revoked => return refuse(Refusal::Revoked, AuthError::InvalidKey.into()),
+            KeyState::Expired => return refuse(Refusal::Expired, AuthError::InvalidKey.into()),
         }
         if !key.record.networks.allow(arrival.client.address()) {
-            return Err(Error::AddressNotAllowed);
+            return refuse(Refusal::Address, Error::AddressNotAllowed);
         }
-        if key.is_used_in_another_minute(now) {
+        if key.activity.is_used_in_another_minute(now) {
             self.uses.note(&caller, now);
         }
+        let seen = key.activity.see(arrival.client.network(), now);
+        self.audit.note_use(&caller, seen, || arrival.origin(), now);
         Ok(caller)
     }
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use domain::KeyDigest;
@@ -13,6 +13,8 @@ use moka::future::Cache;
 use runtime::CancellationToken;
 use store::{ApiKeyRecord, KeyChange};
 use tokio::sync::mpsc;
+
+use crate::audit::{KeyActivities, KeyActivity};
 
 /// The most keys of each cache. Each takes some hundred bytes.
 const CACHED_KEYS: u64 = 10_000;
@@ -22,18 +24,8 @@ const CACHED_KEYS: u64 = 10_000;
 pub(super) struct KnownKey {
     /// As it is stored.
     pub(super) record: ApiKeyRecord,
-    /// The minute of its last use, since 1970.
-    minute: AtomicU64,
-}
-
-impl KnownKey {
-    /// Returns whether this is the first use in a minute, as far as this entry knows.
-    pub(super) fn is_used_in_another_minute(&self, time: SystemTime) -> bool {
-        let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let minute = since_1970.as_secs() / 60;
-        self.minute.load(Ordering::Relaxed) != minute
-            && self.minute.swap(minute, Ordering::Relaxed) != minute
-    }
+    /// How it is used.
+    pub(super) activity: Arc<KeyActivity>,
 }
 
 /// Keys that exist and keys that don't are kept apart, so that made-up keys displace made-up keys
@@ -44,6 +36,7 @@ pub(crate) struct KeyCache {
     unknown: Cache<KeyDigest, ()>,
     /// How many changes of keys there were.
     changes: Arc<AtomicU64>,
+    activities: KeyActivities,
 }
 
 /// How many changes there were when a look-up began: what it finds may be as old.
@@ -56,7 +49,7 @@ impl KeyCache {
         let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
         let unknown =
             Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { known, unknown, changes: Arc::default() }
+        Self { known, unknown, changes: Arc::default(), activities: KeyActivities::default() }
     }
 
     /// Returns the key if it is kept, `Some(None)` if it is kept that it doesn't exist.
@@ -83,7 +76,8 @@ impl KeyCache {
             self.unknown.insert(digest, ()).await;
             return None;
         };
-        let key = Arc::new(KnownKey { record, minute: AtomicU64::default() });
+        let activity = self.activities.of(&record.principal);
+        let key = Arc::new(KnownKey { record, activity });
         self.known.insert(digest, Arc::clone(&key)).await;
         // Whoever removes entries has counted before, so one of the two sees the other.
         if self.version() != version {
@@ -120,6 +114,8 @@ impl KeyCache {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use domain::{ApiKey, KeyId, Networks, Principal, Scopes, TenantId};
 
     use super::*;
@@ -179,14 +175,5 @@ mod tests {
             cache.insert(digest(1), Some(record()), cache.version()).await;
             assert!(is_kept(&cache, 1).await);
         }
-    }
-
-    #[test]
-    fn a_use_is_noted_once_a_minute() {
-        let key = KnownKey { record: record(), minute: AtomicU64::default() };
-        let noted = [60, 61, 119, 120, 121, 60 * 60].map(|second| {
-            key.is_used_in_another_minute(UNIX_EPOCH + Duration::from_secs(second))
-        });
-        assert_eq!(noted, [true, false, false, true, false, true]);
     }
 }

@@ -9,10 +9,9 @@ mod look_up_limit;
 mod single_flight;
 mod waiting;
 
-pub(crate) use authenticator::{Authenticator, LookUps};
+pub(crate) use authenticator::Authenticator;
 pub(crate) use credentials::api_key;
 pub(crate) use key_cache::KeyCache;
 pub(crate) use key_tasks::KeyTasks;
-pub(crate) use key_uses::KeyUses;
 pub(crate) use look_up_limit::LookUpLimit;
 pub(crate) use waiting::{Arrival, WaitingCalls};

@@ -17,7 +17,7 @@ type Flights<K, V> = Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>;
 /// It runs in a task of its own, so it doesn't depend on any of them: callers come and go while it
 /// runs. Clones share the work.
 #[derive(Debug)]
-pub(crate) struct SingleFlight<K, V> {
+pub(super) struct SingleFlight<K, V> {
     flights: Flights<K, V>,
 }
 
@@ -26,7 +26,7 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { flights: Flights::default() }
     }
 

@@ -168,6 +168,7 @@ impl ReceptionParts {
     async fn authenticate(&self, parts: &Parts) -> Result<Principal, Status> {
         let arrival = Arrival {
             client: &Client::of(&parts.extensions),
+            request_id: telemetry::request_id::of(&parts.extensions),
             connection: ConnectionId::of(&parts.extensions),
             bytes: message::head_bytes(&parts.headers),
         };

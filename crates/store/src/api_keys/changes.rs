@@ -1,19 +1,22 @@
 //! Creates, rotates and revokes API keys. Servers learn of each change of a key by a trigger.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use diesel::{
-    Connection as _, PgConnection,
+    PgConnection,
     dsl::{now, sql},
     pg::data_types::PgTimestamp,
     prelude::*,
     select,
     sql_types::Timestamptz,
 };
-use domain::{KeyDigest, KeyId, Networks, Scope, Scopes, TenantId};
+use domain::{
+    Agent, AuditEvent, KeyDigest, KeyId, Networks, NewAuditEntry, Scope, Scopes, TenantId,
+};
 
 use super::record::{ApiKeyRecord, KeyState, NewApiKey, Row};
 use crate::{
+    audit::audited,
     database::Database,
     error::Error,
     schema::api_keys,
@@ -32,7 +35,14 @@ impl Database {
         tenant: TenantId,
         key: NewApiKey,
     ) -> Result<ApiKeyRecord, Error> {
-        self.write("create_api_key", move |connection| insert(connection, tenant, &key)).await
+        self.write("create_api_key", move |connection| {
+            audited(connection, |connection| {
+                let key = insert(connection, tenant, &key)?;
+                let entry = described(entry(AuditEvent::KeyCreated, &key), &key);
+                Ok((key, tenant, vec![entry]))
+            })
+        })
+        .await
     }
 
     /// Gives a key other scopes. If there is no such key, nothing is changed.
@@ -41,12 +51,20 @@ impl Database {
     /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
     pub async fn set_api_key_scopes(&self, digest: KeyDigest, scopes: Scopes) -> Result<(), Error> {
         self.write("set_api_key_scopes", move |connection| {
-            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-            diesel::update(api_keys::table)
-                .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
-                .set(api_keys::scopes.eq(scopes))
-                .execute(connection)?;
-            Ok(())
+            let key = api_keys::table.filter(api_keys::digest.eq(digest.as_bytes().as_slice()));
+            let key: Option<(i64, i64)> =
+                key.select((api_keys::tenant_id, api_keys::id)).first(connection).optional()?;
+            let Some(key) = key else { return Ok(()) };
+            audited(connection, |connection| {
+                let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+                let key: ApiKeyRecord = diesel::update(api_keys::table.find(key))
+                    .set(api_keys::scopes.eq(scopes))
+                    .returning(Row::as_returning())
+                    .get_result::<Row>(connection)?
+                    .try_into()?;
+                let entry = described(entry(AuditEvent::KeyScopesSet, &key), &key);
+                Ok(((), key.principal.tenant, vec![entry]))
+            })
         })
         .await
     }
@@ -66,9 +84,9 @@ impl Database {
         until: SystemTime,
     ) -> Result<ApiKeyRecord, Error> {
         self.write("rotate_api_key", move |connection| {
-            connection.transaction(|connection| {
-                let (old, now) = lock(connection, tenant, id)?;
-                match old.state(now) {
+            audited(connection, |connection| {
+                let (old, time) = lock(connection, tenant, id)?;
+                match old.state(time) {
                     KeyState::Valid => {}
                     KeyState::Revoked => {
                         return Err(Error::Invalid(format!("key {id} was revoked")));
@@ -78,7 +96,7 @@ impl Database {
                     }
                 }
                 let life = old.expires_at.map(|end| end.duration_since(old.created_at));
-                let expires_at = life.map(|life| now.checked_add(life.unwrap_or_default()));
+                let expires_at = life.map(|life| time.checked_add(life.unwrap_or_default()));
                 let key = NewApiKey {
                     name: old.name,
                     digest,
@@ -94,7 +112,9 @@ impl Database {
                         api_keys::replaced_by.eq(new.principal.key.get()),
                     ))
                     .execute(connection)?;
-                Ok(new)
+                let entry = NewAuditEntry::now(AuditEvent::KeyRotated, Agent::Session, id.get());
+                let entry = entry.with("new_key", new.principal.key).with("until", seconds(until));
+                Ok((new, tenant, vec![entry]))
             })
         })
         .await
@@ -111,14 +131,19 @@ impl Database {
         networks: Networks,
     ) -> Result<ApiKeyRecord, Error> {
         self.write("set_api_key_networks", move |connection| {
-            let networks: Vec<_> = networks.iter().collect();
-            diesel::update(api_keys::table.find((tenant.get(), id.get())))
-                .set(api_keys::allowed_networks.eq(networks))
-                .returning(Row::as_returning())
-                .get_result::<Row>(connection)
-                .optional()?
-                .ok_or_else(|| missing(tenant, id))
-                .and_then(TryInto::try_into)
+            audited(connection, |connection| {
+                let networks: Vec<_> = networks.iter().collect();
+                let key: ApiKeyRecord =
+                    diesel::update(api_keys::table.find((tenant.get(), id.get())))
+                        .set(api_keys::allowed_networks.eq(networks))
+                        .returning(Row::as_returning())
+                        .get_result::<Row>(connection)
+                        .optional()?
+                        .ok_or_else(|| missing(tenant, id))?
+                        .try_into()?;
+                let entry = described(entry(AuditEvent::KeyNetworksSet, &key), &key);
+                Ok((key, tenant, vec![entry]))
+            })
         })
         .await
     }
@@ -129,18 +154,51 @@ impl Database {
     /// [`Error::Missing`] if the tenant has no such key.
     pub async fn revoke_api_key(&self, tenant: TenantId, id: KeyId) -> Result<ApiKeyRecord, Error> {
         self.write("revoke_api_key", move |connection| {
-            let key = api_keys::table.find((tenant.get(), id.get()));
-            diesel::update(key.filter(api_keys::revoked_at.is_null()))
-                .set(api_keys::revoked_at.eq(now))
-                .execute(connection)?;
-            key.select(Row::as_select())
-                .first(connection)
-                .optional()?
-                .ok_or_else(|| missing(tenant, id))
-                .and_then(TryInto::try_into)
+            audited(connection, |connection| {
+                let key = api_keys::table.find((tenant.get(), id.get()));
+                let revoked = diesel::update(key.filter(api_keys::revoked_at.is_null()))
+                    .set(api_keys::revoked_at.eq(now))
+                    .execute(connection)?;
+                let key: ApiKeyRecord = key
+                    .select(Row::as_select())
+                    .first(connection)
+                    .optional()?
+                    .ok_or_else(|| missing(tenant, id))?
+                    .try_into()?;
+                let entry = (revoked > 0).then(|| entry(AuditEvent::KeyRevoked, &key));
+                Ok((key, tenant, entry.into_iter().collect()))
+            })
         })
         .await
     }
+}
+
+/// Returns an entry about a key, made by a command.
+fn entry(event: AuditEvent, key: &ApiKeyRecord) -> NewAuditEntry {
+    NewAuditEntry::now(event, Agent::Session, key.principal.key.get())
+}
+
+/// Adds what the key permits.
+fn described(entry: NewAuditEntry, key: &ApiKeyRecord) -> NewAuditEntry {
+    let join = |texts: Vec<String>| texts.join(",");
+    let scopes = join(key.principal.scopes.iter().map(|scope| scope.to_string()).collect());
+    let entry = entry.with("scopes", scopes);
+    let entry = match key.networks.allow_all() {
+        true => entry,
+        false => entry.with(
+            "networks",
+            join(key.networks.iter().map(|network| network.to_string()).collect()),
+        ),
+    };
+    match key.expires_at {
+        Some(time) => entry.with("expires", seconds(time)),
+        None => entry,
+    }
+}
+
+/// Returns the time in whole seconds since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Locks a key against other changes, and returns it with the database's time.

@@ -38,9 +38,7 @@ impl Database {
 
 fn change(heard: Heard) -> KeyChange {
     match heard {
-        Heard::Notification(payload) => {
-            payload.parse().map_or(KeyChange::OfAny, KeyChange::Of)
-        }
+        Heard::Notification(payload) => payload.parse().map_or(KeyChange::OfAny, KeyChange::Of),
         Heard::Gap => KeyChange::OfAny,
     }
 }

@@ -24,11 +24,15 @@ use diesel::{
     sql_query,
     sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
 };
-use domain::{DirectoryUser, Email, Error, Resource, TenantId, UserId, UserKey};
+use domain::{
+    Agent, AuditEvent, DirectoryUser, Email, Error, NewAuditEntry, Resource, TenantId, UserId,
+    UserKey,
+};
 use tokio::time::sleep;
 
 use super::row::{self, COLUMNS, Row};
 use crate::{
+    audit::audited,
     connections::pool::{Lane, Presence},
     database::Database,
     schema::users::{self, dsl},
@@ -122,14 +126,23 @@ impl Database {
     /// [`Error::NotFound`] if the tenant has no such user; [`Error::Unavailable`],
     /// [`Error::OutcomeUnknown`] and [`Error::Internal`]. Unless it is the first, the user may be
     /// deactivated, or erased in part.
-    pub async fn erase_user(&self, tenant: TenantId, key: UserKey) -> Result<DirectoryUser, Error> {
-        let user = self.deactivate_user(tenant, key).await?;
+    pub async fn erase_user(
+        &self,
+        tenant: TenantId,
+        agent: Agent,
+        key: UserKey,
+    ) -> Result<DirectoryUser, Error> {
+        let user = self.deactivate_user(tenant, agent.clone(), key).await?;
         let Some(id) = user.id else { return Err(Error::NotFound(Resource::User)) };
         let erased = match user.erased_at {
             Some(_) => user,
             None => {
                 let erase = move |connection: &mut PgConnection, _: &Presence| {
-                    erase(connection, tenant, id)
+                    audited(connection, |connection| {
+                        let user = erase(connection, tenant, id)?;
+                        let entry = NewAuditEntry::now(AuditEvent::UserErased, agent, id.get());
+                        Ok((user, tenant, vec![entry]))
+                    })
                 };
                 self.write_for(tenant, Lane::Directory, "erase_user", erase).await?
             }

@@ -6,10 +6,14 @@ use diesel::{
     prelude::*,
     sql_types::{Nullable, Timestamptz},
 };
-use domain::{DirectoryUser, Error, Resource, TenantId, UserId, UserKey, UserPage, UserQuery};
+use domain::{
+    Agent, AuditEvent, DirectoryUser, Error, NewAuditEntry, Resource, TenantId, UserId, UserKey,
+    UserPage, UserQuery,
+};
 
 use super::row::{self, COLUMNS, Row};
 use crate::{
+    audit::audited,
     connections::pool::{Lane, Presence},
     database::Database,
     schema::users::{self, dsl},
@@ -56,6 +60,7 @@ impl Database {
     pub async fn deactivate_user(
         &self,
         tenant: TenantId,
+        agent: Agent,
         key: UserKey,
     ) -> Result<DirectoryUser, Error> {
         let deactivate = move |connection: &mut PgConnection, _: &Presence| {
@@ -63,14 +68,17 @@ impl Database {
             let Some(id) = user.id.filter(|_| user.deactivated_at.is_none()) else {
                 return Ok(Some(user));
             };
-            let row: Option<Row> = diesel::update(users::table.find((tenant.get(), id.get())))
-                .set(dsl::deactivated_at.eq(sql::<Nullable<Timestamptz>>(
-                    // Another call may have been first.
-                    "coalesce(deactivated_at, now())",
-                )))
-                .returning(COLUMNS)
-                .get_result(connection)
-                .optional()?;
+            let user = users::table.find((tenant.get(), id.get()));
+            let deactivating = diesel::update(user).set(dsl::deactivated_at.eq(
+                // Another call may have been first.
+                sql::<Nullable<Timestamptz>>("coalesce(deactivated_at, now())"),
+            ));
+            let entry = NewAuditEntry::now(AuditEvent::UserDeactivated, agent, id.get());
+            let row: Option<Row> = audited(connection, |connection| {
+                let row = deactivating.returning(COLUMNS).get_result(connection).optional()?;
+                let entry = row.as_ref().map(|_: &Row| entry);
+                Ok((row, tenant, entry.into_iter().collect()))
+            })?;
             row.map(row::to_user).transpose()
         };
         let name = "deactivate_user";
@@ -86,6 +94,7 @@ impl Database {
     pub async fn reactivate_user(
         &self,
         tenant: TenantId,
+        agent: Agent,
         key: UserKey,
     ) -> Result<DirectoryUser, Error> {
         let reactivate = move |connection: &mut PgConnection, _: &Presence| {
@@ -94,11 +103,14 @@ impl Database {
                 return Ok(Some(user));
             };
             let user = users::table.find((tenant.get(), id.get()));
-            let row: Option<Row> = diesel::update(user.filter(dsl::erased_at.is_null()))
-                .set(dsl::deactivated_at.eq(None::<PgTimestamp>))
-                .returning(COLUMNS)
-                .get_result(connection)
-                .optional()?;
+            let reactivating = diesel::update(user.filter(dsl::erased_at.is_null()))
+                .set(dsl::deactivated_at.eq(None::<PgTimestamp>));
+            let entry = NewAuditEntry::now(AuditEvent::UserReactivated, agent, id.get());
+            let row: Option<Row> = audited(connection, |connection| {
+                let row = reactivating.returning(COLUMNS).get_result(connection).optional()?;
+                let entry = row.as_ref().map(|_: &Row| entry);
+                Ok((row, tenant, entry.into_iter().collect()))
+            })?;
             row.map(row::to_user).transpose()
         };
         let name = "reactivate_user";

@@ -38,7 +38,10 @@ fn errors_name_their_cause() {
     let shell = shell();
     for (args, message) in [
         (&["--allow-from", "10.0.0.1/8"][..], "bits behind its prefix; 10.0.0.0/8 has not"),
-        (&["--allow-from", "office"], "a network is an address, or one with the length of its prefix"),
+        (
+            &["--allow-from", "office"],
+            "a network is an address, or one with the length of its prefix",
+        ),
         (&["--allow-from", "10.0.0.0/8,::1"], "a network is an address"),
     ] {
         let stderr = shell.error(64, &[&CREATE[..], args].concat());

@@ -94,7 +94,6 @@ fn a_key_that_expires_is_replaced_by_one_with_as_long_a_life() {
 #[test]
 fn only_a_valid_key_is_rotated_and_the_end_of_the_old_one_is_given_once() {
     let (shell, _) = Shell::with_key(&[]);
-    let rotate = |args: &[&str]| [&ROTATE[..], args].concat();
     for (args, message) in [
         (&[][..], "<--expires-in <DURATION>|--until <TIME>>"),
         (&["--expires-in", "1h", "--until", "2999-01-01T00:00:00Z"], "cannot be used with"),
@@ -102,7 +101,7 @@ fn only_a_valid_key_is_rotated_and_the_end_of_the_old_one_is_given_once() {
         (&["--until", "2020-01-01T00:00:00Z"], "the time has passed"),
         (&["--until", "tomorrow"], "a time is written in UTC, as in 2030-01-31T00:00:00Z"),
     ] {
-        let stderr = shell.error(64, &rotate(args));
+        let stderr = shell.error(64, &[&ROTATE[..], args].concat());
         assert!(stderr.contains(message), "{args:?}: {stderr}");
     }
     let in_an_hour = ["--expires-in", "1h"];

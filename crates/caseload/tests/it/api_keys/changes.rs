@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use domain::{ApiKey, Scope};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
-use tonic::{Code, Request};
+use tonic::{Code, Request, transport::Endpoint};
 
 use super::INVALID;
 use crate::support::{App, Session, code_and_reasons, new_key, new_task, polling::eventually};
@@ -14,7 +14,8 @@ const ARGS: [&str; 2] = ["--key-ttl", "1h"];
 
 /// Makes a call to a server with this key. Returns `OK`, or `CODE REASON…`.
 async fn call(app: &App, server: SocketAddr, key: &ApiKey) -> String {
-    let mut client = TaskServiceClient::connect(format!("http://{server}")).await.unwrap();
+    let server = Endpoint::try_from(format!("http://{server}")).unwrap();
+    let mut client = TaskServiceClient::new(server.connect().await.unwrap());
     let mut request = Request::new(proto::tasks::v1::BatchCreateTasksRequest {
         case_id: app.case_id,
         tasks: vec![new_task("a task", &[])],
@@ -90,10 +91,9 @@ async fn a_server_listens_again_after_its_connection_was_closed_and_misses_nothi
     ));
     await_result(&app, app.grpc_addr, &missed, INVALID).await;
 
-    let second = eventually("another listener", async || {
-        listener(&mut session).filter(|pid| *pid != first)
-    })
-    .await;
+    let second =
+        eventually("another listener", async || listener(&mut session).filter(|pid| *pid != first))
+            .await;
     // It has it in its cache again, and the listener has said that it was away.
     assert_eq!(call(&app, app.grpc_addr, &later).await, "OK");
     app.database.query("UPDATE api_keys SET revoked_at = now() WHERE revoked_at IS NULL");

@@ -74,9 +74,8 @@ async fn a_refusal_says_nothing_about_the_tenant_the_scopes_or_the_addresses() {
     let set = |key: &ApiKey, column: &str| {
         let digest: String =
             key.digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        app.database.query(&format!(
-            "UPDATE api_keys SET {column} = now() WHERE digest = '\\x{digest}'"
-        ));
+        app.database
+            .query(&format!("UPDATE api_keys SET {column} = now() WHERE digest = '\\x{digest}'"));
     };
     set(&revoked, "revoked_at");
     set(&expired, "expires_at");
@@ -105,9 +104,8 @@ async fn other_networks_count_at_once_and_a_new_key_has_those_of_the_old_one() {
     let app = App::builder().server_args(&["--key-ttl", "1h"]).start().await;
     let key = new_key();
     let id = app.store_key(app.tenant, &key, &[Scope::TasksWrite], None).await;
-    let call = |key: &ApiKey| {
-        CreateCall::new(&app).key(key).header("x-forwarded-for", "198.51.100.7")
-    };
+    let call =
+        |key: &ApiKey| CreateCall::new(&app).key(key).header("x-forwarded-for", "198.51.100.7");
     assert_eq!(call(&key).result(&app).await, "OK");
     let set = async |texts: &[&str], expected: &str| {
         let tenant: TenantId = app.tenant;

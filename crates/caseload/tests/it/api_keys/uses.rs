@@ -39,7 +39,8 @@ async fn a_later_use_is_kept_and_one_at_the_end_of_a_server_is_not_lost() {
     let (early, late) = (new_key(), new_key());
     let early_id = app.store_key(app.tenant, &early, &[Scope::TasksWrite], None).await;
     let late_id = app.store_key(app.tenant, &late, &[Scope::TasksWrite], None).await;
-    let sql = format!("UPDATE api_keys SET last_used_at = '2999-01-01 00:00Z' WHERE id = {late_id}");
+    let sql =
+        format!("UPDATE api_keys SET last_used_at = '2999-01-01 00:00Z' WHERE id = {late_id}");
     app.database.query(&sql);
     let before = last_used(&app, late_id);
     for key in [&early, &late] {

@@ -11,8 +11,8 @@ use store::{Database, KeyUse};
 
 use super::fixture::{SERVICE, cluster, set_up, url_as};
 use crate::support::{
-    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_key, new_task,
-    open, psql,
+    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_key,
+    new_task, open, psql,
 };
 
 /// A service that connects as its role, and does everything that a service does.
@@ -68,6 +68,10 @@ impl Service {
         expect("gRPC with the key", found, "INVALID_ARGUMENT REQUEST_ID_REUSED");
 
         let key = app.key_for_all().await;
+        // There is no log yet: the service begins it.
+        app.database.query(
+            "BEGIN; LOCK audit_heads; DELETE FROM audit_entries; DELETE FROM audit_heads; COMMIT",
+        );
         app.database.query("DELETE FROM idempotency_keys WHERE key = 'the-key'");
         app.use_idempotency_key("the-key");
         for call in API_CALLS {
