@@ -32,16 +32,23 @@ const ENTRIES: usize = 1000;
 pub(crate) type Audited<T> = (T, TenantId, Vec<NewAuditEntry>);
 
 /// Runs a change and appends the entries that it returns, in one transaction. Once they are committed, they are
-/// logged, too.
+/// logged, too. Only if the connection is lost during the commit it is unknown whether anything was changed.
 pub(crate) fn audited<T>(
     connection: &mut PgConnection,
     change: impl FnOnce(&mut PgConnection) -> Result<Audited<T>, Error>,
 ) -> Result<T, Error> {
-    let (result, records) = connection.transaction(|connection| {
+    let mut is_complete = false;
+    let committed = connection.transaction(|connection| {
         let (result, tenant, entries) = change(connection)?;
         let records = append(connection, tenant, entries)?;
+        is_complete = true;
         Ok::<_, Error>((result, records))
-    })?;
+    });
+    let (result, records) = match committed {
+        // The commit was not sent.
+        Err(error) if !is_complete => return Err(error.without_effect()),
+        committed => committed?,
+    };
     records.iter().for_each(log);
     Ok(result)
 }
