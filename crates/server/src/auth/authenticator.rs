@@ -102,7 +102,7 @@ impl Authenticator {
             KeyState::Revoked => return refuse(Refusal::Revoked, AuthError::InvalidKey.into()),
             KeyState::Expired => return refuse(Refusal::Expired, AuthError::InvalidKey.into()),
         }
-        if !key.record.networks.allow(arrival.client.address()) {
+        if !key.record.networks.allow(arrival.certain_address) {
             return refuse(Refusal::Address, Error::AddressNotAllowed);
         }
         if key.activity.is_used_in_another_minute(now) {

@@ -3,7 +3,7 @@
 //! Nobody knows yet whose they are, so no tenant pays for them. Callers with the same key share one
 //! look-up, so the limit of look-ups does not limit them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use domain::Error;
 use serving::{Client, ConnectionId, Exhausted, Quota, QuotaPermit, Resource};
@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Arrival<'a> {
     /// Who makes it, as far as that is known by the address.
     pub(crate) client: &'a Client,
+    /// The client's address, if it may decide whether the key is accepted.
+    pub(crate) certain_address: Option<IpAddr>,
     /// The id of the request, as logs have it.
     pub(crate) request_id: &'a str,
     /// The connection that it came on.
@@ -107,6 +109,7 @@ mod tests {
         let client = Client::default();
         let arrival = |bytes| Arrival {
             client: &client,
+            certain_address: None,
             request_id: "r-1",
             connection: ConnectionId::default(),
             bytes,

@@ -13,6 +13,14 @@ fn networks(texts: &[&str]) -> Networks {
     Networks::new(texts.iter().map(|text| text.parse().unwrap())).unwrap()
 }
 
+/// Starts a server and a gateway to which it was said that this machine's proxies are trusted.
+async fn start(server_args: &[&'static str]) -> App {
+    let args = [&["--trusted-proxies", "127.0.0.0/8"], server_args].concat();
+    let mut app = App::builder().server_args(&args).start().await;
+    app.http_addr = app.start_gateway(&["--trusted-proxies", "127.0.0.0/8"]).await;
+    app
+}
+
 /// Stores a key that is accepted from these networks.
 async fn key_from(app: &App, texts: &[&str], scopes: &[Scope]) -> ApiKey {
     let key = new_key();
@@ -24,7 +32,7 @@ async fn key_from(app: &App, texts: &[&str], scopes: &[Scope]) -> ApiKey {
 /// Over REST, the gateway tells the server the address of its client.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_address_is_the_clients_behind_trusted_proxies() {
-    let app = App::start().await;
+    let app = start(&[]).await;
     let key = key_from(&app, &["198.51.100.0/24", "2001:db8::/32"], &[Scope::TasksWrite]).await;
     for (forwarded_for, expected) in [
         ("198.51.100.7", "OK"),
@@ -54,16 +62,35 @@ async fn only_trusted_proxies_are_believed() {
     let elsewhere = key_from(&app, &["198.51.100.0/24"], &[Scope::TasksWrite]).await;
     let here = key_from(&app, &["127.0.0.1"], &[Scope::TasksWrite]).await;
     for (key, expected) in [(&elsewhere, REFUSED), (&here, "OK")] {
+        assert_eq!(CreateCall::new(&app).key(key).result_over_grpc(&app).await, expected);
+        // Somebody who names a client may be a proxy that nobody has said is one, as the gateway is here.
         let call = CreateCall::new(&app).key(key).header("x-forwarded-for", "198.51.100.7");
-        // Over REST it is the address of the gateway, which is not trusted.
-        assert_eq!(call.result(&app).await, expected);
+        assert_eq!(call.result(&app).await, REFUSED);
     }
+}
+
+/// A sidecar connects from loopback, and may pass on what its client has made up.
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_that_are_trusted_by_default_are_not_believed_for_keys_with_networks() {
+    let app = App::start().await;
+    let key = key_from(&app, &["198.51.100.0/24"], &[Scope::TasksWrite]).await;
+    let call = CreateCall::new(&app).key(&key).header("x-forwarded-for", "198.51.100.7");
+    assert_eq!(call.result(&app).await, REFUSED);
+
+    // Nor is what such a gateway says to a server that trusts it.
+    let mut app = start(&[]).await;
+    let key = key_from(&app, &["198.51.100.0/24"], &[Scope::TasksWrite]).await;
+    let call = CreateCall::new(&app).key(&key).header("x-forwarded-for", "198.51.100.7");
+    assert_eq!(call.result(&app).await, "OK");
+    app.http_addr = app.start_gateway(&[]).await;
+    assert_eq!(call.result_over_rest(&app).await, REFUSED);
+    assert_eq!(CreateCall::new(&app).key(&app.key).result(&app).await, "OK", "another key");
 }
 
 /// Whoever has a key learns from elsewhere that it is valid, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_nothing_about_the_tenant_the_scopes_or_the_addresses() {
-    let app = App::start().await;
+    let app = start(&[]).await;
     let from = ["198.51.100.0/24"];
     let [writer, reader, revoked, expired] = [
         key_from(&app, &from, &[Scope::TasksWrite]).await,
@@ -101,7 +128,7 @@ async fn a_refusal_says_nothing_about_the_tenant_the_scopes_or_the_addresses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_networks_count_at_once_and_a_new_key_has_those_of_the_old_one() {
-    let app = App::builder().server_args(&["--key-ttl", "1h"]).start().await;
+    let app = start(&["--key-ttl", "1h"]).await;
     let key = new_key();
     let id = app.store_key(app.tenant, &key, &[Scope::TasksWrite], None).await;
     let call =
