@@ -2,6 +2,7 @@
 
 mod calls;
 mod commands;
+mod hanging_database;
 mod pruning;
 mod tampering;
 

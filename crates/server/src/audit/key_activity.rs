@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The most client addresses of a key in a day.
-const MOST_ADDRESSES: usize = 1000;
+const MOST_ADDRESSES: usize = 100;
 
 /// When a key was last used, and from where today.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ struct Today {
     /// Since 1970.
     day: u64,
     clients: HashSet<Option<IpAddr>>,
+    /// Whether there were too many.
+    is_full: bool,
 }
 
 /// Whether a client has used the key today.
@@ -36,7 +38,7 @@ pub(crate) enum Seen {
     Never,
     /// It has.
     Before,
-    /// There are too many clients to tell.
+    /// There are too many clients to tell, which is returned once a day.
     TooMany,
 }
 
@@ -52,12 +54,13 @@ impl KeyActivity {
         let day = day(time);
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.day != day {
-            *today = Today { day, clients: HashSet::new() };
+            *today = Today { day, ..Today::default() };
         }
-        if today.clients.contains(&client) {
+        if today.is_full || today.clients.contains(&client) {
             return Seen::Before;
         }
         if today.clients.len() >= MOST_ADDRESSES {
+            *today = Today { day, is_full: true, ..Today::default() };
             return Seen::TooMany;
         }
         today.clients.insert(client);
@@ -106,10 +109,10 @@ mod tests {
         assert_eq!(key.see(None, at(2 * day - 1)), Seen::Never);
         assert!(!key.is_old(at(2 * day - 1)) && key.is_old(at(2 * day)));
         assert_eq!(key.see(client(1), at(2 * day)), Seen::Never);
-        for number in 2..=1000 {
+        for number in 2..=100 {
             assert_eq!(key.see(client(number), at(2 * day)), Seen::Never);
         }
-        assert_eq!(key.see(client(1001), at(2 * day)), Seen::TooMany);
-        assert_eq!(key.see(client(1000), at(2 * day)), Seen::Before);
+        assert_eq!(key.see(client(101), at(2 * day)), Seen::TooMany);
+        assert_eq!(key.see(client(102), at(2 * day)), Seen::Before);
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Queue {
 }
 
 /// What waits of a tenant.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
     /// The entries.
     pub(super) entries: Vec<NewAuditEntry>,
@@ -36,15 +36,24 @@ impl Queue {
         }
     }
 
-    /// Counts entries as dropped.
-    pub(super) fn drop_some(&mut self, tenant: TenantId, count: u64) {
-        self.tenants.entry(tenant).or_default().dropped += count;
+    /// Adds what could not be appended.
+    pub(super) fn requeue(&mut self, tenant: TenantId, Waiting { entries, dropped }: Waiting) {
+        self.count_dropped(tenant, dropped);
+        entries.into_iter().for_each(|entry| self.push(tenant, entry));
     }
 
-    /// Takes all that waits.
-    pub(super) fn take(&mut self) -> BTreeMap<TenantId, Waiting> {
-        self.len = 0;
-        std::mem::take(&mut self.tenants)
+    /// Counts entries as dropped.
+    pub(super) fn count_dropped(&mut self, tenant: TenantId, count: u64) {
+        if count > 0 {
+            self.tenants.entry(tenant).or_default().dropped += count;
+        }
+    }
+
+    /// Takes all that waits of one tenant.
+    pub(super) fn pop(&mut self) -> Option<(TenantId, Waiting)> {
+        let (tenant, waiting) = self.tenants.pop_first()?;
+        self.len -= waiting.entries.len();
+        Some((tenant, waiting))
     }
 }
 
@@ -60,17 +69,24 @@ mod tests {
         let entry = || NewAuditEntry::now(AuditEvent::KeyUsed, Agent::Session, 1);
         let mut queue = Queue::default();
         for id in 1..=12 {
-            for _ in 0..MOST_OF_TENANT + 1 {
+            for _ in 0..=MOST_OF_TENANT {
                 queue.push(tenant(id), entry());
             }
         }
-        queue.drop_some(tenant(1), 5);
-        let waiting = queue.take();
-        let counts = |id| (waiting[&tenant(id)].entries.len(), waiting[&tenant(id)].dropped);
-        assert_eq!((counts(1), counts(10)), ((1000, 6), (1000, 1)));
-        assert_eq!((counts(11), counts(12)), ((0, 1001), (0, 1001)));
+        queue.count_dropped(tenant(1), 5);
+        let mut counts = Vec::new();
+        let mut first = None;
+        while let Some((_, waiting)) = queue.pop() {
+            counts.push((waiting.entries.len(), waiting.dropped));
+            first.get_or_insert(waiting);
+        }
+        assert_eq!((counts[0], counts[9]), ((1000, 6), (1000, 1)));
+        assert_eq!(counts[10..], [(0, 1001), (0, 1001)]);
 
-        queue.push(tenant(12), entry());
-        assert_eq!(queue.take()[&tenant(12)].entries.len(), 1);
+        queue.push(tenant(1), entry());
+        queue.requeue(tenant(1), first.unwrap());
+        let (_, waiting) = queue.pop().unwrap();
+        assert_eq!((waiting.entries.len(), waiting.dropped), (1000, 7));
+        assert!(queue.pop().is_none() && queue.len == 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Appends what calls have noted, off their way.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -22,6 +23,9 @@ use crate::causes;
 /// How often entries are appended. What a process that crashes has not appended is lost.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long it may take for one tenant.
+const TENANT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long it may take at the end of a server.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -33,6 +37,10 @@ pub(crate) struct AuditLog(Arc<Mutex<State>>);
 struct State {
     queue: Queue,
     refusals: Refusals,
+    /// What is being appended, or may have been.
+    unconfirmed: BTreeMap<u64, (TenantId, Waiting)>,
+    /// How often it was begun to append.
+    begun: u64,
 }
 
 impl AuditLog {
@@ -44,23 +52,24 @@ impl AuditLog {
         origin: impl FnOnce() -> Origin,
         now: SystemTime,
     ) {
-        match seen {
-            Seen::Before => {}
-            Seen::TooMany => self.lock().queue.drop_some(caller.tenant, 1),
-            Seen::Never => {
-                let agent = origin().agent(caller.key);
-                let entry = NewAuditEntry::now(AuditEvent::KeyUsed, agent, caller.key.get());
-                let entry = NewAuditEntry { time: Some(now), ..entry };
-                self.lock().queue.push(caller.tenant, entry);
-            }
+        if seen == Seen::Before {
+            return;
         }
+        let agent = origin().agent(caller.key);
+        let entry = NewAuditEntry::now(AuditEvent::KeyUsed, agent, caller.key.get());
+        let entry = NewAuditEntry { time: Some(now), ..entry };
+        let entry = match seen {
+            Seen::TooMany => entry.with("addresses", "more"),
+            Seen::Never | Seen::Before => entry,
+        };
+        self.lock().queue.push(caller.tenant, entry);
     }
 
     /// Notes that a key was refused.
     pub(crate) fn note_refusal(&self, key: (TenantId, KeyId), refusal: Refusal, origin: &Origin) {
         let mut state = self.lock();
         if !state.refusals.count(key, refusal, origin, Instant::now()) {
-            state.queue.drop_some(key.0, 1);
+            state.queue.count_dropped(key.0, 1);
         }
     }
 
@@ -81,55 +90,82 @@ impl AuditLog {
     pub(crate) async fn run(self, database: Database, ended: CancellationToken) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = ended.cancelled() => break,
-                _ = ticks.tick() => self.append(&database, false).await,
+        let appending = async {
+            loop {
+                ticks.tick().await;
+                self.append(&database, false).await;
             }
+        };
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = appending => {}
         }
         if timeout(END_TIMEOUT, self.append(&database, true)).await.is_err() {
             tracing::warn!("failed to append to the audit log before the end");
         }
     }
 
+    /// Appends all that waits, of two tenants at a time: there are two connections for it.
     async fn append(&self, database: &Database, is_end: bool) {
-        let waiting = {
+        {
             let mut state = self.lock();
-            for (tenant, entry) in state.refusals.take(Instant::now(), is_end) {
-                state.queue.push(tenant, entry);
+            let State { queue, refusals, unconfirmed, .. } = &mut *state;
+            for (_, (tenant, waiting)) in std::mem::take(unconfirmed) {
+                queue.requeue(tenant, waiting);
             }
-            state.queue.take()
-        };
-        for (tenant, waiting) in waiting {
+            for (tenant, entry) in refusals.take(Instant::now(), is_end) {
+                queue.push(tenant, entry);
+            }
+        }
+        tokio::join!(self.append_tenants(database), self.append_tenants(database));
+    }
+
+    /// Appends what waits of one tenant after the other, until nothing waits.
+    async fn append_tenants(&self, database: &Database) {
+        while let Some((number, tenant, waiting)) = self.begin() {
             let lost = (waiting.dropped > 0).then(|| lost(waiting.dropped));
-            let entries = waiting.entries.iter().cloned().chain(lost).collect();
-            match database.append_to_audit_log(tenant, entries).await {
-                Ok(()) if waiting.dropped > 0 => {
-                    let dropped = waiting.dropped;
-                    tracing::warn!(%tenant, dropped, "entries of the audit log were dropped");
+            let dropped = waiting.dropped;
+            let entries: Vec<_> = waiting.entries.into_iter().chain(lost).collect();
+            let appending = database.append_to_audit_log(tenant, entries);
+            let appended = timeout(TENANT_TIMEOUT, appending).await;
+            match appended.unwrap_or(Err(Error::DeadlineExceeded)) {
+                Ok(()) => {
+                    self.lock().unconfirmed.remove(&number);
+                    if dropped > 0 {
+                        tracing::warn!(%tenant, dropped, "entries of the audit log were dropped");
+                    }
                 }
-                Ok(()) => {}
                 Err(error) => {
                     log_failure(&error);
-                    self.put_back(tenant, waiting, &error);
+                    self.fail(number, &error);
                 }
             }
         }
     }
 
-    /// Keeps what could not be appended, unless that would fail again. What may have been appended is appended
-    /// again.
-    fn put_back(&self, tenant: TenantId, Waiting { entries, dropped }: Waiting, error: &Error) {
+    /// Takes what waits of a tenant, which is kept until it is known to be appended.
+    fn begin(&self) -> Option<(u64, TenantId, Waiting)> {
         let mut state = self.lock();
-        state.queue.drop_some(tenant, dropped);
-        match error {
-            Error::Unavailable(_)
-            | Error::OutcomeUnknown(_)
-            | Error::DeadlineExceeded
-            | Error::TenantOverloaded => {
-                entries.into_iter().for_each(|entry| state.queue.push(tenant, entry));
-            }
-            _ => state.queue.drop_some(tenant, u64::try_from(entries.len()).unwrap_or(u64::MAX)),
+        let (tenant, waiting) = state.queue.pop()?;
+        state.begun += 1;
+        let number = state.begun;
+        state.unconfirmed.insert(number, (tenant, waiting.clone()));
+        Some((number, tenant, waiting))
+    }
+
+    /// What could not be appended is requeued the next time, unless that would fail again. What may have been
+    /// appended is appended again.
+    fn fail(&self, number: u64, error: &Error) {
+        if let Error::Unavailable(_)
+        | Error::OutcomeUnknown(_)
+        | Error::DeadlineExceeded
+        | Error::TenantOverloaded = error
+        {
+            return;
+        }
+        if let Some((_, lost)) = self.lock().unconfirmed.get_mut(&number) {
+            lost.dropped += u64::try_from(lost.entries.len()).unwrap_or(u64::MAX);
+            lost.entries.clear();
         }
     }
 

@@ -58,7 +58,7 @@ impl KeyUses {
         let uses: Vec<_> =
             uses.into_iter().map(|((tenant, key), time)| KeyUse { tenant, key, time }).collect();
         if let Err(error) = database.store_key_uses(&uses).await {
-            self.put_back(uses);
+            self.requeue(uses);
             if let Some(suppressed) = FAILURES.allow(Instant::now().into_std()) {
                 tracing::warn!(%error, suppressed, "failed to write when keys were used");
             }
@@ -66,7 +66,7 @@ impl KeyUses {
     }
 
     /// Keeps for the next time what could not be written.
-    fn put_back(&self, uses: Vec<KeyUse>) {
+    fn requeue(&self, uses: Vec<KeyUse>) {
         let mut later = self.lock();
         for KeyUse { tenant, key, time } in uses {
             later.entry((tenant, key)).or_insert(time);
