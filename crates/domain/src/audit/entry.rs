@@ -117,6 +117,16 @@ pub enum Agent {
 pub struct AuditDetails(String);
 
 impl AuditDetails {
+    /// The name under which an entry says up to where the log was pruned.
+    pub const UP_TO: &'static str = "up_to";
+
+    /// Returns the value of this name in details; `None` if there is none.
+    #[must_use]
+    pub fn value<'a>(details: &'a str, name: &str) -> Option<&'a str> {
+        let mut values = details.split(' ').filter_map(|pair| pair.split_once('='));
+        values.find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
     /// Adds a value. White space becomes an underscore.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {

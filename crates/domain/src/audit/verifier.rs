@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::chain::{Anchor, AuditRecord};
+use super::{
+    chain::{Anchor, AuditRecord},
+    entry::{AuditDetails, AuditEvent},
+};
 
 /// What is wrong with a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,11 @@ pub enum AuditFault {
     /// An entry comes after the last one that the head of the log knows.
     Unknown {
         /// Its number.
+        number: i64,
+    },
+    /// The log begins behind an entry, and no entry says that it was pruned up to there.
+    BeginningMissing {
+        /// The number of the last entry that is said to be pruned.
         number: i64,
     },
     /// There are entries, but the head of the log is missing.
@@ -56,6 +64,12 @@ impl fmt::Display for AuditFault {
             Self::Unknown { number } => {
                 write!(f, "entry {number} comes after the last one that the head of the log knows")
             }
+            Self::BeginningMissing { number } => {
+                write!(
+                    f,
+                    "the log begins behind entry {number}, and no entry says that it was pruned"
+                )
+            }
             Self::HeadMissing => f.write_str("the head of the log is missing"),
             Self::HeadChanged => {
                 f.write_str("the head of the log does not have the hash of the last entry")
@@ -79,6 +93,8 @@ impl fmt::Display for AuditFault {
 pub struct ChainVerifier {
     /// The last entry that was pruned.
     pruned: Anchor,
+    /// Up to where the last entry about that says that the log was pruned.
+    said_pruned: Option<Anchor>,
     /// The last entry so far.
     last: Anchor,
     expected: Vec<Anchor>,
@@ -93,7 +109,8 @@ impl ChainVerifier {
         let mut expected = expected.to_vec();
         expected.retain(|anchor| *anchor != Anchor::START);
         expected.sort_by_key(|anchor| anchor.number);
-        let mut verifier = Self { pruned, last: pruned, expected, faults: Vec::new() };
+        let (said_pruned, last, faults) = (None, pruned, Vec::new());
+        let mut verifier = Self { pruned, said_pruned, last, expected, faults };
         verifier.compare_expected(pruned);
         verifier
     }
@@ -109,6 +126,10 @@ impl ChainVerifier {
         }
         // What follows is compared with the hash that is stored, so that each change is found once. Where entries
         // are missing before this one, it can't be told whether it is as it was.
+        if entry.event == AuditEvent::LogPruned.as_str() {
+            self.said_pruned = AuditDetails::value(&entry.details, AuditDetails::UP_TO)
+                .and_then(|anchor| anchor.parse().ok());
+        }
         self.last = Anchor { number, hash: *hash };
         self.compare_expected(self.last);
     }
@@ -131,6 +152,10 @@ impl ChainVerifier {
                 self.faults.push(AuditFault::HeadChanged);
             }
             Some(_) => {}
+        }
+        let Anchor { number, .. } = self.pruned;
+        if self.pruned != Anchor::START && self.said_pruned != Some(self.pruned) {
+            self.faults.push(AuditFault::BeginningMissing { number });
         }
         let shorter = self.expected.iter().map(|it| AuditFault::Shorter { number: it.number });
         self.faults.extend(shorter);
@@ -278,7 +303,9 @@ mod tests {
             for pruned in 0..log.len() {
                 let mut verifier = ChainVerifier::new(anchor(&log[pruned]), &[]);
                 log[pruned + 1..].iter().for_each(|record| verifier.check(record));
-                prop_assert_eq!(verifier.finish(Some(head)), (head, vec![]));
+                let number = log[pruned].entry.number;
+                let unsaid = AuditFault::BeginningMissing { number };
+                prop_assert_eq!(verifier.finish(Some(head)), (head, vec![unsaid]));
             }
             if tampering.apply(&mut log) {
                 prop_assert!(!faults(&log, head).is_empty(), "{:?}", tampering);
@@ -336,6 +363,27 @@ mod tests {
     }
 
     #[test]
+    fn a_beginning_is_missing_unless_an_entry_says_up_to_where_it_was_pruned() {
+        let details: Vec<_> = (0..4).map(|number| number.to_string()).collect();
+        let good = log(1, &details);
+        let pruned = anchor(&good[1]);
+        for (said, faults) in [
+            (pruned.to_string(), vec![]),
+            (anchor(&good[0]).to_string(), vec![AuditFault::BeginningMissing { number: 2 }]),
+            ("x".to_owned(), vec![AuditFault::BeginningMissing { number: 2 }]),
+        ] {
+            let mut verifier = ChainVerifier::new(pruned, &[]);
+            good[2..].iter().for_each(|record| verifier.check(record));
+            let mut entry = entry(1, 5, &format!("count=2 up_to={said}"));
+            entry.event = "log.pruned".to_owned();
+            let hash = good[3].hash.then(&entry);
+            let record = AuditRecord { entry, hash };
+            verifier.check(&record);
+            assert_eq!(verifier.finish(Some(anchor(&record))).1, faults, "{said}");
+        }
+    }
+
+    #[test]
     fn an_anchor_is_compared_where_it_can_be() {
         let details: Vec<_> = (0..6).map(|number| number.to_string()).collect();
         let good = log(1, &details);
@@ -353,7 +401,9 @@ mod tests {
             let base = if pruned == 0 { Anchor::START } else { anchor(&good[pruned - 1]) };
             let mut verifier = ChainVerifier::new(base, &[expected]);
             good[pruned..].iter().for_each(|record| verifier.check(record));
-            assert_eq!(verifier.finish(Some(anchor(&good[5]))).1, faults, "{pruned} {expected}");
+            let mut found = verifier.finish(Some(anchor(&good[5]))).1;
+            found.retain(|fault| !matches!(fault, AuditFault::BeginningMissing { .. }));
+            assert_eq!(found, faults, "{pruned} {expected}");
         }
     }
 }

@@ -81,7 +81,7 @@ fn prune(
         subject: None,
         details: AuditDetails::default()
             .with("count", deleted)
-            .with("up_to", format_args!("{number}:{hash}")),
+            .with(AuditDetails::UP_TO, format_args!("{number}:{hash}")),
     };
     Ok((deleted, tenant, vec![pruned]))
 }

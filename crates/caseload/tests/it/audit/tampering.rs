@@ -73,7 +73,17 @@ fn each_change_of_the_entries_is_found() {
         ),
         (
             "UPDATE audit_heads SET pruned_number = 2 WHERE tenant_id = 1",
-            &["entry 1 was changed, or does not follow the one before it"],
+            &[
+                "entry 1 was changed, or does not follow the one before it",
+                "the log begins behind entry 2, and no entry says that it was pruned",
+            ],
+        ),
+        // As if the first ones had been pruned.
+        (
+            "UPDATE audit_heads SET pruned_number = 2, pruned_hash = (SELECT hash FROM audit_entries \
+                 WHERE tenant_id = 1 AND number = 2) WHERE tenant_id = 1; \
+             DELETE FROM audit_entries WHERE tenant_id = 1 AND number < 3",
+            &["the log begins behind entry 2, and no entry says that it was pruned"],
         ),
     ] {
         let shell = shell();
