@@ -28,5 +28,5 @@ CREATE TRIGGER api_keys_deleted AFTER DELETE ON api_keys
 
 -- Not for what servers write themselves, once a minute for each key in use.
 CREATE TRIGGER api_keys_changed AFTER UPDATE ON api_keys
-    FOR EACH ROW WHEN (NEW.last_used_at IS NOT DISTINCT FROM OLD.last_used_at)
+    FOR EACH ROW WHEN (to_jsonb(NEW) - 'last_used_at' <> to_jsonb(OLD) - 'last_used_at')
     EXECUTE FUNCTION notify_api_key_change();

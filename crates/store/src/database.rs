@@ -9,7 +9,7 @@ use crate::{
     connections::{
         current::CurrentPool,
         failover,
-        listener::{self, Heard},
+        listener::{self, Notification},
         pool::{Connection, Lane, PoolSettings, Presence},
         statements::Statements,
         url::DatabaseUrl,
@@ -214,16 +214,16 @@ impl Database {
     }
 
     /// Starts to listen for notifications of a channel, on a connection that nobody else uses. Ends when the
-    /// last clone is dropped, or `hear` returns false.
+    /// last clone is dropped, or `receive` returns false.
     ///
     /// # Errors
     /// If the system can't start another thread.
     pub(crate) fn listen(
         &self,
         channel: &'static str,
-        hear: impl Fn(Heard) -> bool + Clone + Send + 'static,
+        receive: impl Fn(Notification) -> bool + Clone + Send + 'static,
     ) -> io::Result<()> {
-        listener::start(&self.0, channel, hear)
+        listener::start(&self.0, channel, receive)
     }
 
     /// Registers a callback that runs after each failover. The callback must not keep a

@@ -1,6 +1,6 @@
 //! Creates, rotates and revokes API keys. Servers learn of each change of a key by a trigger.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diesel::{
     PgConnection,
@@ -95,14 +95,16 @@ impl Database {
                         return Err(Error::Invalid(format!("key {id} has expired")));
                     }
                 }
-                let life = old.expires_at.map(|end| end.duration_since(old.created_at));
-                let expires_at = life.map(|life| time.checked_add(life.unwrap_or_default()));
+                let expires_at = match life(connection, &old)? {
+                    None => None,
+                    Some(life) => time.checked_add(life),
+                };
                 let key = NewApiKey {
                     name: old.name,
                     digest,
                     scopes: old.principal.scopes,
                     networks: old.networks,
-                    expires_at: expires_at.flatten(),
+                    expires_at,
                 };
                 let new = insert(connection, tenant, &key)?;
                 let until = old.expires_at.map_or(until, |end| end.min(until));
@@ -112,9 +114,10 @@ impl Database {
                         api_keys::replaced_by.eq(new.principal.key.get()),
                     ))
                     .execute(connection)?;
-                let entry = NewAuditEntry::now(AuditEvent::KeyRotated, Agent::Session, id.get());
-                let entry = entry.with("new_key", new.principal.key).with("until", seconds(until));
-                Ok((new, tenant, vec![entry]))
+                let created = described(entry(AuditEvent::KeyCreated, &new), &new);
+                let rotated = NewAuditEntry::now(AuditEvent::KeyRotated, Agent::Session, id.get());
+                let rotated = rotated.with("new_key", new.principal.key);
+                Ok((new, tenant, vec![created, rotated.with("until", seconds(until))]))
             })
         })
         .await
@@ -216,6 +219,22 @@ fn lock(
     let time: PgTimestamp = select(sql::<Timestamptz>("now()")).get_result(connection)?;
     let key = row.ok_or_else(|| missing(tenant, id)).and_then(TryInto::try_into)?;
     Ok((key, from_postgres(time)))
+}
+
+/// Returns for how long a key was to be valid when it was created; `None` if it was to be for ever. A key that was
+/// rotated expires at another time since, but the key that took its place has as long a life.
+fn life(connection: &mut PgConnection, key: &ApiKeyRecord) -> Result<Option<Duration>, Error> {
+    let tenant = key.principal.tenant.get();
+    let mut latest = key.clone();
+    while let Some(next) = latest.replaced_by.filter(|next| *next > latest.principal.key) {
+        let row: Row = api_keys::table
+            .find((tenant, next.get()))
+            .select(Row::as_select())
+            .first(connection)?;
+        latest = row.try_into()?;
+    }
+    let end = latest.expires_at;
+    Ok(end.map(|end| end.duration_since(latest.created_at).unwrap_or_default()))
 }
 
 fn insert(

@@ -5,7 +5,7 @@ use std::io;
 use domain::KeyDigest;
 use tokio::sync::mpsc;
 
-use crate::{connections::listener::Heard, database::Database};
+use crate::{connections::listener::Notification, database::Database};
 
 /// What is notified, by a trigger.
 const CHANNEL: &str = "caseload_api_keys";
@@ -31,15 +31,17 @@ impl Database {
     /// If the system can't start another thread.
     pub fn key_changes(&self) -> io::Result<mpsc::Receiver<KeyChange>> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        self.listen(CHANNEL, move |heard| sender.blocking_send(change(heard)).is_ok())?;
+        self.listen(CHANNEL, move |notification| {
+            sender.blocking_send(change(notification)).is_ok()
+        })?;
         Ok(receiver)
     }
 }
 
-fn change(heard: Heard) -> KeyChange {
-    match heard {
-        Heard::Notification(payload) => payload.parse().map_or(KeyChange::OfAny, KeyChange::Of),
-        Heard::Gap => KeyChange::OfAny,
+fn change(notification: Notification) -> KeyChange {
+    match notification {
+        Notification::Payload(payload) => payload.parse().map_or(KeyChange::OfAny, KeyChange::Of),
+        Notification::Gap => KeyChange::OfAny,
     }
 }
 
@@ -53,10 +55,10 @@ mod tests {
     fn what_is_not_a_digest_may_mean_any_key() {
         let digest = ApiKey::from_random_bytes([7; 32]).digest();
         let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(change(Heard::Notification(hex.clone())), KeyChange::Of(digest));
+        assert_eq!(change(Notification::Payload(hex.clone())), KeyChange::Of(digest));
         for payload in ["", "x", &hex[1..], &format!("{hex}00"), &hex.replace(&hex[..1], "g")] {
-            assert_eq!(change(Heard::Notification(payload.to_owned())), KeyChange::OfAny);
+            assert_eq!(change(Notification::Payload(payload.to_owned())), KeyChange::OfAny);
         }
-        assert_eq!(change(Heard::Gap), KeyChange::OfAny);
+        assert_eq!(change(Notification::Gap), KeyChange::OfAny);
     }
 }

@@ -1,4 +1,4 @@
-//! Listens for notifications (`LISTEN`), on a connection that it keeps.
+//! Listens for notifications (`LISTEN`), on a connection of its own.
 //!
 //! Notifications come at any time, and the one who waits for them sends nothing. So whether they still come is
 //! found out end to end: a probe is sent as a notification over another connection, and must arrive.
@@ -30,36 +30,39 @@ const POLL: Duration = Duration::from_millis(200);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long to wait before a probe is tried again that could not be sent.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
 /// The shortest and the longest pause before the next connection.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// The pause where notifications don't arrive at all: this is not going to pass soon.
-const DEAF_PAUSE: Duration = Duration::from_secs(60);
+const NOT_RECEIVING_PAUSE: Duration = Duration::from_secs(60);
 
-/// What a listener hears.
+/// What a listener receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// A notification with this payload.
-    Notification(String),
+pub(crate) enum Notification {
+    /// One with this payload.
+    Payload(String),
     /// It listens from now on, and may have missed any number of notifications.
     Gap,
 }
 
-/// Starts to listen to a channel, until the pool is dropped, or `hear` returns false.
+/// Starts to listen to a channel, until the pool is dropped, or `receive` returns false.
 ///
 /// # Errors
 /// If the system can't start another thread.
 pub(crate) fn start(
     current: &Arc<CurrentPool>,
     channel: &'static str,
-    hear: impl Fn(Heard) -> bool + Clone + Send + 'static,
+    receive: impl Fn(Notification) -> bool + Clone + Send + 'static,
 ) -> io::Result<()> {
     let generation = Arc::new(AtomicU64::new(0));
-    spawn(current, channel, &generation, hear.clone())?;
+    spawn(current, channel, &generation, receive.clone())?;
     // The listener may be waiting without limit for a server that hangs. One more takes over.
     current.on_failover(move |current| {
         generation.fetch_add(1, Relaxed);
-        if let Err(error) = spawn(current, channel, &generation, hear.clone()) {
+        if let Err(error) = spawn(current, channel, &generation, receive.clone()) {
             tracing::error!(%error, channel, "failed to listen for notifications");
         }
     });
@@ -70,14 +73,14 @@ fn spawn(
     current: &Arc<CurrentPool>,
     channel: &'static str,
     generation: &Arc<AtomicU64>,
-    hear: impl Fn(Heard) -> bool + Send + 'static,
+    receive: impl Fn(Notification) -> bool + Send + 'static,
 ) -> io::Result<()> {
     let mut listener = Listener {
         current: Arc::downgrade(current),
         channel,
         own_generation: generation.load(Relaxed),
         generation: Arc::clone(generation),
-        hear,
+        receive,
         has_failed: false,
     };
     thread::Builder::new().name("database-listen".to_owned()).spawn(move || listener.run())?;
@@ -89,7 +92,7 @@ struct Listener<F> {
     channel: &'static str,
     own_generation: u64,
     generation: Arc<AtomicU64>,
-    hear: F,
+    receive: F,
     /// Whether the failure has been logged.
     has_failed: bool,
 }
@@ -101,7 +104,7 @@ enum End {
     /// It could not be opened, or its connection was lost.
     Lost(Error),
     /// It is open, but not even the first probe has arrived.
-    Deaf,
+    NotReceiving,
 }
 
 impl From<Error> for End {
@@ -117,9 +120,11 @@ enum Probe {
     None,
     Sent(String, Instant),
     Arrived(Instant),
+    /// There was no connection to send it, since when.
+    Unsent(Instant),
 }
 
-impl<F: Fn(Heard) -> bool> Listener<F> {
+impl<F: Fn(Notification) -> bool> Listener<F> {
     fn run(&mut self) {
         let (mut pause, longest) = PAUSES;
         loop {
@@ -127,11 +132,11 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
             match self.session() {
                 End::Over => return,
                 End::Lost(error) => self.log_failure(&format_args!("{error}")),
-                End::Deaf => {
+                End::NotReceiving => {
                     self.log_failure(
                         &"notifications don't arrive, as through a pooler in transaction mode",
                     );
-                    if !self.wait(DEAF_PAUSE) {
+                    if !self.wait(NOT_RECEIVING_PAUSE) {
                         return;
                     }
                 }
@@ -146,65 +151,63 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
         }
     }
 
-    /// Takes a connection, which so leads to the server that the others lead to, and listens until it ends.
+    /// Opens a connection of its own, and listens until it ends. It is closed then: nobody waits for an answer on
+    /// a connection that may be dead.
     fn session(&mut self) -> End {
         let Some(current) = self.needed() else { return End::Over };
-        let pool = current.get();
+        let open = current.opener();
         drop(current);
-        let listening = pool.connection().and_then(|mut connection| {
+        let listening = open().and_then(|mut connection| {
             connection.batch_execute(&format!("LISTEN {}", self.channel))?;
             Ok(connection)
         });
-        drop(pool);
         match listening {
             // What was changed before is seen by whoever looks from now on.
-            Ok(_) if !(self.hear)(Heard::Gap) => End::Over,
-            Ok(mut connection) => {
-                let end = self.listen(&mut connection);
-                // Others use the connection from now on. If it is broken, this fails, and it is discarded.
-                let _discarded = connection.batch_execute("UNLISTEN *");
-                end
-            }
+            Ok(_) if !(self.receive)(Notification::Gap) => End::Over,
+            Ok(mut connection) => self.listen(&mut connection),
             Err(error) => End::Lost(error),
         }
     }
 
     fn listen(&mut self, connection: &mut PgConnection) -> End {
         let mut probe = Probe::None;
-        let mut has_heard = false;
+        let mut has_received = false;
         loop {
             let Some(current) = self.needed() else { return End::Over };
             let pool = current.get();
             drop(current);
             match &probe {
                 Probe::Sent(_, since) if since.elapsed() >= PROBE_TIMEOUT => {
-                    return match has_heard {
+                    return match has_received {
                         true => {
                             End::Lost(Error::unavailable("notifications don't arrive any more"))
                         }
-                        false => End::Deaf,
+                        false => End::NotReceiving,
                     };
                 }
                 Probe::Sent(..) => {}
                 Probe::Arrived(since) if since.elapsed() < PROBE_INTERVAL => {}
-                Probe::None | Probe::Arrived(_) => probe = self.send_probe(&pool),
+                Probe::Unsent(since) if since.elapsed() < PROBE_PAUSE => {}
+                Probe::None | Probe::Arrived(_) | Probe::Unsent(_) => {
+                    probe = self.send_probe(&pool)
+                }
             }
             drop(pool);
-            let heard: QueryResult<Vec<_>> = connection.notifications_iter().collect();
-            let heard = match heard {
-                Ok(heard) => heard,
+            let received: QueryResult<Vec<_>> = connection.notifications_iter().collect();
+            let received = match received {
+                Ok(received) => received,
                 Err(error) => return End::Lost(Error::unavailable(error)),
             };
-            for notification in heard {
+            for notification in received {
                 let payload = notification.payload;
                 match &probe {
                     Probe::Sent(sent, _) if *sent == payload => {
                         probe = Probe::Arrived(Instant::now());
-                        has_heard = true;
+                        has_received = true;
                         self.log_success();
                     }
                     _ if payload.starts_with(PROBE) => {}
-                    _ if !(self.hear)(Heard::Notification(payload)) => return End::Over,
+                    _ if !(self.receive)(Notification::Payload(payload)) => return End::Over,
                     _ => {}
                 }
             }
@@ -228,7 +231,7 @@ impl<F: Fn(Heard) -> bool> Listener<F> {
         });
         match sent {
             Ok(()) => Probe::Sent(payload, Instant::now()),
-            Err::<_, Error>(_) => Probe::Arrived(Instant::now()),
+            Err::<_, Error>(_) => Probe::Unsent(Instant::now()),
         }
     }
 

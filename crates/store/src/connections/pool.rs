@@ -150,7 +150,7 @@ impl Pool {
         let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all, one for checks, and one
-            // for whoever listens.
+            // for the probes of those who listen.
             .max_size(size + 3)
             .min_idle(Some(min_idle))
             // r2d2 pauses at most half of this between attempts to reconnect.

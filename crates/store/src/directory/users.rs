@@ -69,17 +69,19 @@ impl Database {
                 return Ok(Some(user));
             };
             let user = users::table.find((tenant.get(), id.get()));
-            let deactivating = diesel::update(user).set(dsl::deactivated_at.eq(
-                // Another call may have been first.
-                sql::<Nullable<Timestamptz>>("coalesce(deactivated_at, now())"),
-            ));
+            let deactivating = diesel::update(user.filter(dsl::deactivated_at.is_null()))
+                .set(dsl::deactivated_at.eq(sql::<Nullable<Timestamptz>>("now()")));
             let entry = NewAuditEntry::now(AuditEvent::UserDeactivated, agent, id.get());
             let row: Option<Row> = audited(connection, |connection| {
                 let row = deactivating.returning(COLUMNS).get_result(connection).optional()?;
                 let entry = row.as_ref().map(|_: &Row| entry);
                 Ok((row, tenant, entry.into_iter().collect()))
             })?;
-            row.map(row::to_user).transpose()
+            match row {
+                Some(row) => row::to_user(row).map(Some),
+                // Another call was first.
+                None => find(connection, tenant, &UserKey::Id(id)),
+            }
         };
         let name = "deactivate_user";
         let found = self.write_for(tenant, Lane::Directory, name, deactivate).await?;
@@ -103,7 +105,8 @@ impl Database {
                 return Ok(Some(user));
             };
             let user = users::table.find((tenant.get(), id.get()));
-            let reactivating = diesel::update(user.filter(dsl::erased_at.is_null()))
+            let is_deactivated = dsl::erased_at.is_null().and(dsl::deactivated_at.is_not_null());
+            let reactivating = diesel::update(user.filter(is_deactivated))
                 .set(dsl::deactivated_at.eq(None::<PgTimestamp>));
             let entry = NewAuditEntry::now(AuditEvent::UserReactivated, agent, id.get());
             let row: Option<Row> = audited(connection, |connection| {
@@ -111,7 +114,14 @@ impl Database {
                 let entry = row.as_ref().map(|_: &Row| entry);
                 Ok((row, tenant, entry.into_iter().collect()))
             })?;
-            row.map(row::to_user).transpose()
+            match row {
+                Some(row) => row::to_user(row).map(Some),
+                // Another call was first, or the user is erased.
+                None => {
+                    let found = find(connection, tenant, &UserKey::Id(id))?;
+                    Ok(found.filter(|user| user.erased_at.is_none()))
+                }
+            }
         };
         let name = "reactivate_user";
         let found = self.write_for(tenant, Lane::Directory, name, reactivate).await?;

@@ -44,6 +44,7 @@ async fn both_keys_work_until_the_old_one_ends() {
 
     // It may be rotated again, to end sooner.
     let third = shell.json(&[&ROTATE[..], &["--expires-in", "0s"]].concat());
+    assert_eq!(third["expires_at"], Value::Null, "it lives as long as the first one was to");
     eventually("the old key to be refused", async || (create(&old).await == 401).then_some(()))
         .await;
     assert_eq!((create(&new).await.as_u16(), create(&third).await.as_u16()), (201, 201));
@@ -85,10 +86,11 @@ fn a_key_that_expires_is_replaced_by_one_with_as_long_a_life() {
         FROM api_keys WHERE id = 2";
     assert_eq!(shell.database.query(life), "t");
 
-    // The old one does not live longer by it.
+    // Nor does the rotation shorten the life of a further key, or prolong that of the old one.
     let second = ["key", "rotate", "--tenant", "Globex", "1", "--until", "2150-01-01T00:00:00Z"];
     shell.text(&second);
     assert_eq!(shell.keys()[0]["expires_at"], "2099-12-31T00:00:00Z");
+    assert_eq!(shell.database.query(&life.replace("id = 2", "id = 3")), "t");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Changes of keys reach every server at once: their caches keep keys for an hour here, so only a
 //! notification explains it.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use domain::{ApiKey, Scope};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
@@ -36,7 +39,15 @@ async fn await_result(app: &App, server: SocketAddr, key: &ApiKey, expected: &st
     eventually(expected, async || (call(app, server, key).await == expected).then_some(())).await;
 }
 
-/// Returns the process of the session that listens for a server's application; `None` if none does.
+/// Returns the processes of the sessions that listen.
+fn listeners(session: &mut Session) -> String {
+    session.query(
+        "SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND query = 'LISTEN caseload_api_keys'",
+    )
+}
+
+/// Returns the process of the session that listens; `None` if none does.
 fn listener(session: &mut Session) -> Option<i32> {
     let listening = "SELECT max(pid) FROM pg_stat_activity \
         WHERE datname = current_database() AND query = 'LISTEN caseload_api_keys'";
@@ -54,6 +65,7 @@ async fn every_change_of_a_key_reaches_two_servers_that_have_it_cached() {
         (None, INVALID),
         // By hand, or by a program of another release.
         (Some("UPDATE api_keys SET revoked_at = now() WHERE id ="), INVALID),
+        (Some("UPDATE api_keys SET revoked_at = now(), last_used_at = now() WHERE id ="), INVALID),
         (Some("UPDATE api_keys SET expires_at = now() WHERE id ="), INVALID),
         (Some("UPDATE api_keys SET scopes = '{admin}' WHERE id ="), NO_SCOPE),
         (Some("DELETE FROM api_keys WHERE id ="), INVALID),
@@ -113,4 +125,33 @@ async fn uses_of_keys_are_no_changes() {
     let changes = heard.lines().filter(|line| line.contains("caseload_api_keys"));
     // The server makes sure that it would hear of changes.
     assert_eq!(changes.filter(|line| !line.contains("probe")).count(), 1, "{heard}");
+}
+
+/// The machine may be busy, so the fastest of several revocations counts. The sessions that listen stay the same,
+/// so it was no new connection that has emptied the caches.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_reaches_two_servers_in_less_than_a_second() {
+    let app = App::builder().server_args(&ARGS).start().await;
+    let servers = [app.grpc_addr, app.start_server(&ARGS).await];
+    let mut session = Session::open(app.database.url());
+    let before = eventually("two listeners", async || {
+        Some(listeners(&mut session)).filter(|pids| pids.contains(','))
+    })
+    .await;
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let key = new_key();
+        let id = app.store_key(app.tenant, &key, &[Scope::TasksWrite], None).await;
+        for server in servers {
+            assert_eq!(call(&app, server, &key).await, "OK");
+        }
+        app.admin.revoke_api_key(app.tenant, id).await.unwrap();
+        let revoked = Instant::now();
+        for server in servers {
+            await_result(&app, server, &key, INVALID).await;
+        }
+        fastest = fastest.min(revoked.elapsed());
+    }
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+    assert_eq!(listeners(&mut session), before);
 }

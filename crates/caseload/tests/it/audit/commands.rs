@@ -35,6 +35,7 @@ fn each_command_that_changes_something_is_written_down_without_names() {
         "key.created 1 scopes=tasks:write,admin networks=::1/128",
         "key.networks_set 1 scopes=tasks:write,admin networks=10.0.0.0/8,fd00::/8",
         "key.networks_set 1 scopes=tasks:write,admin",
+        "key.created 2 scopes=tasks:write,admin",
         "key.rotated 1 new_key=2 until=4070908800",
         "key.revoked 1",
     ];
