@@ -55,7 +55,7 @@ hostile: setup ## Attack a deployment, and count what others notice; SEED=
 
 # A debug build is enough to develop the examples and checks.
 PROFILE ?= release
-clients: setup ## Generate clients from proto/ into target/clients, and run the examples of docs/clients; PROFILE=debug
+clients: setup ## Generate clients from the contracts into target/clients, and run the examples of docs/clients; PROFILE=debug
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --bin caseload --example create_tasks
 	@.ci/clients target/$(PROFILE)/caseload target/$(PROFILE)/examples/create_tasks
 
@@ -66,5 +66,6 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
 
-web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
-	@exec .ci/web
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/web target/$(PROFILE)/caseload

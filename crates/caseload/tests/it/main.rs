@@ -27,6 +27,7 @@ mod dev;
 mod directory;
 mod documentation;
 mod endpoints;
+mod first_steps;
 mod grpc;
 mod idempotency;
 mod logs;

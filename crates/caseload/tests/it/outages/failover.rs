@@ -13,7 +13,10 @@ use localdb::Cluster;
 use tokio::task::JoinSet;
 
 use super::probes::{await_not_ready, await_ready, is_created};
-use crate::support::{App, CreateCall, Reply, TestDatabase, polling::eventually, psql};
+use crate::{
+    documentation::PageCommands,
+    support::{App, CreateCall, Reply, TestDatabase, polling::eventually, psql},
+};
 
 /// The number of batches that each caller creates before and after a step.
 const BATCHES: usize = 5;
@@ -37,10 +40,11 @@ impl Pair {
             .setting("max_connections", "80")
             .start()
             .unwrap();
-        let standby = Cluster::standby_of(&primary).start().unwrap();
+        // The name by which its primary knows it.
+        let standby = Cluster::standby_of(&primary).setting("cluster_name", "standby");
+        let standby = standby.start().unwrap();
+        how_to("synchronous standby", "-d caseload", &primary);
         let url = primary.url("postgres").parse().unwrap();
-        psql(&url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-        psql(&url, "SELECT pg_reload_conf()");
         const IS_SYNCHRONOUS: &str = "SELECT sync_state = 'sync' FROM pg_stat_replication";
         eventually("a synchronous standby", async || {
             (psql(&url, IS_SYNCHRONOUS) == "t").then_some(())
@@ -76,6 +80,12 @@ impl Pair {
         let lost: Vec<_> = acknowledged.difference(&found).collect();
         assert!(lost.is_empty(), "{lost:?}");
     }
+}
+
+/// Runs commands of the how-to for a failover on a cluster, in place of the database that they name.
+fn how_to(name: &str, database: &str, cluster: &Cluster) {
+    let url = format!("-d '{}'", cluster.url("postgres"));
+    PageCommands::of("docs/HOWTO.md", name).replace(database, &url).run();
 }
 
 /// Callers that create one batch after the other.
@@ -151,7 +161,7 @@ async fn a_crash_of_the_primary_loses_no_acknowledged_batch_and_duplicates_none(
     load.await_progress().await;
 
     pair.primary.kill().unwrap();
-    pair.standby.promote().unwrap();
+    how_to("promotion", "-h db2.example -d caseload", &pair.standby);
     load.await_progress().await;
     await_ready(&pair.app).await;
 

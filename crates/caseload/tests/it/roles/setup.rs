@@ -6,7 +6,42 @@ use super::{
     fixture::{ADMIN, OWNER, cluster, run_as, run_file, set_up, url_as},
     grants, service,
 };
-use crate::support::{TestDatabase, psql};
+use crate::{
+    documentation::PageCommands,
+    support::{TestDatabase, psql},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_pages_install_a_database_and_set_a_tenant_up() {
+    let cluster = cluster();
+    let superuser = cluster.url("postgres");
+    // postgresql://USER@localhost:PORT/postgres?host=DIRECTORY
+    let [user, port, directory] = ["//", "localhost:", "?host="].map(|before| {
+        let (_, rest) = superuser.split_once(before).unwrap();
+        rest.split(['@', '/']).next().unwrap().replace("%2F", "/")
+    });
+    PageCommands::of("docs/OPERATIONS.md", "database roles")
+        .env("PGUSER", &user)
+        .env("PGPORT", &port)
+        .env("PGHOST", &directory)
+        .run();
+
+    let mut commands = PageCommands::of("README.md", "installation").replace(
+        "postgresql://postgres@db.example/caseload",
+        &format!("'{}'", cluster.url("caseload")),
+    );
+    for role in [OWNER, ADMIN] {
+        let url = format!("'{}'", url_as(&cluster, role).expose());
+        commands = commands.replace(&format!("postgresql://{role}:…@db.example/caseload"), &url);
+    }
+    let printed = commands.run();
+    assert_eq!(printed.matches("cl_").count(), 2, "{printed}");
+    let database = cluster.url("caseload").parse().unwrap();
+    grants::assert_as_documented(&database);
+    assert_eq!(psql(&database, "SELECT name FROM tenants"), "Acme");
+    assert_eq!(psql(&database, "SELECT email FROM users"), "ada@acme.example");
+    assert_eq!(psql(&database, "SELECT name FROM cases"), "Suspicious sign-ins");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles() {

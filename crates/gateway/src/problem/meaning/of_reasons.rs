@@ -9,7 +9,8 @@ pub(super) const fn of(reason: Reason) -> Meaning {
     match reason {
         Reason::KeyRequired => both(
             "the request has no API key",
-            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`.",
+            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`. Whoever administers \
+             the tenant can create one, with `caseload admin key create`.",
         ),
         Reason::KeyRepeated => both(
             "the request has more than one API key, so that it is ambiguous who the caller is",
@@ -21,7 +22,8 @@ pub(super) const fn of(reason: Reason) -> Meaning {
         ),
         Reason::KeyInvalid => both(
             "the API key is unknown, revoked or expired. The three are not distinguished",
-            "Use a key that is valid. Whoever administers the tenant can create one.",
+            "Use a key that is valid. Whoever administers the tenant can create one, with \
+             `caseload admin key create`.",
         ),
         Reason::ScopeRequired => both(
             "the API key lacks the scope that the call needs. `detail` names it; over gRPC so does `scope` in the \
