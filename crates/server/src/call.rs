@@ -12,6 +12,7 @@ use tonic::{
 };
 
 use crate::{
+    audit::{AuditLog, Origin, Refusal},
     causes,
     layers::{CallContext, CallDeadline, ResponseBytes},
     rate_limit::{RateLimitReport, RateLimits},
@@ -64,6 +65,7 @@ pub(crate) struct CallRunner {
     pub(crate) rate_limits: RateLimits,
     /// Counts the calls that repeat the result of an earlier one.
     pub(crate) replays: Counter,
+    pub(crate) audit: AuditLog,
 }
 
 impl CallRunner {
@@ -82,6 +84,7 @@ impl CallRunner {
     ) -> Result<Response<C::Response>, Status> {
         let (_, mut extensions, message) = request.into_parts();
         let context = extensions.remove::<CallContext>();
+        let caller = context.as_ref().map(|context| context.caller);
         let max_status_bytes =
             context.as_ref().map_or(limits::STATUS_BYTES, |context| context.max_status_bytes);
         let deadline = CallDeadline::of(&extensions);
@@ -101,6 +104,10 @@ impl CallRunner {
             }
             Err(error) => {
                 causes::log(&error);
+                if let (Error::MissingScope(_), Some(caller)) = (&error, caller) {
+                    let key = (caller.tenant, caller.key);
+                    self.audit.note_refusal(key, Refusal::Scope, &Origin::of(&extensions));
+                }
                 let mut status = status::from_error(&error, C::INVALID, max_status_bytes);
                 report.write_to(status.metadata_mut());
                 Err(status)

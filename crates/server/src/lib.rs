@@ -3,6 +3,7 @@
 //! A request passes the layers (`layers`; before them `web`, if it may be one of a browser), then tonic, then the frame that every call has in common
 //! (`call`), then the logic of its call (`tasks`, `cases`).
 
+mod audit;
 mod auth;
 mod call;
 mod cases;

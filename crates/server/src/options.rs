@@ -130,7 +130,8 @@ pub struct PoolOptions {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "API keys")]
 pub struct AuthOptions {
-    /// How long a key is cached, and so how long a revoked key goes on working at most
+    /// How long a key is cached, and so how long a revoked key goes on working at most where the server is
+    /// not told of the revocation
     #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
     pub key_ttl: Duration,
 

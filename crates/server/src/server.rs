@@ -10,14 +10,15 @@ use proto::{
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, Protocol};
-use store::{Database, DatabaseUrl, TaskWriter};
+use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
 use telemetry::{layers::RequestLayers, metrics::Metrics};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
-    auth::{Authenticator, LookUpLimit, WaitingCalls},
+    audit::AuditLog,
+    auth::{Authenticator, KeyCache, KeyTasks, LookUpLimit, WaitingCalls},
     call::CallRunner,
     cases::Cases,
     directory::Directory,
@@ -70,6 +71,7 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     database: Database,
+    key_changes: mpsc::Receiver<KeyChange>,
     writer: TaskWriter,
     readiness: Readiness,
     metrics: Metrics,
@@ -120,8 +122,18 @@ impl Server {
             database.register_metrics(registry);
             writer.register_metrics(registry);
         });
+        let key_changes = database.key_changes().map_err(StartError::Threads)?;
         let (readiness, metrics) = (Readiness::default(), metrics.clone());
-        Ok(Self { options, listener, local_addr, database, writer, readiness, metrics })
+        Ok(Self {
+            options,
+            listener,
+            local_addr,
+            database,
+            key_changes,
+            writer,
+            readiness,
+            metrics,
+        })
     }
 
     /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
@@ -179,8 +191,9 @@ impl Server {
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
-        let rate_limits = RateLimits::new(key_rate, tenant_rate);
-        let runner = Arc::new(CallRunner { rate_limits, replays: metrics.replays.clone() });
+        let (rate_limits, audit) = (RateLimits::new(key_rate, tenant_rate), AuditLog::default());
+        let replays = metrics.replays.clone();
+        let runner = Arc::new(CallRunner { rate_limits, replays, audit: audit.clone() });
         let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
         let directory = Directory { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
@@ -197,6 +210,9 @@ impl Server {
             mib(message_memory) / WAITING_PART,
             clients.share_percent,
         );
+        let authenticator =
+            authenticator(self.database, &self.options, waiting, audit, metrics.keys);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes);
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
         self.metrics.register(|registry| {
@@ -207,7 +223,7 @@ impl Server {
             move || is_scarce() || memory.is_scarce()
         };
         let reception = ReceptionLayer::new(ReceptionParts {
-            authenticator: authenticator(self.database, &self.options, waiting, metrics.keys),
+            authenticator,
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
@@ -252,6 +268,7 @@ impl Server {
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         }
+        key_tasks.end().await;
         Ok(())
     }
 }
@@ -265,11 +282,13 @@ fn authenticator(
     database: Database,
     options: &ServerOptions,
     waiting: WaitingCalls,
+    audit: AuditLog,
     metrics: KeyMetrics,
 ) -> Authenticator {
     let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
+    let cache = KeyCache::new(key_ttl, unknown_key_ttl);
     let limit = LookUpLimit::new(options.unknown_key_look_ups());
-    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting, metrics)
+    Authenticator::new(database, cache, limit, waiting, audit, metrics)
 }
 
 /// Returns the services, and the reflection services that describe them.

@@ -10,6 +10,7 @@ use crate::{
     connections::{
         current::CurrentPool,
         failover,
+        listener::{self, Notification},
         pool::{Connection, Lane, PoolSettings, Presence},
         readings::PoolReadings,
         statements::Statements,
@@ -225,6 +226,19 @@ impl Database {
     /// Returns how long a statement waits for a lock.
     pub(crate) fn lock_timeout(&self) -> Duration {
         self.0.settings().lock_timeout
+    }
+
+    /// Starts to listen for notifications of a channel, on a connection that nobody else uses. Ends when the
+    /// last clone is dropped, or `receive` returns false.
+    ///
+    /// # Errors
+    /// If the system can't start another thread.
+    pub(crate) fn listen(
+        &self,
+        channel: &'static str,
+        receive: impl Fn(Notification) -> bool + Clone + Send + 'static,
+    ) -> io::Result<()> {
+        listener::start(&self.0, channel, receive)
     }
 
     /// Registers a callback that runs after each failover. The callback must not keep a

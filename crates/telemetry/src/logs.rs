@@ -293,6 +293,9 @@ pub(crate) mod tests {
             tracing::error!(count, "call failed");
             tracing::debug!("a detail");
         }
+        for number in 0..300 {
+            tracing::info!(target: "caseload::audit", number, "audit");
+        }
         tracing::error!("something else");
         repeats.report();
         repeats.report();
@@ -304,6 +307,7 @@ pub(crate) mod tests {
         assert!((10..50).contains(&failed), "{failed}");
         assert_eq!(log[0]["count"], 0);
         assert_eq!((count("a detail"), count("something else")), (100, 1));
+        assert_eq!(count("audit"), 300);
         let [report] = log.iter().filter(|it| !it["suppressed"].is_null()).collect::<Vec<_>>()[..]
         else {
             panic!("{log:?}")

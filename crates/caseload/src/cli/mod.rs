@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod audit;
 mod client;
 mod database;
 #[cfg(feature = "dev")]
@@ -20,6 +21,7 @@ pub(crate) use admin::{
     AdminCommand, AdminOptions, CaseCommand, DatabaseCommand, ImportCommand, KeyCommand,
     NO_DATABASE, TenantCommand, TenantOption, UserCommand,
 };
+pub(crate) use audit::{AuditCommand, OptionalTenant};
 pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]

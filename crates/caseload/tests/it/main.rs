@@ -12,6 +12,7 @@
 mod admin;
 mod api_keys;
 mod architecture;
+mod audit;
 mod batch_create;
 mod call_headers;
 mod calls;
@@ -41,8 +42,8 @@ mod outages;
 mod overload;
 mod problem_documents;
 mod process;
-mod reference;
 mod protocols;
+mod reference;
 mod request_ids;
 mod roles;
 mod rolling_restart;

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use axum::extract::{FromRef, FromRequestParts};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 use proto::wire::{
     Reason,
-    header::{IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE},
+    header::{
+        ADDRESS_UNCERTAIN, IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE,
+    },
     limits,
 };
 use serving::Client;
@@ -53,8 +55,11 @@ where
         let idempotency_key = idempotency_key(&parts.headers)
             .map_err(|Malformed| Rejection::IdempotencyKeyInvalid)?;
         let Deadline(deadline) = Deadline::from_request_parts(parts, state).await?;
-        let client = Client::of(&parts.extensions).address();
-        let metadata = forwarded(&parts.headers, client);
+        let client = Client::of(&parts.extensions);
+        let mut metadata = forwarded(&parts.headers, client.address());
+        if client.address() != client.certain_address() {
+            metadata.insert(&ADDRESS_UNCERTAIN, HeaderValue::from_static("true"));
+        }
         Ok(Self { idempotency_key, deadline, metadata })
     }
 }

@@ -16,7 +16,7 @@ use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use proto::{
     RequestLayout,
-    wire::{self, Access, limits},
+    wire::{self, Access, header, limits},
 };
 use serving::{Client, ConnectionId, hold_until_sent};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -172,8 +172,12 @@ impl ReceptionParts {
     }
 
     async fn authenticate(&self, parts: &Parts) -> Result<Principal, Status> {
+        let client = Client::of(&parts.extensions);
+        let is_certain = !parts.headers.contains_key(&header::ADDRESS_UNCERTAIN);
         let arrival = Arrival {
-            client: &Client::of(&parts.extensions),
+            client: &client,
+            certain_address: client.certain_address().filter(|_| is_certain),
+            request_id: telemetry::request_id::of(&parts.extensions),
             connection: ConnectionId::of(&parts.extensions),
             bytes: message::head_bytes(&parts.headers),
         };

@@ -103,6 +103,7 @@ const fn reason(error: &Error) -> wire::Reason {
         Error::Unauthenticated(AuthError::Repeated) => wire::Reason::KeyRepeated,
         Error::Unauthenticated(AuthError::Malformed) => wire::Reason::AuthorizationMalformed,
         Error::Unauthenticated(AuthError::InvalidKey) => wire::Reason::KeyInvalid,
+        Error::AddressNotAllowed => wire::Reason::AddressNotAllowed,
         Error::MissingScope(_) => wire::Reason::ScopeRequired,
         Error::Invalid(_) => wire::Reason::InvalidRequest,
         Error::IdempotencyKeyReused => wire::Reason::IdempotencyKeyReused,
@@ -135,6 +136,7 @@ fn error_info_metadata(error: &Error) -> HashMap<String, String> {
             Some((wire::VIOLATION_COUNT, violations.as_slice().len().to_string()))
         }
         Error::Unauthenticated(_)
+        | Error::AddressNotAllowed
         | Error::IdempotencyKeyReused
         | Error::NotFound(_)
         | Error::Overloaded

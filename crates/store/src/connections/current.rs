@@ -5,12 +5,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use diesel::{
+    PgConnection,
+    r2d2::{CustomizeConnection as _, ManageConnection as _},
+};
+
 use super::{
+    connector::Connector,
     pool::{Lane, Pool, PoolSettings},
+    session::Session,
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
-use crate::metrics::QueryMetrics;
+use crate::{error::Error, metrics::QueryMetrics};
 
 /// The pool in use, and what it takes to open another one like it.
 pub(crate) struct CurrentPool {
@@ -85,6 +92,18 @@ impl CurrentPool {
     /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].
     pub(crate) fn open_another(&self) -> Arc<Pool> {
         Arc::new(Pool::open(&self.url, &self.settings, Arc::clone(&self.metrics)))
+    }
+
+    /// Returns what opens a connection that belongs to no pool. To open one may take long, and does not need
+    /// this.
+    pub(crate) fn opener(&self) -> impl FnOnce() -> Result<PgConnection, Error> + use<> {
+        let connector = Connector::new(&self.url);
+        let session = Session { lock_timeout: self.settings.lock_timeout };
+        move || {
+            let mut connection = connector.connect().map_err(Error::unavailable)?;
+            session.on_acquire(&mut connection).map_err(Error::unavailable)?;
+            Ok(connection)
+        }
     }
 
     /// Replaces the pool in use, abandons the old one, and runs the callbacks.

@@ -3,6 +3,7 @@
 
 pub(crate) mod current;
 pub(crate) mod failover;
+pub(crate) mod listener;
 pub(crate) mod pool;
 pub(crate) mod readings;
 pub(crate) mod statements;

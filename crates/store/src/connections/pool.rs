@@ -164,14 +164,15 @@ impl Pool {
             + settings.changers
             + settings.contended()
             + settings.directory();
-        let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
+        let size = u32::try_from(size).unwrap_or(u32::MAX - 3);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
         let life = connector.life();
         let connections = r2d2::Pool::builder()
-            // One more for the probe that asks whether the server answers at all, and one for checks.
-            .max_size(size + 2)
+            // One more for the probe that asks whether the server answers at all, one for checks, and one
+            // for the probes of those who listen.
+            .max_size(size + 3)
             .min_idle(Some(min_idle))
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)

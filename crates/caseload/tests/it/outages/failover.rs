@@ -8,13 +8,14 @@ use std::{
     },
 };
 
+use domain::Scope;
 use localdb::Cluster;
 use tokio::task::JoinSet;
 
 use super::probes::{await_not_ready, await_ready, is_created};
 use crate::{
     documentation::PageCommands,
-    support::{App, Reply, TestDatabase, polling::eventually, psql},
+    support::{App, CreateCall, Reply, TestDatabase, polling::eventually, psql},
 };
 
 /// The number of batches that each caller creates before and after a step.
@@ -52,7 +53,8 @@ impl Pair {
 
         let url = primary.read_write_url(&standby, "caseload");
         let database = TestDatabase::create_behind(&primary, &url).await;
-        let app = App::builder().server_args(&["--checkout-timeout", "1s"]).start_on(database);
+        let args = ["--checkout-timeout", "1s", "--key-ttl", "1h"];
+        let app = App::builder().server_args(&args).start_on(database);
         let app = Arc::new(app.await);
         await_ready(&app).await;
         Self { primary, standby, app }
@@ -189,6 +191,10 @@ async fn a_primary_that_becomes_read_only_is_replaced_by_the_promoted_standby() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     let mut pair = Pair::start().await;
+    let revoked = pair.app.key_with(&[Scope::TasksRead]).await;
+    let app = Arc::clone(&pair.app);
+    let call = CreateCall::new(&app).key(&revoked);
+    assert_eq!(call.result_over_grpc(&app).await, "PERMISSION_DENIED SCOPE_REQUIRED");
     let load = Load::start(&pair.app);
     load.await_progress().await;
 
@@ -197,6 +203,16 @@ async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     pair.standby.promote().unwrap();
     load.await_progress().await;
     await_ready(&pair.app).await;
+
+    // The key is in the cache for an hour, and the thread that listened to the old primary may wait for it.
+    let url = pair.standby.url("caseload").parse().unwrap();
+    let newest = "id = (SELECT max(id) FROM api_keys)";
+    psql(&url, &format!("UPDATE api_keys SET revoked_at = now() WHERE {newest}"));
+    eventually("the revocation to arrive", async || {
+        let result = call.result_over_grpc(&app).await;
+        (result == "UNAUTHENTICATED KEY_INVALID").then_some(())
+    })
+    .await;
 
     // The old primary does not matter any more when it resumes.
     pair.primary.resume().unwrap();

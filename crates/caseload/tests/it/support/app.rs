@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::SystemTime};
 
 use clap::Args;
-use domain::{ApiKey, Email, Scope, TenantId};
+use domain::{ApiKey, Email, Networks, Scope, TenantId};
 use gateway::{Gateway, GatewayOptions};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::{Method, RequestBuilder};
@@ -201,7 +201,8 @@ impl App {
         expires_at: Option<SystemTime>,
     ) -> domain::KeyId {
         let scopes = scopes.iter().copied().collect();
-        let new = NewApiKey { name: "test".to_owned(), digest: key.digest(), scopes, expires_at };
+        let (name, networks) = ("test".to_owned(), Networks::default());
+        let new = NewApiKey { name, digest: key.digest(), scopes, networks, expires_at };
         self.admin.create_api_key(tenant, new).await.unwrap().principal.key
     }
 

@@ -30,6 +30,12 @@ pub(super) const fn of(reason: Reason) -> Meaning {
              metadata of `ErrorInfo`: one scope, or several with spaces between them, of which the key needs one",
             "Use a key with this scope. No scope includes another.",
         ),
+        Reason::AddressNotAllowed => both(
+            "the API key is accepted from certain addresses only, and the request did not come from one of them, or \
+             it is not known from where it came. Which addresses these are is not told",
+            "Make the request from where the key is meant to be used. Whoever administers the tenant can change \
+             the addresses.",
+        ),
         Reason::InvalidBatch => over_grpc(
             "the reason of a status with field violations, each of which has a reason of its own, of methods \
              with `Batch` in their name, and of any message whose lists have more than 10,000 items in all",
