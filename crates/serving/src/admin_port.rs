@@ -1,6 +1,6 @@
 //! The admin port: a listener of its own, with limits of its own.
 
-use std::{future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use http::header::FORWARDED;
@@ -97,7 +97,7 @@ impl AdminPort {
     }
 
     async fn serve(self, admin: Admin, metrics: ListenerMetrics) {
-        let trusted_proxies = TrustedProxies(Arc::default());
+        let trusted_proxies = TrustedProxies::none();
         let clients = ClientRules { trusted_proxies, forwarded_for: FORWARDED, share_percent: 100 };
         let is_scarce = || false;
         let endpoint = Endpoint { protocol: PROTOCOL, limits: LIMITS, clients, is_scarce, metrics };

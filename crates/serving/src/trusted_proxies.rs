@@ -18,6 +18,13 @@ pub struct TrustedProxies {
     pub(crate) is_default: bool,
 }
 
+impl TrustedProxies {
+    /// Returns that no proxy is believed.
+    pub(crate) fn none() -> Self {
+        Self { networks: Arc::default(), is_default: false }
+    }
+}
+
 /// Those on this machine.
 impl Default for TrustedProxies {
     fn default() -> Self {
@@ -39,7 +46,7 @@ impl FromStr for TrustedProxies {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "none" {
-            return Ok(Self { networks: Arc::default(), is_default: false });
+            return Ok(Self::none());
         }
         let network =
             |text: &str| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
