@@ -4,14 +4,14 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web
+.PHONY: help setup run test lint bench chaos hostile clients interop web test-postgres
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
 export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs and this machine lacks (never Rust)
 	@.ci/setup
@@ -65,6 +65,9 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
+
+test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and behind PgBouncer; VERSIONS="16 17"
+	@exec .ci/postgres $(VERSIONS)
 
 web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
 	@exec .ci/web

@@ -11,7 +11,11 @@ use diesel::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{redaction::Redaction, url::DatabaseUrl};
+use super::{
+    redaction::Redaction,
+    session::{SHARED_SESSIONS, Sharing},
+    url::DatabaseUrl,
+};
 
 /// Opens connections to the server that the URL asks for.
 ///
@@ -24,12 +28,14 @@ pub(crate) struct Connector {
     redaction: Redaction,
     /// The condition that the server must meet, in SQL; `None` if any server will do.
     condition: Option<&'static str>,
+    sharing: Sharing,
     /// Never cloned, so that weak references show when the connector is dropped.
     life: Arc<()>,
 }
 
 impl Connector {
-    pub(crate) fn new(url: &DatabaseUrl) -> Self {
+    /// Returns a connector to the database at a URL. Its connections are unusable while they share sessions.
+    pub(super) fn new(url: &DatabaseUrl, sharing: Sharing) -> Self {
         // The conditions by which libpq itself selects a server.
         let condition = match url.parameter("target_session_attrs").as_deref() {
             Some("read-write") => Some("current_setting('transaction_read_only') = 'off'"),
@@ -37,7 +43,7 @@ impl Connector {
             _ => None,
         };
         let (url, redaction) = (url.with_defaults(), url.redaction());
-        Self { url, redaction, condition, life: Arc::default() }
+        Self { url, redaction, condition, sharing, life: Arc::default() }
     }
 
     /// Returns a reference that can be upgraded until this connector is dropped.
@@ -70,17 +76,23 @@ impl ManageConnection for Connector {
     }
 
     fn is_valid(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.sharing.is_seen() {
+            return Err(bad_connection(SHARED_SESSIONS));
+        }
         let Some(condition) = self.condition else {
             return connection.ping().map_err(Error::QueryError);
         };
         if select(sql::<Bool>(condition)).get_result(connection)? {
             return Ok(());
         }
-        let reason = "the server does not accept writes any more".to_owned();
-        Err(Error::ConnectionError(ConnectionError::BadConnection(reason)))
+        Err(bad_connection("the server does not accept writes any more"))
     }
 
     fn has_broken(&self, connection: &mut PgConnection) -> bool {
         std::thread::panicking() || connection.is_broken()
     }
+}
+
+fn bad_connection(reason: &str) -> Error {
+    Error::ConnectionError(ConnectionError::BadConnection(reason.to_owned()))
 }

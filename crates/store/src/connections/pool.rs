@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     connector::Connector,
-    session::Session,
+    session::{Session, Sharing},
     statements::{Observer, Statements},
     threads::{Length, Run, Threads},
     url::DatabaseUrl,
@@ -146,7 +146,8 @@ impl Pool {
         let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
-        let connector = Connector::new(url);
+        let session = Session { lock_timeout: settings.lock_timeout, sharing: Sharing::default() };
+        let connector = Connector::new(url, session.sharing.clone());
         let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all, and one for checks.
@@ -155,7 +156,7 @@ impl Pool {
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
             .test_on_check_out(true)
-            .connection_customizer(Box::new(Session { lock_timeout: settings.lock_timeout }))
+            .connection_customizer(Box::new(session))
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(connector);
         Self {

@@ -1,11 +1,19 @@
 //! What each session is set to when it is opened.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use diesel::{
+    ConnectionError::BadConnection,
     PgConnection,
     connection::SimpleConnection as _,
     r2d2::{self, CustomizeConnection},
+    result::Error::DatabaseError,
 };
 
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
@@ -45,19 +53,62 @@ const DEFAULTS: &str = "
     SELECT set_config('lc_messages', 'C', false) FROM pg_roles
         WHERE rolname = current_user AND rolsuper";
 
+/// Fails in a session that another connection has marked, and marks it. Behind a pooler in transaction mode,
+/// connections share sessions: what one sets, others have, and it may itself lose it with its next
+/// transaction. A pooler in session mode resets a session before it gives it to another connection.
+const MARK: &str = "
+    DO $$ BEGIN
+        IF current_setting('caseload.session', true) <> '' THEN
+            RAISE EXCEPTION 'another connection has used this session';
+        END IF;
+    END $$;
+    SET caseload.session = 'used';";
+
+/// The message of [`MARK`].
+const USED: &str = "another connection has used this session";
+
+/// Why connections can't be used while sessions are shared.
+pub(super) const SHARED_SESSIONS: &str = "the pooler before the database gives one session to several \
+    connections: use its session mode, with a server_reset_query, or connect directly";
+
+/// Whether connections were seen to share sessions. Clones share what they have seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sharing(Arc<AtomicBool>);
+
+impl Sharing {
+    /// Returns whether the last connection that was opened had the session of another one.
+    pub(super) fn is_seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn record(&self, is_seen: bool) {
+        self.0.store(is_seen, Ordering::Relaxed);
+    }
+}
+
 /// Prepares each new session.
 #[derive(Debug)]
 pub(super) struct Session {
     /// How long a statement waits for a lock that another session holds.
     pub(super) lock_timeout: Duration,
+    pub(super) sharing: Sharing,
 }
 
 impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
         let lock_timeout = self.lock_timeout.as_millis().max(1);
         let statements = format!(
-            "{PLANS} SET statement_timeout = '10s'; SET lock_timeout = '{lock_timeout}ms'; {DEFAULTS}"
+            "{MARK} {PLANS} SET statement_timeout = '10s'; SET lock_timeout = '{lock_timeout}ms'; {DEFAULTS}"
         );
-        connection.batch_execute(&statements).map_err(r2d2::Error::QueryError)
+        match connection.batch_execute(&statements) {
+            Err(DatabaseError(_, information)) if information.message() == USED => {
+                self.sharing.record(true);
+                Err(r2d2::Error::ConnectionError(BadConnection(SHARED_SESSIONS.to_owned())))
+            }
+            result => {
+                self.sharing.record(false);
+                result.map_err(r2d2::Error::QueryError)
+            }
+        }
     }
 }
