@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web test-postgres
+.PHONY: help setup run test lint bench chaos hostile clients interop web test-postgres manifests
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -68,6 +68,9 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 
 test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and behind PgBouncer; VERSIONS="16 17"
 	@exec .ci/postgres $(VERSIONS)
+
+manifests: ## Render deploy/kubernetes, and check it against the schemas; ARGS=--write updates the rendered files
+	@exec .ci/manifests $(ARGS)
 
 web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
 	@exec .ci/web

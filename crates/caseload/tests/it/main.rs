@@ -30,6 +30,7 @@ mod grpc;
 mod idempotency;
 mod logs;
 mod malformed_input;
+mod manifests;
 mod many_violations;
 mod migrations;
 mod model;

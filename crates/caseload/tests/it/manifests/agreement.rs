@@ -1,0 +1,154 @@
+//! What the manifests say about each other is true.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::rendered::{self, Rendered, items, number, text};
+
+/// Returns the labels by which a document selects pods, if it does.
+fn selected(document: &Value) -> Option<&Value> {
+    let spec = &document["spec"];
+    match text(&document["kind"]) {
+        "Service" => Some(&spec["selector"]),
+        "Deployment" | "PodDisruptionBudget" | "PeerAuthentication" | "AuthorizationPolicy" => {
+            spec["selector"].get("matchLabels")
+        }
+        "NetworkPolicy" | "Server" => spec["podSelector"].get("matchLabels"),
+        "EnvoyFilter" => spec["workloadSelector"].get("labels"),
+        _ => None,
+    }
+}
+
+/// Returns the pods that have all these labels.
+fn pods_with<'a>(rendered: &'a Rendered, selected: &Value) -> Vec<&'a Value> {
+    let selected = selected.as_object().unwrap();
+    let has_all = |pod: &&Value| {
+        selected.iter().all(|(name, value)| pod["metadata"]["labels"].get(name) == Some(value))
+    };
+    rendered.pods().into_iter().filter(has_all).collect()
+}
+
+/// Returns whether a pod has a port of this name or number.
+fn has_port(pod: &Value, port: &Value) -> bool {
+    let mut ports =
+        items(&pod["spec"]["containers"]).flat_map(|container| items(&container["ports"]));
+    ports.any(|given| given["name"] == *port || given["containerPort"] == *port)
+}
+
+#[test]
+fn each_selector_finds_pods() {
+    for rendered in rendered::all() {
+        let mut count = 0;
+        for document in &rendered.documents {
+            let Some(selected) = selected(document) else { continue };
+            assert!(!pods_with(&rendered, selected).is_empty(), "{}: {document}", rendered.name);
+            count += 1;
+        }
+        assert!(count > 0, "{}", rendered.name);
+    }
+}
+
+#[test]
+fn each_port_is_one_that_the_program_listens_on() {
+    for rendered in rendered::overlays() {
+        for container in rendered.containers() {
+            let environment = container.environment();
+            let addresses = ["CASELOAD_GRPC_ADDR", "CASELOAD_HTTP_ADDR", "CASELOAD_ADMIN_ADDR"];
+            let listened: BTreeSet<u64> = addresses
+                .into_iter()
+                .filter_map(|name| environment.get(name))
+                .map(|address| address.strip_prefix("0.0.0.0:").unwrap().parse().unwrap())
+                .collect();
+            let ports: BTreeSet<u64> = container.ports().into_values().collect();
+            assert_eq!(ports, listened, "{}", container.name());
+            for probe in ["readinessProbe", "livenessProbe"] {
+                let probe = &container.value[probe];
+                let port = probe["grpc"].get("port").or(probe["httpGet"].get("port")).unwrap();
+                assert!(has_port(container.pod, port), "{}: {probe}", container.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn each_service_and_policy_names_ports_of_its_pods() {
+    for rendered in rendered::overlays() {
+        let mut named = Vec::new();
+        for document in &rendered.documents {
+            let spec = &document["spec"];
+            let ports: Vec<&Value> = match text(&document["kind"]) {
+                "Service" => items(&spec["ports"]).map(|port| &port["targetPort"]).collect(),
+                "Server" => vec![&spec["port"]],
+                "NetworkPolicy" => items(&spec["ingress"])
+                    .flat_map(|rule| items(&rule["ports"]))
+                    .map(|port| &port["port"])
+                    // That of Linkerd's proxy.
+                    .filter(|port| **port != 4143)
+                    .collect(),
+                _ => continue,
+            };
+            let pods = pods_with(&rendered, selected(document).unwrap());
+            for port in ports {
+                assert!(
+                    pods.iter().all(|pod| has_port(pod, port)),
+                    "{}: {document}",
+                    rendered.name
+                );
+                named.push(port);
+            }
+        }
+        assert!(named.len() > 6, "{}: {named:?}", rendered.name);
+    }
+}
+
+#[test]
+fn the_gateway_calls_the_service_of_the_servers() {
+    for rendered in rendered::overlays() {
+        let containers = rendered.containers();
+        let gateway = containers.iter().find(|container| container.image() == "caseload-gateway");
+        let service = rendered.named("Service", "caseload-server");
+        let port = number(&service["spec"]["ports"][0]["port"]);
+        let upstream = &gateway.unwrap().environment()["CASELOAD_UPSTREAM"];
+        for url in upstream.split(',') {
+            assert_eq!(url, format!("http://caseload-server:{port}"), "{}", rendered.name);
+        }
+        // Proxies balance calls. Without them, several connections do.
+        assert_eq!(upstream.contains(','), rendered.name == "plain", "{}", rendered.name);
+    }
+}
+
+#[test]
+fn what_scales_and_what_keeps_pods_name_the_same_deployments() {
+    for rendered in rendered::overlays() {
+        let names = |kind: &str| -> BTreeSet<&str> {
+            rendered.of_kind(kind).iter().map(|value| text(&value["metadata"]["name"])).collect()
+        };
+        let deployments = names("Deployment");
+        assert_eq!(deployments, names("PodDisruptionBudget"), "{}", rendered.name);
+        for scaler in rendered.of_kind("HorizontalPodAutoscaler") {
+            let spec = &scaler["spec"];
+            assert!(deployments.contains(text(&spec["scaleTargetRef"]["name"])), "{scaler}");
+            assert!(number(&spec["minReplicas"]) >= 2, "{scaler}");
+            assert_eq!(spec["metrics"][0]["type"], "Pods", "{scaler}");
+        }
+        for deployment in rendered.of_kind("Deployment") {
+            assert!(deployment["spec"].get("replicas").is_none(), "the autoscaler's: {deployment}");
+        }
+    }
+}
+
+/// docs/OPERATIONS.md, "Proxies and meshes", says which retries are safe.
+#[test]
+fn istio_repeats_only_what_has_reached_no_server() {
+    let overlays = rendered::overlays();
+    let istio = overlays.iter().find(|rendered| rendered.name == "istio").unwrap();
+    for host in ["caseload-server", "caseload-gateway"] {
+        let service = istio.named("VirtualService", host);
+        assert_eq!(service["spec"]["hosts"][0], host);
+        for route in items(&service["spec"]["http"]) {
+            let retries = &route["retries"];
+            assert_eq!(retries["retryOn"], "connect-failure,refused-stream", "{retries}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Each pod may do as little as possible, by the standard that Kubernetes calls "restricted", and less.
+
+use serde_json::json;
+
+use super::rendered;
+
+#[test]
+fn no_pod_is_root_or_may_become_it() {
+    for rendered in rendered::all() {
+        for pod in rendered.pods() {
+            let context = &pod["spec"]["securityContext"];
+            assert_eq!(context["runAsNonRoot"], true, "{}", rendered.name);
+            assert!(rendered::number(&context["runAsUser"]) > 10_000, "{}", rendered.name);
+            assert_eq!(context["seccompProfile"], json!({"type": "RuntimeDefault"}));
+            assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
+            assert_ne!(rendered::text(&pod["spec"]["serviceAccountName"]), "default");
+        }
+        for container in rendered.containers() {
+            let expected = json!({
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+            });
+            assert_eq!(container.value["securityContext"], expected, "{}", container.name());
+        }
+    }
+}
+
+#[test]
+fn each_pod_has_a_policy_for_what_it_receives_and_what_it_sends() {
+    for rendered in rendered::all() {
+        for pod in rendered.pods() {
+            let labels = pod["metadata"]["labels"].as_object().unwrap();
+            let policies = rendered.of_kind("NetworkPolicy");
+            let mut policies = policies.iter().filter(|policy| {
+                let selected = policy["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+                selected.iter().all(|(name, value)| labels.get(name) == Some(value))
+            });
+            let policy = policies.next().unwrap_or_else(|| panic!("{}: {labels:?}", rendered.name));
+            assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+            let is_open = |rule: &serde_json::Value| rule.get("ports").is_none();
+            for direction in ["ingress", "egress"] {
+                let rules = &policy["spec"][direction];
+                assert!(!rendered::items(rules).any(is_open), "{}: {rules}", rendered.name);
+            }
+        }
+    }
+}
