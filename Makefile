@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web test-postgres manifests
+.PHONY: help setup run test lint bench chaos hostile clients interop mesh web test-postgres manifests
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -65,6 +65,15 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
+
+# How long each check disturbs the traffic.
+SECONDS ?= 6
+mesh: SEED := $(SEED)
+mesh: setup ## Put Envoy and nginx before the programs, and disturb them; SECONDS=, SEED=, PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload --bin caseload-gateway
+	@.ci/mesh target/$(PROFILE)/caseload --seed $(SEED) --seconds $(SECONDS) $(ARGS)
+	$(if $(ARGS),,cargo test --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --test chaos -- \
+		--seed $(SEED) --minutes 0.5 --envoy $(CURDIR)/target/mesh/envoy)
 
 test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and behind PgBouncer; VERSIONS="16 17"
 	@exec .ci/postgres $(VERSIONS)
