@@ -1,5 +1,7 @@
 //! Each pod may do as little as possible, by the standard that Kubernetes calls "restricted", and less.
 
+use std::{fs, path::Path};
+
 use serde_json::json;
 
 use super::rendered;
@@ -44,5 +46,26 @@ fn each_pod_has_a_policy_for_what_it_receives_and_what_it_sends() {
                 assert!(!rendered::items(rules).any(is_open), "{}: {rules}", rendered.name);
             }
         }
+    }
+}
+
+/// Without an orchestrator that says so, too.
+#[test]
+fn the_images_run_as_a_user_who_is_not_root_by_number() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Dockerfile");
+    let dockerfile = fs::read_to_string(path).unwrap();
+    let stages: Vec<&str> = dockerfile.split("\nFROM ").skip(1).collect();
+    let stage = |name: &str| {
+        let is_named =
+            |stage: &&&str| stage.lines().next().unwrap().ends_with(&format!(" AS {name}"));
+        *stages.iter().find(is_named).unwrap_or_else(|| panic!("no stage {name}"))
+    };
+    for name in ["server", "gateway", "roles"] {
+        let own = stage(name);
+        let base = if own.starts_with("runtime ") { stage("runtime") } else { "" };
+        let users = base.lines().chain(own.lines()).filter_map(|line| line.strip_prefix("USER "));
+        let (user, group) = users.last().unwrap().split_once(':').unwrap();
+        let ids: Vec<u32> = [user, group].iter().map(|id| id.parse().unwrap()).collect();
+        assert!(!ids.contains(&0), "{name}: {ids:?}");
     }
 }
