@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop mesh web test-postgres manifests
+.PHONY: help setup run test lint bench chaos hostile clients interop mesh web test-postgres manifests sbom
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -80,6 +80,9 @@ test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and 
 
 manifests: ## Render deploy/kubernetes, and check it against the schemas; ARGS=--write updates the rendered files
 	@exec .ci/manifests $(ARGS)
+
+sbom: setup ## Write the bills of materials of both programs into target/sbom, as CycloneDX
+	@exec .ci/sbom
 
 web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
 	@exec .ci/web

@@ -45,5 +45,6 @@ mod roles;
 mod rolling_restart;
 mod support;
 mod tasks;
+mod versions;
 mod web;
 mod write_path;
