@@ -63,8 +63,9 @@ fn the_images_run_as_a_user_who_is_not_root_by_number() {
     for name in ["server", "gateway", "roles"] {
         let own = stage(name);
         let base = if own.starts_with("runtime ") { stage("runtime") } else { "" };
-        let users = base.lines().chain(own.lines()).filter_map(|line| line.strip_prefix("USER "));
-        let (user, group) = users.last().unwrap().split_once(':').unwrap();
+        let lines = base.lines().chain(own.lines());
+        let last = lines.rev().find_map(|line| line.strip_prefix("USER "));
+        let (user, group) = last.unwrap().split_once(':').unwrap();
         let ids: Vec<u32> = [user, group].iter().map(|id| id.parse().unwrap()).collect();
         assert!(!ids.contains(&0), "{name}: {ids:?}");
     }
