@@ -3,17 +3,14 @@
 use std::sync::{Arc, Weak};
 
 use diesel::{
-    Connection as _, ConnectionError, PgConnection, RunQueryDsl as _,
-    dsl::sql,
+    Connection as _, ConnectionError, PgConnection,
     r2d2::{Error, ManageConnection, R2D2Connection as _},
-    select,
-    sql_types::Bool,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     redaction::Redaction,
-    session::{SHARED_SESSIONS, Sharing},
+    session::{Sharing, Tokened},
     url::DatabaseUrl,
 };
 
@@ -67,32 +64,24 @@ impl Connector {
 }
 
 impl ManageConnection for Connector {
-    type Connection = PgConnection;
+    type Connection = Tokened;
     type Error = Error;
 
-    fn connect(&self) -> Result<PgConnection, Error> {
+    fn connect(&self) -> Result<Tokened, Error> {
         PgConnection::establish(self.url.expose_secret())
+            .map(Tokened::new)
             .map_err(|error| Error::ConnectionError(self.redact(error)))
     }
 
-    fn is_valid(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        if self.sharing.is_seen() {
-            return Err(bad_connection(SHARED_SESSIONS));
-        }
-        let Some(condition) = self.condition else {
-            return connection.ping().map_err(Error::QueryError);
-        };
-        if select(sql::<Bool>(condition)).get_result(connection)? {
+    fn is_valid(&self, connection: &mut Tokened) -> Result<(), Error> {
+        if connection.check(self.condition, &self.sharing)? {
             return Ok(());
         }
-        Err(bad_connection("the server does not accept writes any more"))
+        let reason = "the server does not accept writes any more";
+        Err(Error::ConnectionError(ConnectionError::BadConnection(reason.to_owned())))
     }
 
-    fn has_broken(&self, connection: &mut PgConnection) -> bool {
+    fn has_broken(&self, connection: &mut Tokened) -> bool {
         std::thread::panicking() || connection.is_broken()
     }
-}
-
-fn bad_connection(reason: &str) -> Error {
-    Error::ConnectionError(ConnectionError::BadConnection(reason.to_owned()))
 }

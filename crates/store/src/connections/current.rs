@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     pool::{Lane, Pool, PoolSettings},
+    session::Sharing,
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
@@ -15,6 +16,7 @@ use super::{
 pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
+    sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
     /// locked rows, and for the directory.
@@ -31,10 +33,13 @@ type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
 impl CurrentPool {
     /// Starts a pool; see [`Pool::open`].
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        let sharing = Sharing::default();
+        let pool = Pool::open(url, settings, &sharing);
         Self {
             url: url.clone(),
             settings: *settings,
-            pool: RwLock::new(Arc::new(Pool::open(url, settings))),
+            sharing,
+            pool: RwLock::new(Arc::new(pool)),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
             list_shares: TenantShares::new(
                 settings.readers.div_ceil(2),
@@ -74,7 +79,7 @@ impl CurrentPool {
 
     /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].
     pub(crate) fn open_another(&self) -> Arc<Pool> {
-        Arc::new(Pool::open(&self.url, &self.settings))
+        Arc::new(Pool::open(&self.url, &self.settings, &self.sharing))
     }
 
     /// Replaces the pool in use, abandons the old one, and runs the callbacks.

@@ -136,8 +136,9 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
-    /// is not there yet, and reconnects once it is available again.
-    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+    /// is not there yet, and reconnects once it is available again. All pools of a database know when
+    /// one of them has seen that sessions are shared.
+    pub(super) fn open(url: &DatabaseUrl, settings: &PoolSettings, sharing: &Sharing) -> Self {
         let size = settings.writers
             + settings.readers
             + settings.changers
@@ -146,8 +147,8 @@ impl Pool {
         let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
-        let session = Session { lock_timeout: settings.lock_timeout, sharing: Sharing::default() };
-        let connector = Connector::new(url, session.sharing.clone());
+        let session = Session { lock_timeout: settings.lock_timeout, sharing: sharing.clone() };
+        let connector = Connector::new(url, sharing.clone());
         let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all, and one for checks.
