@@ -138,6 +138,43 @@ fn what_scales_and_what_keeps_pods_name_the_same_deployments() {
     }
 }
 
+/// Argo CD applies everything else after its hooks, so the pod of a hook would wait forever for what is no hook.
+#[test]
+fn what_the_pod_of_a_hook_needs_is_a_hook_of_an_earlier_wave_and_stays() {
+    let all = rendered::all();
+    let migrate = all.iter().find(|rendered| rendered.name == "migrate").unwrap();
+    let annotation = |document: &Value, name: &str| {
+        let value = &document["metadata"]["annotations"][format!("argocd.argoproj.io/{name}")];
+        value.as_str().map(str::to_owned)
+    };
+    let wave = |document: &Value| -> i32 {
+        annotation(document, "sync-wave").map_or(0, |wave| wave.parse().unwrap())
+    };
+    let job = migrate.named("Job", "caseload-migrate");
+    assert_eq!(annotation(job, "hook").as_deref(), Some("PreSync"));
+    let pod = &job["spec"]["template"];
+    let account = migrate.named("ServiceAccount", text(&pod["spec"]["serviceAccountName"]));
+    let policies = migrate
+        .of_kind("NetworkPolicy")
+        .into_iter()
+        .filter(|policy| pods_with(migrate, selected(policy).unwrap()).contains(&pod));
+    let needed: Vec<&Value> = policies.chain([account]).collect();
+    assert!(needed.len() > 1, "no policy for the job");
+    for document in needed {
+        assert_eq!(annotation(document, "hook").as_deref(), Some("PreSync"), "{document}");
+        assert!(wave(document) < wave(job), "{document}");
+        let deleted = annotation(document, "hook-delete-policy");
+        assert_eq!(deleted.as_deref(), Some("BeforeHookCreation"), "{document}");
+    }
+    for container in migrate.containers() {
+        assert!(
+            container.value.get("envFrom").is_none(),
+            "{}: a ConfigMap is no hook",
+            container.name()
+        );
+    }
+}
+
 /// docs/OPERATIONS.md, "Proxies and meshes", says which retries are safe.
 #[test]
 fn istio_repeats_only_what_has_reached_no_server() {
