@@ -1,8 +1,11 @@
 //! What the manifests say about each other is true.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rendered::{self, Rendered, items, number, text};
 
@@ -99,6 +102,32 @@ fn each_service_and_policy_names_ports_of_its_pods() {
             }
         }
         assert!(named.len() > 6, "{}: {named:?}", rendered.name);
+    }
+}
+
+#[test]
+fn the_jobs_of_metrics_have_the_names_that_the_alerts_have() {
+    let rules = fs::read_to_string(rendered::directory().join("../prometheus/rules.yaml")).unwrap();
+    let selectors = rules.split(r#"job=~""#).skip(1);
+    let named: BTreeSet<&str> =
+        selectors.flat_map(|rest| rest.split('"').next().unwrap().split('|')).collect();
+    for rendered in rendered::overlays() {
+        let endpoint = &rendered.named("ServiceMonitor", "caseload")["spec"]["endpoints"][0];
+        let mut jobs = BTreeMap::new();
+        for rule in items(&endpoint["relabelings"]) {
+            let label = "__meta_kubernetes_pod_label_app_kubernetes_io_component";
+            assert_eq!(rule["sourceLabels"], json!([label]), "{}", rendered.name);
+            assert_eq!(rule["targetLabel"], "job", "{}", rendered.name);
+            jobs.insert(text(&rule["regex"]), text(&rule["replacement"]));
+        }
+        let components: BTreeSet<&str> = rendered
+            .pods()
+            .iter()
+            .map(|pod| text(&pod["metadata"]["labels"]["app.kubernetes.io/component"]))
+            .collect();
+        assert_eq!(jobs.keys().copied().collect::<BTreeSet<_>>(), components, "{}", rendered.name);
+        assert_eq!(jobs["server"], "caseload", "{}", rendered.name);
+        assert_eq!(jobs.into_values().collect::<BTreeSet<_>>(), named, "{}", rendered.name);
     }
 }
 
