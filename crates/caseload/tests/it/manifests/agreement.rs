@@ -160,6 +160,12 @@ fn what_scales_and_what_keeps_pods_name_the_same_deployments() {
             assert!(deployments.contains(text(&spec["scaleTargetRef"]["name"])), "{scaler}");
             assert!(number(&spec["minReplicas"]) >= 2, "{scaler}");
             assert_eq!(spec["metrics"][0]["type"], "Pods", "{scaler}");
+            let target = text(&spec["scaleTargetRef"]["name"]);
+            let pod = &rendered.named("Deployment", target)["spec"]["template"];
+            let processor = &spec["metrics"][1]["containerResource"];
+            assert_eq!(processor["name"], "cpu", "{scaler}");
+            // Not that of a sidecar, which may be busy while the program is idle.
+            assert_eq!(processor["container"], pod["spec"]["containers"][0]["name"], "{scaler}");
         }
         for deployment in rendered.of_kind("Deployment") {
             assert!(deployment["spec"].get("replicas").is_none(), "the autoscaler's: {deployment}");
