@@ -173,6 +173,33 @@ fn what_scales_and_what_keeps_pods_name_the_same_deployments() {
     }
 }
 
+/// A proxy of Linkerd connects to the proxy of a pod, at a port of that, and not to the program's.
+#[test]
+fn who_reaches_a_port_of_a_program_reaches_its_proxy_too() {
+    const PROXY: u64 = 4143;
+    let overlays = rendered::overlays();
+    let linkerd = overlays.iter().find(|rendered| rendered.name == "linkerd").unwrap();
+    let from = |rule: &Value| -> Vec<Value> { items(&rule["from"]).cloned().collect() };
+    for policy in linkerd.of_kind("NetworkPolicy") {
+        let (proxy, program): (Vec<&Value>, Vec<&Value>) =
+            items(&policy["spec"]["ingress"]).partition(|rule| rule["ports"][0]["port"] == PROXY);
+        let admitted: Vec<Value> = proxy.iter().flat_map(|rule| from(rule)).collect();
+        // A rule that names nobody admits everybody, and so does one for all pods of the namespace.
+        let is_open = proxy.iter().any(|rule| from(rule).is_empty());
+        let all_pods = json!({"podSelector": {}});
+        let is_admitted = |peer: &Value| {
+            admitted.contains(peer)
+                || peer.get("namespaceSelector").is_none() && admitted.contains(&all_pods)
+        };
+        assert!(!program.is_empty(), "{policy}");
+        for rule in program {
+            let peers = from(rule);
+            let is_reached = !peers.is_empty() && peers.iter().all(is_admitted);
+            assert!(is_open || is_reached, "{rule} of {policy}");
+        }
+    }
+}
+
 /// Argo CD applies everything else after its hooks, so the pod of a hook would wait forever for what is no hook.
 #[test]
 fn what_the_pod_of_a_hook_needs_is_a_hook_of_an_earlier_wave_and_stays() {
