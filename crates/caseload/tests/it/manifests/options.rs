@@ -16,6 +16,7 @@ fn command(container: &Container<'_>) -> Option<&'static str> {
         ("caseload-server", Some("serve")) => Some("serve"),
         ("caseload-server", Some("migrate")) => Some("migrate"),
         ("caseload-gateway", None) => Some("gateway"),
+        ("caseload-server", None) if container.value.get("command").is_some() => Some("admin"),
         ("caseload-roles", _) => None,
         unknown => panic!("{}: {unknown:?}", container.name()),
     }

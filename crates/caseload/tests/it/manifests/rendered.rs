@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde_json::Value;
 
-/// The overlays, and what runs before each of them.
+/// The overlays, what runs before each of them, and the pod for commands.
 const OVERLAYS: [&str; 3] = ["istio", "linkerd", "plain"];
 const MIGRATE: &str = "migrate";
+const ADMIN: &str = "admin";
 
-/// What is applied together: an overlay, or the migration.
+/// What is applied together: an overlay, the migration, or the pod for commands.
 pub(super) struct Rendered {
     pub(super) name: &'static str,
     pub(super) documents: Vec<Value>,
@@ -31,9 +32,9 @@ pub(super) fn overlays() -> Vec<Rendered> {
     OVERLAYS.into_iter().map(Rendered::read).collect()
 }
 
-/// Returns the overlays and the migration.
+/// Returns the overlays, the migration, and the pod for commands.
 pub(super) fn all() -> Vec<Rendered> {
-    OVERLAYS.into_iter().chain([MIGRATE]).map(Rendered::read).collect()
+    OVERLAYS.into_iter().chain([MIGRATE, ADMIN]).map(Rendered::read).collect()
 }
 
 impl Rendered {
@@ -57,9 +58,13 @@ impl Rendered {
         found.unwrap_or_else(|| panic!("{}: no {kind} {name}", self.name))
     }
 
-    /// Returns the templates of all pods.
+    /// Returns all pods: their templates, or themselves.
     pub(super) fn pods(&self) -> Vec<&Value> {
-        let kind = if self.name == MIGRATE { "Job" } else { "Deployment" };
+        let kind = match self.name {
+            MIGRATE => "Job",
+            ADMIN => return self.of_kind("Pod"),
+            _ => "Deployment",
+        };
         self.of_kind(kind).into_iter().map(|value| &value["spec"]["template"]).collect()
     }
 
