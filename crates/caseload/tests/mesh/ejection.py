@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from .audit import Audit
-from .envoy import Envoy, caller_sidecar
+from .envoy import Envoy, caller_sidecar, outliers, overlay
 from .load import Load
 from .pod import Pod
 from .programs import wait_until
@@ -11,6 +11,7 @@ from .retries import new_case
 from .run import Run, holds
 
 EJECTED = "cluster.servers.outlier_detection.ejections_enforced_total"
+CONNECT_FAILURES = "cluster.servers.upstream_cx_connect_fail"
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -38,8 +39,26 @@ def check(run: Run) -> str:
             pods[1].kill()
             wait_until(lambda: caller.stat(EJECTED) > 0, "the ejection of a server that can't be reached")
             answers = load.answers[UNAVAILABLE]
-            sent = len(load.batches)
-            wait_until(lambda: len(load.batches) > sent + ANSWERS, f"{ANSWERS} batches without it")
-            holds(load.answers[UNAVAILABLE] <= answers + load.clients, "the ejected server is called")
+            # What was sent before the ejection gets its response.
+            await_batches(load, load.clients)
+            failures, unavailable = caller.stat(CONNECT_FAILURES), count_unavailable(load)
+            await_batches(load, ANSWERS)
+            failures = caller.stat(CONNECT_FAILURES) - failures
+            # The ejection may end in this time. Then some attempts to connect begin the next one.
+            allowed = outliers(overlay())["consecutive_local_origin_failure"]
+            holds(failures <= allowed, f"{failures} connections to the ejected server were tried")
+            unavailable = count_unavailable(load) - unavailable
+            holds(unavailable == 0, f"clients were told {unavailable} times that the ejected server is unavailable")
         outcome = Audit(run, load).require()
     return f"a server that said UNAVAILABLE {answers} times was not ejected, one that was gone was; {outcome}"
+
+
+def await_batches(load: Load, count: int) -> None:
+    """Waits until clients have sent more batches."""
+    sent = len(load.batches)
+    wait_until(lambda: len(load.batches) > sent + count, f"{count} more batches")
+
+
+def count_unavailable(load: Load) -> int:
+    """Returns how often clients were told UNAVAILABLE, whether by a server, a gateway or a proxy."""
+    return sum(count for answer, count in list(load.answers.items()) if "UNAVAILABLE" in answer or " 503 " in answer)
