@@ -1,10 +1,10 @@
-"""Compares what clients were told with what is in the database."""
+"""Compares the outcomes that were reported to clients with what is in the database."""
 
 from collections import Counter
 
 import psycopg
 
-from .load import TASKS, Batch, Load, Told
+from .load import TASKS, Batch, Load, Outcome
 from .run import Run, holds
 
 
@@ -35,11 +35,11 @@ class Audit:
             self.doubled[batch.has_key] += 1
         elif len(ids) not in (0, TASKS):
             self.findings.append(("partial", batch))
-        if batch.told is Told.CREATED and not set(batch.ids) <= set(ids):
+        if batch.outcome is Outcome.CREATED and not set(batch.ids) <= set(ids):
             self.findings.append(("lost", batch))
-        if batch.told is Told.NOTHING_WRITTEN and ids:
+        if batch.outcome is Outcome.NOTHING_WRITTEN and ids:
             self.findings.append(("misread: nothing was written, they said", batch))
-        if batch.has_key and batch.told is not Told.CREATED:
+        if batch.has_key and batch.outcome is not Outcome.CREATED:
             self.findings.append(("never created", batch))
 
     def require(self, *, keyless_doubled: bool = False) -> str:
@@ -50,15 +50,15 @@ class Audit:
             holds(self.doubled[False] > 0, "no batch without a key was doubled: the check finds nothing")
         else:
             holds(self.doubled[False] == 0, f"{self.doubled[False]} batches without a key were doubled")
-        told = Counter(batch.told for batch in self.load.batches)
+        outcomes = Counter(batch.outcome for batch in self.load.batches)
         for client in "gRPC", "REST":
             for has_key in False, True:
                 created = sum(
-                    batch.told is Told.CREATED and (batch.client, batch.has_key) == (client, has_key)
+                    batch.outcome is Outcome.CREATED and (batch.client, batch.has_key) == (client, has_key)
                     for batch in self.load.batches
                 )
                 holds(created > 10, f"only {created} batches over {client}, key: {has_key}")
         return (
-            f"{told[Told.CREATED]} batches created, {told[Told.UNKNOWN]} with unknown outcomes, "
-            f"{told[Told.NOTHING_WRITTEN]} refused, {self.doubled[False]} doubled"
+            f"{outcomes[Outcome.CREATED]} batches created, {outcomes[Outcome.UNKNOWN]} with unknown outcomes, "
+            f"{outcomes[Outcome.NOTHING_WRITTEN]} refused, {self.doubled[False]} doubled"
         )

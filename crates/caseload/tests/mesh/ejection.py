@@ -48,7 +48,7 @@ def check(run: Run) -> str:
             allowed = outliers(overlay())["consecutive_local_origin_failure"]
             holds(failures <= allowed, f"{failures} connections to the ejected server were tried")
             unavailable = count_unavailable(load) - unavailable
-            holds(unavailable == 0, f"clients were told {unavailable} times that the ejected server is unavailable")
+            holds(unavailable == 0, f"UNAVAILABLE was reported {unavailable} times, although the server is ejected")
         outcome = Audit(run, load).require()
     return f"a server that said UNAVAILABLE {answers} times was not ejected, one that was gone was; {outcome}"
 
@@ -60,5 +60,5 @@ def await_batches(load: Load, count: int) -> None:
 
 
 def count_unavailable(load: Load) -> int:
-    """Returns how often clients were told UNAVAILABLE, whether by a server, a gateway or a proxy."""
+    """Returns how often a server, a gateway or a proxy reported UNAVAILABLE."""
     return sum(count for answer, count in list(load.answers.items()) if "UNAVAILABLE" in answer or " 503 " in answer)

@@ -1,4 +1,4 @@
-"""Clients that create batches, and what each of them is told."""
+"""Clients that create batches, and the outcomes that are reported to them."""
 
 import threading
 import uuid
@@ -24,8 +24,8 @@ MAX_ATTEMPTS = 100
 UNKNOWN_REASONS = {"OUTCOME_UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"}
 
 
-class Told(Enum):
-    """What a client was told of a batch."""
+class Outcome(Enum):
+    """The outcome of a batch that was reported to its client."""
 
     CREATED = auto()
     NOTHING_WRITTEN = auto()
@@ -39,7 +39,7 @@ class Batch:
     name: str
     client: str
     has_key: bool
-    told: Told = Told.UNKNOWN
+    outcome: Outcome = Outcome.UNKNOWN
     ids: list[int] = field(default_factory=list)
     attempts: int = 0
 
@@ -51,7 +51,7 @@ class Batch:
         return self.name if self.has_key else ""
 
 
-Send = Callable[[Batch], tuple[Told, list[int], str]]
+Send = Callable[[Batch], tuple[Outcome, list[int], str]]
 
 
 class Load:
@@ -62,7 +62,7 @@ class Load:
         self.grpc_port, self.rest_ports, self.clients = grpc_port, rest_ports, clients
         self.batches: list[Batch] = []
         self.answers: Counter[str] = Counter()
-        """How often clients were told what, by client and kind of answer."""
+        """How many responses there were, by client and kind of response."""
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(clients)
 
@@ -98,17 +98,17 @@ class Load:
         may_exist = False
         for _ in range(MAX_ATTEMPTS if batch.has_key else 1):
             batch.attempts += 1
-            batch.told, batch.ids, answer = send(batch)
+            batch.outcome, batch.ids, answer = send(batch)
             self.answers[f"{batch.client} {answer}"] += 1
-            if batch.told is Told.CREATED:
+            if batch.outcome is Outcome.CREATED:
                 return
-            may_exist |= batch.told is Told.UNKNOWN
+            may_exist |= batch.outcome is Outcome.UNKNOWN
             self._ended.wait(0.05)
         if may_exist:
-            batch.told = Told.UNKNOWN
+            batch.outcome = Outcome.UNKNOWN
 
 
-def over_grpc(tasks: Service, case_id: int, batch: Batch) -> tuple[Told, list[int], str]:
+def over_grpc(tasks: Service, case_id: int, batch: Batch) -> tuple[Outcome, list[int], str]:
     """Sends a batch over gRPC."""
     try:
         response, _ = tasks.call("BatchCreateTasks", case_id=case_id, tasks=batch.tasks(), request_id=batch.key)
@@ -116,8 +116,8 @@ def over_grpc(tasks: Service, case_id: int, batch: Batch) -> tuple[Told, list[in
         reason = reason_of(error)
         is_certain = bool(reason) and reason not in UNKNOWN_REASONS
         answer = f"{error.code().name} {reason or 'of a proxy'}"
-        return (Told.NOTHING_WRITTEN if is_certain else Told.UNKNOWN), [], answer
-    return Told.CREATED, [task.id for task in response.tasks], "created"
+        return (Outcome.NOTHING_WRITTEN if is_certain else Outcome.UNKNOWN), [], answer
+    return Outcome.CREATED, [task.id for task in response.tasks], "created"
 
 
 def reason_of(error: grpc.RpcError) -> str:
@@ -133,17 +133,17 @@ def reason_of(error: grpc.RpcError) -> str:
     return ""
 
 
-def over_rest(client: httpx.Client, url: str, key: str, batch: Batch) -> tuple[Told, list[int], str]:
+def over_rest(client: httpx.Client, url: str, key: str, batch: Batch) -> tuple[Outcome, list[int], str]:
     """Sends a batch over REST."""
     headers = {"Authorization": f"Bearer {key}"} | ({"Idempotency-Key": batch.key} if batch.has_key else {})
     try:
         response = client.post(url, json={"tasks": batch.tasks()}, headers=headers)
     except httpx.TransportError as error:
-        return Told.UNKNOWN, [], type(error).__name__
+        return Outcome.UNKNOWN, [], type(error).__name__
     if response.status_code == 201:
-        return Told.CREATED, [task["id"] for task in response.json()["tasks"]], "created"
+        return Outcome.CREATED, [task["id"] for task in response.json()["tasks"]], "created"
     is_ours = response.headers.get("content-type") == "application/problem+json"
     reason = response.json()["errors"][0]["details"] if is_ours else "of a proxy"
     # 504 says that time is over, not what was done.
     is_certain = is_ours and reason not in UNKNOWN_REASONS and response.status_code not in (500, 504)
-    return (Told.NOTHING_WRITTEN if is_certain else Told.UNKNOWN), [], f"{response.status_code} {reason}"
+    return (Outcome.NOTHING_WRITTEN if is_certain else Outcome.UNKNOWN), [], f"{response.status_code} {reason}"
