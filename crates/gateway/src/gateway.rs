@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, Protocol};
+use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -35,6 +35,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<ListenerTls>,
     client: Client,
     max_timeout: MaxTimeout,
     body_memory: u32,
@@ -67,7 +68,14 @@ impl Gateway {
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
         let (body_memory, max_requests) = (options.body_memory, options.max_requests);
-        Ok(Self { listener, local_addr, client, max_timeout, body_memory, max_requests })
+        let tls = None;
+        Ok(Self { listener, local_addr, tls, client, max_timeout, body_memory, max_requests })
+    }
+
+    /// Has the gateway speak TLS, if it is to.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Returns the bound address, with the real port if port 0 was asked for.
@@ -83,7 +91,7 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self { client, max_timeout, body_memory, max_requests, .. } = self;
+        let Self { listener, tls, client, max_timeout, body_memory, max_requests, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
@@ -92,7 +100,7 @@ impl Gateway {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
         };
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
+        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, tls, is_scarce };
         let shutdown_token = shutdown.clone();
         let context =
             Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
@@ -100,7 +108,7 @@ impl Gateway {
         // The first request for it need not wait until it is made.
         routes::document();
         let accepting = drain.accepting(shutdown.clone());
-        let serving = serving::serve(self.listener, router, endpoint, accepting);
+        let serving = serving::serve(listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;
     }
 }

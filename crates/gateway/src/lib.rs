@@ -24,10 +24,12 @@ mod site;
 mod tasks;
 mod times;
 mod upstream;
+mod upstream_tls;
 
 pub use gateway::{Gateway, StartError};
 pub use health::check;
 pub use options::{GatewayOptions, MalformedUpstream, Upstream};
+pub use upstream_tls::UpstreamTlsOptions;
 
 /// Returns the OpenAPI document that gateways serve, as JSON.
 #[must_use]

@@ -9,7 +9,7 @@ use proto::{
     wire::{header, limits},
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, Protocol};
+use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, TaskWriter};
 use telemetry::layers::RequestLayers;
 use tokio::net::TcpListener;
@@ -68,6 +68,7 @@ pub struct Server {
     options: ServerOptions,
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<ListenerTls>,
     database: Database,
     writer: TaskWriter,
 }
@@ -112,7 +113,13 @@ impl Server {
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
-        Ok(Self { options, listener, local_addr, database, writer })
+        Ok(Self { options, listener, local_addr, tls: None, database, writer })
+    }
+
+    /// Has the server speak TLS, if it is to.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Returns the bound address. Its port is the real one if port 0 was requested.
@@ -215,14 +222,15 @@ impl Server {
                 .layer(web::cors(&cors_origins))
                 .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
-            let endpoint = Endpoint { protocol, limits, clients, is_scarce };
+            let endpoint = Endpoint { protocol, limits, clients, tls: self.tls, is_scarce };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
             let service = RequestLayers.layer(layers.service(routes));
-            let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, is_scarce };
+            let (protocol, tls) = (PROTOCOL, self.tls);
+            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;

@@ -1,5 +1,6 @@
 //! Serves HTTP connections within limits: how many there may be, how much each may hold, how long
-//! each may be idle, how old it may become, and how long a client may leave a response untaken.
+//! each may be idle, how old it may become, and how long a client may leave a response untaken. They
+//! speak plaintext or TLS.
 //!
 //! It knows HTTP and tower services, but none of the services that Caseload offers.
 
@@ -12,9 +13,11 @@ mod connection_id;
 mod deadline;
 mod delivery;
 mod endpoint;
+mod handshake;
 mod lifetime;
 mod limits;
 mod listener;
+mod opened;
 mod options;
 mod peers;
 mod preface;
@@ -38,5 +41,6 @@ pub use peers::Resource;
 pub use protocol::Protocol;
 pub use quota::{Exhausted, Quota, QuotaPermit};
 pub use server::serve;
+pub use tls::{ListenerTls, TlsError, TlsOptions};
 pub use trusted_proxies::TrustedProxies;
 pub use unread_body::{ReturningBody, UnreadBody, watch_body};

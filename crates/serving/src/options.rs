@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use http::HeaderName;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
+use tls::TlsOptions;
 
 use crate::{
     clients::ClientRules,
@@ -12,7 +13,7 @@ use crate::{
     trusted_proxies::TrustedProxies,
 };
 
-/// Limits on the connections from clients.
+/// The connections from clients: their limits, and TLS.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
@@ -22,7 +23,7 @@ pub struct ConnectionOptions {
 
     /// How long a client may take to send the HTTP/2 preface after it has connected, or over
     /// HTTP/1.1 the head of a request: the first one after it has connected, further ones after
-    /// their first byte
+    /// their first byte. The TLS handshake is part of that time
     #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub header_timeout: Duration,
 
@@ -59,6 +60,10 @@ pub struct ConnectionOptions {
         value_name = "NETWORKS"
     )]
     pub trusted_proxies: TrustedProxies,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub tls: TlsOptions,
 }
 
 /// How long a connection over HTTP/1.1 may be idle by default: longer than load balancers keep one.

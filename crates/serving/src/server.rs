@@ -1,6 +1,6 @@
 //! Serves the connections of a listener.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc};
+use std::{convert::Infallible, error::Error, future::ready, pin::pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    clients::Clients, connection::ConnectionHandler, endpoint::Endpoint, listener::Listener,
-    peers::Resource, quota::Quota, send_limit::SendLimit,
+    clients::Clients, connection::ConnectionHandler, endpoint::Endpoint, handshake::Handshakes,
+    listener::Listener, opened::Opened, peers::Resource, quota::Quota, send_limit::SendLimit,
 };
 
 /// A generous estimate of the files that a process opens besides its connections from clients.
@@ -31,14 +31,15 @@ pub async fn serve<S, B, F>(
     B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     F: Fn() -> bool + Send + Sync + 'static,
 {
-    let Endpoint { protocol, limits, clients, is_scarce } = endpoint;
+    let Endpoint { protocol, limits, clients, tls, is_scarce } = endpoint;
     let capacity = capacity(limits.max_connections);
     let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
     let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
     let send_limit = SendLimit::new(limits.send_timeout, is_scarce);
-    let builder = protocol.builder(send_limit.clone());
-    let handler = Arc::new(ConnectionHandler { builder, service, limits, send_limit });
+    let builders = protocol.builders(send_limit.clone());
+    let handler = Arc::new(ConnectionHandler { builders, service, limits, send_limit });
+    let handshakes = tls.map(|tls| Handshakes::new(tls, protocol.is_http2_only));
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
     let mut connections = JoinSet::new();
@@ -57,10 +58,19 @@ pub async fn serve<S, B, F>(
             continue;
         }
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
-        connections.spawn(async move {
-            let _permit = permit;
-            handler.serve(stream, connection_peer, shutdown).await;
-        });
+        // A task for each kind: one without TLS needs no room for what TLS needs.
+        match handshakes.clone() {
+            None => connections.spawn(async move {
+                let _permit = permit;
+                let open = ready(Some(Opened::plain(stream)));
+                handler.serve(open, connection_peer, shutdown).await;
+            }),
+            Some(handshakes) => connections.spawn(async move {
+                let _permit = permit;
+                let open = handshakes.complete(stream, peer);
+                handler.serve(open, connection_peer, shutdown).await;
+            }),
+        };
     }
     drop(listener);
     shutdown.cancel();

@@ -84,8 +84,13 @@ impl Server {
         });
         let shutdown = CancellationToken::new();
         let accepting = shutdown.clone().cancelled_owned();
-        let endpoint =
-            Endpoint { protocol: PROTOCOL, limits, clients: clients(), is_scarce: || false };
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits,
+            clients: clients(),
+            tls: None,
+            is_scarce: || false,
+        };
         let serving = tokio::spawn(serve(listener, service, endpoint, accepting));
         Self { addr, serving, shutdown }
     }

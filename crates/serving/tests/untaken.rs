@@ -82,8 +82,13 @@ impl Server {
         let limits = Options::parse_from(["", &send_timeout]).connections.limits(long, long);
         let is_scarce_now = Arc::clone(&is_scarce);
         let is_scarce_now = move || is_scarce_now.load(Relaxed);
-        let endpoint =
-            Endpoint { protocol: PROTOCOL, limits, clients: clients(), is_scarce: is_scarce_now };
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits,
+            clients: clients(),
+            tls: None,
+            is_scarce: is_scarce_now,
+        };
         tokio::spawn(serve(listener, service, endpoint, std::future::pending()));
         Self { addr, permits, is_scarce }
     }

@@ -6,6 +6,7 @@ pub mod layers;
 mod log_writer;
 pub mod logs;
 mod panics;
+mod peer_identity;
 mod repeats;
 pub mod request_id;
 mod request_log;
@@ -15,5 +16,6 @@ mod throttle;
 mod trace_context;
 
 pub use cut::cut;
+pub use peer_identity::PeerIdentity;
 pub use request_span::record_caller;
 pub use throttle::Throttle;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use clap::{Args, Parser, Subcommand};
 use runtime::{process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
-use serving::ConnectionOptions;
+use serving::{ConnectionOptions, TlsOptions};
 use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
@@ -131,4 +131,7 @@ pub(crate) struct HealthOptions {
         value_name = "ADDR:PORT"
     )]
     pub(crate) grpc_addr: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
 }

@@ -44,5 +44,6 @@ mod roles;
 mod rolling_restart;
 mod support;
 mod tasks;
+mod tls;
 mod web;
 mod write_path;

@@ -1,11 +1,13 @@
 //! Calls to the gRPC servers.
 
 mod backlog;
+mod causes;
 mod channel;
 mod client;
 mod clock;
 mod details;
 mod failure;
+mod first_read;
 mod health;
 mod intermediary;
 mod origin;
