@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use axum::middleware;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
@@ -10,10 +11,11 @@ use tokio::net::TcpListener;
 use crate::{
     GatewayOptions, Upstream,
     context::Context,
+    cors,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
     options::ADDRESS_SHARE_PERCENT,
-    router, routes,
+    router, routes, security_headers,
     upstream::{Client, Servers},
 };
 
@@ -40,6 +42,7 @@ pub struct Gateway {
     max_timeout: MaxTimeout,
     body_memory: u32,
     max_requests: usize,
+    hsts_max_age: Duration,
 }
 
 /// Why a gateway failed to start.
@@ -67,9 +70,18 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
-        let (body_memory, max_requests) = (options.body_memory, options.max_requests);
+        let GatewayOptions { body_memory, max_requests, hsts_max_age, .. } = *options;
         let tls = None;
-        Ok(Self { listener, local_addr, tls, client, max_timeout, body_memory, max_requests })
+        Ok(Self {
+            listener,
+            local_addr,
+            tls,
+            client,
+            max_timeout,
+            body_memory,
+            max_requests,
+            hsts_max_age,
+        })
     }
 
     /// Has the gateway speak TLS, if it is to.
@@ -91,7 +103,16 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self { listener, tls, client, max_timeout, body_memory, max_requests, .. } = self;
+        let Self {
+            listener,
+            tls,
+            client,
+            max_timeout,
+            body_memory,
+            max_requests,
+            hsts_max_age,
+            ..
+        } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
@@ -100,13 +121,22 @@ impl Gateway {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
         };
+        let has_tls = tls.is_some();
         let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, tls, is_scarce };
         let shutdown_token = shutdown.clone();
         let context =
             Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
-        let router = router::router(context);
-        // The first request for it need not wait until it is made.
-        routes::document();
+        // The first request for the document need not wait until it is made.
+        let document = routes::document();
+        let mut router = router::router(context);
+        if has_tls {
+            let value = security_headers::strict_transport(hsts_max_age);
+            let require_tls = security_headers::require_tls;
+            router = router.layer(middleware::from_fn_with_state(value, require_tls));
+        }
+        if connections.browsers.allows_any() {
+            router = router.layer(connections.browsers.cors(cors::rules(document.text())));
+        }
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;

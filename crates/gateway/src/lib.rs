@@ -6,6 +6,7 @@
 mod case_value;
 mod cases;
 mod context;
+mod cors;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -20,6 +21,7 @@ mod problem;
 mod response;
 mod router;
 mod routes;
+mod security_headers;
 mod site;
 mod tasks;
 mod times;

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 use clap::Args;
 use http::{Uri, uri::Scheme};
 use proto::wire::limits;
-use runtime::command_line::{DAY, MILLISECOND, count, duration};
+use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use serving::ConnectionOptions;
 use tls::{ClientTls, TlsError};
 
@@ -39,6 +39,11 @@ pub struct GatewayOptions {
     /// (--address-share) must be 1.25 MiB at least
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 64, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
+
+    /// How long browsers are told to use TLS alone for this host and all of its ports, in the header
+    /// Strict-Transport-Security, where the gateway speaks TLS; 0s tells them to forget that
+    #[arg(long, env = "CASELOAD_HSTS_MAX_AGE", default_value = "365d", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
+    pub hsts_max_age: Duration,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]

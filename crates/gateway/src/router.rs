@@ -9,7 +9,6 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use http::{HeaderValue, header::CACHE_CONTROL};
 use telemetry::{layers::RequestLayers, request_id};
 use tokio::time::Instant;
 use tower::ServiceBuilder;
@@ -19,7 +18,7 @@ use crate::{
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     openapi::Route,
-    problem, routes,
+    problem, routes, security_headers,
     upstream::Transport,
 };
 
@@ -77,8 +76,7 @@ async fn complete(
     };
     unread_body.discard_until(read_until, || in_flight.discard(&client)).await;
     let mut response = problem::render(response, &request_id);
-    // What a response says belongs to one tenant. A cache could not tell that by X-User-Token.
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    security_headers::add(response.headers_mut());
     in_flight::hold_memory(&mut response, &body_memory, &client);
     response
 }

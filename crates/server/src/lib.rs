@@ -33,4 +33,3 @@ pub use options::{
 };
 pub use rate_limit::{MalformedRate, Rate};
 pub use server::{Server, StartError};
-pub use web::Origins;

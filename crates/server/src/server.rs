@@ -207,7 +207,7 @@ impl Server {
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
             .layer(reception);
-        let WebOptions { grpc_web, connect, cors_origins } = self.options.web;
+        let WebOptions { grpc_web, connect } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
             let schemas = Arc::new(Schemas::new()?);
@@ -219,7 +219,7 @@ impl Server {
             );
             let service = ServiceBuilder::new()
                 .layer(RequestLayers)
-                .layer(web::cors(&cors_origins))
+                .layer(connections.browsers.cors(web::cors_rules()))
                 .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
             let endpoint = Endpoint { protocol, limits, clients, tls: self.tls, is_scarce };

@@ -9,11 +9,12 @@ use tls::TlsOptions;
 
 use crate::{
     clients::ClientRules,
+    cors::BrowserOptions,
     limits::{Limits, MaxAge},
     trusted_proxies::TrustedProxies,
 };
 
-/// The connections from clients: their limits, and TLS.
+/// The connections from clients: their limits, TLS, and the pages that may make requests on them.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
@@ -64,6 +65,10 @@ pub struct ConnectionOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub tls: TlsOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub browsers: BrowserOptions,
 }
 
 /// How long a connection over HTTP/1.1 may be idle by default: longer than load balancers keep one.

@@ -65,7 +65,7 @@ impl Cli {
     /// What is wrong with them.
     pub(crate) fn check(&self) -> Result<(), String> {
         match &self.command {
-            Command::Serve(options) => options.server.check(),
+            Command::Serve(options) => options.server.check_alone(&options.connections),
             #[cfg(feature = "dev")]
             Command::Dev(options) => options.check(),
             Command::Admin(options) => options.check(),

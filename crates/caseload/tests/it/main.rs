@@ -13,6 +13,7 @@ mod admin;
 mod api_keys;
 mod architecture;
 mod batch_create;
+mod browsers;
 mod call_headers;
 mod calls;
 mod cases;

@@ -14,7 +14,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
         ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-        REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        REFERRER_POLICY, VARY,
     },
     request::Parts,
 };
@@ -98,7 +98,6 @@ impl Asset {
         let headers = response.headers_mut();
         headers.insert(ETAG, self.etag.clone());
         headers.insert(CACHE_CONTROL, CACHING);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.content_type.as_bytes().starts_with(b"text/html") {
             headers.insert(CONTENT_SECURITY_POLICY, html::POLICY);
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -102,3 +102,17 @@ async fn urls_in_responses_have_the_scheme_that_the_caller_used() {
     let location = format!("\r\nlocation: https://localhost:{}/api/v2/", rest.port());
     assert!(response.contains(&location), "{response}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_are_told_to_use_tls_for_as_long_as_configured() {
+    let app = App::start().await;
+    let files = Files::create();
+    for (options, value) in
+        [(&[][..], "max-age=31536000"), (&["--hsts-max-age", "0s"], "max-age=0")]
+    {
+        let addr = app.start_gateway(&borrowed(&files.listener(options))).await;
+        let response = Client::of(&files).get_livez(addr).await.unwrap();
+        let expected = format!("\r\nstrict-transport-security: {value}\r\n");
+        assert!(response.contains(&expected), "{response}");
+    }
+}
