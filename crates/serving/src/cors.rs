@@ -43,7 +43,6 @@ impl BrowserOptions {
     ///
     /// Credentials that the browser itself adds are not allowed, such as cookies: an API key is given by
     /// the page, so no page can make a request with a key that it does not have.
-    #[must_use]
     pub fn cors(&self, rules: CorsRules) -> CorsLayer {
         let origins = match &self.cors_origins {
             Origins::Any => AllowOrigin::any(),
