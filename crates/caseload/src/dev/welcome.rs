@@ -36,6 +36,12 @@ const CASE: &str = r#"{
 ]
 }"#;
 
+/// What the printed commands lack with TLS.
+const TLS: &str = "
+With an authority of your own, curl needs --cacert FILE in each command, and with mutual TLS --cert FILE
+and --key FILE.
+";
+
 pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
     println!(
         "Caseload is ready.
@@ -43,7 +49,7 @@ pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
   REST      {rest}
   gRPC      {grpc}
   database  {database}
-
+{tls}
 Create the documented tasks in the demo's case:
 
 curl -X POST \\
@@ -77,6 +83,7 @@ curl \\
   -H 'Authorization: Bearer {key}'
 
 Press Ctrl-C to stop.",
+        tls = if ready.rest_url.starts_with("https:") { TLS } else { "" },
         rest = ready.rest_url,
         grpc = ready.grpc_url,
         case = ready.case_id,

@@ -63,6 +63,11 @@ impl Client {
 
     /// Connects to a listener by the name `localhost`.
     pub(super) async fn connect(&self, to: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+        self.connect_over(TcpStream::connect(to).await?).await
+    }
+
+    /// Completes the handshake on a connection.
+    pub(super) async fn connect_over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap();
         roots.add(authority).unwrap();
@@ -81,7 +86,6 @@ impl Client {
         };
         config.alpn_protocols =
             self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(to).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
         timeout(TEST_TIMEOUT, connecting).await.expect("the handshake ends")

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{Instant, sleep},
 };
 
@@ -100,8 +100,15 @@ async fn half_done_handshakes_count_as_connections_of_their_address() {
                 half.write_all(START).await.unwrap();
             }
             assert_eq!(read_to_end(&mut connect(addr).await).await, b"", "{addr}");
-            // Then they make room.
             let client = Client::of(&files).protocols(&["h2"]);
+            if limit.contains(&"--address-share") && cfg!(target_os = "linux") {
+                // They take nothing of what others have.
+                let other = TcpSocket::new_v4().unwrap();
+                other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+                let stream = other.connect(addr).await.unwrap();
+                client.connect_over(stream).await.unwrap();
+            }
+            // Then they make room.
             eventually("a free place", async || client.connect(addr).await.ok()).await;
         }
     }
