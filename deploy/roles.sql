@@ -105,6 +105,22 @@ BEGIN
             );
         END IF;
     END LOOP;
+
+    -- What a check constraint calls, whoever writes the row has to be allowed to call.
+    FOR granted IN
+        SELECT p.oid::regprocedure AS function, p.proowner
+        FROM pg_proc AS p
+        WHERE p.pronamespace = 'public'::regnamespace AND p.proname = 'is_event_of_one_task'
+    LOOP
+        IF granted.proowner <> 'caseload_owner'::regrole THEN
+            EXECUTE format('ALTER FUNCTION %s OWNER TO caseload_owner', granted.function);
+        END IF;
+        EXECUTE format(
+            'REVOKE ALL ON FUNCTION %s FROM PUBLIC, caseload_service, caseload_admin',
+            granted.function
+        );
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO caseload_service', granted.function);
+    END LOOP;
 END
 $$;
 

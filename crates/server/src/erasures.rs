@@ -130,7 +130,11 @@ impl Erasures {
                     tracing::info!(%tenant, "erasures are not complete yet: going on with the next look");
                     return;
                 }
-                Err(error) => return log_failure(&error),
+                Err(error) => {
+                    // The database may be another one now, which does not have the last steps.
+                    self.begun.remove(&tenant);
+                    return log_failure(&error);
+                }
             }
         }
     }
@@ -282,6 +286,37 @@ mod tests {
             erasures.look().await.unwrap();
         }
         assert_eq!((fixture.pending().await, fixture.named()), (vec![], "1".to_owned()));
+    }
+
+    /// A standby that has taken over may have records again whose names were removed.
+    #[tokio::test]
+    async fn after_a_failure_a_look_begins_with_the_first_record() {
+        let fixture = Fixture::start().await;
+        let mut erasures = fixture.erasures(SMALL);
+        erasures.look().await.unwrap();
+        fixture.query("UPDATE idempotency_keys SET first_names = '{A,B}' WHERE key = '1'");
+        let holding = "BEGIN; SELECT FROM idempotency_keys WHERE key = '3' FOR UPDATE; \
+             PREPARE TRANSACTION 'holding'";
+        fixture.query(holding);
+        erasures.look().await.unwrap();
+        fixture.query("COMMIT PREPARED 'holding'");
+        while fixture.pending().await == [1, 2] {
+            erasures.look().await.unwrap();
+        }
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
+    }
+
+    /// A repeat reads all records, and writes those only that have names.
+    #[tokio::test]
+    async fn what_was_done_is_not_done_again() {
+        let fixture = Fixture::start().await;
+        fixture.erasures(Limits::USUAL).look().await.unwrap();
+        fixture.query("UPDATE users SET scrubbed_at = NULL");
+        let versions =
+            "SELECT string_agg(xmin::text, ',' ORDER BY tenant_id, key) FROM idempotency_keys";
+        let before = fixture.query(versions);
+        fixture.erasures(Limits::USUAL).look().await.unwrap();
+        assert_eq!((fixture.pending().await, fixture.query(versions)), (vec![], before));
     }
 
     #[tokio::test]

@@ -48,7 +48,7 @@ pub(crate) trait Attempt: Send + Sync + 'static {
 impl Database {
     /// Makes a change.
     ///
-    /// The first attempt waits for nobody, and is almost always enough. Others are made on the
+    /// The first attempt waits for nobody, or for a moment, and is almost always enough. Others are made on the
     /// connections for them, so that rows which somebody else has locked delay nobody but their
     /// callers. It is tried until the caller's time is over.
     pub(crate) async fn attempt<A: Attempt>(

@@ -111,7 +111,7 @@ impl From<DieselError> for Error {
                     Self::connection_lost(error)
                 }
             }
-            // libpq had no connection to send the statement over; or the server is read-only.
+            // There was no connection to send the statement or the commit over; or the server is read-only.
             DieselError::DatabaseError(
                 DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ReadOnlyTransaction,
                 _,

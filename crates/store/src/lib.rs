@@ -29,6 +29,7 @@ mod sweep;
 mod tasks;
 mod tenants;
 mod time;
+mod transaction;
 mod turns;
 mod users;
 mod write_path;

@@ -233,6 +233,44 @@ fn rows_of_one_tenant_cannot_reference_rows_of_another() {
     }
 }
 
+/// Which columns of an event are set is decided by its kind.
+#[test]
+fn each_kind_of_event_has_the_columns_that_belong_to_it() {
+    let database = TestDatabase::create();
+    // The digits: task_id, task_ids, user_ends, assignee_ids, description.
+    let accepted = database.query(
+        "CREATE TEMPORARY TABLE accepted (shape text); \
+         DO $$ DECLARE kind text; n integer; BEGIN \
+             FOREACH kind IN ARRAY ARRAY['created', 'completed', 'reopened', 'described', \
+                     'assigned', 'unassigned', 'deleted', 'merged', ''] LOOP \
+                 FOR n IN 0..31 LOOP BEGIN \
+                     INSERT INTO task_events (tenant_id, case_id, api_key_id, request_id, kind, \
+                         task_id, task_ids, user_ends, assignee_ids, description) \
+                     VALUES (1, 1, 1, 'r', kind, \
+                         CASE WHEN n & 16 > 0 THEN 1 END, \
+                         CASE WHEN n & 8 > 0 THEN '{1}'::bigint[] END, \
+                         CASE WHEN n & 4 > 0 THEN '{1}'::smallint[] END, \
+                         CASE WHEN n & 2 > 0 THEN '{1}'::bigint[] END, \
+                         CASE WHEN n & 1 > 0 THEN 'x' END); \
+                     INSERT INTO accepted VALUES (kind || ' ' || n::bit(5)::text); \
+                 EXCEPTION WHEN check_violation THEN NULL; END; END LOOP; \
+             END LOOP; \
+         END $$; \
+         SELECT shape FROM accepted ORDER BY shape",
+    );
+    let accepted: Vec<&str> = accepted.lines().collect();
+    let expected = [
+        "assigned 10010",
+        "completed 10000",
+        "created 01100",
+        "deleted 10000",
+        "described 10001",
+        "reopened 10000",
+        "unassigned 10010",
+    ];
+    assert_eq!(accepted, expected);
+}
+
 /// Before the first ANALYZE the planner has no statistics. With an index other than the primary
 /// key, the check would read more entries with each task, and each batch would cost more than the
 /// last.

@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use diesel::{
-    Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
+    PgConnection, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
     dsl::sql,
     pg::{Pg, data_types::PgTimestamp},
@@ -25,6 +25,7 @@ use crate::{
     },
     sql::{Parameters, Sql, Statement, bind},
     time::allowed_times,
+    transaction::{in_transaction, unsent},
 };
 
 /// The most tasks of a case that is deleted where others wait for the connection.
@@ -34,7 +35,7 @@ const SMALL: i64 = 1000;
 /// outlives its attempt costs those who create tasks a lock that nobody holds.
 const MARKED_UNTIL: &str = "now() + interval '1 minute'";
 
-/// The longest wait for the case itself, if all who have seen the mark wait meanwhile.
+/// The longest wait for the case itself, or for a task of it, if all who have seen the mark wait meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// Deletes a case.
@@ -115,12 +116,13 @@ impl Doomed {
         Ok(())
     }
 
-    /// Locks the marked case. Those who create tasks and have not seen the mark are few, and end soon. If
-    /// this fails all the same, those who wait behind the mark come first, and it is tried again.
+    /// Locks the marked case and its tasks. Those who create tasks and have not seen the mark, or change
+    /// tasks, end soon. If one does not, this fails, those who wait behind the mark come first, and it is
+    /// tried again.
     fn lock_marked_case(&self, connection: &mut PgConnection) -> QueryResult<()> {
         set_lock_timeout(connection, self.lock_timeout.min(LONGEST_WAIT))?;
         self.lock_case(connection)?;
-        set_lock_timeout(connection, self.lock_timeout)
+        self.lock_tasks(connection)
     }
 
     /// Locks the tasks in the order of their ids, as everybody does who changes tasks.
@@ -177,7 +179,7 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             connection.batch_execute(&format!("SET LOCAL lock_timeout = '{MOMENT}'"))?;
             if self.is_large(connection)? {
                 return Ok(None);
@@ -196,13 +198,13 @@ impl Attempt for Doomed {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<State>> {
-        if !self.mark(connection)? {
+        // A mark alone deletes nothing.
+        if !self.mark(connection).map_err(unsent)? {
             return self.unmarked_state(connection);
         }
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             self.lock_out(connection)?;
             self.lock_marked_case(connection)?;
-            self.lock_tasks(connection)?;
             if caller.is_gone() {
                 return Err(DieselError::RollbackTransaction);
             }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
+    PgConnection, QueryResult, RunQueryDsl as _,
     pg::{Pg, data_types::PgTimestamp},
     prelude::*,
     query_builder::AstPass,
@@ -22,6 +22,7 @@ use crate::{
     schema::cases,
     sql::{Parameters, Sql, Statement, bind},
     time::allowed_times,
+    transaction::in_transaction,
 };
 
 /// Changes a case.
@@ -122,7 +123,7 @@ impl Attempt for Change {
         connection: &mut PgConnection,
         caller: &Presence,
     ) -> QueryResult<Option<Row>> {
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             let case = cases::table.find((self.tenant, self.case)).select(cases::id);
             case.for_no_key_update().load::<i64>(connection)?;
             if caller.is_gone() {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use diesel::{
-    Connection as _, PgConnection, QueryResult, RunQueryDsl as _,
+    PgConnection, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
     result::{DatabaseErrorKind, Error as DieselError},
     sql_query,
@@ -16,6 +16,7 @@ use crate::{
     connections::pool::{Lane, Presence},
     database::Database,
     error::is_lock_timeout,
+    transaction::in_transaction,
 };
 
 /// A statement that upserts all or none of its items. Where `waits` is false it waits for nobody: it finds
@@ -122,7 +123,7 @@ fn run_waiting<U: Upsert>(
     upsert: &U,
     caller: &Presence,
 ) -> QueryResult<Vec<U::Row>> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         connection.batch_execute(LOCK_TIMEOUT)?;
         sql_query("SELECT pg_advisory_xact_lock($1, $2)")
             .bind::<Integer, _>(lock.class)

@@ -7,7 +7,15 @@
 -- The result is the last of their keys; null if there are no more.
 
 WITH part AS MATERIALIZED (
-    SELECT k.key, k.user_ids && $2::bigint[] AS has_user
+    SELECT
+        k.key,
+        -- Records whose names were removed before are not written again.
+        k.user_ids && $2::bigint[] AND EXISTS (
+            SELECT
+            FROM unnest(k.user_ids, k.first_names, k.last_names)
+                AS a (user_id, first_name, last_name)
+            WHERE a.user_id = ANY($2::bigint[]) AND a.first_name || a.last_name <> ''
+        ) AS has_name
     FROM idempotency_keys AS k
     WHERE k.tenant_id = $1 AND k.key > $3::text
     ORDER BY k.key
@@ -28,7 +36,7 @@ scrubbed AS (
             ORDER BY a.no
         )
     FROM part AS p
-    WHERE p.has_user AND k.tenant_id = $1 AND k.key = p.key
+    WHERE p.has_name AND k.tenant_id = $1 AND k.key = p.key
 )
 
 SELECT max(p.key) AS last FROM part AS p

@@ -1,6 +1,6 @@
 //! Changes to tasks that other transactions may be changing, too.
 
-use diesel::{Connection as _, PgConnection, prelude::*};
+use diesel::{PgConnection, prelude::*};
 use domain::{Error, TenantId};
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     connections::pool::Presence,
     database::Database,
     schema::tasks::{self, dsl},
+    transaction::in_transaction,
 };
 
 /// A statement that changes tasks of a case, and that finds out whether it was raced: whether one of
@@ -61,7 +62,7 @@ impl<C: Change> Attempt for Attempted<C> {
         caller: &Presence,
     ) -> QueryResult<Option<Vec<C::Row>>> {
         let (tenant, case, tasks) = self.0.tasks();
-        connection.transaction(|connection| {
+        in_transaction(connection, |connection| {
             tasks::table
                 .filter(dsl::tenant_id.eq(tenant).and(dsl::case_id.eq(case)))
                 .filter(dsl::id.eq_any(tasks))

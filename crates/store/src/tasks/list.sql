@@ -1,5 +1,5 @@
 -- Returns a page of a list of tasks, with their assignees. The names in braces stand for one of the
--- sources in list.rs: which tasks are listed, the same to be counted, and the column that orders them.
+-- sources in list.rs: which tasks are listed, and the column that orders them.
 --
 --   1, 2     the tenant; the case, or null for all cases
 --   3        the email of the assignee, or null for all tasks
@@ -31,7 +31,7 @@ WITH head AS MATERIALIZED (
         $3::text IS NULL
             OR EXISTS (SELECT FROM users AS u WHERE u.tenant_id = $1 AND u.email = $3)
             AS user_exists,
-        CASE WHEN $9::boolean THEN (SELECT count(*) FROM {counted}) END AS total
+        CASE WHEN $9::boolean THEN (SELECT count(*) FROM {source}) END AS total
 ),
 
 page AS MATERIALIZED (

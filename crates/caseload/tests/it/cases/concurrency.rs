@@ -112,16 +112,26 @@ async fn a_case_is_deleted_while_tasks_are_created_in_it_without_a_break() {
 /// As a replica of an older release does, which knows no marks, a session holds the case without having
 /// seen the mark.
 #[tokio::test(flavor = "multi_thread")]
-async fn tasks_are_created_while_a_deletion_waits_for_long() {
+async fn tasks_are_created_while_a_deletion_waits_for_a_case() {
+    tasks_are_created_during_a_deletion_that_waits_for(
+        "INSERT INTO tasks (tenant_id, case_id, description)
+             SELECT tenant_id, max(id), 'x' FROM cases GROUP BY tenant_id",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_are_created_while_a_deletion_waits_for_a_task() {
+    tasks_are_created_during_a_deletion_that_waits_for("UPDATE tasks SET completed = true").await;
+}
+
+async fn tasks_are_created_during_a_deletion_that_waits_for(change: &str) {
     let app = App::builder().server_args(&["--lock-timeout", "4s"]).start().await;
     let client = Client::new(&app).await;
-    let (path, created) = client.create("a", &[]).await;
+    let (path, created) = client.create("a", &["x"]).await;
     let case = &created.body["case_id"];
     let mut session = Session::open(app.database.url());
-    session.query(&format!(
-        "BEGIN; INSERT INTO tasks (tenant_id, case_id, description) VALUES ({}, {case}, 'x')",
-        app.tenant
-    ));
+    session.query(&format!("BEGIN; {change}"));
     let deletion = tokio::spawn(Reply::of(client.request(Method::DELETE, &path)));
     let locks = format!(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' \

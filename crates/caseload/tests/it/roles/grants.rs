@@ -33,7 +33,7 @@ fn documented() -> BTreeSet<Grant> {
     grants
 }
 
-/// Every privilege on tables, columns and sequences that a role other than the owner and the
+/// Every privilege on tables, columns, sequences and functions that a role other than the owner and the
 /// superuser has, by itself or as one of all roles.
 const GRANTED: &str = "\
     SELECT grantee, table_name, privilege_type FROM information_schema.table_privileges
@@ -50,6 +50,10 @@ const GRANTED: &str = "\
     UNION ALL
     SELECT grantee, object_name, privilege_type FROM information_schema.usage_privileges
     WHERE object_schema = 'public' AND object_type = 'SEQUENCE'
+        AND grantee NOT IN ('caseload_owner', 'caseload')
+    UNION ALL
+    SELECT grantee, routine_name, privilege_type FROM information_schema.routine_privileges
+    WHERE routine_schema = 'public' AND routine_name NOT LIKE 'diesel%'
         AND grantee NOT IN ('caseload_owner', 'caseload')
     UNION ALL
     SELECT a.grantee::regrole::text, c.relname, a.privilege_type

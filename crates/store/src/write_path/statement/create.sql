@@ -3,18 +3,20 @@
 -- files because what is not needed would cost time all the same. What stands in both is the same in
 -- both.
 --
--- The parameters are parallel arrays. Batches, tasks and emails are numbered from 1 through the
--- whole statement; a task names its batch, and an email its task, by that number. Every row and
--- every look-up names the tenant of its own batch, so no batch can see or touch another tenant's
--- data.
+-- The parameters are arrays. Batches, tasks and emails are numbered from 1 through the whole
+-- statement; a task names its batch, and an email its task, by that number. Every row and every
+-- look-up names the tenant of its own batch, so no batch can see or touch another tenant's data.
 --
---   1         for each task, how many emails belong to it and to the tasks of its batch before it
---   2 to 5    for each batch, its tenant, its case, and the API key and the request that create it
---   6 to 9    for each batch, the numbers of its first and its last task, and of its first and its
---             last email; without emails, the first one's is greater
---   10, 11    for each task, the number of its batch, and its description
---   12 to 16  for each email, its tenant, the number of its batch, the number of its task, its
---             position among the task's assignees (from 0), and the address in lower case
+--   1     for each task, how many emails belong to it and to the tasks of its batch before it
+--   2, 3  for each batch, seven numbers: its tenant, its case, the API key that creates it, the
+--         numbers of its first and its last task, and of its first and its last email (without
+--         emails, the first one's is greater); and the request that creates it
+--   4, 5  for each task, the number of its batch, and its description
+--   6, 7  for each email, four numbers: its tenant, the number of its batch, the number of its task,
+--         and its position among the task's assignees (from 0); and the address in lower case
+--
+-- All numbers of a thing are in one array, as each array that is turned into rows costs time, also
+-- if it has one element only.
 --
 -- The result is one row of arrays in the same numbering:
 --
@@ -40,28 +42,43 @@ WITH batch AS MATERIALIZED (
         b.first_task, b.last_task, b.first_email, b.last_email,
         ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
         nextval('task_events_id_seq') AS event_id
-    FROM unnest(
-        $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::integer[],
-        $8::integer[], $9::integer[]
-    )
-        WITH ORDINALITY AS b (
-            tenant_id, case_id, api_key_id, request_id, first_task, last_task, first_email,
-            last_email, no
-        )
+    FROM (
+        SELECT
+            r.no,
+            p.numbers[7 * r.no - 6] AS tenant_id,
+            p.numbers[7 * r.no - 5] AS case_id,
+            p.numbers[7 * r.no - 4] AS api_key_id,
+            p.numbers[7 * r.no - 3] AS first_task,
+            p.numbers[7 * r.no - 2] AS last_task,
+            p.numbers[7 * r.no - 1] AS first_email,
+            p.numbers[7 * r.no] AS last_email,
+            r.request_id
+        FROM (SELECT $2::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS r (request_id, no)
+    ) AS b
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
-    SELECT t.no, t.batch_no, t.description
-    FROM unnest($10::integer[], $11::text[]) WITH ORDINALITY AS t (batch_no, description, no)
+    SELECT t.no, ($4::bigint[])[t.no] AS batch_no, t.description
+    FROM unnest($5::text[]) WITH ORDINALITY AS t (description, no)
 ),
 
 email AS MATERIALIZED (
     SELECT
         e.no, e.batch_no, e.task_no, e.position, u.first_name, u.last_name,
         CASE WHEN u.deactivated_at IS NULL THEN u.id END AS user_id
-    FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
-        WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
+    FROM (
+        SELECT
+            a.no,
+            p.numbers[4 * a.no - 3] AS tenant_id,
+            p.numbers[4 * a.no - 2] AS batch_no,
+            p.numbers[4 * a.no - 1] AS task_no,
+            p.numbers[4 * a.no]::smallint AS position,
+            a.address
+        FROM (SELECT $6::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($7::text[]) WITH ORDINALITY AS a (address, no)
+    ) AS e
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 

@@ -1,10 +1,10 @@
 -- Creates the tasks of one or more batches, each batch completely or not at all, in one statement.
 -- For statements in which at least one batch has an idempotency key; otherwise like `create.sql`,
--- which describes parameters 1 to 16 and the result.
+-- which describes parameters 1 to 7 and the result.
 --
---   17 to 20  for each batch with an idempotency key, its number, the key, the operation, and the
---             fingerprint
---   21        the version of these fingerprints
+--   8 to 11  for each batch with an idempotency key, its number, the key, the operation, and the
+--            fingerprint
+--   12       the version of these fingerprints
 --
 -- A batch is created if its case exists, each of its emails belongs to an active user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
@@ -30,34 +30,49 @@ WITH RECURSIVE batch AS MATERIALIZED (
         b.first_task, b.last_task, b.first_email, b.last_email,
         ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
         nextval('task_events_id_seq') AS event_id
-    FROM unnest(
-        $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::integer[], $7::integer[],
-        $8::integer[], $9::integer[]
-    )
-        WITH ORDINALITY AS b (
-            tenant_id, case_id, api_key_id, request_id, first_task, last_task, first_email,
-            last_email, no
-        )
+    FROM (
+        SELECT
+            r.no,
+            p.numbers[7 * r.no - 6] AS tenant_id,
+            p.numbers[7 * r.no - 5] AS case_id,
+            p.numbers[7 * r.no - 4] AS api_key_id,
+            p.numbers[7 * r.no - 3] AS first_task,
+            p.numbers[7 * r.no - 2] AS last_task,
+            p.numbers[7 * r.no - 1] AS first_email,
+            p.numbers[7 * r.no] AS last_email,
+            r.request_id
+        FROM (SELECT $2::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS r (request_id, no)
+    ) AS b
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
-    SELECT t.no, t.batch_no, t.description
-    FROM unnest($10::integer[], $11::text[]) WITH ORDINALITY AS t (batch_no, description, no)
+    SELECT t.no, ($4::bigint[])[t.no] AS batch_no, t.description
+    FROM unnest($5::text[]) WITH ORDINALITY AS t (description, no)
 ),
 
 email AS MATERIALIZED (
     SELECT
         e.no, e.batch_no, e.task_no, e.position, u.first_name, u.last_name,
         CASE WHEN u.deactivated_at IS NULL THEN u.id END AS user_id
-    FROM unnest($12::bigint[], $13::integer[], $14::integer[], $15::smallint[], $16::text[])
-        WITH ORDINALITY AS e (tenant_id, batch_no, task_no, position, address, no)
+    FROM (
+        SELECT
+            a.no,
+            p.numbers[4 * a.no - 3] AS tenant_id,
+            p.numbers[4 * a.no - 2] AS batch_no,
+            p.numbers[4 * a.no - 1] AS task_no,
+            p.numbers[4 * a.no]::smallint AS position,
+            a.address
+        FROM (SELECT $6::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($7::text[]) WITH ORDINALITY AS a (address, no)
+    ) AS e
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
 idempotency_key AS MATERIALIZED (
     SELECT k.batch_no, k.key, k.operation, k.fingerprint
-    FROM unnest($17::integer[], $18::text[], $19::text[], $20::bytea[])
+    FROM unnest($8::bigint[], $9::text[], $10::text[], $11::bytea[])
         AS k (batch_no, key, operation, fingerprint)
 ),
 
@@ -89,7 +104,7 @@ recorded AS (
             task_ids, user_ids, first_names, last_names
         )
     SELECT
-        b.tenant_id, k.key, k.operation, k.fingerprint, $21::smallint,
+        b.tenant_id, k.key, k.operation, k.fingerprint, $12::smallint,
         v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k

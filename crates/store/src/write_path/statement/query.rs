@@ -5,7 +5,7 @@ use diesel::{
     pg::{Pg, PgConnection},
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     result::QueryResult,
-    sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Bytea, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{Actor, Assignment, Fingerprint, FingerprintVersion, Idempotent as _, TaskBatch};
 
@@ -14,27 +14,17 @@ use super::{
     text,
 };
 
-/// The statement with its parameters: parallel arrays over all batches, as the two .sql files
-/// describe them.
+/// The statement with its parameters: arrays over all batches, as the two .sql files describe them.
 #[derive(Debug, Default)]
 pub(in crate::write_path) struct Statement<'a> {
-    batch_tenants: Vec<i64>,
-    batch_cases: Vec<i64>,
-    batch_keys: Vec<i64>,
+    batch_numbers: Vec<i64>,
     batch_requests: Vec<&'a str>,
-    first_tasks: Vec<i32>,
-    last_tasks: Vec<i32>,
-    first_emails: Vec<i32>,
-    last_emails: Vec<i32>,
-    task_batches: Vec<i32>,
+    task_batches: Vec<i64>,
     task_descriptions: Vec<&'a str>,
     task_user_ends: Vec<i16>,
-    email_tenants: Vec<i64>,
-    email_batches: Vec<i32>,
-    email_tasks: Vec<i32>,
-    email_positions: Vec<i16>,
+    email_numbers: Vec<i64>,
     email_addresses: Vec<&'a str>,
-    key_batches: Vec<i32>,
+    key_batches: Vec<i64>,
     keys: Vec<&'a str>,
     key_operations: Vec<&'static str>,
     key_fingerprints: Vec<Fingerprint>,
@@ -56,19 +46,16 @@ impl<'a> Statement<'a> {
 
     fn add(&mut self, actor: &'a Actor, batch: &'a TaskBatch) {
         let tenant = actor.tenant.get();
-        self.batch_tenants.push(tenant);
-        self.batch_cases.push(batch.case().get());
-        self.batch_keys.push(actor.key.get());
         self.batch_requests.push(&actor.request_id);
-        let batch_no = number(&self.batch_tenants);
+        let batch_no = number(&self.batch_requests);
         if let Some(key) = batch.idempotency_key() {
             self.key_batches.push(batch_no);
             self.keys.push(key.as_str());
             self.key_operations.push(batch.operation().as_str());
             self.key_fingerprints.push(batch.fingerprint(FingerprintVersion::CURRENT));
         }
-        self.first_tasks.push(number(&self.task_batches) + 1);
-        self.first_emails.push(number(&self.email_batches) + 1);
+        let (last_task, last_email) =
+            (number(&self.task_descriptions), number(&self.email_addresses));
         let mut user_end = 0;
         for task in batch.tasks() {
             user_end += task.assignments.len();
@@ -76,17 +63,21 @@ impl<'a> Statement<'a> {
             self.task_descriptions.push(task.description.as_str());
             // A batch has some thousand assignments at most.
             self.task_user_ends.push(i16::try_from(user_end).unwrap_or(i16::MAX));
-            let task_no = number(&self.task_batches);
+            let task_no = number(&self.task_descriptions);
             for (position, Assignment { email, .. }) in (0..).zip(&task.assignments) {
-                self.email_tenants.push(tenant);
-                self.email_batches.push(batch_no);
-                self.email_tasks.push(task_no);
-                self.email_positions.push(position);
+                self.email_numbers.extend([tenant, batch_no, task_no, position]);
                 self.email_addresses.push(email.as_str());
             }
         }
-        self.last_tasks.push(number(&self.task_batches));
-        self.last_emails.push(number(&self.email_batches));
+        self.batch_numbers.extend([
+            tenant,
+            batch.case().get(),
+            actor.key.get(),
+            last_task + 1,
+            number(&self.task_descriptions),
+            last_email + 1,
+            number(&self.email_addresses),
+        ]);
     }
 
     /// Runs the statement, which is a transaction of its own unless one is open.
@@ -101,8 +92,8 @@ impl<'a> Statement<'a> {
 }
 
 /// Returns the number of the last item. A statement has some thousand items at most.
-fn number<T>(items: &[T]) -> i32 {
-    i32::try_from(items.len()).unwrap_or(i32::MAX)
+fn number<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 
 /// The statement with one of its two texts.
@@ -119,41 +110,22 @@ impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
         text(&mut out);
         out.push_bind_param::<Array<SmallInt>, _>(&statement.task_user_ends)?;
         text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_tenants)?;
-        text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_cases)?;
-        text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_keys)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_numbers)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.batch_requests)?;
         text(&mut out);
-        for numbers in [
-            &statement.first_tasks,
-            &statement.last_tasks,
-            &statement.first_emails,
-            &statement.last_emails,
-        ] {
-            out.push_bind_param::<Array<Integer>, _>(numbers)?;
-            text(&mut out);
-        }
-        out.push_bind_param::<Array<Integer>, _>(&statement.task_batches)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.task_batches)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.task_descriptions)?;
         text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&statement.email_tenants)?;
-        text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&statement.email_batches)?;
-        text(&mut out);
-        out.push_bind_param::<Array<Integer>, _>(&statement.email_tasks)?;
-        text(&mut out);
-        out.push_bind_param::<Array<SmallInt>, _>(&statement.email_positions)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.email_numbers)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.email_addresses)?;
         text(&mut out);
         if !WITH_KEYS {
             return Ok(());
         }
-        out.push_bind_param::<Array<Integer>, _>(&statement.key_batches)?;
+        out.push_bind_param::<Array<BigInt>, _>(&statement.key_batches)?;
         text(&mut out);
         out.push_bind_param::<Array<Text>, _>(&statement.keys)?;
         text(&mut out);
