@@ -27,7 +27,10 @@ pub async fn check(addr: SocketAddr, probe: Option<&Probe>) -> io::Result<bool> 
             None => ask(TcpStream::connect(addr).await?).await,
         }
     };
-    timeout(TIMEOUT, check).await?
+    match (timeout(TIMEOUT, check).await?, probe) {
+        (Err(_), Some(probe)) if probe.is_refused(addr).await => Ok(true),
+        (result, _) => result,
+    }
 }
 
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<bool> {

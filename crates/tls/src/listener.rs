@@ -9,7 +9,7 @@ use std::{
 use rustls::{
     ServerConfig,
     pki_types::CertificateDer,
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::SingleCertAndKey,
 };
 
@@ -101,6 +101,11 @@ impl Source for ListenerFiles {
             .map_err(TlsError::Refused)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        if self.clients.is_some() {
+            // A resumed session would skip the check of the client's certificate, which may have expired.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
         let mut http2 = config.clone();
         http2.alpn_protocols = vec![H2.to_vec()];

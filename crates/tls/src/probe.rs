@@ -1,22 +1,30 @@
 //! Connections of health checks to a listener with TLS.
 
-use std::{io, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     sign::SingleCertAndKey,
 };
-use tokio::net::TcpStream;
+use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     error::TlsError,
-    options::TlsOptions,
+    options::{ClientAuth, TlsOptions},
     provider::{H2, HTTP1, provider},
 };
+
+/// How long a refusal is waited for.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to a listener to ask whether it serves. Nothing secret is sent, so any certificate of the
 /// listener is accepted, as Kubernetes' own probes do: one that has expired is not mended by a restart.
@@ -37,9 +45,11 @@ impl Probe {
             .map_err(TlsError::Refused)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate));
+        // Where it is optional, one that is refused would be worse than none.
+        let is_demanded = options.tls_client_auth == ClientAuth::Required;
         let identity = match &options.tls_client_ca {
-            Some(_) => files.load(SystemTime::now()).ok(),
-            None => None,
+            Some(_) if is_demanded => files.load(SystemTime::now()).ok(),
+            _ => None,
         };
         let mut config = match identity {
             Some((identity, _)) => {
@@ -60,6 +70,35 @@ impl Probe {
         let name = ServerName::IpAddress(addr.ip().into());
         TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
     }
+
+    /// Returns whether a listener answers, but refuses the certificate of the probe, or that it has none:
+    /// the listener's own may have expired, or be none for clients. No restart would mend that.
+    pub async fn is_refused(&self, addr: SocketAddr) -> bool {
+        let attempt = async {
+            let mut stream = self.connect(addr).await?;
+            // With TLS 1.3 the refusal comes after the handshake.
+            stream.read_u8().await
+        };
+        matches!(timeout(TIMEOUT, attempt).await, Ok(Err(error)) if is_refusal(&error))
+    }
+}
+
+/// Whether a listener refuses a handshake because of the client's certificate.
+fn is_refusal(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(
+        cause,
+        Some(RustlsError::AlertReceived(
+            AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::DecryptError
+                | AlertDescription::HandshakeFailure
+        ))
+    )
 }
 
 /// Accepts every certificate whose key the server has.

@@ -15,7 +15,7 @@ use runtime::{
     shutdown::{self, DrainOptions},
 };
 use server::{Server, StartError};
-use serving::{ConnectionOptions, ListenerTls, TlsError, TlsOptions};
+use serving::{ConnectionOptions, ListenerTls, TlsOptions};
 use store::DatabaseUrl;
 use tls::Probe;
 use tokio::{task::JoinError, time::sleep};
@@ -148,8 +148,15 @@ async fn await_ready(
     grpc_addr: SocketAddr,
     http_addr: SocketAddr,
     tls: &TlsOptions,
-) -> Result<(), TlsError> {
+) -> Result<(), Failure> {
     let (of_server, of_gateway) = (Probe::of(tls, true)?, Probe::of(tls, false)?);
+    if let Some(probe) = &of_server
+        && probe.is_refused(grpc_addr).await
+    {
+        return Err("the certificate of --tls-cert is not accepted as that of a client: see \
+                    --tls-client-ca"
+            .into());
+    }
     while !server::is_serving(grpc_addr, of_server.as_ref()).await {
         sleep(READY_INTERVAL).await;
     }

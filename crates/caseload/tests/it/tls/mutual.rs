@@ -93,6 +93,22 @@ async fn calls_are_made_over_mutual_tls_and_lines_about_them_name_the_client() {
     }
 }
 
+/// A resumed session would skip the check of a certificate that has expired meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_session_can_be_resumed_where_clients_have_certificates() {
+    let app = App::start().await;
+    let files = Files::create();
+    let identity = files.authority.issue(Holder::default());
+    let client = Client::of(&files).identity(identity).protocols(&["h2"]);
+    for (args, has_tickets) in [(files.mutual(&[]), false), (files.listener(&[]), true)] {
+        for addr in listeners(&app, &args).await {
+            let mut stream = client.connect(addr).await.unwrap();
+            stream.read_u8().await.unwrap();
+            assert_eq!(stream.get_ref().1.tls13_tickets_received() > 0, has_tickets, "{addr}");
+        }
+    }
+}
+
 /// A client may have more certificates than the operator knows of.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_fails_is_logged_with_its_reason() {

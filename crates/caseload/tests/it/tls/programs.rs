@@ -169,6 +169,31 @@ async fn health_checks_ask_over_tls() {
     }
 }
 
+/// A restart would not mend it, so it must not be caused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_refuses_the_certificate_of_a_probe_is_alive() {
+    let app = App::start().await;
+    let files = Files::create();
+    let foreign = files.write("foreign.pem", Authority::create("Foreign").certificate());
+    for auth in ["required", "optional"] {
+        let clients = ["--tls-client-ca", &*foreign, "--tls-client-auth", auth];
+        let args = files.listener(&clients);
+        let args = borrowed(&args);
+        let server = app.start_server(&args).await.to_string();
+        let gateway = app.start_gateway(&args).await.to_string();
+        let health = |path: &str, option: &str, addr: &str| {
+            Program::run(path, &[&["health", option, addr], &args[..]].concat()).code()
+        };
+        wait_until("health", || health(CASELOAD, "--grpc-addr", &server) == Some(0));
+        wait_until("health", || health(&gateway_path(), "--http-addr", &gateway) == Some(0));
+    }
+    let args = files.mutual(&[]);
+    let server = app.start_server(&borrowed(&args)).await.to_string();
+    files.issue("tls", Holder { years: (2000, 2020), ..Holder::default() });
+    let args = [&["health", "--grpc-addr", &server], &borrowed(&args)[..]].concat();
+    assert_eq!(Program::run(CASELOAD, &args).code(), Some(0), "no certificate that is valid");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_accepts_what_the_listener_has_whatever_its_files_have_now() {
     let app = App::start().await;
