@@ -2,18 +2,51 @@
 
 use std::collections::BTreeSet;
 
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
 use http::{
     HeaderName, Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+    header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ORIGIN},
 };
 use serde_json::Value;
-use serving::CorsRules;
+use serving::{BrowserOptions, CorsRules};
+use tower::{Layer as _, Service as _};
 
 /// Headers of every request, which the document of an API does not list as parameters (OpenAPI 3.1, 4.8.12).
 const OF_HTTP: [HeaderName; 3] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE];
 
+/// What answers preflight requests, and lets pages read responses.
+#[derive(Clone)]
+pub(crate) struct Cors {
+    options: BrowserOptions,
+    rules: CorsRules,
+}
+
+impl Cors {
+    /// Returns it for pages that may send and read what the OpenAPI document says that there is.
+    pub(crate) fn new(options: BrowserOptions, document: &str) -> Self {
+        Self { options, rules: rules(document) }
+    }
+}
+
+/// Applies the rules to a request. One of the method OPTIONS that no browser has sent ahead of another is an
+/// ordinary request.
+pub(crate) async fn apply(State(cors): State<Cors>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let is_preflight =
+        headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if request.method() == Method::OPTIONS && !is_preflight {
+        return next.run(request).await;
+    }
+    let Ok(response) = cors.options.cors(cors.rules).layer(next).call(request).await;
+    response
+}
+
 /// Returns what pages may send and read: what the OpenAPI document says that there is.
-pub(crate) fn rules(document: &str) -> CorsRules {
+fn rules(document: &str) -> CorsRules {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
     let names = |object: &Value| -> Vec<String> {
         object.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::{
     GatewayOptions, Upstream,
     context::Context,
-    cors,
+    cors::Cors,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
     options::ADDRESS_SHARE_PERCENT,
@@ -42,7 +42,7 @@ pub struct Gateway {
     max_timeout: MaxTimeout,
     body_memory: u32,
     max_requests: usize,
-    hsts_max_age: Duration,
+    hsts_max_age: Option<Duration>,
 }
 
 /// Why a gateway failed to start.
@@ -84,7 +84,7 @@ impl Gateway {
         })
     }
 
-    /// Has the gateway speak TLS, if it is to.
+    /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
@@ -128,14 +128,13 @@ impl Gateway {
             Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
         // The first request for the document need not wait until it is made.
         let document = routes::document();
-        let mut router = router::router(context);
-        if has_tls {
-            let value = security_headers::strict_transport(hsts_max_age);
+        let browsers = connections.browsers;
+        let cors = browsers.allows_any().then(|| Cors::new(browsers, document.text()));
+        let mut router = router::router(context, cors);
+        if let Some(max_age) = hsts_max_age.filter(|_| has_tls) {
+            let value = security_headers::strict_transport(max_age);
             let require_tls = security_headers::require_tls;
             router = router.layer(middleware::from_fn_with_state(value, require_tls));
-        }
-        if connections.browsers.allows_any() {
-            router = router.layer(connections.browsers.cors(cors::rules(document.text())));
         }
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(listener, router, endpoint, accepting);

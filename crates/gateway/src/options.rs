@@ -42,8 +42,8 @@ pub struct GatewayOptions {
 
     /// How long browsers are told to use TLS alone for this host and all of its ports, in the header
     /// Strict-Transport-Security, where the gateway speaks TLS; 0s tells them to forget that
-    #[arg(long, env = "CASELOAD_HSTS_MAX_AGE", default_value = "365d", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
-    pub hsts_max_age: Duration,
+    #[arg(long, env = "CASELOAD_HSTS_MAX_AGE", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
+    pub hsts_max_age: Option<Duration>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]

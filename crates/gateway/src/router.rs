@@ -11,10 +11,11 @@ use axum::{
 };
 use telemetry::{layers::RequestLayers, request_id};
 use tokio::time::Instant;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, util::option_layer};
 
 use crate::{
     context::Context,
+    cors::{self, Cors},
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     openapi::Route,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Returns the whole REST API.
-pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
+pub(crate) fn router<T: Transport>(context: Context<T>, cors: Option<Cors>) -> Router {
     let completion = Completion {
         max_timeout: context.max_timeout,
         body_memory: context.body_memory.clone(),
@@ -38,8 +39,10 @@ pub(crate) fn router<T: Transport>(context: Context<T>) -> Router {
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
         .with_state(context);
     // What happens to every request, from the outermost layer to the innermost.
+    let cors = cors.map(|cors| middleware::from_fn_with_state(cors, cors::apply));
     let layers = ServiceBuilder::new()
         .layer(RequestLayers)
+        .layer(option_layer(cors))
         .layer(middleware::from_fn_with_state(completion, complete));
     router.layer(layers)
 }
@@ -136,7 +139,7 @@ mod tests {
             .body(Body::new(Stalled))
             .unwrap();
         let start = Instant::now();
-        let response = router(context).call(request).await.unwrap();
+        let response = router(context, None).call(request).await.unwrap();
         (response.status().as_u16(), start.elapsed())
     }
 
@@ -165,7 +168,7 @@ mod tests {
             in_flight: InFlight::new(4, 100),
             shutdown: CancellationToken::new(),
         };
-        let router = router(context);
+        let router = router(context, None);
         let send = |path: &str, body: Body| {
             let request = Request::post(path).header("content-type", "application/json");
             let request = request.body(body).unwrap();
@@ -222,7 +225,7 @@ mod tests {
             in_flight: in_flight.clone(),
             shutdown: CancellationToken::new(),
         };
-        let mut router = router(context);
+        let mut router = router(context, None);
         let mut unread = Vec::new();
         for path in ["/openapi.json", "/problems", "/"] {
             for _ in 0..20 {

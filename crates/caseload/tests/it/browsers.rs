@@ -98,6 +98,11 @@ async fn a_browser_lets_no_other_page_read_anything() {
             assert_eq!((created.status().as_u16(), header(&created, name)), (201, ""), "{origin}");
         }
     }
+    // What no browser sends ahead is an ordinary request, and a preflight is one that is logged.
+    let request = http_client().request(Method::OPTIONS, format!("http://{listed}/nowhere"));
+    assert_eq!(request.send().await.unwrap().status(), 404);
+    assert_ne!(header(&preflight(listed, ORIGIN, "POST").await, "x-request-id"), "");
+
     app.http_addr = app.start_gateway(&["--cors-origins", "*"]).await;
     assert_eq!(header(&preflight(app.http_addr, ORIGIN, "POST").await, name), "*");
     assert_eq!(header(&create(&app, "null").await, name), "*");

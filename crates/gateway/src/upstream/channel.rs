@@ -271,8 +271,12 @@ async fn secure(
         biased;
         Ok(()) = is_read => {}
         ended = connection.as_mut() => {
-            let cause = ended.err().map_or_else(|| "the server closed it".into(), StdError::from);
-            return Err(Insecure(cause).into());
+            return Err(match ended {
+                // The type of the cause is lost in HTTP/2; an alert is what TLS ends a connection with.
+                Err(error) if in_full(&error).contains("alert") => Insecure(error.into()).into(),
+                Err(error) => error.into(),
+                Ok(()) => "the server closed the connection".into(),
+            });
         }
     }
     tokio::spawn(watch_end(connection));

@@ -107,9 +107,10 @@ async fn urls_in_responses_have_the_scheme_that_the_caller_used() {
 async fn browsers_are_told_to_use_tls_for_as_long_as_configured() {
     let app = App::start().await;
     let files = Files::create();
-    for (options, value) in
-        [(&[][..], "max-age=31536000"), (&["--hsts-max-age", "0s"], "max-age=0")]
-    {
+    for (options, value) in [
+        (&["--hsts-max-age", "365d"], "max-age=31536000"),
+        (&["--hsts-max-age", "0s"], "max-age=0"),
+    ] {
         let addr = app.start_gateway(&borrowed(&files.listener(options))).await;
         let response = Client::of(&files).get_livez(addr).await.unwrap();
         let expected = format!("\r\nstrict-transport-security: {value}\r\n");
