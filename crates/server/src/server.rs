@@ -116,7 +116,7 @@ impl Server {
         Ok(Self { options, listener, local_addr, tls: None, database, writer })
     }
 
-    /// Has the server speak TLS, if it is to.
+    /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }

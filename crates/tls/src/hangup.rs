@@ -10,7 +10,7 @@ use tokio::{
 /// Tells all that watch files of each SIGHUP: the signal is the whole process's.
 static HANGUPS: LazyLock<watch::Sender<()>> = LazyLock::new(|| watch::Sender::new(()));
 
-/// Has the certificates read again on each SIGHUP from now on, which no longer ends the process. Must be
+/// Installs a SIGHUP handler that reloads all certificates; the signal no longer ends the process. Must be
 /// called on a runtime.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(600);
 /// How often it is logged that a certificate is about to expire, or has expired.
 const EXPIRY_LOG_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// What is made of files.
+/// A configuration that is loaded from files.
 pub(crate) trait Source: Debug + Send + Sync + 'static {
     type Loaded: Loaded;
 
@@ -41,13 +41,13 @@ pub(crate) trait Source: Debug + Send + Sync + 'static {
     fn load(&self) -> Result<Self::Loaded, TlsError>;
 }
 
-/// What was made of files.
+/// A loaded configuration.
 pub(crate) trait Loaded: Debug + Send + Sync + 'static {
     /// Returns what the log says of the certificate, if there is one.
     fn summary(&self) -> Option<&Summary>;
 }
 
-/// What the files have last had that could be used. Clones share it.
+/// The last configuration that could be loaded. Clones share it.
 #[derive(Debug)]
 pub(crate) struct Reloading<S: Source>(Arc<Shared<S>>);
 
