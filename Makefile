@@ -4,14 +4,14 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web
+.PHONY: help setup run test lint bench chaos hostile clients interop web browser contract
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
 export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs and this machine lacks (never Rust)
 	@.ci/setup
@@ -55,7 +55,7 @@ hostile: setup ## Attack a deployment, and count what others notice; SEED=
 
 # A debug build is enough to develop the examples and checks.
 PROFILE ?= release
-clients: setup ## Generate clients from proto/ into target/clients, and run the examples of docs/clients; PROFILE=debug
+clients: setup ## Generate clients from the contracts into target/clients, and run the examples of docs/clients; PROFILE=debug
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --bin caseload --example create_tasks
 	@.ci/clients target/$(PROFILE)/caseload target/$(PROFILE)/examples/create_tasks
 
@@ -66,5 +66,15 @@ interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=,
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
 
-web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; needs node
-	@exec .ci/web
+contract: SEED := $(SEED)
+contract: setup ## Have schemathesis judge what is served by the OpenAPI document; QUICK=1, SEED=, PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/contract target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--examples 5) $(ARGS)
+
+web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/web target/$(PROFILE)/caseload
+
+browser: setup ## Have Chromium try the reference at /docs, and pages call the server; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	@exec .ci/browser --install target/$(PROFILE)/caseload

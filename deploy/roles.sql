@@ -1,7 +1,7 @@
 -- The roles of Caseload's database, and what each of them may do. docs/OPERATIONS.md has the same as
 -- a table; a test compares the two with the database, and checks that each privilege is needed.
 --
---   caseload_owner    owns the tables:  caseload migrate
+--   caseload_owner    owns the tables:  caseload migrate, caseload admin audit prune
 --   caseload_service  reads and writes: caseload serve
 --   caseload_admin    administers:      caseload admin
 --
@@ -62,7 +62,14 @@ BEGIN
         FROM (
             VALUES
                 ('TABLE', 'tenants', NULL, 'SELECT, INSERT'),
-                ('TABLE', 'api_keys', 'SELECT', 'SELECT, INSERT, UPDATE (revoked_at)'),
+                ('TABLE', 'api_keys',
+                    'SELECT, UPDATE (last_used_at)',
+                    'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by), UPDATE (allowed_networks)'),
+                -- Entries are neither changed nor deleted by either.
+                ('TABLE', 'audit_heads',
+                    'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)',
+                    'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)'),
+                ('TABLE', 'audit_entries', 'INSERT', 'SELECT, INSERT'),
                 ('TABLE', 'users',
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
                     'SELECT, INSERT'),
@@ -121,6 +128,12 @@ BEGIN
         );
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO caseload_service', granted.function);
     END LOOP;
+
+    -- So that later migrations may replace it. A trigger calls it, which needs no privilege.
+    IF to_regprocedure('public.notify_api_key_change()') IS NOT NULL THEN
+        ALTER FUNCTION public.notify_api_key_change() OWNER TO caseload_owner;
+        REVOKE ALL ON FUNCTION public.notify_api_key_change() FROM PUBLIC;
+    END IF;
 END
 $$;
 

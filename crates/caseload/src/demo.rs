@@ -1,6 +1,6 @@
 //! The data of the documented example.
 
-use domain::{ApiKey, CaseId, Email, Scope, TenantId};
+use domain::{ApiKey, CaseId, Email, Networks, Scope, TenantId};
 use store::{Database, Error, NewApiKey, NewUser};
 
 use crate::failure::Failure;
@@ -78,6 +78,7 @@ async fn store_key(database: &Database, tenant: TenantId, key: &ApiKey) -> Resul
         name: "demo".to_owned(),
         digest: key.digest(),
         scopes: SCOPES.into_iter().collect(),
+        networks: Networks::default(),
         expires_at: None,
     };
     database.create_api_key(tenant, new).await.map(|_| ())

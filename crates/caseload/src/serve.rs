@@ -2,12 +2,13 @@
 
 use runtime::{CancellationToken, shutdown};
 use server::Server;
-use serving::ListenerTls;
+use serving::{AdminPort, ListenerTls};
+use telemetry::{Admin, metrics::Metrics};
 
 use crate::{cli::ServeOptions, failure::Failure};
 
 pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
-    let ServeOptions { database, server, connections, drain } = *options;
+    let ServeOptions { database, server, connections, admin, drain } = *options;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone(), telemetry::logs::flush)?;
     let tls = ListenerTls::start(&connections.tls)?;
@@ -15,8 +16,16 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
     if has_tls {
         tls::reload_on_hangup()?;
     }
-    let server = Server::bind(server, &database.database_url).await?.with_tls(tls);
+    let admin_port = AdminPort::bind(admin).await?;
+    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
+    let server = Server::bind(server, &database.database_url, &metrics).await?.with_tls(tls);
     let (addr, database) = (server.local_addr(), database.database_url);
     tracing::info!(%addr, has_tls, %database, "serving gRPC");
-    Ok(server.run(connections, drain, stop).await?)
+    let admin = Admin::new(&metrics).ready_if(server.readiness());
+    let running = server.run(connections, drain, stop);
+    match admin_port {
+        Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await?,
+        None => running.await?,
+    }
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! API keys: the secrets by which callers authenticate.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 const PREFIX: &str = "cl_";
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -78,6 +80,20 @@ impl fmt::Debug for KeyDigest {
         f.write_str("KeyDigest(redacted)")
     }
 }
+
+/// Reads a digest in hexadecimal digits.
+impl FromStr for KeyDigest {
+    type Err = MalformedDigest;
+
+    fn from_str(digits: &str) -> Result<Self, Self::Err> {
+        hex::parse(digits).map(Self).ok_or(MalformedDigest)
+    }
+}
+
+/// A text that is not the digest of a key in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 hexadecimal digits")]
+pub struct MalformedDigest;
 
 /// A text that is not of the form of a key. The error does not contain it: it may be a secret of
 /// another kind.

@@ -12,6 +12,10 @@ pub enum Error {
     /// The caller could not be authenticated.
     #[error(transparent)]
     Unauthenticated(#[from] AuthError),
+    /// The caller's key is not accepted from the caller's address. Neither that address nor those that are allowed
+    /// are told.
+    #[error("the API key is not accepted from this address")]
+    AddressNotAllowed,
     /// The caller's key has none of the scopes of which the call needs one.
     #[error("the key lacks the scope {}", one_of(.0))]
     MissingScope(&'static [Scope]),
@@ -109,6 +113,7 @@ impl Error {
             | Self::TasksNotFound(violations)
             | Self::Stale(violations) => Some(violations),
             Self::Unauthenticated(_)
+            | Self::AddressNotAllowed
             | Self::MissingScope(_)
             | Self::IdempotencyKeyReused
             | Self::NotFound(_)
@@ -128,6 +133,7 @@ impl Error {
     pub const fn effect(&self) -> Effect {
         match self {
             Self::Unauthenticated(_)
+            | Self::AddressNotAllowed
             | Self::MissingScope(_)
             | Self::Invalid(_)
             | Self::IdempotencyKeyReused

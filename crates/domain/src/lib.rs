@@ -7,6 +7,7 @@
 
 mod actor;
 mod api_key;
+mod audit;
 mod batch;
 mod case;
 mod case_key;
@@ -22,8 +23,10 @@ mod error;
 mod etag;
 mod event_list;
 mod external_id;
+mod hex;
 mod idempotency;
 mod ids;
+mod networks;
 mod new_case;
 mod new_task;
 mod page_token;
@@ -47,7 +50,11 @@ mod user_upsert;
 mod violation;
 
 pub use actor::Actor;
-pub use api_key::{ApiKey, KeyDigest, MalformedKey};
+pub use api_key::{ApiKey, KeyDigest, MalformedDigest, MalformedKey};
+pub use audit::{
+    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, ChainHash,
+    ChainVerifier, MalformedAnchor, NewAuditEntry,
+};
 pub use batch::TaskBatch;
 pub use case::{
     Case, CaseDescription, CaseFields, CaseName, CaseStatus, CreatedCase, DirectoryCase, Priority,
@@ -69,6 +76,7 @@ pub use event_list::{EventListDraft, EventPage, EventQuery};
 pub use external_id::ExternalId;
 pub use idempotency::{Fingerprint, FingerprintVersion, IdempotencyKey, Idempotent, Operation};
 pub use ids::{CaseId, EventId, KeyId, TaskId, TeamId, TenantId, UserId};
+pub use networks::{MalformedNetwork, Network, Networks};
 pub use new_case::NewCase;
 pub use new_task::{Assignment, NewTask, TaskDraft};
 pub use page_token::{ListFilter, PageToken};

@@ -6,6 +6,7 @@ use runtime::CancellationToken;
 use crate::{
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    metrics::RequestMetrics,
     upstream::{Client, Transport},
 };
 
@@ -20,6 +21,8 @@ pub(crate) struct Context<T> {
     pub(crate) body_memory: BodyMemory,
     /// The requests in flight.
     pub(crate) in_flight: InFlight,
+    /// What is counted of requests.
+    pub(crate) metrics: RequestMetrics,
     /// Cancelled when the gateway is shutting down.
     pub(crate) shutdown: CancellationToken,
 }

@@ -1,21 +1,23 @@
 //! The gateway: it binds its address, then serves until it is cancelled.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use axum::middleware;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
+use telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 
 use crate::{
-    GatewayOptions, Upstream,
+    Docs, GatewayOptions, Upstream,
     context::Context,
     cors::Cors,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    metrics::{RequestMetrics, register_readings},
     options::ADDRESS_SHARE_PERCENT,
-    router, routes, security_headers,
+    router, routes, security_headers, site,
     upstream::{Client, Servers},
 };
 
@@ -32,6 +34,9 @@ const PROTOCOL: Protocol = Protocol {
 /// The default idle timeout of a connection: longer than that of balancers.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// A future that may be sent to other threads.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// A gateway whose socket is bound.
 #[derive(Debug)]
 pub struct Gateway {
@@ -42,7 +47,9 @@ pub struct Gateway {
     max_timeout: MaxTimeout,
     body_memory: u32,
     max_requests: usize,
+    docs: Docs,
     hsts_max_age: Option<Duration>,
+    metrics: Metrics,
 }
 
 /// Why a gateway failed to start.
@@ -56,31 +63,43 @@ pub enum StartError {
         /// The cause.
         source: io::Error,
     },
+    /// The program was built without the files of the reference.
+    #[error("failed to read the files of the reference at /docs; --docs off starts without them")]
+    Docs,
 }
 
 impl Gateway {
-    /// Binds the address. The servers need not be running yet.
+    /// Binds the address. The servers need not be running yet. What happens is counted in `metrics`.
     ///
     /// # Errors
-    /// [`StartError::Bind`].
-    pub async fn bind(options: &GatewayOptions, upstream: &Upstream) -> Result<Self, StartError> {
+    /// [`StartError`].
+    pub async fn bind(
+        options: &GatewayOptions,
+        upstream: &Upstream,
+        metrics: &Metrics,
+    ) -> Result<Self, StartError> {
+        if options.docs == Docs::On && !site::prepare_docs() {
+            return Err(StartError::Docs);
+        }
         let addr = options.http_addr;
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
-        let GatewayOptions { body_memory, max_requests, hsts_max_age, .. } = *options;
-        let tls = None;
+        let GatewayOptions { body_memory, max_requests, docs, hsts_max_age, .. } = *options;
+        let metrics = metrics.clone();
         Ok(Self {
             listener,
             local_addr,
-            tls,
+            tls: None,
             client,
             max_timeout,
             body_memory,
             max_requests,
+            docs,
             hsts_max_age,
+            metrics,
         })
     }
 
@@ -88,6 +107,19 @@ impl Gateway {
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Returns what tells whether the gateway is ready, as `/readyz` does: a server behind it serves, and
+    /// it was not told to end by this token.
+    pub fn readiness(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> impl Fn() -> BoxFuture<bool> + Send + Sync + use<> {
+        let (client, shutdown) = (self.client.clone(), shutdown.clone());
+        move || {
+            let (client, shutdown) = (client.clone(), shutdown.clone());
+            Box::pin(async move { !shutdown.is_cancelled() && client.is_serving().await })
+        }
     }
 
     /// Returns the bound address, with the real port if port 0 was asked for.
@@ -103,16 +135,7 @@ impl Gateway {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) {
-        let Self {
-            listener,
-            tls,
-            client,
-            max_timeout,
-            body_memory,
-            max_requests,
-            hsts_max_age,
-            ..
-        } = self;
+        let Self { client, max_timeout, body_memory, max_requests, docs, metrics, .. } = self;
         let limits = connections.limits(IDLE_TIMEOUT, max_timeout.0);
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
@@ -121,23 +144,40 @@ impl Gateway {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
         };
-        let has_tls = tls.is_some();
-        let endpoint = Endpoint { protocol: PROTOCOL, limits, clients, tls, is_scarce };
-        let shutdown_token = shutdown.clone();
-        let context =
-            Context { client, max_timeout, body_memory, in_flight, shutdown: shutdown_token };
+        let has_tls = self.tls.is_some();
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits,
+            clients,
+            tls: self.tls,
+            is_scarce,
+            metrics: metrics.listener("rest"),
+        };
+        let requests = RequestMetrics::new(routes::paths(), &metrics);
+        metrics.register(|registry| {
+            client.register_metrics(registry);
+            register_readings(registry, in_flight.working(), body_memory.quota());
+        });
+        let context = Context {
+            client,
+            max_timeout,
+            body_memory,
+            in_flight,
+            metrics: requests,
+            shutdown: shutdown.clone(),
+        };
         // The first request for the document need not wait until it is made.
         let document = routes::document();
         let browsers = connections.browsers;
         let cors = browsers.allows_any().then(|| Cors::new(browsers, document.text()));
-        let mut router = router::router(context, cors);
-        if let Some(max_age) = hsts_max_age.filter(|_| has_tls) {
+        let mut router = router::router(context, docs, cors);
+        if let Some(max_age) = self.hsts_max_age.filter(|_| has_tls) {
             let value = security_headers::strict_transport(max_age);
             let require_tls = security_headers::require_tls;
             router = router.layer(middleware::from_fn_with_state(value, require_tls));
         }
         let accepting = drain.accepting(shutdown.clone());
-        let serving = serving::serve(listener, router, endpoint, accepting);
+        let serving = serving::serve(self.listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;
     }
 }

@@ -39,6 +39,11 @@ impl InFlight {
         }
     }
 
+    /// Returns the quota of requests in flight.
+    pub(crate) fn working(&self) -> &Arc<Quota> {
+        &self.working
+    }
+
     /// Returns whether more than half of the requests are in flight.
     pub(crate) fn is_scarce(&self) -> bool {
         self.working.is_scarce()

@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod gateway;
 mod health;
 mod in_flight;
+mod metrics;
 mod openapi;
 mod options;
 mod page;
@@ -30,7 +31,7 @@ mod upstream_tls;
 
 pub use gateway::{Gateway, StartError};
 pub use health::check;
-pub use options::{GatewayOptions, MalformedUpstream, Upstream};
+pub use options::{Docs, GatewayOptions, MalformedUpstream, Upstream};
 pub use upstream_tls::UpstreamTlsOptions;
 
 /// Returns the OpenAPI document that gateways serve, as JSON.

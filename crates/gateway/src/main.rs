@@ -9,8 +9,12 @@ use runtime::{
     process::{self, ProcessOptions},
     shutdown::DrainOptions,
 };
-use serving::{ConnectionOptions, ListenerTls, TlsError};
-use telemetry::logs::{self, LogOptions};
+use serving::{AdminPort, AdminPortOptions, ConnectionOptions, ListenerTls, TlsError};
+use telemetry::{
+    Admin,
+    logs::{self, LogOptions},
+    metrics::Metrics,
+};
 use tls::Probe;
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
@@ -39,6 +43,9 @@ struct Cli {
 
     #[command(flatten)]
     connections: ConnectionOptions,
+
+    #[command(flatten)]
+    admin: AdminPortOptions,
 
     #[command(flatten)]
     drain: DrainOptions,
@@ -107,9 +114,16 @@ async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
         tls::reload_on_hangup()?;
     }
     let has_tls = tls.is_some();
-    let gateway = Gateway::bind(&cli.gateway, &upstream).await?.with_tls(tls);
+    let admin_port = AdminPort::bind(cli.admin).await?;
+    let metrics = Metrics::new("caseload-gateway", env!("CARGO_PKG_VERSION"));
+    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics).await?.with_tls(tls);
     tracing::info!(addr = %gateway.local_addr(), has_tls, %upstream, "serving REST");
-    gateway.run(cli.connections.clone(), cli.drain, shutdown).await;
+    let admin = Admin::new(&metrics).ready_if(gateway.readiness(&shutdown));
+    let running = gateway.run(cli.connections.clone(), cli.drain, shutdown);
+    match admin_port {
+        Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await,
+        None => running.await,
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::{Uri, uri::Scheme};
 use proto::wire::limits;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
@@ -40,6 +40,10 @@ pub struct GatewayOptions {
     #[arg(long, env = "CASELOAD_BODY_MEMORY", default_value_t = 64, value_parser = count(1_u32..=1024 * 1024), value_name = "MIB")]
     pub body_memory: u32,
 
+    /// Whether GET /docs serves an interactive reference, to which GET / sends browsers
+    #[arg(long, env = "CASELOAD_DOCS", default_value = "on", value_name = "on|off")]
+    pub docs: Docs,
+
     /// How long browsers are told to use TLS alone for this host and all of its ports, in the header
     /// Strict-Transport-Security, where the gateway speaks TLS; 0s tells them to forget that
     #[arg(long, env = "CASELOAD_HSTS_MAX_AGE", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
@@ -48,6 +52,15 @@ pub struct GatewayOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub upstream_tls: UpstreamTlsOptions,
+}
+
+/// Whether a gateway serves the interactive reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Docs {
+    /// At /docs
+    On,
+    /// Not at all: /docs is 404, and GET / is JSON for everybody
+    Off,
 }
 
 /// The default share of one client address, in percent.

@@ -59,6 +59,8 @@ pub(crate) fn routes<T: Transport>() -> [Route<Context<T>>; 2] {
 }
 
 /// Reports that the gateway runs.
+///
+/// It says nothing of the servers behind it; `/readyz` does.
 #[utoipa::path(
     impl_for = LivezOperation,
     get,

@@ -18,22 +18,26 @@ use crate::{
     cors::{self, Cors},
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
+    metrics::RequestMetrics,
     openapi::Route,
-    problem, routes, security_headers,
+    options::Docs,
+    problem::{self, Problem},
+    routes, security_headers,
     upstream::Transport,
 };
 
-/// Returns the whole REST API.
-pub(crate) fn router<T: Transport>(context: Context<T>, cors: Option<Cors>) -> Router {
+/// Returns the whole REST API, and what the gateway says about it.
+pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs, cors: Option<Cors>) -> Router {
     let completion = Completion {
         max_timeout: context.max_timeout,
         body_memory: context.body_memory.clone(),
         in_flight: context.in_flight.clone(),
+        metrics: context.metrics.clone(),
     };
     let admission = middleware::from_fn_with_state(context.in_flight.clone(), in_flight::admit);
     let router = with(Router::new(), routes::calls()).route_layer(admission);
     // Whatever needs no call is served under overload, too.
-    let router = with(router, routes::open())
+    let router = with(router, routes::open(docs))
         .fallback(async || Rejection::RouteNotFound)
         // axum adds the header `Allow`.
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
@@ -56,15 +60,18 @@ struct Completion {
     max_timeout: MaxTimeout,
     body_memory: BodyMemory,
     in_flight: InFlight,
+    metrics: RequestMetrics,
 }
 
 /// Completes each response: discards what was not read of the request's body, writes the document
-/// of a problem, and takes the memory for the response. For none of that a handler is needed.
+/// of a problem, takes the memory for the response, and measures all that. For none of it a handler is
+/// needed.
 async fn complete(
-    State(Completion { max_timeout, body_memory, in_flight }): State<Completion>,
+    State(Completion { max_timeout, body_memory, in_flight, metrics }): State<Completion>,
     request: Request,
     next: Next,
 ) -> Response {
+    let measured = metrics.start(&request);
     let request_id = request_id::of(request.extensions()).to_owned();
     let client = serving::Client::of(request.extensions());
     // A malformed timeout is rejected by the extractor.
@@ -78,9 +85,13 @@ async fn complete(
         None => deadline,
     };
     unread_body.discard_until(read_until, || in_flight.discard(&client)).await;
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        metrics.refused(problem.reason());
+    }
     let mut response = problem::render(response, &request_id);
     security_headers::add(response.headers_mut());
     in_flight::hold_memory(&mut response, &body_memory, &client);
+    measured.end(response.status());
     response
 }
 
@@ -131,6 +142,10 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(1, 100),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
         let request = Request::post(path)
@@ -139,7 +154,7 @@ mod tests {
             .body(Body::new(Stalled))
             .unwrap();
         let start = Instant::now();
-        let response = router(context, None).call(request).await.unwrap();
+        let response = router(context, Docs::On, None).call(request).await.unwrap();
         (response.status().as_u16(), start.elapsed())
     }
 
@@ -166,9 +181,13 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(4, 100),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
-        let router = router(context, None);
+        let router = router(context, Docs::On, None);
         let send = |path: &str, body: Body| {
             let request = Request::post(path).header("content-type", "application/json");
             let request = request.body(body).unwrap();
@@ -223,11 +242,15 @@ mod tests {
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: body_memory.clone(),
             in_flight: in_flight.clone(),
+            metrics: RequestMetrics::new(
+                routes::paths(),
+                &telemetry::metrics::Metrics::new("test", "0"),
+            ),
             shutdown: CancellationToken::new(),
         };
-        let mut router = router(context, None);
+        let mut router = router(context, Docs::On, None);
         let mut unread = Vec::new();
-        for path in ["/openapi.json", "/problems", "/"] {
+        for path in ["/openapi.json", "/problems", "/", "/docs", "/docs/swagger-ui-bundle.js"] {
             for _ in 0..20 {
                 let request = Request::get(path).body(Body::empty()).unwrap();
                 let response = router.call(request).await.unwrap();

@@ -1,6 +1,7 @@
 //! The frame of every call: check the scope, count, run, report.
 
 use domain::{AuthError, Error, Principal, Scope};
+use prometheus_client::metrics::counter::Counter;
 use proto::{
     Message,
     wire::{Reason, header, limits},
@@ -11,6 +12,7 @@ use tonic::{
 };
 
 use crate::{
+    audit::{AuditLog, Origin, Refusal},
     causes,
     layers::{CallContext, CallDeadline, ResponseBytes},
     rate_limit::{RateLimitReport, RateLimits},
@@ -61,6 +63,9 @@ impl<T> From<T> for Reply<T> {
 #[derive(Debug)]
 pub(crate) struct CallRunner {
     pub(crate) rate_limits: RateLimits,
+    /// Counts the calls that repeat the result of an earlier one.
+    pub(crate) replays: Counter,
+    pub(crate) audit: AuditLog,
 }
 
 impl CallRunner {
@@ -79,6 +84,7 @@ impl CallRunner {
     ) -> Result<Response<C::Response>, Status> {
         let (_, mut extensions, message) = request.into_parts();
         let context = extensions.remove::<CallContext>();
+        let caller = context.as_ref().map(|context| context.caller);
         let max_status_bytes =
             context.as_ref().map_or(limits::STATUS_BYTES, |context| context.max_status_bytes);
         let deadline = CallDeadline::of(&extensions);
@@ -90,6 +96,7 @@ impl CallRunner {
                 let mut response = Response::new(message);
                 response.extensions_mut().insert(ResponseBytes(bytes));
                 if is_replay {
+                    self.replays.inc();
                     mark_as_replay(response.metadata_mut());
                 }
                 report.write_to(response.metadata_mut());
@@ -97,6 +104,10 @@ impl CallRunner {
             }
             Err(error) => {
                 causes::log(&error);
+                if let (Error::MissingScope(_), Some(caller)) = (&error, caller) {
+                    let key = (caller.tenant, caller.key);
+                    self.audit.note_refusal(key, Refusal::Scope, &Origin::of(&extensions));
+                }
                 let mut status = status::from_error(&error, C::INVALID, max_status_bytes);
                 report.write_to(status.metadata_mut());
                 Err(status)

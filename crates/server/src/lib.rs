@@ -3,6 +3,7 @@
 //! A request passes the layers (`layers`; before them `web`, if it may be one of a browser), then tonic, then the frame that every call has in common
 //! (`call`), then the logic of its call (`tasks`, `cases`).
 
+mod audit;
 mod auth;
 mod call;
 mod cases;
@@ -14,6 +15,7 @@ mod erasures;
 pub mod fuzzing;
 mod health;
 mod layers;
+mod metrics;
 mod options;
 mod rate_limit;
 mod readiness;

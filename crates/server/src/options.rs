@@ -48,6 +48,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
     pub web: WebOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub metrics: MetricsOptions,
 }
 
 /// The write path.
@@ -127,7 +131,8 @@ pub struct PoolOptions {
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "API keys")]
 pub struct AuthOptions {
-    /// How long a key is cached, and so how long a revoked key goes on working at most
+    /// How long a key is cached, and so how long a revoked key goes on working at most where the server is
+    /// not told of the revocation
     #[arg(long, env = "CASELOAD_KEY_TTL", default_value = "30s", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
     pub key_ttl: Duration,
 
@@ -218,6 +223,16 @@ pub struct WebOptions {
     /// HTTP/2 and HTTP/1.1
     #[arg(long, env = "CASELOAD_CONNECT")]
     pub connect: bool,
+}
+
+/// What metrics say.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Admin port")]
+pub struct MetricsOptions {
+    /// Count the calls of single tenants, by their ids: of so many, those that make the most. Each one
+    /// that is among them for a while is a time series [default: none]
+    #[arg(long, env = "CASELOAD_METRICS_PER_TENANT", value_parser = count(1_usize..=100), value_name = "COUNT")]
+    pub metrics_per_tenant: Option<usize>,
 }
 
 impl WebOptions {

@@ -1,6 +1,12 @@
-//! Reports readiness through `grpc.health.v1`.
+//! Reports readiness, through `grpc.health.v1` and on the admin port.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use proto::{
     cases::v1::case_service_server::CaseServiceServer,
@@ -31,9 +37,20 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long a check may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Whether the server is ready, as it was reported last. Clones are of the same server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Returns whether the server is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// Whether the server can do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Readiness {
+enum Finding {
     Ready,
     /// The database does not answer in time, or does not have the schema of this program.
     Unavailable,
@@ -50,7 +67,7 @@ enum Readiness {
 pub(crate) async fn report(
     database: Database,
     max_statement_age: Duration,
-    health: HealthReporter,
+    (health, readiness): (HealthReporter, Readiness),
     shutdown: CancellationToken,
 ) {
     let mut ticks = interval(INTERVAL);
@@ -65,22 +82,25 @@ pub(crate) async fn report(
         };
         if last.as_ref() != Some(&current) {
             match &current {
-                Readiness::Ready => tracing::info!("serving"),
-                Readiness::Unavailable => tracing::warn!(
+                Finding::Ready => tracing::info!("serving"),
+                Finding::Unavailable => tracing::warn!(
                     "not serving: the database is not available or its schema is not up to date"
                 ),
-                Readiness::Unusable(reason) => {
+                Finding::Unusable(reason) => {
                     tracing::error!(reason, "not serving: the database can't be used");
                 }
-                Readiness::Stalled => tracing::warn!(
+                Finding::Stalled => tracing::warn!(
                     ?max_statement_age,
                     "not serving: a statement has been running for too long"
                 ),
             }
-            set(&health, current == Readiness::Ready).await;
+            let is_ready = current == Finding::Ready;
+            readiness.0.store(is_ready, Relaxed);
+            set(&health, is_ready).await;
             last = Some(current);
         }
     }
+    readiness.0.store(false, Relaxed);
     set(&health, false).await;
 }
 
@@ -93,15 +113,15 @@ pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
     }
 }
 
-async fn check(database: &Database, max_statement_age: Duration) -> Readiness {
+async fn check(database: &Database, max_statement_age: Duration) -> Finding {
     match timeout(TIMEOUT, database.has_current_schema()).await {
         Ok(Ok(true)) => {}
-        Ok(Err(Error::Invalid(reason))) => return Readiness::Unusable(reason),
-        Ok(Ok(false) | Err(_)) | Err(_) => return Readiness::Unavailable,
+        Ok(Err(Error::Invalid(reason))) => return Finding::Unusable(reason),
+        Ok(Ok(false) | Err(_)) | Err(_) => return Finding::Unavailable,
     }
     match database.oldest_statement() {
-        Some(age) if age > max_statement_age => Readiness::Stalled,
-        _ => Readiness::Ready,
+        Some(age) if age > max_statement_age => Finding::Stalled,
+        _ => Finding::Ready,
     }
 }
 

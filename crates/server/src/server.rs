@@ -10,14 +10,15 @@ use proto::{
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
-use store::{Database, DatabaseUrl, TaskWriter};
-use telemetry::layers::RequestLayers;
-use tokio::net::TcpListener;
+use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
+use telemetry::{layers::RequestLayers, metrics::Metrics};
+use tokio::{net::TcpListener, sync::mpsc};
 use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
-    auth::{Authenticator, LookUpLimit, WaitingCalls},
+    audit::AuditLog,
+    auth::{Authenticator, KeyCache, KeyTasks, LookUpLimit, WaitingCalls},
     call::CallRunner,
     cases::Cases,
     directory::Directory,
@@ -26,9 +27,10 @@ use crate::{
         Admission, DeadlineLayer, Diagnostics, ReceptionLayer, ReceptionParts, Transits,
         attach_error_info,
     },
+    metrics::{CallMetricsLayer, KeyMetrics, ServerMetrics, register_readings},
     options::{AuthOptions, LimitOptions, ServerOptions, WebOptions},
     rate_limit::RateLimits,
-    readiness,
+    readiness::{self, Readiness},
     refusals::Refusals,
     shares::Shares,
     sweep,
@@ -70,7 +72,10 @@ pub struct Server {
     local_addr: SocketAddr,
     tls: Option<ListenerTls>,
     database: Database,
+    key_changes: mpsc::Receiver<KeyChange>,
     writer: TaskWriter,
+    readiness: Readiness,
+    metrics: Metrics,
 }
 
 /// Why a server failed to start.
@@ -97,13 +102,14 @@ pub enum StartError {
 
 impl Server {
     /// Binds the address and starts the database connections. The database may become available
-    /// later.
+    /// later. What happens is counted in `metrics`.
     ///
     /// # Errors
     /// [`StartError::Bind`] and [`StartError::Threads`].
     pub async fn bind(
         options: ServerOptions,
         database_url: &DatabaseUrl,
+        metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let addr = options.grpc_addr;
         let bind_error = |source| StartError::Bind { addr, source };
@@ -113,13 +119,35 @@ impl Server {
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
-        Ok(Self { options, listener, local_addr, tls: None, database, writer })
+        metrics.register(|registry| {
+            database.register_metrics(registry);
+            writer.register_metrics(registry);
+        });
+        let key_changes = database.key_changes().map_err(StartError::Threads)?;
+        let (readiness, metrics) = (Readiness::default(), metrics.clone());
+        Ok(Self {
+            options,
+            listener,
+            local_addr,
+            tls: None,
+            database,
+            key_changes,
+            writer,
+            readiness,
+            metrics,
+        })
     }
 
     /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
+    pub fn readiness(&self) -> impl Fn() -> std::future::Ready<bool> + Send + Sync + use<> {
+        let readiness = self.readiness.clone();
+        move || std::future::ready(readiness.is_ready())
     }
 
     /// Returns the bound address. Its port is the real one if port 0 was requested.
@@ -139,19 +167,21 @@ impl Server {
         drain: DrainOptions,
         shutdown: CancellationToken,
     ) -> Result<(), StartError> {
+        let metrics = ServerMetrics::new(&self.metrics, self.options.metrics.metrics_per_tenant);
         let (health, health_service) = tonic_health::server::health_reporter();
         readiness::set(&health, false).await;
         let reporter = tokio::spawn(readiness::report(
             self.database.clone(),
             self.options.pool.max_statement_age,
-            health.clone(),
+            (health.clone(), self.readiness.clone()),
             shutdown.clone(),
         ));
         for table in [
             sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
             sweep::Table::TaskEvents(self.options.history.event_retention),
         ] {
-            tokio::spawn(sweep::run(self.database.clone(), table, shutdown.clone()));
+            let (database, sweeps) = (self.database.clone(), metrics.sweeps.clone());
+            tokio::spawn(sweep::run(database, table, sweeps, shutdown.clone()));
         }
         tokio::spawn(erasures::run(self.database.clone(), shutdown.clone()));
         let accepting = {
@@ -169,7 +199,9 @@ impl Server {
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
         let writer = Arc::new(self.writer);
-        let runner = Arc::new(CallRunner { rate_limits: RateLimits::new(key_rate, tenant_rate) });
+        let (rate_limits, audit) = (RateLimits::new(key_rate, tenant_rate), AuditLog::default());
+        let replays = metrics.replays.clone();
+        let runner = Arc::new(CallRunner { rate_limits, replays, audit: audit.clone() });
         let cases = Cases { runner: Arc::clone(&runner), database: self.database.clone() };
         let directory = Directory { runner: Arc::clone(&runner), database: self.database.clone() };
         let tasks = Tasks {
@@ -186,14 +218,20 @@ impl Server {
             mib(message_memory) / WAITING_PART,
             clients.share_percent,
         );
+        let authenticator =
+            authenticator(self.database, &self.options, waiting, audit, metrics.keys);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes);
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
+        self.metrics.register(|registry| {
+            register_readings(registry, self.readiness, admission.permits(), &memory);
+        });
         let is_scarce = {
             let (memory, is_scarce) = (memory.clone(), admission.is_scarce());
             move || is_scarce() || memory.is_scarce()
         };
         let reception = ReceptionLayer::new(ReceptionParts {
-            authenticator: authenticator(self.database, &self.options, waiting),
+            authenticator,
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
@@ -201,12 +239,15 @@ impl Server {
             admission,
             refusals: Refusals::new(max_in_flight / 2),
             diagnostics: Diagnostics::new(),
+            tenants: metrics.tenants,
         });
         let routes = routes(tasks, cases, directory)?.add_service(health_service).prepare();
         let layers = ServiceBuilder::new()
+            .layer(CallMetricsLayer(metrics.calls))
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
             .layer(reception);
+        let (tls, metrics) = (self.tls, self.metrics.listener("grpc"));
         let WebOptions { grpc_web, connect } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
@@ -222,19 +263,20 @@ impl Server {
                 .layer(connections.browsers.cors(web::cors_rules()))
                 .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
-            let endpoint = Endpoint { protocol, limits, clients, tls: self.tls, is_scarce };
+            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
             let service = RequestLayers.layer(layers.service(routes));
-            let (protocol, tls) = (PROTOCOL, self.tls);
-            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce };
+            let protocol = PROTOCOL;
+            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         }
+        key_tasks.end().await;
         Ok(())
     }
 }
@@ -248,10 +290,13 @@ fn authenticator(
     database: Database,
     options: &ServerOptions,
     waiting: WaitingCalls,
+    audit: AuditLog,
+    metrics: KeyMetrics,
 ) -> Authenticator {
     let AuthOptions { key_ttl, unknown_key_ttl, .. } = options.auth;
+    let cache = KeyCache::new(key_ttl, unknown_key_ttl);
     let limit = LookUpLimit::new(options.unknown_key_look_ups());
-    Authenticator::new(database, key_ttl, unknown_key_ttl, limit, waiting)
+    Authenticator::new(database, cache, limit, waiting, audit, metrics)
 }
 
 /// Returns the services, and the reflection services that describe them.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use domain::Error;
+use prometheus_client::metrics::counter::Counter;
 use runtime::CancellationToken;
 use store::Database;
 use telemetry::Throttle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::causes;
+use crate::{causes, metrics::SweepMetrics};
 
 /// How often expired rows are looked for.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -27,16 +28,32 @@ pub(crate) enum Table {
     TaskEvents(Duration),
 }
 
+impl Table {
+    /// Returns the name of the table.
+    fn name(self) -> &'static str {
+        match self {
+            Self::IdempotencyKeys(_) => "idempotency_keys",
+            Self::TaskEvents(_) => "task_events",
+        }
+    }
+}
+
 /// Deletes the rows of a table that have expired, in small batches, until the token is cancelled.
 /// Several servers take turns.
-pub(crate) async fn run(database: Database, table: Table, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    database: Database,
+    table: Table,
+    metrics: SweepMetrics,
+    shutdown: CancellationToken,
+) {
     let (Table::IdempotencyKeys(age) | Table::TaskEvents(age)) = table;
     let mut ticks = interval(INTERVAL.min(age));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (rows, failures) = metrics.of_table(table.name());
     let sweeping = async {
         loop {
             ticks.tick().await;
-            sweep(&database, table).await;
+            sweep(&database, table, &rows, &failures).await;
         }
     };
     tokio::select! {
@@ -45,11 +62,15 @@ pub(crate) async fn run(database: Database, table: Table, shutdown: Cancellation
     }
 }
 
-async fn sweep(database: &Database, table: Table) {
+async fn sweep(database: &Database, table: Table, rows: &Counter, failures: &Counter) {
     loop {
         let result = match table {
             Table::IdempotencyKeys(age) => database.sweep_idempotency_keys(age, BATCH_SIZE).await,
             Table::TaskEvents(age) => database.sweep_task_events(age, BATCH_SIZE).await,
+        };
+        match &result {
+            Ok(deleted) => rows.inc_by(*deleted as u64),
+            Err(_) => failures.inc(),
         };
         match result {
             Ok(deleted) if deleted < BATCH_SIZE as usize => return,

@@ -51,6 +51,16 @@ impl TenantQuota {
         TenantPermit { quota: self.clone(), tenant, units: 0 }
     }
 
+    /// Returns how many units are taken.
+    pub(crate) fn used(&self) -> usize {
+        self.lock().used
+    }
+
+    /// Returns how many units there are in all.
+    pub(crate) fn total(&self) -> usize {
+        self.lock().total
+    }
+
     /// Returns whether more than half of the units are taken.
     pub(crate) fn is_scarce(&self) -> bool {
         let state = self.lock();

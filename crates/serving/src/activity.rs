@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::Version;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use crate::{deadline::after, limits::Limits, preface::PrefaceParser};
@@ -18,7 +19,11 @@ use crate::{deadline::after, limits::Limits, preface::PrefaceParser};
 /// Over HTTP/1.1 the client must send a request as soon as it has connected. Over HTTP/2 it must
 /// send its preface; then the connection is idle, because clients connect ahead of their requests.
 #[derive(Debug)]
-pub(crate) struct Activity(Mutex<State>);
+pub(crate) struct Activity {
+    state: Mutex<State>,
+    /// Counts the requests of this connection and of others.
+    streams: Gauge,
+}
 
 #[derive(Debug)]
 struct State {
@@ -62,9 +67,9 @@ pub(crate) struct RunningRequest {
 }
 
 impl Activity {
-    /// Starts to track a connection that was opened now.
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(State {
+    /// Starts to track a connection that was opened now. Its requests are counted in `streams`.
+    pub(crate) fn new(streams: Gauge) -> Self {
+        let state = Mutex::new(State {
             running: 0,
             unanswered: 0,
             awaits_head: true,
@@ -74,7 +79,8 @@ impl Activity {
             is_closing: false,
             has_announced_close: false,
             grace_since: None,
-        }))
+        });
+        Self { state, streams }
     }
 
     /// Records that a request's head was read.
@@ -88,6 +94,7 @@ impl Activity {
             state.grace_since = Some(Instant::now());
         }
         drop(state);
+        activity.streams.inc();
         RunningRequest { activity: Arc::clone(activity), is_paused: false }
     }
 
@@ -166,7 +173,7 @@ impl Activity {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -207,6 +214,7 @@ impl RunningRequest {
 impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.pause();
+        self.activity.streams.dec();
         let mut state = self.activity.state();
         state.unanswered -= 1;
         // Only after such a response may the client expect that no further request is read.
@@ -237,7 +245,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_running_request_may_take_any_time() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let request = Activity::start_request(&activity, Version::HTTP_11);
         tokio::time::advance(secs(3600)).await;
         assert!(activity.check(&LIMITS).is_ok());
@@ -250,7 +258,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_version_has_its_idle_timeout() {
         for (version, idle) in [(Version::HTTP_11, secs(20)), (Version::HTTP_2, secs(60))] {
-            let activity = Arc::new(Activity::new());
+            let activity = Arc::new(Activity::new(Gauge::default()));
             drop(Activity::start_request(&activity, version));
             tokio::time::advance(idle.checked_sub(secs(1)).unwrap()).await;
             let next = activity.check(&LIMITS).unwrap();
@@ -262,7 +270,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_while_the_client_does_not_read_a_response() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let mut request = Activity::start_request(&activity, Version::HTTP_2);
         request.pause();
         request.pause();

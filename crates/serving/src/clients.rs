@@ -37,7 +37,10 @@ pub struct Client {
     /// for many.
     pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) is_behind_proxy: bool,
+    /// Whether the connection speaks TLS.
     pub(crate) has_tls: bool,
+    /// Whether somebody who is not trusted may have chosen the address.
+    pub(crate) is_uncertain: bool,
 }
 
 impl Client {
@@ -52,6 +55,14 @@ impl Client {
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Returns the address of the client, if it may decide what the client may do. It may not if it was named by a
+    /// proxy that is trusted only because nobody has said which proxies there are; nor if somebody else than a
+    /// trusted proxy names one, as a proxy does that nobody has said is one.
+    #[must_use]
+    pub fn certain_address(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.is_uncertain)
     }
 
     /// Returns a client whose address a trusted proxy did not name.
@@ -117,11 +128,12 @@ impl Clients {
             peer: is_counted.then(|| self.peers.peer(address)),
             is_behind_proxy: false,
             has_tls: false,
+            is_uncertain: false,
         }
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
-        self.rules.trusted_proxies.0.iter().any(|network| network.contains(&address))
+        self.rules.trusted_proxies.networks.iter().any(|network| network.contains(&address))
     }
 
     /// Returns the client that trusted proxies name: read from the end, the first address that is
@@ -172,12 +184,14 @@ impl ConnectionPeer {
 
     /// Returns the client of a request on the connection.
     pub(crate) fn client_of(&self, headers: &HeaderMap) -> Client {
+        let rules = &self.clients.rules;
         if !self.is_proxy {
-            return self.client.clone();
+            let is_uncertain = headers.contains_key(&rules.forwarded_for);
+            return Client { is_uncertain, ..self.client.clone() };
         }
         let named = self.clients.named(headers).map(|address| self.clients.client(address));
-        let has_tls = self.client.has_tls;
-        Client { is_behind_proxy: true, has_tls, ..named.unwrap_or_default() }
+        let (has_tls, is_uncertain) = (self.client.has_tls, rules.trusted_proxies.is_default);
+        Client { is_behind_proxy: true, has_tls, is_uncertain, ..named.unwrap_or_default() }
     }
 }
 
@@ -237,6 +251,33 @@ mod tests {
         ] {
             let client = client(&clients, from, forwarded_for);
             assert_eq!(client.as_deref(), expected, "{from} {forwarded_for:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_certain_if_it_is_not_named_or_the_proxies_are() {
+        let proxies =
+            |text: Option<&str>| text.map_or_else(Default::default, |it| it.parse().unwrap());
+        for (trusted, from, header, certain) in [
+            (None, "192.0.2.1", None, Some("192.0.2.1")),
+            (None, "192.0.2.1", Some("198.51.100.1"), None),
+            (None, "127.0.0.1", Some("198.51.100.1"), None),
+            (None, "127.0.0.1", None, None),
+            (Some("127.0.0.0/8"), "127.0.0.1", Some("198.51.100.1"), Some("198.51.100.1")),
+            (Some("127.0.0.0/8"), "127.0.0.1", None, None),
+            (Some("127.0.0.0/8"), "192.0.2.1", Some("198.51.100.1"), None),
+            (Some("none"), "127.0.0.1", None, Some("127.0.0.1")),
+            (Some("none"), "127.0.0.1", Some("198.51.100.1"), None),
+        ] {
+            let forwarded_for = HeaderName::from_static("x-forwarded-for");
+            let headers =
+                header.map(|value| (forwarded_for.clone(), HeaderValue::from_static(value)));
+            let trusted_proxies = proxies(trusted);
+            let rules = ClientRules { trusted_proxies, forwarded_for, share_percent: 25 };
+            let peer = Clients::new(rules).connection((from.parse::<IpAddr>().unwrap(), 1).into());
+            let client = peer.client_of(&headers.into_iter().collect());
+            let found = client.certain_address().map(|address| address.to_string());
+            assert_eq!(found.as_deref(), certain, "{trusted:?} {from} {header:?}");
         }
     }
 

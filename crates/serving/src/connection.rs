@@ -8,6 +8,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::sleep_until,
@@ -36,6 +37,8 @@ pub(crate) struct ConnectionHandler<S> {
     pub(crate) service: S,
     pub(crate) limits: Limits,
     pub(crate) send_limit: SendLimit,
+    /// Counts the requests of all connections.
+    pub(crate) streams: Gauge,
 }
 
 impl<S> ConnectionHandler<S> {
@@ -57,7 +60,7 @@ impl<S> ConnectionHandler<S> {
             + Unpin
             + 'static,
     {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(self.streams.clone()));
         let mut lifetime = Lifetime::new(&self.limits);
         let opened = tokio::select! {
             biased;
@@ -188,9 +191,10 @@ mod tests {
         let service = tower::service_fn(async |_: Request<Incoming>| {
             Ok::<_, Infallible>(Response::new(String::new()))
         });
-        let send_limit = SendLimit::new(LIMITS.send_timeout, || false);
+        let send_limit = SendLimit::new(LIMITS.send_timeout, || false, Gauge::default());
         let builders = PROTOCOL.builders(send_limit.clone());
-        let handler = ConnectionHandler { builders, service, limits: LIMITS, send_limit };
+        let streams = Gauge::default();
+        let handler = ConnectionHandler { builders, service, limits: LIMITS, send_limit, streams };
         let (client, stream) = tokio::io::duplex(1024);
         tokio::spawn(async move {
             let clients = Clients::new(ClientRules {

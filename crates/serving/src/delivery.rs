@@ -62,7 +62,8 @@ impl Delivery {
     /// Guards the large ones of these headers.
     pub(crate) fn guard_headers(self: &Arc<Self>, headers: &mut HeaderMap) {
         for header in headers.values_mut().filter(|value| value.len() >= LARGE_HEADER) {
-            let guarded = GuardedHeader { value: header.clone(), _part: Part::new(self) };
+            let part = Part::new(self, header.len());
+            let guarded = GuardedHeader { value: header.clone(), _part: part };
             // The value is valid, as it was before.
             if let Ok(mut value) = HeaderValue::from_maybe_shared(Bytes::from_owner(guarded)) {
                 value.set_sensitive(header.is_sensitive());
@@ -94,10 +95,11 @@ struct Part {
     delivery: Arc<Delivery>,
     /// The generation of the connection, over HTTP/1.1.
     generation: usize,
+    bytes: i64,
 }
 
 impl Part {
-    fn new(delivery: &Arc<Delivery>) -> Self {
+    fn new(delivery: &Arc<Delivery>, bytes: usize) -> Self {
         let generation = match &delivery.parts {
             Parts::Stream(stream) => {
                 stream.add();
@@ -105,12 +107,15 @@ impl Part {
             }
             Parts::Connection(connection) => connection.add(),
         };
-        Self { delivery: Arc::clone(delivery), generation }
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        delivery.limit.waiting_bytes().inc_by(bytes);
+        Self { delivery: Arc::clone(delivery), generation, bytes }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
+        self.delivery.limit.waiting_bytes().dec_by(self.bytes);
         match &self.delivery.parts {
             Parts::Stream(stream) => stream.remove(),
             Parts::Connection(connection) => connection.remove(self.generation),
@@ -138,14 +143,15 @@ pub(crate) struct Guarded<D> {
     _on_taken: Option<oneshot::Sender<()>>,
 }
 
-impl<D> Guarded<D> {
+impl<D: Buf> Guarded<D> {
     /// Guards data of the response that is delivered.
     pub(crate) fn new(
         data: D,
         delivery: &Arc<Delivery>,
         on_taken: Option<oneshot::Sender<()>>,
     ) -> Self {
-        Self { data, _part: Part::new(delivery), _on_taken: on_taken }
+        let part = Part::new(delivery, data.remaining());
+        Self { data, _part: part, _on_taken: on_taken }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How the connections of an endpoint are served.
 
+use telemetry::metrics::ListenerMetrics;
 use tls::ListenerTls;
 
 use crate::{clients::ClientRules, limits::Limits, protocol::Protocol};
@@ -19,4 +20,6 @@ pub struct Endpoint<F> {
     /// [`hold_until_sent`](crate::hold_until_sent)). It is called for each response, and must be
     /// cheap.
     pub is_scarce: F,
+    /// Where connections, requests and waiting responses are counted.
+    pub metrics: ListenerMetrics,
 }

@@ -5,6 +5,7 @@
 //! It knows HTTP and tower services, but none of the services that Caseload offers.
 
 mod activity;
+mod admin_port;
 mod body;
 mod check_timer;
 mod clients;
@@ -33,6 +34,7 @@ mod trusted_proxies;
 mod unread_body;
 mod untaken;
 
+pub use admin_port::{AdminPort, AdminPortOptions, BindError};
 pub use clients::{Client, ClientRules};
 pub use connection_id::ConnectionId;
 pub use cors::{BrowserOptions, CorsRules};

@@ -115,6 +115,7 @@ mod tests {
     use std::sync::Arc;
 
     use http::Version;
+    use prometheus_client::metrics::gauge::Gauge;
 
     use crate::limits::MaxAge;
 
@@ -161,7 +162,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_http_2_connection_is_shut_down_at_the_max_age_and_closed_after_the_grace() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let mut lifetime = Lifetime::new(&LIMITS);
         let _request = Activity::start_request(&activity, Version::HTTP_2);
         let (step, age) = next_step(&mut lifetime, &activity).await;
@@ -182,7 +183,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_http_1_connection_past_its_max_age_is_closed_with_its_next_response() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let mut lifetime = Lifetime::new(&LONG_IDLE);
         let mut request = Activity::start_request(&activity, Version::HTTP_11);
         assert!(!request.start_response());
@@ -202,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_runs_at_the_max_age_over_http_1_is_aborted_after_the_grace() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let mut lifetime = Lifetime::new(&LIMITS);
         let _request = Activity::start_request(&activity, Version::HTTP_11);
         reach_max_age(&mut lifetime, &activity).await;
@@ -213,7 +214,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_request_after_the_max_age_over_http_1_has_the_grace_for_itself() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let mut lifetime = Lifetime::new(&LONG_IDLE);
         let mut request = Activity::start_request(&activity, Version::HTTP_11);
         assert!(!request.start_response());
@@ -229,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_turns_out_to_use_http_2_after_its_max_age_is_shut_down() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         let limits = Limits { header_timeout: secs(2000), ..LONG_IDLE };
         let mut lifetime = Lifetime::new(&limits);
         reach_max_age(&mut lifetime, &activity).await;
@@ -244,7 +245,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_shut_down_and_then_closed_unless_a_request_arrives() {
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         drop(Activity::start_request(&activity, Version::HTTP_2));
         let mut lifetime = Lifetime::new(&LIMITS);
         let (step, idle) = next_step(&mut lifetime, &activity).await;
@@ -262,7 +263,7 @@ mod tests {
     async fn a_limit_that_the_clock_cannot_represent_is_never_reached() {
         let max_age = MaxAge { age: Duration::MAX, grace: Duration::MAX };
         let limits = Limits { idle_timeout: Duration::MAX, max_age, ..LIMITS };
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         drop(Activity::start_request(&activity, Version::HTTP_2));
         let mut lifetime = Lifetime::new(&limits);
         tokio::time::advance(secs(24 * 3600)).await;

@@ -53,14 +53,11 @@ pub struct ConnectionOptions {
 
     /// The proxies that are believed when they name the client's address in X-Forwarded-For, as
     /// addresses or networks separated by commas; or none. The share of a client behind them is
-    /// that of the address that they name; where they name none, it is not limited
-    #[arg(
-        long,
-        env = "CASELOAD_TRUSTED_PROXIES",
-        default_value = "127.0.0.0/8,::1",
-        value_name = "NETWORKS"
-    )]
-    pub trusted_proxies: TrustedProxies,
+    /// that of the address that they name; where they name none, it is not limited. An API key with
+    /// allowed addresses is accepted through proxies only if they are named here
+    /// [default: 127.0.0.0/8,::1]
+    #[arg(long, env = "CASELOAD_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<TrustedProxies>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as the help of the group")]
@@ -84,7 +81,7 @@ impl ConnectionOptions {
     #[must_use]
     pub fn client_rules(&self, share_percent: u8, forwarded_for: HeaderName) -> ClientRules {
         ClientRules {
-            trusted_proxies: self.trusted_proxies.clone(),
+            trusted_proxies: self.trusted_proxies.clone().unwrap_or_default(),
             forwarded_for,
             share_percent: self.address_share.unwrap_or(share_percent),
         }

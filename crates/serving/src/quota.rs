@@ -70,6 +70,19 @@ impl Quota {
         QuotaPermit { quota: Arc::clone(self), peer: client.peer.clone(), units: 0 }
     }
 
+    /// Returns how many units are used. There may be more than in all, where responses took more than was
+    /// left.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
+    /// Returns how many units there are in all.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// Returns whether more than half of the units are used.
     #[must_use]
     pub fn is_scarce(&self) -> bool {

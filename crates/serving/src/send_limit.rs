@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use prometheus_client::metrics::gauge::Gauge;
 use telemetry::Throttle;
 use tokio::time::Instant;
 
@@ -21,17 +22,24 @@ pub(crate) struct SendLimit(Arc<Inner>);
 struct Inner {
     timeout: Duration,
     is_scarce: Box<dyn Fn() -> bool + Send + Sync>,
+    waiting_bytes: Gauge,
     resets: Throttle,
 }
 
 impl SendLimit {
-    /// Returns a limit. `is_scarce` must be cheap.
+    /// Returns a limit. `is_scarce` must be cheap. The bytes that wait are counted in `waiting_bytes`.
     pub(crate) fn new(
         timeout: Duration,
         is_scarce: impl Fn() -> bool + Send + Sync + 'static,
+        waiting_bytes: Gauge,
     ) -> Self {
         let (is_scarce, resets) = (Box::new(is_scarce), Throttle::new(LOG_INTERVAL));
-        Self(Arc::new(Inner { timeout, is_scarce, resets }))
+        Self(Arc::new(Inner { timeout, is_scarce, waiting_bytes, resets }))
+    }
+
+    /// Returns the number of bytes of responses that wait until their clients take them.
+    pub(crate) fn waiting_bytes(&self) -> &Gauge {
+        &self.0.waiting_bytes
     }
 
     /// Returns whether the endpoint is short of what responses hold.

@@ -10,8 +10,15 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    clients::Clients, connection::ConnectionHandler, endpoint::Endpoint, handshake::Handshakes,
-    listener::Listener, opened::Opened, peers::Resource, quota::Quota, send_limit::SendLimit,
+    clients::Clients,
+    connection::ConnectionHandler,
+    endpoint::Endpoint,
+    handshake::Handshakes,
+    listener::Listener,
+    opened::Opened,
+    peers::Resource,
+    quota::{Exhausted, Quota},
+    send_limit::SendLimit,
 };
 
 /// A generous estimate of the files that a process opens besides its connections from clients.
@@ -31,14 +38,16 @@ pub async fn serve<S, B, F>(
     B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     F: Fn() -> bool + Send + Sync + 'static,
 {
-    let Endpoint { protocol, limits, clients, tls, is_scarce } = endpoint;
+    let Endpoint { protocol, limits, clients, tls, is_scarce, metrics } = endpoint;
     let capacity = capacity(limits.max_connections);
     let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
     let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
-    let send_limit = SendLimit::new(limits.send_timeout, is_scarce);
+    let send_limit =
+        SendLimit::new(limits.send_timeout, is_scarce, metrics.waiting_bytes().clone());
     let builders = protocol.builders(send_limit.clone());
-    let handler = Arc::new(ConnectionHandler { builders, service, limits, send_limit });
+    let streams = metrics.streams().clone();
+    let handler = Arc::new(ConnectionHandler { builders, service, limits, send_limit, streams });
     let handshakes = tls.map(|tls| Handshakes::new(tls, protocol.is_http2_only));
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
@@ -53,20 +62,25 @@ pub async fn serve<S, B, F>(
         while connections.try_join_next().is_some() {}
         let connection_peer = clients.connection(peer);
         let mut permit = open.permit(connection_peer.client());
-        if permit.grow(1).is_err() {
+        if let Err(exhausted) = permit.grow(1) {
+            match exhausted {
+                Exhausted::Total => metrics.rejected_beyond_limit(),
+                Exhausted::Address => metrics.rejected_beyond_share(),
+            }
             tracing::debug!(%peer, "connection rejected: too many are open");
             continue;
         }
+        let held = (permit, metrics.accepted());
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
         // A task for each kind: one without TLS needs no room for what TLS needs.
         match handshakes.clone() {
             None => connections.spawn(async move {
-                let _permit = permit;
+                let _held = held;
                 let open = ready(Some(Opened::plain(stream)));
                 handler.serve(open, connection_peer, shutdown).await;
             }),
             Some(handshakes) => connections.spawn(async move {
-                let _permit = permit;
+                let _held = held;
                 let open = handshakes.complete(stream, peer);
                 handler.serve(open, connection_peer, shutdown).await;
             }),

@@ -84,6 +84,7 @@ mod tests {
     use std::time::Duration;
 
     use http::Version;
+    use prometheus_client::metrics::gauge::Gauge;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
         time::Instant,
@@ -112,7 +113,7 @@ mod tests {
     /// Returns the client's end of a connection, the server's end, and its activity.
     fn connection() -> (DuplexStream, ObservedStream<DuplexStream>, Arc<Activity>) {
         let (client, stream) = tokio::io::duplex(64);
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Gauge::default()));
         (client, ObservedStream::new(stream, Arc::clone(&activity)), activity)
     }
 

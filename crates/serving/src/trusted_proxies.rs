@@ -1,13 +1,38 @@
 //! The option that names the proxies that are trusted.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The networks of the proxies that are believed when they name the address of their client: as in
 /// `10.0.0.0/8,2001:db8::1`, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedProxies(pub(crate) Arc<[IpNet]>);
+pub struct TrustedProxies {
+    pub(crate) networks: Arc<[IpNet]>,
+    /// Whether nobody has said which proxies there are.
+    pub(crate) is_default: bool,
+}
+
+impl TrustedProxies {
+    /// Returns that no proxy is believed.
+    pub(crate) fn none() -> Self {
+        Self { networks: Arc::default(), is_default: false }
+    }
+}
+
+/// Those on this machine.
+impl Default for TrustedProxies {
+    fn default() -> Self {
+        let v4 = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8));
+        let v6 = IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        Self { networks: Arc::new([v4, v6]), is_default: true }
+    }
+}
 
 /// The text is not a list of networks.
 #[derive(Debug, thiserror::Error)]
@@ -21,21 +46,22 @@ impl FromStr for TrustedProxies {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "none" {
-            return Ok(Self(Arc::default()));
+            return Ok(Self::none());
         }
         let network =
             |text: &str| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let networks: Result<_, _> = text.split(',').map(str::trim).map(network).collect();
-        networks.map(Self).map_err(|_| MalformedProxies)
+        let networks = networks.map_err(|_| MalformedProxies)?;
+        Ok(Self { networks, is_default: false })
     }
 }
 
 impl fmt::Display for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.networks.is_empty() {
             return f.write_str("none");
         }
-        let networks: Vec<_> = self.0.iter().map(IpNet::to_string).collect();
+        let networks: Vec<_> = self.networks.iter().map(IpNet::to_string).collect();
         f.write_str(&networks.join(","))
     }
 }
@@ -43,6 +69,15 @@ impl fmt::Display for TrustedProxies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn by_default_they_are_those_on_this_machine() {
+        let default = TrustedProxies::default();
+        assert_eq!(default.to_string(), "127.0.0.0/8,::1/128");
+        let given: TrustedProxies = default.to_string().parse().unwrap();
+        assert_eq!((default.is_default, given.is_default), (true, false));
+        assert_eq!(default.networks, given.networks);
+    }
 
     #[test]
     fn proxies_are_networks_or_addresses_or_none() {

@@ -15,6 +15,7 @@ use clap::Parser;
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use runtime::CancellationToken;
+use telemetry::metrics::ListenerMetrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -90,6 +91,7 @@ impl Server {
             clients: clients(),
             tls: None,
             is_scarce: || false,
+            metrics: ListenerMetrics::default(),
         };
         let serving = tokio::spawn(serve(listener, service, endpoint, accepting));
         Self { addr, serving, shutdown }

@@ -18,6 +18,7 @@ use clap::Parser;
 use h2::{Reason, RecvStream, client::SendRequest};
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Bytes, Incoming};
+use telemetry::metrics::ListenerMetrics;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -62,6 +63,7 @@ struct Server {
     addr: SocketAddr,
     permits: Arc<()>,
     is_scarce: Arc<AtomicBool>,
+    metrics: ListenerMetrics,
 }
 
 impl Server {
@@ -82,15 +84,17 @@ impl Server {
         let limits = Options::parse_from(["", &send_timeout]).connections.limits(long, long);
         let is_scarce_now = Arc::clone(&is_scarce);
         let is_scarce_now = move || is_scarce_now.load(Relaxed);
+        let metrics = ListenerMetrics::default();
         let endpoint = Endpoint {
             protocol: PROTOCOL,
             limits,
             clients: clients(),
             tls: None,
             is_scarce: is_scarce_now,
+            metrics: metrics.clone(),
         };
         tokio::spawn(serve(listener, service, endpoint, std::future::pending()));
-        Self { addr, permits, is_scarce }
+        Self { addr, permits, is_scarce, metrics }
     }
 
     /// Returns how many responses hold their permits.
@@ -108,6 +112,17 @@ impl Server {
         };
         let waited = timeout(TIMEOUT, held).await;
         assert!(waited.is_ok(), "{} are held, not {count}", self.held());
+    }
+
+    /// Waits until so many requests are served, and so many bytes of their responses wait.
+    async fn await_counts(&self, streams: i64, bytes: i64) {
+        let counts = || (self.metrics.streams().get(), self.metrics.waiting_bytes().get());
+        let counted = async {
+            while counts() != (streams, bytes) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(timeout(TIMEOUT, counted).await.is_ok(), "{:?}", counts());
     }
 
     /// Opens an HTTP/2 connection whose streams have this window.
@@ -210,6 +225,23 @@ async fn a_permit_is_held_until_the_client_has_taken_the_response_or_is_gone() {
         client.connection.abort();
         server.await_held(0).await;
     }
+}
+
+#[tokio::test]
+async fn requests_and_the_bytes_of_their_responses_are_counted_until_they_are_taken_or_given_up() {
+    let server = Server::start(LONG).await;
+    server.await_counts(0, 0).await;
+    let mut client = server.connect(1000).await;
+    let mut bodies = client.get_many("/50000", 2).await;
+    server.await_counts(2, 100_000).await;
+    drop(bodies.pop());
+    server.await_counts(1, 50_000).await;
+    assert_eq!(read(&mut bodies[0]).await.unwrap(), 50_000);
+    server.await_counts(0, 0).await;
+    let _body = client.get("/50000").await;
+    server.await_counts(1, 50_000).await;
+    client.connection.abort();
+    server.await_counts(0, 0).await;
 }
 
 #[tokio::test]

@@ -4,12 +4,15 @@ use std::{io, sync::Arc, time::Duration};
 
 use diesel::PgConnection;
 use domain::TenantId;
+use prometheus_client::registry::Registry;
 
 use crate::{
     connections::{
         current::CurrentPool,
         failover,
+        listener::{self, Notification},
         pool::{Connection, Lane, PoolSettings, Presence},
+        readings::PoolReadings,
         statements::Statements,
         url::DatabaseUrl,
     },
@@ -74,14 +77,10 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(
-            name,
-            self.0
-                .get()
-                .run(Lane::Queries, name, ignoring(query))
-                .await
-                .map_err(Error::without_effect),
-        )
+        let pool = self.0.get();
+        let waiting = pool.waiting(Lane::Queries);
+        let result = pool.run(waiting, name, ignoring(query)).await;
+        self.conclude(name, result.map_err(Error::without_effect))
     }
 
     /// Runs a query as [`Self::read`] does, on a connection that no other query uses: for checks
@@ -94,8 +93,10 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let result = self.0.get().run(Lane::Checks, name, ignoring(query)).await;
-        log_failure(name, result.map_err(Error::without_effect))
+        let pool = self.0.get();
+        let waiting = pool.waiting(Lane::Checks);
+        let result = pool.run(waiting, name, ignoring(query)).await;
+        self.conclude(name, result.map_err(Error::without_effect))
     }
 
     /// Runs a query that may change something, off the async threads. Whatever the query logs is in
@@ -110,7 +111,9 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        log_failure(name, self.0.get().run(Lane::Queries, name, ignoring(query)).await)
+        let pool = self.0.get();
+        let waiting = pool.waiting(Lane::Queries);
+        self.conclude(name, pool.run(waiting, name, ignoring(query)).await)
     }
 
     /// Runs a query that changes nothing as [`Self::read`] does, for a caller of this tenant, which
@@ -153,9 +156,11 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, domain::Error> {
+        // The tenant's turn is waited for, too.
+        let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, ignoring(query)).await?;
-        let result = self.0.get().run(lane, name, query).await;
-        Ok(log_failure(name, result.map_err(Error::without_effect))?)
+        let result = self.0.get().run(waiting, name, query).await;
+        Ok(self.conclude(name, result.map_err(Error::without_effect))?)
     }
 
     /// Runs a query that may change something as [`Self::write`] does, for a caller of this tenant,
@@ -172,8 +177,9 @@ impl Database {
         name: &'static str,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, domain::Error> {
+        let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, query).await?;
-        Ok(log_failure(name, self.0.get().run(lane, name, query).await)?)
+        Ok(self.conclude(name, self.0.get().run(waiting, name, query).await)?)
     }
 
     /// Waits for the tenant's turn. Returns the query, which holds the tenant's place until it ends,
@@ -197,6 +203,16 @@ impl Database {
         })
     }
 
+    /// Logs and counts that a query failed, and makes it the cause of the failure. The level is `debug`: while
+    /// the database is away every query fails, and the caller knows whether that matters.
+    fn conclude<T>(&self, query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.0.metrics().failed(query);
+            tracing::debug!(query, %error, "query failed");
+        }
+        result.map_err(|error| error.in_query(query))
+    }
+
     /// Returns the statements that write for callers.
     pub(crate) fn statements(&self) -> Statements {
         self.0.get().statements()
@@ -212,10 +228,29 @@ impl Database {
         self.0.settings().lock_timeout
     }
 
+    /// Starts to listen for notifications of a channel, on a connection that nobody else uses. Ends when the
+    /// last clone is dropped, or `receive` returns false.
+    ///
+    /// # Errors
+    /// If the system can't start another thread.
+    pub(crate) fn listen(
+        &self,
+        channel: &'static str,
+        receive: impl Fn(Notification) -> bool + Clone + Send + 'static,
+    ) -> io::Result<()> {
+        listener::start(&self.0, channel, receive)
+    }
+
     /// Registers a callback that runs after each failover. The callback must not keep a
     /// [`Database`] alive: the pool would never be dropped.
     pub(crate) fn on_failover(&self, callback: impl Fn(&Self) + Send + 'static) {
         self.0.on_failover(move |current| callback(&Self(Arc::clone(current))));
+    }
+
+    /// Registers what is counted and measured of connections and queries.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics().register(registry);
+        registry.register_collector(Box::new(PoolReadings(Arc::downgrade(&self.0))));
     }
 }
 
@@ -224,15 +259,6 @@ fn ignoring<T>(
     query: impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static,
 ) -> impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static {
     |connection, _| query(connection)
-}
-
-/// Logs which query failed, and makes it the cause of the failure. The level is `debug`: while the
-/// database is away every query fails, and the caller knows whether that matters.
-fn log_failure<T>(query: &'static str, result: Result<T, Error>) -> Result<T, Error> {
-    if let Err(error) = &result {
-        tracing::debug!(query, %error, "query failed");
-    }
-    result.map_err(|error| error.in_query(query))
 }
 
 #[cfg(test)]
@@ -245,17 +271,18 @@ mod tests {
     /// Nothing listens there.
     const NOWHERE: &str = "postgresql://127.0.0.1:1/nowhere";
 
+    const SETTINGS: PoolSettings = PoolSettings {
+        writers: 0,
+        readers: 1,
+        changers: 0,
+        tenant_queue_length: 1,
+        checkout_timeout: Duration::from_millis(50),
+        lock_timeout: Duration::from_secs(1),
+    };
+
     #[tokio::test]
     async fn a_failed_query_is_logged_with_its_name_in_the_callers_span() {
-        let settings = PoolSettings {
-            writers: 0,
-            readers: 1,
-            changers: 0,
-            tenant_queue_length: 1,
-            checkout_timeout: Duration::from_millis(50),
-            lock_timeout: Duration::from_secs(1),
-        };
-        let database = Database::open(&NOWHERE.parse().unwrap(), &settings);
+        let database = Database::open(&NOWHERE.parse().unwrap(), &SETTINGS);
         let log = LogCapture::start();
 
         let read = database.read("find_nothing", |_| Ok(()));
@@ -265,5 +292,28 @@ mod tests {
         let line = log.line("query failed");
         assert!(line.contains(r#""query":"find_nothing""#), "{line}");
         assert!(line.contains(r#""request_id":"r-1""#), "{line}");
+    }
+
+    #[tokio::test]
+    async fn a_query_without_a_connection_and_a_failover_are_counted() {
+        let database = Database::open(&NOWHERE.parse().unwrap(), &SETTINGS);
+        let mut registry = Registry::default();
+        database.register_metrics(&mut registry);
+        // If nobody captured the line that is logged here, the test beside this one might miss its own:
+        // `tracing` remembers of a place that nobody wants its lines.
+        let _log = LogCapture::start();
+
+        database.read("find_nothing", |_| Ok(())).await.unwrap_err();
+        database.0.replace(database.0.open_another());
+
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"database_query_failures_total{query="find_nothing"} 1"#,
+            "database_failovers_total 1",
+            r#"database_queries_limit{lane="queries"} 1"#,
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}: {text}");
+        }
     }
 }

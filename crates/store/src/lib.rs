@@ -10,6 +10,7 @@
 mod apart;
 mod api_keys;
 mod assignees;
+mod audit;
 mod cases;
 mod connections;
 mod database;
@@ -21,6 +22,7 @@ mod explainer;
 mod idempotency_records;
 #[cfg(test)]
 mod log_capture;
+mod metrics;
 mod migrations;
 mod queued;
 mod schema;
@@ -34,7 +36,8 @@ mod turns;
 mod users;
 mod write_path;
 
-pub use api_keys::{ApiKeyRecord, NewApiKey};
+pub use api_keys::{ApiKeyRecord, KeyChange, KeyState, KeyUse, NewApiKey};
+pub use audit::Verification;
 pub use connections::{
     pool::PoolSettings,
     url::{DatabaseUrl, MalformedUrl},

@@ -18,6 +18,35 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Nullable<Timestamptz>,
         revoked_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        replaced_by -> Nullable<BigInt>,
+        allowed_networks -> Array<Cidr>,
+    }
+}
+
+diesel::table! {
+    audit_heads (tenant_id) {
+        tenant_id -> BigInt,
+        last_number -> BigInt,
+        last_hash -> Bytea,
+        pruned_number -> BigInt,
+        pruned_hash -> Bytea,
+    }
+}
+
+diesel::table! {
+    audit_entries (tenant_id, number) {
+        tenant_id -> BigInt,
+        number -> BigInt,
+        hash -> Bytea,
+        created_at -> Timestamptz,
+        event -> Text,
+        api_key_id -> Nullable<BigInt>,
+        role -> Nullable<Text>,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        subject_id -> Nullable<BigInt>,
+        details -> Text,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tenants.
 
-use diesel::{pg::data_types::PgTimestamp, prelude::*};
-use domain::{Tenant, TenantId};
+use diesel::{PgConnection, pg::data_types::PgTimestamp, prelude::*};
+use domain::{Agent, AuditEvent, NewAuditEntry, Tenant, TenantId};
 
-use crate::{database::Database, error::Error, schema::tenants, time::from_postgres};
+use crate::{
+    audit::audited, database::Database, error::Error, schema::tenants, time::from_postgres,
+};
 
 type Row = (i64, String, PgTimestamp);
 
@@ -15,20 +17,12 @@ impl Database {
     /// long.
     pub async fn create_tenant(&self, name: String) -> Result<Tenant, Error> {
         self.write("create_tenant", move |connection| {
-            let row = diesel::insert_into(tenants::table)
-                .values(tenants::name.eq(&name))
-                .returning(tenants::all_columns)
-                .get_result::<Row>(connection)
-                .map_err(|error| {
-                    Error::on_constraint(error, |constraint| match constraint {
-                        "tenants_name_key" => Some(Error::Exists(format!("tenant {name:?}"))),
-                        "tenants_name_check" => {
-                            Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
-                        }
-                        _ => None,
-                    })
-                })?;
-            to_tenant(row)
+            audited(connection, |connection| {
+                let tenant = insert(connection, &name)?;
+                let (id, event) = (tenant.id, AuditEvent::TenantCreated);
+                let entry = NewAuditEntry::now(event, Agent::Session, id.get());
+                Ok((tenant, id, vec![entry]))
+            })
         })
         .await
     }
@@ -60,6 +54,23 @@ impl Database {
         })
         .await
     }
+}
+
+fn insert(connection: &mut PgConnection, name: &str) -> Result<Tenant, Error> {
+    let row = diesel::insert_into(tenants::table)
+        .values(tenants::name.eq(name))
+        .returning(tenants::all_columns)
+        .get_result::<Row>(connection)
+        .map_err(|error| {
+            Error::on_constraint(error, |constraint| match constraint {
+                "tenants_name_key" => Some(Error::Exists(format!("tenant {name:?}"))),
+                "tenants_name_check" => {
+                    Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
+                }
+                _ => None,
+            })
+        })?;
+    to_tenant(row)
 }
 
 fn to_tenant((id, name, created_at): Row) -> Result<Tenant, Error> {

@@ -22,6 +22,16 @@ pub(crate) fn to_postgres(time: SystemTime) -> PgTimestamp {
     PgTimestamp(micros.saturating_sub(POSTGRES_EPOCH))
 }
 
+/// Returns Postgres' time of this many microseconds since 1970.
+pub(crate) fn from_micros(micros: i64) -> PgTimestamp {
+    PgTimestamp(micros.saturating_sub(POSTGRES_EPOCH))
+}
+
+/// Returns Postgres' time as microseconds since 1970.
+pub(crate) fn to_micros(time: PgTimestamp) -> i64 {
+    time.0.saturating_add(POSTGRES_EPOCH)
+}
+
 /// Returns the times at which something may have been changed last, at least one; `None` if that does
 /// not matter.
 pub(crate) fn allowed_times(precondition: &Precondition) -> Option<Vec<PgTimestamp>> {

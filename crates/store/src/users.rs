@@ -1,9 +1,11 @@
 //! Users.
 
-use diesel::prelude::*;
-use domain::{DirectoryUser, Email, TenantId, User, UserId};
+use diesel::{PgConnection, prelude::*};
+use domain::{Agent, AuditEvent, DirectoryUser, Email, NewAuditEntry, TenantId, User, UserId};
 
-use crate::{database::Database, directory::row, error::Error, schema::users, tenants};
+use crate::{
+    audit::audited, database::Database, directory::row, error::Error, schema::users, tenants,
+};
 
 /// A user to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,30 +28,12 @@ impl Database {
     /// does not exist, [`Error::Invalid`] if a name is too long.
     pub async fn create_user(&self, tenant: TenantId, user: NewUser) -> Result<User, Error> {
         self.write("create_user", move |connection| {
-            let row = diesel::insert_into(users::table)
-                .values((
-                    users::tenant_id.eq(tenant.get()),
-                    users::email.eq(user.email.as_str()),
-                    users::first_name.eq(&user.first_name),
-                    users::last_name.eq(&user.last_name),
-                ))
-                .returning((users::id, users::email, users::first_name, users::last_name))
-                .get_result::<Row>(connection)
-                .map_err(|error| {
-                    Error::on_constraint(error, |constraint| match constraint {
-                        "users_email_key" => Some(Error::Exists(format!("user {}", user.email))),
-                        "users_tenant_fkey" => Some(tenants::missing(tenant)),
-                        "users_erased_check" => Some(Error::Invalid(format!(
-                            "an email erased-…@{} is reserved for erased users",
-                            Email::RESERVED_DOMAIN
-                        ))),
-                        "users_first_name_check" | "users_last_name_check" => {
-                            Some(Error::Invalid("a name has at most 200 characters".to_owned()))
-                        }
-                        _ => None,
-                    })
-                })?;
-            to_user(row)
+            audited(connection, |connection| {
+                let user = insert(connection, tenant, &user)?;
+                let id = user.id.get();
+                let entry = NewAuditEntry::now(AuditEvent::UserCreated, Agent::Session, id);
+                Ok((user, tenant, vec![entry]))
+            })
         })
         .await
     }
@@ -71,6 +55,33 @@ impl Database {
         })
         .await
     }
+}
+
+fn insert(connection: &mut PgConnection, tenant: TenantId, user: &NewUser) -> Result<User, Error> {
+    let row = diesel::insert_into(users::table)
+        .values((
+            users::tenant_id.eq(tenant.get()),
+            users::email.eq(user.email.as_str()),
+            users::first_name.eq(&user.first_name),
+            users::last_name.eq(&user.last_name),
+        ))
+        .returning((users::id, users::email, users::first_name, users::last_name))
+        .get_result::<Row>(connection)
+        .map_err(|error| {
+            Error::on_constraint(error, |constraint| match constraint {
+                "users_email_key" => Some(Error::Exists(format!("user {}", user.email))),
+                "users_tenant_fkey" => Some(tenants::missing(tenant)),
+                "users_erased_check" => Some(Error::Invalid(format!(
+                    "an email erased-…@{} is reserved for erased users",
+                    Email::RESERVED_DOMAIN
+                ))),
+                "users_first_name_check" | "users_last_name_check" => {
+                    Some(Error::Invalid("a name has at most 200 characters".to_owned()))
+                }
+                _ => None,
+            })
+        })?;
+    to_user(row)
 }
 
 /// Returns the user in a row.

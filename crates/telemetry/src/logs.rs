@@ -18,7 +18,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::{log_writer::LogWriter, panics, repeats::Repeats, span_fields::SpanFields};
+use crate::{
+    log_filter::LogFilter, log_writer::LogWriter, panics, repeats::Repeats, span_fields::SpanFields,
+};
+
+pub use crate::log_filter::ChangeError;
 
 /// Selects the events that are logged, and their format.
 #[derive(Args, Clone, Debug)]
@@ -57,7 +61,15 @@ const CAPACITY: usize = 2 * 1024 * 1024;
 /// How long a process waits at its end for its log lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-static STARTED: OnceLock<(LogWriter, Repeats)> = OnceLock::new();
+static STARTED: OnceLock<Started> = OnceLock::new();
+
+/// The parts of a log that is being written.
+#[derive(Debug)]
+struct Started {
+    writer: LogWriter,
+    repeats: Repeats,
+    filter: LogFilter,
+}
 
 /// Flushes the log when it is dropped, also by a panic. To be kept until the process ends.
 #[derive(Debug)]
@@ -91,8 +103,8 @@ pub fn start(options: &LogOptions) -> io::Result<FlushOnDrop> {
     })?;
     let repeats = Repeats::default();
     repeats.start_reports()?;
-    let registry = tracing_subscriber::registry().with(EnvFilter::new(&options.log_level));
-    let registry = registry.with(repeats.clone());
+    let (layer, filter) = LogFilter::new(&options.log_level);
+    let registry = tracing_subscriber::registry().with(layer).with(repeats.clone());
     let started = if as_json {
         registry.with(json(writer.clone())).try_init()
     } else {
@@ -103,7 +115,7 @@ pub fn start(options: &LogOptions) -> io::Result<FlushOnDrop> {
         tracing::debug!("logging has already been started");
     } else {
         panics::log();
-        STARTED.get_or_init(|| (writer, repeats));
+        STARTED.get_or_init(|| Started { writer, repeats, filter });
     }
     Ok(FlushOnDrop(()))
 }
@@ -111,10 +123,32 @@ pub fn start(options: &LogOptions) -> io::Result<FlushOnDrop> {
 /// Blocks until all lines so far are written, a second at most: for a process that is about to exit,
 /// or to print to standard error.
 pub fn flush() {
-    if let Some((writer, repeats)) = STARTED.get() {
+    if let Some(Started { writer, repeats, .. }) = STARTED.get() {
         repeats.report();
         writer.flush(FLUSH_TIMEOUT);
     }
+}
+
+/// Returns the filter of the process's log; `None` if logging was not started.
+#[must_use]
+pub fn filter_in_use() -> Option<String> {
+    STARTED.get().map(|started| started.filter.in_use())
+}
+
+/// Replaces the filter of the process's log, of the same form as `--log-level`. Returns it.
+///
+/// # Errors
+/// [`ChangeError`]; then nothing was changed.
+pub fn change_filter(filter: &str) -> Result<String, ChangeError> {
+    STARTED.get().ok_or(ChangeError::NotStarted)?.filter.change(filter)
+}
+
+/// Returns to the filter with which the process was started. Returns it.
+///
+/// # Errors
+/// [`ChangeError::NotStarted`].
+pub fn reset_filter() -> Result<String, ChangeError> {
+    STARTED.get().ok_or(ChangeError::NotStarted)?.filter.reset()
 }
 
 /// Writes events as JSON objects: the event's fields, and those of the innermost span under `span`.
@@ -259,6 +293,9 @@ pub(crate) mod tests {
             tracing::error!(count, "call failed");
             tracing::debug!("a detail");
         }
+        for number in 0..300 {
+            tracing::info!(target: "caseload::audit", number, "audit");
+        }
         tracing::error!("something else");
         repeats.report();
         repeats.report();
@@ -270,6 +307,7 @@ pub(crate) mod tests {
         assert!((10..50).contains(&failed), "{failed}");
         assert_eq!(log[0]["count"], 0);
         assert_eq!((count("a detail"), count("something else")), (100, 1));
+        assert_eq!(count("audit"), 300);
         let [report] = log.iter().filter(|it| !it["suppressed"].is_null()).collect::<Vec<_>>()[..]
         else {
             panic!("{log:?}")

@@ -24,6 +24,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The target of the reports, which are not limited: there is one a second for each kind at most.
 const REPORT: &str = "caseload_telemetry::suppressed";
 
+/// The target of the lines about entries of the audit log. How many there may be is limited where they are made.
+const AUDIT: &str = "caseload::audit";
+
 /// How many lines of one kind are written.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
@@ -145,7 +148,9 @@ impl Repeats {
     fn allow(&self, event: &Event<'_>, now: Instant) -> bool {
         let metadata = event.metadata();
         let level = *metadata.level();
-        let Some(limit) = Limit::of(level).filter(|_| metadata.target() != REPORT) else {
+        let Some(limit) =
+            Limit::of(level).filter(|_| ![REPORT, AUDIT].contains(&metadata.target()))
+        else {
             return true;
         };
         let mut state = self.0.lock();

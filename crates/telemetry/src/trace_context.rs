@@ -3,6 +3,34 @@
 use http::HeaderMap;
 use proto::wire::header::TRACEPARENT;
 
+/// The id of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId([u8; 32]);
+
+impl TraceId {
+    /// Returns the id of the trace that a request with these headers is part of; `None` if it is in none,
+    /// or its caller does not record it: then nobody finds the trace.
+    #[must_use]
+    pub fn of_sampled(headers: &HeaderMap) -> Option<Self> {
+        let id = trace_id(headers)?;
+        // Valid, so the flags are the last one of the first four parts, two digits.
+        let flags = headers.get(&TRACEPARENT)?.to_str().ok()?.split('-').nth(3)?;
+        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+        is_sampled.then(|| Self::parse(id)).flatten()
+    }
+
+    /// Parses 32 hexadecimal digits in lower case, not all of them zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        is_id(text, 32).then(|| text.as_bytes().try_into().ok().map(Self)).flatten()
+    }
+
+    /// Returns the digits.
+    pub(crate) fn as_str(&self) -> &str {
+        // The bytes are digits.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Returns the trace id of the header `traceparent`: 32 lowercase hexadecimal digits. `None` if the
 /// header is missing, repeated or invalid.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
@@ -50,6 +78,17 @@ mod tests {
         }
         let later = format!("01-{ID}-b7ad6b7169203331-01-more");
         assert_eq!(trace_id_of(&[&later]).as_deref(), Some(ID));
+    }
+
+    #[test]
+    fn only_a_trace_that_is_recorded_is_named() {
+        for (flags, is_sampled) in [("00", false), ("01", true), ("02", false), ("03", true)] {
+            let mut headers = HeaderMap::new();
+            let value = format!("00-{ID}-b7ad6b7169203331-{flags}");
+            headers.append(&TRACEPARENT, value.parse().unwrap());
+            let id = TraceId::of_sampled(&headers);
+            assert_eq!(id.as_ref().map(TraceId::as_str), is_sampled.then_some(ID), "{flags}");
+        }
     }
 
     #[test]

@@ -54,8 +54,11 @@ func (p *problem) mayBeRepeated() bool {
 	switch p.Status {
 	case 429, 502, 503, 504:
 		return true
+	case 500:
+		// A proxy's error has no reasons, and proves nothing.
+		return len(p.Errors) == 0 || p.Errors[0].Details == "OUTCOME_UNKNOWN"
 	}
-	return len(p.Errors) > 0 && p.Errors[0].Details == "OUTCOME_UNKNOWN"
+	return false
 }
 
 // createTasks returns the ids of the tasks. Called again with the same key, it creates nothing twice.

@@ -84,14 +84,20 @@ def send(method, path, body, key, limit):
 def read_problem(error):
     """Returns the problem document of an error. A proxy's error has none."""
     try:
-        return json.load(error)
-    except (ValueError, OSError, http.client.HTTPException):
-        return {"status": error.code, "errors": []}
+        problem = json.load(error)
+        if "errors" in problem:
+            return problem
+    except (ValueError, TypeError, OSError, http.client.HTTPException):
+        pass
+    return {"status": error.code, "errors": []}
 
 
 def may_be_repeated(status, problem):
+    if status in (429, 502, 503, 504):
+        return True
     reasons = [item["details"] for item in problem["errors"]]
-    return status in (429, 502, 503, 504) or "OUTCOME_UNKNOWN" in reasons
+    # A proxy's error has no reasons, and proves nothing.
+    return status == 500 and (not reasons or "OUTCOME_UNKNOWN" in reasons)
 
 
 if __name__ == "__main__":

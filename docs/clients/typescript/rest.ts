@@ -1,14 +1,19 @@
 // Creates tasks over REST, once, whatever happens on the way.
 //
-// Needs Node.js 20 or newer, or another runtime with fetch; no package.
+// Needs Node.js 20 or newer, openapi-fetch, and the types that openapi-typescript generates from
+// /openapi.json (`make clients`).
 //
 //     CASELOAD_URL=http://127.0.0.1:8080 CASELOAD_API_KEY=cl_… node rest.js [CASE_ID]
+
+import createClient from "openapi-fetch";
+import type { components, paths } from "./generated/openapi.js";
 
 const ATTEMPT = 5_000; // the most milliseconds that one attempt may take
 const CALL = 30_000; // the most milliseconds that all attempts at a call may take, with the pauses
 
-type NewTask = { description: string; assignee_emails?: string[] };
-type Problem = { status: number; errors: { details: string; message: string; pointer?: string }[] };
+type NewTask = components["schemas"]["NewTask"];
+type Problem = components["schemas"]["Problem"];
+type Tasks = components["schemas"]["Tasks"];
 
 /** The service rejected the request, and changed nothing. */
 class Refused extends Error {
@@ -20,73 +25,79 @@ class Refused extends Error {
 /** All attempts failed: the service may have done what was asked for, or not. */
 class NoAnswer extends Error {}
 
+const caseload = createClient<paths>({
+  baseUrl: process.env.CASELOAD_URL,
+  headers: { Authorization: `Bearer ${process.env.CASELOAD_API_KEY}` },
+  fetch: fetchWithRetries,
+});
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Returns the ids of the tasks. Called again with the same key, it creates nothing twice. */
 export async function createTasks(caseId: number, tasks: NewTask[], key: string): Promise<number[]> {
   try {
-    const created = await call("POST", `/api/v2/cases/${caseId}/tasks/batch`, { tasks }, key);
-    return created.tasks.map((task: { id: number }) => task.id);
-  } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
+    const { data, error, response } = await caseload.POST("/api/v2/cases/{case_id}/tasks/batch", {
+      params: { path: { case_id: caseId }, header: { "Idempotency-Key": key } },
+      body: { tasks },
+    });
+    if (!response.ok) throw failure(error);
+    // Only with `validate_only` it would be anything else.
+    return (data as Tasks).tasks.map((task) => task.id);
+  } catch (reason) {
+    if (!(reason instanceof NoAnswer)) throw reason;
     // Until its own deadline, the last attempt may still wait in the server.
     await sleep(ATTEMPT);
-    const found = await call("GET", `/api/v2/idempotency-keys/${encodeURIComponent(key)}`);
-    return found.idempotency_key.task_ids;
+    const { data, error } = await caseload.GET("/api/v2/idempotency-keys/{key}", { params: { path: { key } } });
+    if (!data) throw failure(error);
+    return data.idempotency_key.task_ids;
   }
 }
 
-/** Makes a call that may be repeated: a read, an update, or a create with a key. */
-async function call(method: string, path: string, body?: object, key?: string): Promise<any> {
+/** Returns what an error response means. Without a problem document, it is a proxy's, and proves nothing. */
+function failure(error: unknown): Error {
+  return isProblem(error) ? new Refused(error) : new NoAnswer("no problem document", { cause: error });
+}
+
+function isProblem(document: unknown): document is Problem {
+  return typeof document === "object" && document !== null && "errors" in document;
+}
+
+/** Makes a request of any call: once, or again if it may be repeated. */
+async function fetchWithRetries(request: Request): Promise<Response> {
   const end = Date.now() + CALL;
+  // Reads, updates, and creates with a key.
+  const isRepeatable = ["GET", "PUT"].includes(request.method) || request.headers.has("Idempotency-Key");
+  if (!isRepeatable) return send(request, ATTEMPT);
   for (let attempt = 0; ; attempt++) {
-    // What is left of the time. The same key goes with every attempt.
-    const limit = Math.min(ATTEMPT, end - Date.now());
     let retryAfter = 0;
-    let failure: unknown;
+    let cause: unknown;
     try {
-      const response = await send(method, path, body, key, limit);
-      if (response.ok) return await response.json();
-      const problem = await readProblem(response);
-      if (!mayBeRepeated(response.status, problem)) throw new Refused(problem);
+      // With what is left of the time. The same key goes with every attempt.
+      const response = await send(request.clone(), Math.min(ATTEMPT, end - Date.now()));
+      if (!(await mayBeRepeated(response))) return response;
       retryAfter = 1000 * Number(/^\d+$/.exec(response.headers.get("Retry-After") ?? "") ?? 0);
-      failure = problem;
+      cause = response.status;
     } catch (error) {
-      if (error instanceof Refused) throw error;
-      failure = error; // no connection, or it was lost
+      cause = error; // no connection, or it was lost
     }
     // A random pause, so that clients that failed together don't come back together.
     const pause = retryAfter + Math.random() * Math.min(100 * 2 ** attempt, 3000);
-    if (Date.now() + pause + 100 > end) throw new NoAnswer("no answer in time", { cause: failure });
+    if (Date.now() + pause + 100 > end) throw new NoAnswer("no answer in time", { cause });
     await sleep(pause);
   }
 }
 
-function send(method: string, path: string, body: object | undefined, key: string | undefined, limit: number) {
-  const headers: Record<string, string> = {
-    Authorization: `Bearer ${process.env.CASELOAD_API_KEY}`,
-    "Request-Timeout": (limit / 1000).toFixed(3),
-  };
-  if (key) headers["Idempotency-Key"] = key;
-  if (body) headers["Content-Type"] = "application/json";
+/** Makes an attempt, and reads the response to its end. */
+async function send(request: Request, limit: number): Promise<Response> {
+  request.headers.set("Request-Timeout", (limit / 1000).toFixed(3));
   // A second more than the service has, so that its own answer comes first.
-  const signal = AbortSignal.timeout(limit + 1000);
-  const content = body && JSON.stringify(body);
-  return fetch(process.env.CASELOAD_URL + path, { method, headers, body: content, signal });
+  const response = await fetch(request, { signal: AbortSignal.timeout(limit + 1000) });
+  return new Response((await response.text()) || null, response);
 }
 
-/** Returns the problem document of an error. A proxy's error has none. */
-async function readProblem(response: Response): Promise<Problem> {
-  try {
-    return JSON.parse(await response.text());
-  } catch {
-    return { status: response.status, errors: [] };
-  }
-}
-
-function mayBeRepeated(status: number, problem: Problem) {
-  const reasons = problem.errors.map((item) => item.details);
-  return [429, 502, 503, 504].includes(status) || reasons.includes("OUTCOME_UNKNOWN");
+async function mayBeRepeated(response: Response): Promise<boolean> {
+  if (response.status !== 500) return [429, 502, 503, 504].includes(response.status);
+  const problem: unknown = await response.clone().json().catch(() => undefined);
+  return !isProblem(problem) || problem.errors.some((item) => item.details === "OUTCOME_UNKNOWN");
 }
 
 // Store the key with the work to be done, before the first attempt: then a program that is started

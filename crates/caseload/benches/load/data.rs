@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use domain::{ApiKey, Scope};
+use domain::{ApiKey, Networks, Scope};
 use localdb::Cluster;
 use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
@@ -55,6 +55,7 @@ pub(crate) fn create_tenants(url: &str, count: i64) -> Vec<ApiKey> {
                 name: "bench".to_owned(),
                 digest: key.digest(),
                 scopes: [Scope::TasksRead, Scope::TasksWrite].into_iter().collect(),
+                networks: Networks::default(),
                 expires_at: None,
             };
             database.create_api_key(tenant.id, new).await.unwrap();

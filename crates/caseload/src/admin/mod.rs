@@ -1,11 +1,15 @@
 //! `caseload admin`: creates what an installation needs before the first call.
 
+mod audit;
 mod output;
 mod record;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    num::NonZeroI64,
+    time::{Duration, SystemTime},
+};
 
-use domain::{ApiKey, KeyId, TenantId};
+use domain::{ApiKey, KeyId, Networks, TenantId};
 use store::{Database, DatabaseUrl, NewApiKey, NewUser, PoolSettings};
 
 use crate::{
@@ -48,6 +52,7 @@ pub(crate) async fn run(
         DatabaseCommand::User(command) => user(&database, output, command).await,
         DatabaseCommand::Case(command) => case(&database, output, command).await,
         DatabaseCommand::Key(command) => key(&database, output, command).await,
+        DatabaseCommand::Audit(command) => audit::run(&database, output, command).await,
         DatabaseCommand::Demo => {
             let demo = demo::ensure(&database).await?;
             let key = new_api_key()?;
@@ -91,7 +96,8 @@ async fn case(db: &Database, output: Output, command: CaseCommand) -> Result<(),
 
 async fn key(db: &Database, output: Output, command: KeyCommand) -> Result<(), Failure> {
     match command {
-        KeyCommand::Create { tenant, name, scopes, expires_in } => {
+        KeyCommand::Create { tenant, name, scopes, networks, expires_in } => {
+            let networks = Networks::new(networks).ok_or(TOO_MANY_NETWORKS)?;
             let tenant = tenant.find(db).await?;
             let expires_at = match expires_in {
                 None => None,
@@ -101,18 +107,37 @@ async fn key(db: &Database, output: Output, command: KeyCommand) -> Result<(), F
             };
             let key = new_api_key()?;
             let scopes = scopes.into_iter().collect();
-            let new = NewApiKey { name, digest: key.digest(), scopes, expires_at };
+            let new = NewApiKey { name, digest: key.digest(), scopes, networks, expires_at };
             let stored = db.create_api_key(tenant, new).await?;
             output.key(stored, &key)
         }
         KeyCommand::List(tenant) => {
             output.all::<KeyRecord>(db.list_api_keys(tenant.find(db).await?).await?)
         }
+        KeyCommand::Allow { tenant, id, addresses } => {
+            let id = key_id(id)?;
+            let networks = Networks::new(addresses.into_networks()).ok_or(TOO_MANY_NETWORKS)?;
+            let tenant = tenant.find(db).await?;
+            output.one::<KeyRecord>(db.set_api_key_networks(tenant, id, networks).await?)
+        }
+        KeyCommand::Rotate { tenant, id, end } => {
+            let id = key_id(id)?;
+            let until = end.time().ok_or("--expires-in is too long")?;
+            let tenant = tenant.find(db).await?;
+            let key = new_api_key()?;
+            output.key(db.rotate_api_key(tenant, id, key.digest(), until).await?, &key)
+        }
         KeyCommand::Revoke { tenant, id } => {
-            let id = KeyId::new(id.get()).ok_or("a key's id is positive")?;
+            let id = key_id(id)?;
             output.one::<KeyRecord>(db.revoke_api_key(tenant.find(db).await?, id).await?)
         }
     }
+}
+
+const TOO_MANY_NETWORKS: &str = "a key has at most 100 networks";
+
+fn key_id(id: NonZeroI64) -> Result<KeyId, Failure> {
+    Ok(KeyId::new(id.get()).ok_or("a key's id is positive")?)
 }
 
 impl TenantOption {

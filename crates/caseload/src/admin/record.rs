@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{Case, DirectoryUser, ExternalId, Scope, Tenant, User, UserId};
+use domain::{Case, DirectoryUser, ExternalId, KeyId, Scope, Tenant, User, UserId};
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
-use store::ApiKeyRecord;
+use store::{ApiKeyRecord, KeyState};
 
 /// Can be printed as a row of a table, or as a JSON object with the same members.
 pub(super) trait Record: Serialize {
@@ -107,28 +107,47 @@ pub(super) struct KeyRecord {
     id: i64,
     name: String,
     scopes: Vec<&'static str>,
+    allowed_networks: Vec<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
+    last_used_at: Option<String>,
+    replaced_by: Option<i64>,
+    state: &'static str,
     valid: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<String>,
 }
 
 impl Record for KeyRecord {
-    const COLUMNS: &'static [&'static str] =
-        &["id", "name", "scopes", "created_at", "expires_at", "revoked_at", "valid"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "name",
+        "scopes",
+        "allowed_networks",
+        "state",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+        "replaced_by",
+    ];
 }
 
 impl From<ApiKeyRecord> for KeyRecord {
     fn from(key: ApiKeyRecord) -> Self {
+        let state = key.state(SystemTime::now());
         Self {
             id: key.principal.key.get(),
             scopes: key.principal.scopes.iter().map(Scope::as_str).collect(),
+            allowed_networks: key.networks.iter().map(|network| network.to_string()).collect(),
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
-            valid: key.is_valid(SystemTime::now()),
+            last_used_at: key.last_used_at.map(rfc3339),
+            replaced_by: key.replaced_by.map(KeyId::get),
+            state: state.as_str(),
+            valid: state == KeyState::Valid,
             name: key.name,
             key: None,
         }

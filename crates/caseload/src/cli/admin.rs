@@ -1,13 +1,16 @@
 //! The options and commands of `caseload admin`.
 
-use std::{num::NonZeroI64, time::Duration};
+use std::{
+    num::NonZeroI64,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, Subcommand};
-use domain::{Email, Scope};
+use domain::{Email, Network, Scope};
 use runtime::command_line::{YEAR, duration};
 use store::DatabaseUrl;
 
-use super::{client::ClientOptions, import::DirectoryImportOptions};
+use super::{audit::AuditCommand, client::ClientOptions, import::DirectoryImportOptions};
 
 #[derive(Args)]
 pub(crate) struct AdminOptions {
@@ -76,6 +79,9 @@ pub(crate) enum DatabaseCommand {
     /// API keys: callers authenticate with them
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The audit log: what was administered, and how API keys were used
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Create what the examples use: the tenant "Demo", three users, a case, and a new key
     ///
     /// Only the key is written to standard output. What exists already stays as it is.
@@ -138,19 +144,86 @@ pub(crate) enum KeyCommand {
         /// several times
         #[arg(long = "scope", required = true, value_name = "SCOPE")]
         scopes: Vec<Scope>,
+        /// From where the key is accepted: an address or a network, as in 10.0.0.0/8 or 2001:db8::/32; may be
+        /// given several times [default: from everywhere]
+        #[arg(long = "allow-from", value_name = "NETWORK")]
+        networks: Vec<Network>,
         /// How long the key is valid, as in 90d [default: without end]
         #[arg(long, value_parser = duration(Duration::ZERO..=100 * YEAR), value_name = "DURATION")]
         expires_in: Option<Duration>,
     },
     /// List a tenant's keys, without their secrets
     List(TenantOption),
-    /// Revoke a key, which can't be undone; servers stop accepting it within their --key-ttl
+    /// Set from where a key is accepted, instead of from where it was before
+    Allow {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The key's id, as listed
+        id: NonZeroI64,
+        #[command(flatten)]
+        addresses: AllowedAddresses,
+    },
+    /// Create a key that takes the place of another one, and print it: it can't be printed again
+    ///
+    /// The new key has the name, the scopes and the networks of the old one. If the old one expires, the new one is valid for as
+    /// long as the old one was when it was created. Both are accepted until the time that is given here.
+    Rotate {
+        #[command(flatten)]
+        tenant: TenantOption,
+        /// The old key's id, as listed
+        id: NonZeroI64,
+        #[command(flatten)]
+        end: OldKeyEnd,
+    },
+    /// Revoke a key, which can't be undone; servers stop accepting it within a second, or within their
+    /// --key-ttl if they are not told
     Revoke {
         #[command(flatten)]
         tenant: TenantOption,
         /// The key's id, as listed
         id: NonZeroI64,
     },
+}
+
+/// From where a key is accepted.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AllowedAddresses {
+    /// The addresses or networks, as in 10.0.0.0/8 or 2001:db8::/32
+    #[arg(value_name = "NETWORK")]
+    networks: Vec<Network>,
+    /// From everywhere
+    #[arg(long)]
+    everywhere: bool,
+}
+
+impl AllowedAddresses {
+    /// Returns the networks; none for everywhere.
+    pub(crate) fn into_networks(self) -> Vec<Network> {
+        if self.everywhere { Vec::new() } else { self.networks }
+    }
+}
+
+/// Until when a key is accepted that another one takes the place of.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct OldKeyEnd {
+    /// How long the old key is still accepted, as in 7d; 0s ends it at once
+    #[arg(long, value_parser = duration(Duration::ZERO..=100 * YEAR), value_name = "DURATION")]
+    expires_in: Option<Duration>,
+    /// Until when the old key is still accepted, in UTC, as in 2030-01-31T00:00:00Z
+    #[arg(long, value_parser = future_time, value_name = "TIME")]
+    until: Option<SystemTime>,
+}
+
+impl OldKeyEnd {
+    /// Returns the time; `None` if it is too far away.
+    pub(crate) fn time(&self) -> Option<SystemTime> {
+        match (self.until, self.expires_in) {
+            (Some(time), _) => Some(time),
+            (None, duration) => SystemTime::now().checked_add(duration.unwrap_or_default()),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -162,4 +235,13 @@ pub(crate) struct TenantOption {
 
 fn email(text: &str) -> Result<Email, String> {
     Email::parse_of_user(text.to_owned()).map_err(|rule| rule.description.to_owned())
+}
+
+fn future_time(text: &str) -> Result<SystemTime, String> {
+    let time = humantime::parse_rfc3339(text)
+        .map_err(|_| "a time is written in UTC, as in 2030-01-31T00:00:00Z".to_owned())?;
+    if time < SystemTime::now() {
+        return Err("the time has passed".to_owned());
+    }
+    Ok(time)
 }

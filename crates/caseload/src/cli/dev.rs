@@ -6,7 +6,7 @@ use clap::Args;
 use gateway::GatewayOptions;
 use runtime::shutdown::DrainOptions;
 use server::ServerOptions;
-use serving::ConnectionOptions;
+use serving::{AdminPortOptions, ConnectionOptions};
 use store::DatabaseUrl;
 
 #[derive(Args)]
@@ -33,6 +33,9 @@ pub(crate) struct DevOptions {
 
     #[command(flatten)]
     pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminPortOptions,
 
     #[command(flatten)]
     pub(crate) drain: DrainOptions,

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod audit;
 mod client;
 mod database;
 #[cfg(feature = "dev")]
@@ -13,13 +14,14 @@ use std::net::SocketAddr;
 use clap::{Args, Parser, Subcommand};
 use runtime::{process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
-use serving::{ConnectionOptions, TlsOptions};
+use serving::{AdminPortOptions, ConnectionOptions, TlsOptions};
 use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
     AdminCommand, AdminOptions, CaseCommand, DatabaseCommand, ImportCommand, KeyCommand,
     NO_DATABASE, TenantCommand, TenantOption, UserCommand,
 };
+pub(crate) use audit::{AuditCommand, OptionalTenant};
 pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]
@@ -106,6 +108,9 @@ pub(crate) struct ServeOptions {
 
     #[command(flatten)]
     pub(crate) connections: ConnectionOptions,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminPortOptions,
 
     #[command(flatten)]
     pub(crate) drain: DrainOptions,

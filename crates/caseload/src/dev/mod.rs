@@ -15,8 +15,9 @@ use runtime::{
     shutdown::{self, DrainOptions},
 };
 use server::{Server, StartError};
-use serving::{ConnectionOptions, ListenerTls, TlsOptions};
+use serving::{AdminPort, ConnectionOptions, ListenerTls, TlsOptions};
 use store::DatabaseUrl;
+use telemetry::{Admin, metrics::Metrics};
 use tls::Probe;
 use tokio::{task::JoinError, time::sleep};
 
@@ -66,11 +67,16 @@ async fn run_on(
 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url_of = |addr| format!("{scheme}://{}", reachable(addr));
-    let server = Server::bind(options.server, url).await?.with_tls(tls.clone());
+    let admin_port = AdminPort::bind(options.admin).await?;
+    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
+    let server = Server::bind(options.server, url, &metrics).await?.with_tls(tls.clone());
     let grpc_addr = server.local_addr();
     let upstream = url_of(grpc_addr).parse::<Upstream>()?.secured(&options.gateway.upstream_tls)?;
-    let gateway = Gateway::bind(&options.gateway, &upstream).await?.with_tls(tls);
+    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics).await?.with_tls(tls);
     let http_addr = gateway.local_addr();
+    let admin =
+        Admin::new(&metrics).ready_if(server.readiness()).ready_if(gateway.readiness(&stop));
+    let admin_addr = admin_port.as_ref().map(AdminPort::local_addr);
 
     let listener = options.connections.tls.clone();
     let announce = async {
@@ -81,12 +87,17 @@ async fn run_on(
             database_url: url.expose().to_owned(),
             api_key: key.expose().to_owned(),
             case_id: demo.case_id.get(),
+            admin_url: admin_addr.map(|addr| format!("http://{}", reachable(addr))),
         };
-        welcome::print(&ready, url);
+        welcome::print(&ready, url, options.gateway.docs);
         let file = options.ready_file.as_deref().map(|path| ReadyFile::write(path, &ready));
         file.transpose()
     };
-    serve(server, gateway, options.connections, options.drain, announce, stop).await
+    let serving = serve(server, gateway, options.connections, options.drain, announce, stop);
+    match admin_port {
+        Some(port) => port.serve_during(serving, admin, metrics.listener("admin")).await,
+        None => serving.await,
+    }
 }
 
 /// Runs server and gateway. The gateway drains first: its last requests need the server.

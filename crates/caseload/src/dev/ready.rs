@@ -19,6 +19,8 @@ pub(super) struct Ready {
     pub(super) database_url: String,
     pub(super) api_key: String,
     pub(super) case_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) admin_url: Option<String>,
 }
 
 /// Removes the ready file of an earlier run that was killed.

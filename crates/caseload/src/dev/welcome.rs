@@ -1,5 +1,6 @@
 //! What `caseload dev` prints once everything serves.
 
+use gateway::Docs;
 use store::DatabaseUrl;
 
 use super::ready::Ready;
@@ -42,13 +43,19 @@ With an authority of your own, curl needs --cacert FILE in each command, and wit
 and --key FILE.
 ";
 
-pub(super) fn print(ready: &Ready, database: &DatabaseUrl) {
+pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
+    let docs = match docs {
+        Docs::On => format!("\n  docs      {}/docs", ready.rest_url),
+        Docs::Off => String::new(),
+    };
+    let admin = ready.admin_url.as_ref().map(|url| format!("\n  metrics   {url}/metrics"));
+    let admin = admin.unwrap_or_default();
     println!(
         "Caseload is ready.
 
-  REST      {rest}
+  REST      {rest}{docs}
   gRPC      {grpc}
-  database  {database}
+  database  {database}{admin}
 {tls}
 Create the documented tasks in the demo's case:
 
@@ -88,5 +95,6 @@ Press Ctrl-C to stop.",
         grpc = ready.grpc_url,
         case = ready.case_id,
         key = ready.api_key,
+        admin = admin,
     );
 }

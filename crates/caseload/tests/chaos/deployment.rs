@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{ApiKey, Scope};
+use domain::{ApiKey, Networks, Scope};
 use localdb::Cluster;
 use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
@@ -208,6 +208,7 @@ async fn load(psql: &Psql) -> Vec<ApiKey> {
             name: "chaos".to_owned(),
             digest: key.digest(),
             scopes: Scope::ALL.into_iter().collect(),
+            networks: Networks::default(),
             expires_at: None,
         };
         database.create_api_key(tenant.id, new).await.unwrap();

@@ -7,7 +7,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .examples import NAMES, Example, examples
+from .examples import NAMES, Example, examples, once, typed_calls
 from .grpc_proxy import GrpcProxy
 from .plan import REJECT_SECONDS, Fate, Plan
 from .rest_proxy import RestProxy
@@ -23,6 +23,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--built", type=Path, required=True, help="what was generated and compiled")
     parser.add_argument("--rust", type=Path, help="the compiled example in Rust")
     parser.add_argument("--go", type=Path, help="the compiled example in Go")
+    parser.add_argument("--grpcurl", type=Path, help="the program grpcurl")
     return parser.parse_args()
 
 
@@ -60,6 +61,18 @@ def check_nothing_created(system: System, example: Example) -> None:
     expect(system.task_ids(case_id) == [], "nothing was created")
 
 
+def check_broken_by_a_proxy(system: System, example: Example) -> None:
+    """Errors of a proxy, without a problem document, prove nothing: the request is repeated."""
+    plan = Plan([Fate.BREAK, Fate.BREAK_IN_HTML], Fate.PASS)
+    case_id = system.new_case()
+    outcome = run(system, example, plan, case_id)
+    expect(outcome.status == 0, f"it succeeds: {outcome}")
+    expect(len(plan.requests) == 3, f"three attempts, but {plan.requests}")
+    check_attempts(plan)
+    tasks = system.task_ids(case_id)
+    expect(len(tasks) == 2 and outcome.task_ids() == tasks, f"{tasks} were created: {outcome}")
+
+
 def check_refused(system: System, example: Example) -> None:
     """A request that is refused is not repeated."""
     plan = Plan([], Fate.PASS)
@@ -70,7 +83,26 @@ def check_refused(system: System, example: Example) -> None:
     expect(f"case {UNKNOWN_CASE} does not exist" in said, f"it says why: {outcome}")
 
 
+def check_types(system: System, program: Example) -> None:
+    """Calls with types of the OpenAPI document compile, and what the gateway sends is as they say."""
+    outcome = program.run(system.rest_url, system.key, system.new_case())
+    expect(outcome.status == 0, f"it succeeds: {outcome}")
+
+
 CHECKS = [check_rejected_then_lost, check_never_answered, check_nothing_created, check_refused]
+
+
+# Of examples over REST.
+REST_CHECKS = [check_broken_by_a_proxy]
+
+
+def check_once(system: System, example: Example) -> None:
+    """An example of one attempt creates the tasks that it prints."""
+    case_id = system.new_case()
+    outcome = example.run(system.grpc_url, system.key, case_id)
+    expect(outcome.status == 0, f"it succeeds: {outcome}")
+    tasks = system.task_ids(case_id)
+    expect(len(tasks) == 2 and outcome.task_ids() == tasks, f"{tasks} were created: {outcome}")
 
 
 def check_attempts(plan: Plan) -> None:
@@ -108,21 +140,23 @@ def main() -> int:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     found = examples(chosen.built, chosen.rust, chosen.go)
+    checks = [(check, example) for check in CHECKS for example in found]
+    checks += [(check, example) for check in REST_CHECKS for example in found if not example.is_grpc]
+    checks += [(check_types, program) for program in typed_calls(chosen.built)]
+    single = once(chosen.grpcurl)
+    checks += [(check_once, example) for example in single]
     with tempfile.TemporaryDirectory(prefix="clients-") as path, System(chosen.program, Path(path)) as system:
         # Most of the time the examples wait, so all of them run at once.
-        with ThreadPoolExecutor(len(found) * len(CHECKS)) as pool:
-            outcomes = {
-                (example.name, check.__name__): pool.submit(failure, check, system, example)
-                for check in CHECKS for example in found
-            }  # fmt: skip
-        failures = [outcome.result() for outcome in outcomes.values() if outcome.result()]
+        with ThreadPoolExecutor(len(checks)) as pool:
+            outcomes = list(pool.map(lambda pair: failure(pair[0], system, pair[1]), checks))
+    failures = [outcome for outcome in outcomes if outcome]
     for line in failures:
         print(line, file=sys.stderr)
-    ran = [example.name for example in found]
+    ran = [example.name for example in found + single]
     print(f"clients: ran {', '.join(ran)}")
     if left_out := [name for name in NAMES if name not in ran]:
         print(f"clients: not run, as this machine lacks what they need: {', '.join(left_out)}")
-    print(f"{len(outcomes) - len(failures)} passed, {len(failures)} failed")
+    print(f"{len(checks) - len(failures)} passed, {len(failures)} failed")
     return 1 if failures else 0
 
 

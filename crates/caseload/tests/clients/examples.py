@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .system import environment
+from dev_system import environment
 
 EXAMPLES = Path("docs/clients")
 NAMES = [
-    "buf/create_tasks.sh", "curl/create_tasks.sh", "go/main.go", "python/grpc_client.py", "python/rest.py",
-    "rust/create_tasks.rs", "typescript/grpc.ts", "typescript/rest.ts",
+    "buf/create_tasks.sh", "curl/create_tasks.sh", "go/main.go", "grpcurl/create_tasks.sh", "python/grpc_client.py",
+    "python/rest.py", "rust/create_tasks.rs", "typescript/grpc.ts", "typescript/rest.ts",
 ]  # fmt: skip
 # Longer than an example tries, and asks what became of its request.
 TIMEOUT = 90
@@ -76,6 +76,18 @@ def examples(built: Path, rust: Path | None, go: Path | None) -> list[Example]:
     if go:
         found.append(Example("go/main.go", False, [str(go)]))
     return found
+
+
+def once(grpcurl: Path | None) -> list[Example]:
+    """Returns the examples that make one attempt only."""
+    script = ["env", f"GRPCURL={grpcurl}", "sh", str(EXAMPLES / "grpcurl/create_tasks.sh")]
+    return [Example("grpcurl/create_tasks.sh", True, script)] if grpcurl else []
+
+
+def typed_calls(built: Path) -> list[Example]:
+    """Returns the program that makes calls with types of the OpenAPI document, if it was compiled."""
+    node, compiled = shutil.which("node"), built / "typescript/built/typed_calls.js"
+    return [Example("typed_calls.ts", False, [node, str(compiled)])] if node and compiled.exists() else []
 
 
 def has_curl() -> bool:

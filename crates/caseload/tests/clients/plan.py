@@ -13,6 +13,8 @@ class Fate(Enum):
     REJECT = "is rejected, with a time to wait, and is not forwarded"
     LOSE = "is forwarded, and the response is lost"
     DROP = "is not forwarded, and has no response"
+    BREAK = "is forwarded, and answered by 500 without a body; over REST only"
+    BREAK_IN_HTML = "is forwarded, and answered by 500 with HTML; over REST only"
 
 
 REJECT_SECONDS = 1

@@ -33,6 +33,10 @@ class RestProxy:
                 response = forward(upstream, self, body) if fate != Fate.DROP else None
                 if fate == Fate.PASS:
                     return self.respond(*response)
+                if fate == Fate.BREAK:
+                    return self.respond(500, {}, b"")
+                if fate == Fate.BREAK_IN_HTML:
+                    return self.respond(500, {"Content-Type": "text/html"}, b"<h1>Internal Server Error</h1>")
                 self.close_connection = True
 
             def respond(self, status: int, headers: dict, body: bytes) -> None:

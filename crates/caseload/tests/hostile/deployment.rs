@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{ApiKey, Email, Scope};
+use domain::{ApiKey, Email, Networks, Scope};
 use store::{Database, NewApiKey, NewUser};
 use tokio::runtime::Handle;
 
@@ -232,6 +232,7 @@ async fn populate(database: &Database) -> Vec<Arc<Tenant>> {
             name: "hostile".to_owned(),
             digest: key.digest(),
             scopes: Scope::ALL.into_iter().collect(),
+            networks: Networks::default(),
             expires_at: None,
         };
         database.create_api_key(id, new).await.unwrap();

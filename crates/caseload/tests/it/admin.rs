@@ -1,5 +1,8 @@
 //! `caseload admin`: everything from an empty database to the first call, from a shell.
 
+mod networks;
+mod rotation;
+
 use std::fs;
 
 use localdb::Cluster;

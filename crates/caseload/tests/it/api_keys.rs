@@ -1,5 +1,9 @@
 //! API keys over gRPC and over REST: which are accepted, for how long, and how others are rejected.
 
+mod changes;
+mod networks;
+mod uses;
+
 use std::time::{Duration, SystemTime};
 
 use domain::Scope;
@@ -152,19 +156,6 @@ async fn a_cached_key_expires_on_time() {
     })
     .await;
     assert!(SystemTime::now() >= expiry, "rejected before the key expired");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_key_is_accepted_while_it_is_cached() {
-    let app = App::builder().server_args(&["--key-ttl", "1h"]).start().await;
-    let key = new_key();
-    let id = app.store_key(app.tenant, &key, &Scope::ALL, None).await;
-    let call = CreateCall::new(&app).key(&key);
-    assert_eq!(call.result(&app).await, "OK");
-
-    app.admin.revoke_api_key(app.tenant, id).await.unwrap();
-
-    assert_eq!(call.result(&app).await, "OK");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Which error a call with several gets: checks run in the order authenticated, permitted,
 //! well-formed, exists.
 
-use domain::Scope;
+use domain::{Networks, Scope};
 use reqwest::Method;
 
 use crate::support::{
@@ -20,6 +20,11 @@ const MALFORMED_EMAILS: &[&str] = &["nobody@example.com", "not an email"];
 async fn checks_run_in_the_documented_order_over_grpc_and_rest() {
     let app = App::start().await;
     let reader = app.key_with(&[Scope::TasksRead]).await;
+    let elsewhere = new_key();
+    let id = app.store_key(app.tenant, &elsewhere, &[Scope::TasksRead], None).await;
+    let network = "192.0.2.0/24".parse().unwrap();
+    let networks = Networks::new([network]).unwrap();
+    app.admin.set_api_key_networks(app.tenant, id, networks).await.unwrap();
     let (unknown, writer) = (new_key(), app.key.clone());
     let call = || CreateCall::new(&app);
     let table = [
@@ -28,6 +33,10 @@ async fn checks_run_in_the_documented_order_over_grpc_and_rest() {
         (
             call().case(NO_CASE).task("", MALFORMED_EMAILS).key(&unknown),
             "UNAUTHENTICATED KEY_INVALID",
+        ),
+        (
+            call().case(NO_CASE).task("", MALFORMED_EMAILS).key(&elsewhere),
+            "PERMISSION_DENIED ADDRESS_NOT_ALLOWED",
         ),
         (
             call().case(NO_CASE).task("", MALFORMED_EMAILS).key(&reader),

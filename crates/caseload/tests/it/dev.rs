@@ -10,7 +10,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 use serde_json::Value;
 
 use crate::{
-    documentation::commands_to_run,
+    documentation::PageCommands,
     support::{
         CASELOAD, Program, SAMPLE,
         polling::{wait_for, wait_until},
@@ -68,7 +68,7 @@ async fn the_printed_commands_work_unchanged_one_after_the_other() {
         assert!(printed.contains(SAMPLE), "{printed}");
         return;
     }
-    assert_walk(&run(&commands.join("; echo\n"), ""));
+    assert_walk(&run(&commands.join("; echo\n")));
     assert_eq!(dev.task_count(), "5");
 }
 
@@ -79,10 +79,9 @@ async fn the_commands_of_the_readme_work_one_after_the_other() {
     }
     let directory = Directory::create();
     let dev = directory.start();
-    let blocks = commands_to_run("README.md", "readme");
-    let commands = blocks.join("\n").replace("\n\n", "; echo\n");
+    let commands = PageCommands::of("README.md", "readme").replace("\n\n", "; echo\n");
     let commands = commands.replace("http://127.0.0.1:8080", dev.text("rest_url"));
-    assert_walk(&run(&commands, dev.text("api_key")));
+    assert_walk(&commands.env("CASELOAD_API_KEY", dev.text("api_key")).run());
     assert_eq!(dev.task_count(), "5");
 }
 
@@ -91,9 +90,8 @@ fn has_curl() -> bool {
 }
 
 /// Runs commands in a shell. Returns what they print.
-fn run(commands: &str, key: &str) -> String {
-    let environment = [("CASELOAD_API_KEY", key), ("no_proxy", "*")];
-    let output = Command::new("sh").args(["-euc", commands]).envs(environment).output().unwrap();
+fn run(commands: &str) -> String {
+    let output = Command::new("sh").args(["-euc", commands]).env("no_proxy", "*").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

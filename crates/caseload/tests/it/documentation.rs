@@ -5,5 +5,6 @@ mod commands;
 mod included_files;
 mod links;
 mod page;
+mod page_commands;
 
-pub(crate) use commands::commands_to_run;
+pub(crate) use page_commands::PageCommands;

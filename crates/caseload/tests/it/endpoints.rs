@@ -45,7 +45,7 @@ const OF_USER: Results = [NO_KEY, WRONG_KEY, NO_SCOPE, NO_USER, "OK", "OK"];
 const OPEN: Results = ["OK"; 6];
 
 /// All endpoints.
-const TABLE: [(&str, Results); 52] = [
+const TABLE: [(&str, Results); 53] = [
     ("caseload.cases.v1.CaseService/CreateCase", OF_TENANT),
     ("caseload.cases.v1.CaseService/GetCase", OF_CASE),
     ("caseload.cases.v1.CaseService/ListCases", OF_TENANT),
@@ -93,6 +93,7 @@ const TABLE: [(&str, Results); 52] = [
     ("DELETE /api/v2/cases/{case_id}/tasks/batch", OF_TASK),
     ("GET /api/v2/idempotency-keys/{idempotency_key}", OF_RECORD),
     ("GET /", OPEN),
+    ("GET /docs", OPEN),
     ("GET /openapi.json", OPEN),
     ("GET /problems", OPEN),
     ("GET /problems/key-invalid", OPEN),

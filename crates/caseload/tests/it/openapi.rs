@@ -59,9 +59,6 @@ fn examples_of(part: &'static Value, reference: &str, found: &mut Vec<Example>) 
 
 /// Collects all examples of the document.
 fn examples() -> Vec<Example> {
-    let escape = |name: &str| {
-        name.replace('~', "~0").replace('/', "~1").replace('{', "%7B").replace('}', "%7D")
-    };
     let mut found = Vec::new();
     for (name, operation) in operations() {
         let (method, path) = name.split_once(' ').unwrap();
@@ -86,7 +83,29 @@ fn examples() -> Vec<Example> {
     for (name, header) in document()["components"]["headers"].as_object().unwrap() {
         examples_of(header, &format!("#/components/headers/{name}"), &mut found);
     }
+    examples_of_schemas(document(), "#", &mut found);
     found
+}
+
+/// Collects the examples that schemas have, wherever they are in a part of the document.
+fn examples_of_schemas(part: &'static Value, reference: &str, found: &mut Vec<Example>) {
+    let is_schema = part.get("type").is_some();
+    let examples = part["examples"].as_array().filter(|_| is_schema);
+    for value in examples.into_iter().flatten() {
+        found.push(Example { schema: reference.to_owned(), value });
+    }
+    let members = part.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| (escape(name), value));
+    let items = part.as_array().into_iter().flatten().enumerate();
+    let items = items.map(|(index, value)| (index.to_string(), value));
+    for (step, value) in members.chain(items) {
+        examples_of_schemas(value, &format!("{reference}/{step}"), found);
+    }
+}
+
+/// Returns a step of a reference.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1").replace('{', "%7B").replace('}', "%7D")
 }
 
 #[test]
@@ -172,6 +191,54 @@ async fn the_schemas_of_requests_accept_what_the_service_accepts() {
         assert!([201, 400].contains(&status.as_u16()), "{body}");
         let error = validators.error(schema, &body);
         assert_eq!(error.is_none(), status == 201, "{status}: {error:?}: {body}");
+    }
+}
+
+/// A schema of JSON takes `1.0` for an integer, and so does the service.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_of_requests_and_the_service_agree_on_what_an_integer_is() {
+    let app = App::start().await;
+    let key = app.key_for_all().await;
+    let schemas = ["UpdateCase", "UpdateTasks", "DeleteTasks"];
+    let schemas = schemas.map(|name| format!("#/components/schemas/{name}"));
+    let validators = Validators::new(document().clone(), schemas.to_vec());
+    let case = format!("/api/v2/cases/{}", app.case_id);
+    let batch = format!("{case}/tasks/batch");
+    let bodies = [
+        (Method::PUT, &case, r#"{"team_id":NUMBER}"#),
+        (Method::PUT, &batch, r#"{"tasks":[{"id":NUMBER}]}"#),
+        (Method::DELETE, &batch, r#"{"task_ids":[NUMBER]}"#),
+    ];
+    for number in [
+        "1",
+        "1.0",
+        "1e0",
+        "25e-1",
+        "2.5e1",
+        "1.5",
+        "0",
+        "-0.0",
+        "-1.0",
+        "\"1\"",
+        "true",
+        "[1]",
+        "9007199254740991",
+        "9007199254740991.0",
+        "9007199254740992.0",
+        "9007199254740993.0",
+        "9223372036854775808",
+        "1e300",
+    ] {
+        for ((method, path, body), schema) in bodies.iter().zip(&schemas) {
+            let body = body.replace("NUMBER", number);
+            let request = app.request(method.clone(), path).bearer_auth(key.expose());
+            let request = request.header("content-type", "application/json").body(body.clone());
+            let reply = Reply::of(request).await;
+            // There is no such task.
+            let is_accepted = [200, 404].contains(&reply.status.as_u16());
+            let error = validators.error(schema, &serde_json::from_str(&body).unwrap());
+            assert_eq!(is_accepted, error.is_none(), "{body}: {reply:?} {error:?}");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use proto::{FieldMask, cases::v1};
 use super::dto;
 use crate::{
     case_value,
-    extract::Object,
+    extract::{Integer, Object},
     page::Meta,
     tasks::convert::{to_checked_task, to_new_task, to_task},
     times::Times,
@@ -26,7 +26,7 @@ pub(crate) fn to_request(
         description,
         priority: to_priority(priority.as_deref()),
         status: to_status(status.as_deref()),
-        team_id,
+        team_id: team_id.map(|Integer(id)| id),
         tasks: tasks.into_iter().map(|Object(task)| to_new_task(task)).collect(),
     };
     let request_id = idempotency_key.unwrap_or_default();
@@ -50,7 +50,7 @@ pub(crate) fn to_update(id: i64, body: dto::UpdateCase, etag: String) -> v1::Cas
         description,
         priority: to_priority(priority.as_deref()),
         status: to_status(status.as_deref()),
-        team_id,
+        team_id: team_id.map(|Integer(id)| id),
         update_mask: Some(FieldMask { paths }),
         etag,
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Object, RequestBody, null_as_default},
+    extract::{Integer, Object, RequestBody, null_as_default},
     openapi::schema::{
         self, CaseStatus, Id, NewCaseDescription, NewCaseName, NewTeam, Priority, Team, Time,
     },
@@ -38,7 +38,7 @@ pub(crate) struct NewCase {
     /// The id of a team, which the caller knows. Teams are not stored.
     #[serde(default)]
     #[schema(value_type = Option<NewTeam>)]
-    pub(crate) team_id: Option<i64>,
+    pub(crate) team_id: Option<Integer>,
     /// The tasks.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<TasksOfNewCase>)]
@@ -82,7 +82,7 @@ pub(crate) struct UpdateCase {
     /// The id of another team.
     #[serde(default)]
     #[schema(value_type = Option<NewTeam>)]
-    pub(crate) team_id: Option<i64>,
+    pub(crate) team_id: Option<Integer>,
 }
 
 impl RequestBody for UpdateCase {

@@ -25,6 +25,8 @@ pub(super) fn route<T: Transport>() -> Route<Context<T>> {
 }
 
 /// Returns a case.
+///
+/// Its tasks have a list of their own.
 #[utoipa::path(
     impl_for = Operation,
     get,

@@ -23,6 +23,11 @@ impl BodyMemory {
         self.0.permit(client)
     }
 
+    /// Returns the quota.
+    pub(crate) fn quota(&self) -> &Arc<Quota> {
+        &self.0
+    }
+
     /// Returns whether more than half of the memory is taken.
     pub(crate) fn is_scarce(&self) -> bool {
         self.0.is_scarce()

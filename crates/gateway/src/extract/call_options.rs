@@ -3,10 +3,12 @@
 use std::fmt;
 
 use axum::extract::{FromRef, FromRequestParts};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, HeaderValue, request::Parts};
 use proto::wire::{
     Reason,
-    header::{IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE},
+    header::{
+        ADDRESS_UNCERTAIN, IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE,
+    },
     limits,
 };
 use serving::Client;
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::openapi::{
     Draft, Input,
-    schema::{Seconds, Text},
+    schema::{Seconds, Text, Traceparent},
 };
 
 /// How a call to the server is made.
@@ -53,8 +55,11 @@ where
         let idempotency_key = idempotency_key(&parts.headers)
             .map_err(|Malformed| Rejection::IdempotencyKeyInvalid)?;
         let Deadline(deadline) = Deadline::from_request_parts(parts, state).await?;
-        let client = Client::of(&parts.extensions).address();
-        let metadata = forwarded(&parts.headers, client);
+        let client = Client::of(&parts.extensions);
+        let mut metadata = forwarded(&parts.headers, client.address());
+        if client.address() != client.certain_address() {
+            metadata.insert(&ADDRESS_UNCERTAIN, HeaderValue::from_static("true"));
+        }
         Ok(Self { idempotency_key, deadline, metadata })
     }
 }
@@ -83,7 +88,7 @@ impl Input for CallOptions {
             "The id of the request in logs, 1 to 128 visible ASCII characters. Without a usable one, the \
              service makes one.",
         );
-        draft.header::<Text>(&TRACEPARENT, "The trace of the request (W3C Trace Context).");
+        draft.header::<Traceparent>(&TRACEPARENT, "The trace of the request (W3C Trace Context).");
         draft.header::<Text>(&TRACESTATE, "What tracing systems add to `traceparent`.");
         draft.reasons(&[Reason::IdempotencyKeyInvalid, Reason::RequestTimeoutInvalid]);
         draft.calls_server();

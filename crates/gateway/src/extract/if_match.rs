@@ -7,7 +7,7 @@ use http::{HeaderMap, header::IF_MATCH, request::Parts};
 use proto::wire::Reason;
 
 use super::Rejection;
-use crate::openapi::{Draft, Input, schema::Text};
+use crate::openapi::{Draft, Input, schema::EntityTags};
 
 /// The entity tags of the header, as a list; empty without the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoIfMatch {
 
 impl Input for IfMatch {
     fn describe(draft: &mut Draft) {
-        draft.header::<Text>(
+        draft.header::<EntityTags>(
             &IF_MATCH,
             "The states in which it may be changed or deleted: a list of entity tags, one of which must be \
              the present one; or `*`, which every state matches. Without the header there is no condition.",

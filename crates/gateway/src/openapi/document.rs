@@ -25,6 +25,9 @@ use super::{
 };
 use crate::problem;
 
+/// The introduction, in Markdown.
+pub(crate) const INTRODUCTION: &str = include_str!("introduction.md");
+
 /// The tag of calls about tasks.
 pub(crate) const TASKS: &str = "tasks";
 /// The tag of calls about cases.
@@ -32,9 +35,9 @@ pub(crate) const CASES: &str = "cases";
 /// The tag of what the gateway says about itself.
 pub(crate) const SERVICE: &str = "service";
 
-/// Returns the document of all routes, as JSON.
+/// Returns the document of all routes but those of pages, as JSON.
 pub(crate) fn document<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>) -> String {
-    let mut described: Vec<Described> = routes.into_iter().map(Route::describe).collect();
+    let mut described: Vec<Described> = routes.into_iter().filter_map(Route::describe).collect();
     let components = components(&mut described);
     let mut paths = Paths::new();
     for Described { path, method, operation, .. } in described {
@@ -46,7 +49,7 @@ pub(crate) fn document<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>) 
             InfoBuilder::new()
                 .title("Caseload")
                 .version(env!("CARGO_PKG_VERSION"))
-                .description(Some(include_str!("introduction.md").trim()))
+                .description(Some(INTRODUCTION.trim()))
                 .license(Some(
                     LicenseBuilder::new()
                         .name(env!("CARGO_PKG_LICENSE"))
@@ -94,7 +97,8 @@ fn components(described: &mut [Described]) -> Components {
     for (name, header) in header::components() {
         components = components.header(name, header);
     }
-    for (name, example) in problems::examples() {
+    let given = described.iter().flat_map(|one| one.draft.reasons.iter().copied()).collect();
+    for (name, example) in problems::examples(&given) {
         components = components.example(name, example);
     }
     for (name, scheme) in security::schemes() {

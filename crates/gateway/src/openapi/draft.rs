@@ -44,6 +44,14 @@ impl Draft {
         self.parameter::<V>(ParameterIn::Path, name, Required::True, description);
     }
 
+    /// Gives a parameter an example.
+    pub(super) fn parameter_example(&mut self, name: &str, example: &Value) {
+        for parameter in self.parameters.iter_mut().filter(|parameter| parameter.name == name) {
+            let builder = ParameterBuilder::from(parameter.clone());
+            *parameter = builder.example(Some(example.clone())).build();
+        }
+    }
+
     /// Adds an optional parameter of the query string.
     pub(crate) fn query<V: ToSchema>(&mut self, name: &str, description: &str) {
         self.parameter::<V>(ParameterIn::Query, name, Required::False, description);

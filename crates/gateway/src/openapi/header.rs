@@ -59,7 +59,7 @@ pub(super) fn components() -> Vec<(String, Header)> {
             LOCATION,
             HeaderBuilder::new()
                 .schema(Some(Link::schema()))
-                .description(Some("The URL of what was created.")),
+                .description(Some("The URL of what was created, or of what to get instead.")),
         ),
         (
             REQUEST_ID.clone(),

@@ -20,7 +20,7 @@ mod security;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use document::{CASES, SERVICE, TASKS, document};
+pub(crate) use document::{CASES, INTRODUCTION, SERVICE, TASKS, document};
 pub(crate) use draft::Draft;
 pub(crate) use input::{Input, Inputs};
 pub(crate) use route::Route;

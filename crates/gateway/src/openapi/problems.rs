@@ -1,6 +1,6 @@
 //! The responses with problem documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{
     HeaderName, StatusCode,
@@ -19,7 +19,10 @@ use utoipa::{
 };
 
 use super::{Draft, draft::StatusAndWord, example::placeholder, header, schema::REASONS};
-use crate::problem::{self, Document, meaning};
+use crate::problem::{
+    self, Document,
+    meaning::{self, Explanation, Occurrence},
+};
 
 /// The content type of problem documents.
 pub(super) const PROBLEM: &str = "application/problem+json";
@@ -86,12 +89,15 @@ fn description(status: StatusCode, words: &[&'static str]) -> String {
     description
 }
 
-/// Returns an example of each problem that the gateway reports, by its name.
-pub(super) fn examples() -> Vec<(String, Example)> {
+/// Returns an example of each of these problems, by its name.
+pub(super) fn examples(given: &BTreeSet<StatusAndWord>) -> Vec<(String, Example)> {
     let occurrences = meaning::of_items().flat_map(|explanation| {
         explanation.occurrences.iter().map(move |occurrence| (explanation, occurrence))
     });
-    let examples = occurrences.map(|(explanation, occurrence)| {
+    let is_given = |(explanation, occurrence): &(&Explanation, &Occurrence)| {
+        given.contains(&(occurrence.status.as_u16(), explanation.word))
+    };
+    let examples = occurrences.filter(is_given).map(|(explanation, occurrence)| {
         let status = occurrence.status.as_u16();
         let json = problem::example(explanation, occurrence);
         let example = ExampleBuilder::new().value(Some(placeholder(&json)));

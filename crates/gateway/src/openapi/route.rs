@@ -12,6 +12,7 @@ use proto::wire::{
     self, Access, Reason, access,
     header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RATELIMIT, RATELIMIT_POLICY, REQUEST_ID},
 };
+use serde_json::Value;
 use utoipa::{
     PartialSchema as _, Path, ToSchema,
     openapi::{
@@ -47,7 +48,8 @@ pub(crate) struct Route<S> {
     pub(crate) path: String,
     pub(crate) handler: MethodRouter<S>,
     method: HttpMethod,
-    operation: Operation,
+    /// That of the document; pages have none.
+    operation: Option<Operation>,
     draft: Draft,
     call: Option<(&'static str, &'static [Scope])>,
     successes: Vec<(StatusCode, ResponseBuilder)>,
@@ -72,8 +74,23 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             path: P::path(),
             handler: on(filter(&method), handler),
             method,
-            operation: P::operation(),
+            operation: Some(P::operation()),
             draft,
+            call: None,
+            successes: Vec::new(),
+        }
+    }
+
+    /// Returns the route of a page for people, or of a part of one. It is no operation of the API, so the
+    /// document does not have it.
+    pub(crate) fn page<H: Handler<A, S>, A: 'static>(path: &str, handler: H) -> Self {
+        let method = HttpMethod::Get;
+        Self {
+            path: path.to_owned(),
+            handler: on(filter(&method), handler),
+            method,
+            operation: None,
+            draft: Draft::default(),
             call: None,
             successes: Vec::new(),
         }
@@ -81,7 +98,9 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 
     /// Puts the operation under a tag.
     pub(crate) fn tagged(mut self, tag: &str) -> Self {
-        self.operation.tags = Some(vec![tag.to_owned()]);
+        if let Some(operation) = &mut self.operation {
+            operation.tags = Some(vec![tag.to_owned()]);
+        }
         self
     }
 
@@ -94,6 +113,12 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
     /// Adds the example of the body.
     pub(crate) fn example(mut self, json: &str) -> Self {
         self.draft.body_example(json);
+        self
+    }
+
+    /// Adds the example of a parameter.
+    pub(crate) fn parameter_example(mut self, name: &str, example: impl Into<Value>) -> Self {
+        self.draft.parameter_example(name, &example.into());
         self
     }
 
@@ -145,7 +170,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self.with_header(&ETAG)
     }
 
-    /// Says that the last response has the URL of what was created.
+    /// Says that the last response has the URL of what was created, or of what to get instead.
     pub(crate) fn with_location(self) -> Self {
         self.with_header(&LOCATION)
     }
@@ -179,9 +204,10 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         self
     }
 
-    /// Returns the operation of the document.
-    pub(super) fn describe(self) -> Described {
+    /// Returns the operation of the document; `None` for a page.
+    pub(super) fn describe(self) -> Option<Described> {
         let Self { path, method, operation, mut draft, call, successes, .. } = self;
+        let operation = operation?;
         let takes_key = draft.is_call && matches!(method, HttpMethod::Post);
         if takes_key {
             add_key(&mut draft);
@@ -208,7 +234,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             operation = operation.response(status.to_string(), response);
         }
         let operation = with_call(operation, call).build();
-        Described { path, method, operation, draft }
+        Some(Described { path, method, operation, draft })
     }
 }
 

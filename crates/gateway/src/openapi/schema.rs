@@ -17,6 +17,9 @@ use crate::case_value;
 /// The member of a schema that lists the reasons to reject a value.
 pub(crate) const REASONS: &str = "x-reasons";
 
+/// The email of a user whom `caseload dev` has.
+const EXAMPLE_EMAIL: &str = "user1@example.com";
+
 /// White space, as Unicode has it, in a class of characters.
 const WHITE_SPACE: &str =
     r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
@@ -72,9 +75,9 @@ pub(crate) use lists;
 
 values! {
     /// The id of a task or a case.
-    Id = integer(1);
+    Id = id();
     /// The id of a task in the body of a request.
-    NamedTask = integer(1).extensions(reasons(&[
+    NamedTask = id().extensions(reasons(&[
         FieldReason::NotPositive,
         FieldReason::Duplicate,
         FieldReason::TaskNotFound,
@@ -97,14 +100,14 @@ values! {
     /// The email of a user.
     Email = email();
     /// The email of a user in a request.
-    NamedEmail = email().extensions(reasons(&[
+    NamedEmail = email().examples([EXAMPLE_EMAIL]).extensions(reasons(&[
         FieldReason::InvalidEmail,
         FieldReason::TooLong,
         FieldReason::UnknownUser,
         FieldReason::UserDeactivated,
     ]));
     /// The email of a user, of whom tasks are listed.
-    EmailFilter = email().extensions(reasons(&[
+    EmailFilter = email().examples([EXAMPLE_EMAIL]).extensions(reasons(&[
         FieldReason::InvalidEmail,
         FieldReason::TooLong,
         FieldReason::UnknownUser,
@@ -119,7 +122,7 @@ values! {
         .pattern(Some(r"^[^\u0000]*$"))
         .extensions(reasons(&[FieldReason::TooLong, FieldReason::ContainsNul]));
     /// The entity tags of a task, one of which it must have.
-    Precondition = text().extensions(reasons(&[FieldReason::EtagMismatch]));
+    Precondition = text().examples(["*"]).extensions(reasons(&[FieldReason::EtagMismatch]));
     /// The priority of a case.
     Priority = one_of(case_value::priority_names())
         .extensions(reasons(&[FieldReason::UnknownValue]));
@@ -147,7 +150,9 @@ values! {
         .schema_type(Type::Boolean)
         .extensions(reasons(&[FieldReason::WrongType]));
     /// A time in the query string.
-    TimeFilter = formatted(KnownFormat::DateTime).extensions(reasons(&[FieldReason::InvalidTime]));
+    TimeFilter = formatted(KnownFormat::DateTime)
+        .examples(["2024-03-25T15:40:39Z"])
+        .extensions(reasons(&[FieldReason::InvalidTime]));
     /// An idempotency key.
     KeyText = visible_ascii(limits::IDEMPOTENCY_KEY_BYTES);
     /// An idempotency key in the path.
@@ -156,9 +161,13 @@ values! {
     /// The id of a request.
     RequestId = visible_ascii(limits::REQUEST_ID_BYTES);
     /// Seconds, more than zero, with at most three decimals.
-    Seconds = text().pattern(Some(
+    Seconds = text().examples(["2.5"]).pattern(Some(
         r"^([1-9][0-9]{0,8}(\.[0-9]{1,3})?|0\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9]))$",
     ));
+    /// The entity tags of a header, of which one must be the present one.
+    EntityTags = text().examples(["*"]);
+    /// A trace, and the part of it that the request is.
+    Traceparent = text().examples(["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]);
     /// Any text.
     Text = text();
 }
@@ -203,6 +212,11 @@ fn formatted(format: KnownFormat) -> ObjectBuilder {
 fn integer(minimum: i64) -> ObjectBuilder {
     let format = Some(SchemaFormat::KnownFormat(KnownFormat::Int64));
     ObjectBuilder::new().schema_type(Type::Integer).format(format).minimum(Some(minimum))
+}
+
+/// Ids are numbers of JSON, which are exact up to this one.
+fn id() -> ObjectBuilder {
+    integer(1).maximum(Some(limits::EXACT_INTEGER))
 }
 
 fn visible_ascii(max: usize) -> ObjectBuilder {

@@ -24,6 +24,8 @@ use crate::{
     context::Context,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
+    metrics::RequestMetrics,
+    options::Docs,
     problem::meaning,
     router::router,
     routes,
@@ -95,6 +97,7 @@ fn context<T: Transport>(transport: T) -> Context<T> {
         max_timeout: MaxTimeout(Duration::from_secs(10)),
         body_memory: BodyMemory::of_mib(10, 100),
         in_flight: InFlight::new(100, 100),
+        metrics: RequestMetrics::new(&[], &telemetry::metrics::Metrics::new("test", "0")),
         shutdown: CancellationToken::new(),
     }
 }
@@ -102,7 +105,7 @@ fn context<T: Transport>(transport: T) -> Context<T> {
 #[tokio::test]
 async fn each_operation_is_routed_and_calls_the_method_that_it_names() {
     let server = Recorder::default();
-    let mut router = router(context(server.clone()), None);
+    let mut router = router(context(server.clone()), Docs::On, None);
     for operation in operations(&document()) {
         let path = operation.request_path();
         let request = Request::builder().method(&operation.method).uri(&path);
@@ -120,7 +123,7 @@ async fn each_operation_is_routed_and_calls_the_method_that_it_names() {
 
 #[tokio::test]
 async fn each_path_has_the_documented_methods_and_no_others() {
-    let mut router = router(context(Recorder::default()), None);
+    let mut router = router(context(Recorder::default()), Docs::On, None);
     let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for operation in operations(&document()) {
         let methods = paths.entry(operation.request_path()).or_default();
@@ -138,17 +141,33 @@ async fn each_path_has_the_documented_methods_and_no_others() {
     }
 }
 
+/// Pages for people are no operations.
+#[test]
+fn every_route_but_those_of_pages_is_in_the_document() {
+    let document = document();
+    let documented: BTreeSet<String> =
+        operations(&document).into_iter().map(|operation| operation.path).collect();
+    let routes = routes::calls::<Recorder>().into_iter().chain(routes::open(Docs::On));
+    let of_none: Vec<_> =
+        routes.map(|route| route.path).filter(|path| !documented.contains(path)).collect();
+    assert_eq!(of_none, ["/docs", "/docs/", "/docs/{file}"]);
+}
+
 /// So no route escapes the document.
 #[test]
 fn routes_are_added_to_the_router_in_one_place() {
     let mut places = Vec::new();
-    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let is_code = |path: &Path| {
+        path.extension() == Some("rs".as_ref()) && path != root.join("openapi/tests.rs")
+    };
+    let mut directories = vec![root.clone()];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 directories.push(path);
-            } else if path != Path::new(env!("CARGO_MANIFEST_DIR")).join("src/openapi/tests.rs") {
+            } else if is_code(&path) {
                 let text = fs::read_to_string(&path).unwrap();
                 let count = [".route(", ".nest(", ".merge(", ".route_service(", ".nest_service("]
                     .map(|word| text.matches(word).count())

@@ -21,6 +21,8 @@ use super::{codes, meaning};
 /// What a problem document says, and the headers that come with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
+    /// `None` if this version does not know it.
+    reason: Option<Reason>,
     pub(super) code: Code,
     pub(super) status: StatusCode,
     pub(super) r#type: &'static str,
@@ -130,7 +132,13 @@ impl Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let (r#type, detail) = (type_of(reason), detail.into());
-        Self { code, status, r#type, title, detail, errors, headers }
+        let reason = Reason::parse(reason);
+        Self { reason, code, status, r#type, title, detail, errors, headers }
+    }
+
+    /// Returns why the request failed; `None` if only a newer server knows the reason.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.reason
     }
 
     /// Adds headers to the response.

@@ -65,12 +65,13 @@ fn from_intermediary(rejection: IntermediaryRejection) -> Problem {
 }
 
 /// The reasons for which any call to the server fails: the server's, and those of intermediaries.
-pub(crate) const OF_CALLS: [Reason; 17] = [
+pub(crate) const OF_CALLS: [Reason; 18] = [
     Reason::KeyRequired,
     Reason::KeyRepeated,
     Reason::AuthorizationMalformed,
     Reason::KeyInvalid,
     Reason::ScopeRequired,
+    Reason::AddressNotAllowed,
     Reason::Overloaded,
     Reason::TenantOverloaded,
     Reason::AddressOverloaded,

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     hash::{DefaultHasher, Hasher as _},
+    io::{Read as _, Write as _},
 };
 
 use axum::{
@@ -10,16 +11,20 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse as _, Response},
 };
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
-        ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-        REFERRER_POLICY, VARY,
+        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+        CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY,
     },
     request::Parts,
 };
 
-use super::html;
+use super::{
+    accept::{prefers_html, takes_gzip},
+    html,
+};
 use crate::{
     in_flight::SharedBody,
     openapi::{Draft, Input, schema::Text},
@@ -30,7 +35,7 @@ const CACHING: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// The headers of a request for an asset.
 #[derive(Clone, Debug)]
-pub(super) struct AssetHeaders(HeaderMap);
+pub(super) struct AssetHeaders(pub(super) HeaderMap);
 
 impl<S: Send + Sync> FromRequestParts<S> for AssetHeaders {
     type Rejection = Infallible;
@@ -52,68 +57,127 @@ impl Input for AssetHeaders {
 /// The body of a response that is always the same, made once.
 #[derive(Clone, Debug)]
 pub(crate) struct Asset {
-    body: Bytes,
+    plain: Representation,
+    gzip: Option<Representation>,
     content_type: HeaderValue,
+    /// What the page may load, if it is one.
+    policy: Option<HeaderValue>,
+}
+
+/// The bytes of a body, and the entity tag that names them.
+#[derive(Clone, Debug)]
+struct Representation {
+    body: Bytes,
     etag: HeaderValue,
 }
 
 impl Asset {
     /// Returns the asset with this JSON.
     pub(crate) fn json(body: String) -> Self {
-        Self::new(body, "application/json")
+        Self::new(body.into(), "application/json")
     }
 
-    /// Returns the asset with this page.
+    /// Returns the asset with this page, which loads nothing.
     pub(super) fn html(body: String) -> Self {
-        Self::new(body, "text/html; charset=utf-8")
+        Self::page(body, html::POLICY)
     }
 
-    fn new(body: String, content_type: &'static str) -> Self {
+    /// Returns the asset with this page, and what it may load.
+    pub(super) fn page(body: String, policy: HeaderValue) -> Self {
+        let page = Self::new(body.into(), "text/html; charset=utf-8");
+        Self { policy: Some(policy), ..page }
+    }
+
+    /// Returns the asset with this body.
+    pub(super) fn new(body: Bytes, content_type: &'static str) -> Self {
         let mut hasher = DefaultHasher::new();
         hasher.write(content_type.as_bytes());
-        hasher.write(body.as_bytes());
-        let etag = format!("\"{:016x}\"", hasher.finish());
-        Self {
-            body: body.into(),
-            content_type: HeaderValue::from_static(content_type),
-            // Hexadecimal digits are a valid value.
-            etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
+        hasher.write(&body);
+        let plain = Representation { body, etag: etag(&format!("{:016x}", hasher.finish())) };
+        let content_type = HeaderValue::from_static(content_type);
+        Self { plain, gzip: None, content_type, policy: None }
+    }
+
+    /// Returns the asset whose body is in this gzip file. One that can't be read makes an empty asset.
+    pub(super) fn unpacked(gzip: Bytes, content_type: &'static str) -> Self {
+        let mut body = Vec::new();
+        if GzDecoder::new(&*gzip).read_to_end(&mut body).is_err() {
+            body.clear();
         }
+        Self::new(body.into(), content_type).with_gzip(gzip)
+    }
+
+    /// Returns whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plain.body.is_empty()
+    }
+
+    /// Returns a text that is another one for another body, for URLs.
+    pub(super) fn version(&self) -> &str {
+        self.plain.etag.to_str().unwrap_or_default().trim_matches('"')
+    }
+
+    /// Adds the body as gzip, for clients that ask for it.
+    pub(crate) fn compressed(self) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        // Writing to memory can't fail.
+        match encoder.write_all(&self.plain.body).and_then(|()| encoder.finish()) {
+            Ok(gzip) => self.with_gzip(gzip.into()),
+            Err(_) => self,
+        }
+    }
+
+    /// Bytes that differ have entity tags that differ (RFC 9110, 8.8.3.3).
+    fn with_gzip(mut self, body: Bytes) -> Self {
+        let etag = etag(&format!("{}-gzip", self.version()));
+        self.gzip = Some(Representation { body, etag });
+        self
     }
 
     /// Returns the text.
     pub(crate) fn text(&self) -> &str {
-        str::from_utf8(&self.body).unwrap_or_default()
+        str::from_utf8(&self.plain.body).unwrap_or_default()
     }
 
     /// Returns the response to a request with these headers: 304 if the client has the asset.
     pub(super) fn response(&self, request: &AssetHeaders) -> Response {
-        let mut response = if self.is_known(&request.0) {
+        let gzip = self.gzip.as_ref().filter(|_| takes_gzip(&request.0));
+        let Representation { body, etag } = gzip.unwrap_or(&self.plain);
+        let mut response = if is_known(&request.0, etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            let mut response = Body::from(self.body.clone()).into_response();
+            let mut response = Body::from(body.clone()).into_response();
             response.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+            if gzip.is_some() {
+                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
             response
         };
         let headers = response.headers_mut();
-        headers.insert(ETAG, self.etag.clone());
+        headers.insert(ETAG, etag.clone());
         headers.insert(CACHE_CONTROL, CACHING);
-        if self.content_type.as_bytes().starts_with(b"text/html") {
-            headers.insert(CONTENT_SECURITY_POLICY, html::POLICY);
+        if self.gzip.is_some() {
+            headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
+        }
+        if let Some(policy) = &self.policy {
+            headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         }
         response.extensions_mut().insert(SharedBody);
         response
     }
+}
 
-    /// Returns whether the client has the asset (RFC 9110, 13.1.2).
-    fn is_known(&self, request: &HeaderMap) -> bool {
-        let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-        let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-        tags.any(|tag| {
-            tag == "*" || tag.trim_start_matches("W/").as_bytes() == self.etag.as_bytes()
-        })
-    }
+/// Returns an entity tag. Letters, digits and hyphens are valid in one.
+fn etag(text: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{text}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Returns whether the client has what this entity tag names (RFC 9110, 13.1.2).
+fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/").as_bytes() == etag.as_bytes())
 }
 
 /// The same in two forms: for programs, and for people.
@@ -128,79 +192,63 @@ impl Negotiated {
     pub(super) fn response(&self, request: &AssetHeaders) -> Response {
         let asset = if prefers_html(&request.0) { &self.html } else { &self.json };
         let mut response = asset.response(request);
-        response.headers_mut().insert(VARY, HeaderValue::from(ACCEPT));
+        response.headers_mut().append(VARY, HeaderValue::from(ACCEPT));
         response
     }
-}
-
-/// Returns whether a client asks for HTML by name, and for JSON not as much. Browsers do; programs that
-/// take anything get JSON.
-pub(super) fn prefers_html(request: &HeaderMap) -> bool {
-    let accepted: Vec<&str> = request
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    let weight = |essence: &str| {
-        let range = accepted.iter().find_map(|range| {
-            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-            name.trim().eq_ignore_ascii_case(essence).then_some(parameters)
-        });
-        range.map_or(0.0, |parameters| {
-            let mut parameters = parameters.split(';').map(str::trim);
-            let weight = parameters.find_map(|parameter| parameter.strip_prefix("q="));
-            weight.map_or(1.0, |weight| weight.parse::<f32>().unwrap_or(0.0))
-        })
-    };
-    let html = weight("text/html");
-    html > 0.0 && html >= weight("application/json")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(name: http::HeaderName, values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn browsers_get_html_and_programs_json() {
-        for (accept, is_html) in [
-            (&[][..], false),
-            (&["*/*"], false),
-            (&["application/json"], false),
-            (&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], true),
-            (&["application/json", "TEXT/HTML"], true),
-            (&["application/json, text/html;q=0.9"], false),
-            (&["text/html;level=1;q=0.5, application/json;q=0.4"], true),
-            (&["text/html;q=0"], false),
-            (&["text/html;q=many"], false),
-        ] {
-            assert_eq!(prefers_html(&headers(ACCEPT, accept)), is_html, "{accept:?}");
-        }
+    fn headers(values: &[(http::HeaderName, &str)]) -> AssetHeaders {
+        let value = |text: &str| HeaderValue::try_from(text).unwrap();
+        AssetHeaders(values.iter().map(|(name, text)| (name.clone(), value(text))).collect())
     }
 
     #[test]
     fn a_client_that_has_the_asset_gets_no_body() {
         let asset = Asset::json("{}".to_owned());
-        let status = |tags: &[&'static str]| {
-            asset.response(&AssetHeaders(headers(IF_NONE_MATCH, tags))).status().as_u16()
-        };
-        let etag: &'static str = asset.etag.to_str().unwrap().to_owned().leak();
-        let weak: &'static str = format!("\"a\", W/{etag}").leak();
+        let etag = asset.plain.etag.to_str().unwrap();
         for (tags, expected) in [
-            (&[][..], 200),
-            (&["\"a\""], 200),
-            (&[etag], 304),
-            (&["\"a\"", etag], 304),
-            (&[weak], 304),
-            (&["*"], 304),
+            ("\"a\"", 200),
+            (etag, 304),
+            (&format!("\"a\", {etag}"), 304),
+            (&format!("\"a\", W/{etag}"), 304),
+            ("*", 304),
         ] {
-            assert_eq!(status(tags), expected, "{tags:?}");
+            let response = asset.response(&headers(&[(IF_NONE_MATCH, tags)]));
+            assert_eq!(response.status(), expected, "{tags:?}");
         }
+        assert_eq!(asset.response(&headers(&[])).status(), 200);
         let other = Asset::json("[]".to_owned());
-        assert_ne!(asset.etag, other.etag);
+        assert_ne!(asset.plain.etag, other.plain.etag);
+    }
+
+    #[test]
+    fn the_plain_body_and_the_gzip_have_entity_tags_of_their_own() {
+        let asset = Asset::json("[]".to_owned()).compressed();
+        let of = |request: &[(http::HeaderName, &str)]| asset.response(&headers(request));
+        let gzip = of(&[(ACCEPT_ENCODING, "gzip")]);
+        let etag = gzip.headers()[ETAG].to_str().unwrap().to_owned();
+        assert_eq!(gzip.headers()[CONTENT_ENCODING], "gzip");
+        assert_ne!(etag, of(&[]).headers()[ETAG]);
+        for (request, status) in [
+            (vec![(IF_NONE_MATCH, etag.as_str())], 200),
+            (vec![(IF_NONE_MATCH, etag.as_str()), (ACCEPT_ENCODING, "gzip")], 304),
+        ] {
+            let response = of(&request);
+            assert_eq!(response.status(), status, "{request:?}");
+            assert!(!response.headers().contains_key(CONTENT_ENCODING), "{request:?}");
+            assert_eq!(response.headers()[VARY], "accept-encoding");
+        }
+    }
+
+    #[test]
+    fn a_gzip_is_unpacked_for_clients_that_do_not_ask_for_it() {
+        let gzip = Asset::json("{\"a\":1}".to_owned()).compressed().gzip.unwrap().body;
+        let asset = Asset::unpacked(gzip, "application/json");
+        assert_eq!(asset.text(), "{\"a\":1}");
+        assert!(Asset::unpacked(Bytes::from_static(b"no gzip"), "application/json").is_empty());
     }
 }

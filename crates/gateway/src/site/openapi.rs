@@ -30,6 +30,8 @@ pub(super) fn route<S: Clone + Send + Sync + 'static>(
 }
 
 /// Returns the OpenAPI document of this service.
+///
+/// It is of this version of the service, and describes everything that it serves over REST.
 #[utoipa::path(
     impl_for = Operation,
     get,

@@ -28,10 +28,16 @@ pub(super) fn route<T: Transport>() -> Route<Context<T>> {
     Route::new(Operation, batch_create::<T>)
         .calls("/caseload.tasks.v1.TaskService/BatchCreateTasks", &[Scope::TasksWrite])
         .example(example::CREATE_TASKS)
+        // The first case of a new installation.
+        .parameter_example("case_id", 1)
         .returns::<Tasks>(StatusCode::CREATED, "The tasks that were created.", example::TASKS)
         .leads_to(
             &["getTask", "updateTask", "deleteTask", "listTaskEvents"],
             &[("case_id", "$request.path.case_id"), ("task_id", "$response.body#/tasks/0/id")],
+        )
+        .leads_to(
+            &["listTasks", "batchUpdateTasks", "batchDeleteTasks"],
+            &[("case_id", "$request.path.case_id")],
         )
         .returns::<CheckedTasks>(
             StatusCode::OK,

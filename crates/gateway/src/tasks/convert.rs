@@ -38,7 +38,7 @@ pub(crate) fn to_updates(body: dto::UpdateTasks) -> Vec<v1::TaskUpdate> {
     let updates = body.tasks.into_iter().map(|Object(task)| {
         let dto::TaskChange { id, description, completed, assignee_emails, etag } = task;
         let update = dto::UpdateTask { description, completed, assignee_emails };
-        to_update(id, update, etag.unwrap_or_default())
+        to_update(id.0, update, etag.unwrap_or_default())
     });
     updates.collect()
 }

@@ -53,9 +53,9 @@ pub(super) const UPDATED_TASK: &str = r#"
 "assignees":[{"id":"123","email":"user1@example.com","first_name":"John","last_name":"Doe"}],
 "created_at":"2024-03-25T15:40:39Z","updated_at":"2024-03-26T08:15:00Z"}}"#;
 
-/// A request to change tasks.
+/// A request to change tasks. It has no entity tag: one that is made up would have it rejected.
 pub(super) const UPDATE_TASKS: &str = r#"
-{"tasks":[{"id":1,"completed":true,"etag":"\"1a79a4d60de6718e\""},{"id":2,
+{"tasks":[{"id":1,"completed":true},{"id":2,
 "description":"Update incident runbook and contacts"}]}"#;
 
 /// The tasks after that.

@@ -25,6 +25,8 @@ pub(super) fn route<T: Transport>() -> Route<Context<T>> {
 }
 
 /// Returns a task.
+///
+/// `ETag` names its state, for `If-Match` of a change.
 #[utoipa::path(
     impl_for = Operation,
     get,

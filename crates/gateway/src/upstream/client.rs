@@ -6,13 +6,14 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
+use prometheus_client::registry::Registry;
 use proto::wire::{header, limits};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    channel::Channel, clock, failure::Failure, origin::OriginResponses, reply::Reply, retry::Retry,
-    servers::Servers, transport::Transport,
+    attempts::Attempts, channel::Channel, clock, failure::Failure, origin::OriginResponses,
+    reply::Reply, retry::Retry, servers::Servers, transport::Transport,
 };
 use crate::extract::CallOptions;
 
@@ -28,12 +29,18 @@ const REPEAT_FOR: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Client<T = Channel> {
     servers: Arc<Servers<T>>,
+    attempts: Attempts,
 }
 
 impl<T: Transport> Client<T> {
     /// Returns a client of these servers.
     pub(crate) fn new(servers: Servers<T>) -> Self {
-        Self { servers: Arc::new(servers) }
+        Self { servers: Arc::new(servers), attempts: Attempts::default() }
+    }
+
+    /// Registers what is counted of calls.
+    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
+        self.attempts.register(registry);
     }
 
     /// Makes a call in the caller's name, again where the policy allows it. If there are several
@@ -58,7 +65,7 @@ impl<T: Transport> Client<T> {
         let repeat_until = Instant::now() + REPEAT_FOR;
         for pause in Retry::pauses() {
             let request = request(metadata.clone(), message.clone(), deadline);
-            match self.attempt(request, deadline, &method).await {
+            match self.counted_attempt(request, deadline, &method).await {
                 Err(failure)
                     if Instant::now() + *pause < repeat_until
                         && retry.repeats_after(&failure, idempotency_key.is_some()) =>
@@ -69,8 +76,24 @@ impl<T: Transport> Client<T> {
             }
             sleep_until(deadline.min(Instant::now() + *pause)).await;
         }
-        let result = self.attempt(request(metadata, message, deadline), deadline, &method).await;
+        let request = request(metadata, message, deadline);
+        let result = self.counted_attempt(request, deadline, &method).await;
         result.map_err(|failure| retry.conclude(failure, was_lost))
+    }
+
+    async fn counted_attempt<M, R, F>(
+        &self,
+        request: Request<M>,
+        deadline: Instant,
+        method: impl Fn(OriginResponses<T>, Request<M>) -> F,
+    ) -> Result<Reply<R>, Failure>
+    where
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let counted = self.attempts.begin();
+        let result = self.attempt(request, deadline, method).await;
+        counted.end(&result);
+        result
     }
 
     async fn attempt<M, R, F>(

@@ -1,5 +1,6 @@
 //! Calls to the gRPC servers.
 
+mod attempts;
 mod backlog;
 mod causes;
 mod channel;

@@ -18,6 +18,10 @@ pub static USER_TOKEN: HeaderName = HeaderName::from_static("x-user-token");
 /// end. The gateway sends the address of its client.
 pub static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// `true` in a call of the gateway whose client's address, in [`FORWARDED_FOR`], somebody who is not trusted may
+/// have chosen.
+pub static ADDRESS_UNCERTAIN: HeaderName = HeaderName::from_static("caseload-address-uncertain");
+
 /// The scheme with which the client sent the request, as a proxy that ends TLS says.
 pub static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 

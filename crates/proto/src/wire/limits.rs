@@ -18,8 +18,12 @@ pub const CASE_NAME_CHARS: usize = 200;
 /// The longest description of a case, in Unicode scalar values.
 pub const CASE_DESCRIPTION_CHARS: usize = 10_000;
 
-/// The greatest id of a team: JSON numbers are exact up to it.
-pub const TEAM_ID: i64 = (1 << 53) - 1;
+/// The greatest integer up to which JSON numbers are exact for everybody who reads them (RFC 8259, 6). The
+/// ids of tasks and cases stay below.
+pub const EXACT_INTEGER: i64 = (1 << 53) - 1;
+
+/// The greatest id of a team.
+pub const TEAM_ID: i64 = EXACT_INTEGER;
 
 /// The most items of a page over REST.
 pub const PAGE_ITEMS: u8 = 50;

@@ -16,6 +16,8 @@ pub enum Reason {
     KeyInvalid,
     /// The API key lacks the scope that the call needs.
     ScopeRequired,
+    /// The key is not accepted from the caller's address.
+    AddressNotAllowed,
     /// Fields of a request about several tasks are invalid. Each has a violation with a reason of its
     /// own.
     InvalidBatch,
@@ -87,12 +89,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::KeyRequired,
         Self::KeyRepeated,
         Self::AuthorizationMalformed,
         Self::KeyInvalid,
         Self::ScopeRequired,
+        Self::AddressNotAllowed,
         Self::InvalidBatch,
         Self::InvalidRequest,
         Self::IdempotencyKeyReused,
@@ -136,6 +139,7 @@ impl Reason {
             Self::AuthorizationMalformed => ("AUTHORIZATION_MALFORMED", Code::Unauthenticated, 401),
             Self::KeyInvalid => ("KEY_INVALID", Code::Unauthenticated, 401),
             Self::ScopeRequired => ("SCOPE_REQUIRED", Code::PermissionDenied, 403),
+            Self::AddressNotAllowed => ("ADDRESS_NOT_ALLOWED", Code::PermissionDenied, 403),
             Self::InvalidBatch => ("INVALID_BATCH", Code::InvalidArgument, 400),
             Self::InvalidRequest => ("INVALID_REQUEST", Code::InvalidArgument, 400),
             Self::IdempotencyKeyReused => ("REQUEST_ID_REUSED", Code::InvalidArgument, 422),

@@ -7,38 +7,44 @@ use std::{
 };
 
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
-use moka::future::Cache;
-use store::{ApiKeyRecord, Database};
+use store::{Database, KeyState};
 use tokio::time::timeout;
 
 use super::{
+    key_cache::{KeyCache, KnownKey, Version},
+    key_uses::KeyUses,
     look_up_limit::{LookUpLimit, TooManyLookUps},
     single_flight::SingleFlight,
     waiting::{Arrival, WaitingCalls},
 };
-
-/// The most keys of each cache. Each takes some hundred bytes.
-const CACHED_KEYS: u64 = 10_000;
+use crate::{
+    audit::{AuditLog, Refusal},
+    metrics::KeyMetrics,
+};
 
 /// How long callers share one look-up at most. Its connection may hang while others don't; the next
 /// caller starts another look-up then.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Authenticates callers by their API keys.
-///
-/// Keys that exist and keys that don't are cached apart, so that made-up keys displace made-up keys
-/// only.
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticator {
-    database: Database,
-    known: Cache<KeyDigest, Arc<ApiKeyRecord>>,
-    unknown: Cache<KeyDigest, ()>,
-    look_ups: SingleFlight<KeyDigest, LookUpResult>,
+    /// Where keys are looked up.
+    pub(super) database: Database,
+    /// What was found.
+    pub(super) cache: KeyCache,
+    /// Where it is noted that a key was used.
+    pub(super) uses: KeyUses,
+    /// Where it is noted from where keys were used, and that keys were refused.
+    pub(super) audit: AuditLog,
+    /// A look-up that began before a key was changed is not joined any more.
+    look_ups: SingleFlight<(KeyDigest, Version), LookUpResult>,
     limit: LookUpLimit,
     waiting: WaitingCalls,
+    metrics: KeyMetrics,
 }
 
-type LookUpResult = Result<Option<Arc<ApiKeyRecord>>, LookUpError>;
+type LookUpResult = Result<Option<Arc<KnownKey>>, LookUpError>;
 
 /// Why a key was not looked up.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,25 +65,24 @@ impl From<LookUpError> for Error {
 }
 
 impl Authenticator {
-    /// Creates an authenticator that caches known keys for `key_ttl` and unknown ones for
-    /// `unknown_key_ttl`, and looks up keys within a limit, while as many calls wait as may.
+    /// Creates an authenticator that looks keys up within a limit, while as many calls wait as may.
     pub(crate) fn new(
         database: Database,
-        key_ttl: Duration,
-        unknown_key_ttl: Duration,
+        cache: KeyCache,
         limit: LookUpLimit,
         waiting: WaitingCalls,
+        audit: AuditLog,
+        metrics: KeyMetrics,
     ) -> Self {
-        let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
-        let unknown =
-            Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
-        Self { database, known, unknown, look_ups: SingleFlight::new(), limit, waiting }
+        let (uses, look_ups) = (KeyUses::default(), SingleFlight::new());
+        Self { database, cache, uses, audit, look_ups, limit, waiting, metrics }
     }
 
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::Unavailable`] if
+    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::AddressNotAllowed`] if it is valid, but
+    /// not accepted from the client's address; [`Error::Unavailable`] if
     /// the key is not cached and the database is not available; [`Error::Overloaded`] or
     /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
     /// calls wait for that.
@@ -87,49 +92,71 @@ impl Authenticator {
         arrival: &Arrival<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
-        if key.is_valid(SystemTime::now()) {
-            Ok(key.principal)
-        } else {
-            Err(AuthError::InvalidKey.into())
+        self.accept(&key, arrival)
+    }
+
+    /// Checks a key that exists, and notes that it was used.
+    fn accept(&self, key: &KnownKey, arrival: &Arrival<'_>) -> Result<Principal, Error> {
+        let (caller, now) = (key.record.principal, SystemTime::now());
+        let refuse = |refusal, error| {
+            self.audit.note_refusal((caller.tenant, caller.key), refusal, &arrival.origin());
+            Err(error)
+        };
+        match key.record.state(now) {
+            KeyState::Valid => {}
+            KeyState::Revoked => return refuse(Refusal::Revoked, AuthError::InvalidKey.into()),
+            KeyState::Expired => return refuse(Refusal::Expired, AuthError::InvalidKey.into()),
         }
+        if !key.record.networks.allow(arrival.certain_address) {
+            return refuse(Refusal::Address, Error::AddressNotAllowed);
+        }
+        if key.activity.is_used_in_another_minute(now) {
+            self.uses.note(&caller, now);
+        }
+        let seen = key.activity.see(arrival.client.network(), now);
+        self.audit.note_use(&caller, seen, || arrival.origin(), now);
+        Ok(caller)
     }
 
     async fn find(
         &self,
         digest: KeyDigest,
         arrival: &Arrival<'_>,
-    ) -> Result<Option<Arc<ApiKeyRecord>>, Error> {
-        if let Some(key) = self.known.get(&digest).await {
-            return Ok(Some(key));
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
+        if let Some(found) = self.cache.get(&digest).await {
+            match &found {
+                Some(_) => self.metrics.cached.inc(),
+                None => self.metrics.cached_unknown.inc(),
+            };
+            return Ok(found);
         }
-        if self.unknown.get(&digest).await.is_some() {
-            return Ok(None);
-        }
+        self.metrics.looked_up.inc();
         let _permit = self.waiting.admit(arrival, self.limit.remembers(&digest))?;
         let client = arrival.client.network();
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();
-        let look_up = async move { authenticator.look_up(digest, client).await };
-        match self.look_ups.run(digest, look_up).await {
+        let version = self.cache.version();
+        let look_up = async move { authenticator.look_up(digest, client, version).await };
+        match self.look_ups.run((digest, version), look_up).await {
             Some(found) => Ok(found?),
             None => Err(Error::Internal("the look-up of an API key panicked".into())),
         }
     }
 
     /// Looks a key up in the database, and caches what it finds.
-    async fn look_up(&self, digest: KeyDigest, client: Option<IpAddr>) -> LookUpResult {
+    async fn look_up(
+        &self,
+        digest: KeyDigest,
+        client: Option<IpAddr>,
+        version: Version,
+    ) -> LookUpResult {
         let _permit = self.limit.admit(&digest, client).await?;
         let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
         let found = found.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)))??;
-        let key = found.map(Arc::new);
-        match &key {
-            Some(key) => {
-                self.limit.remember(digest).await;
-                self.known.insert(digest, Arc::clone(key)).await;
-            }
-            None => self.unknown.insert(digest, ()).await,
+        if found.is_some() {
+            self.limit.remember(digest).await;
         }
-        Ok(key)
+        Ok(self.cache.insert(digest, found, version).await)
     }
 }

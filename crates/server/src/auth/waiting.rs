@@ -3,22 +3,36 @@
 //! Nobody knows yet whose they are, so no tenant pays for them. Callers with the same key share one
 //! look-up, so the limit of look-ups does not limit them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use domain::Error;
 use serving::{Client, ConnectionId, Exhausted, Quota, QuotaPermit, Resource};
 
-use crate::shares::{Share, Shares};
+use crate::{
+    audit::Origin,
+    shares::{Share, Shares},
+};
 
 /// A call whose key is to be looked up.
 #[derive(Debug)]
 pub(crate) struct Arrival<'a> {
     /// Who makes it, as far as that is known by the address.
     pub(crate) client: &'a Client,
+    /// The client's address, if it may decide whether the key is accepted.
+    pub(crate) certain_address: Option<IpAddr>,
+    /// The id of the request, as logs have it.
+    pub(crate) request_id: &'a str,
     /// The connection that it came on.
     pub(crate) connection: ConnectionId,
     /// The memory that it takes.
     pub(crate) bytes: usize,
+}
+
+impl Arrival<'_> {
+    /// Returns where the call comes from.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { client: self.client.clone(), request_id: self.request_id.to_owned() }
+    }
 }
 
 /// What the calls that wait may take. Calls with keys that were found in the last hour have as much for
@@ -93,8 +107,13 @@ mod tests {
     #[test]
     fn a_connection_and_all_of_them_have_a_limit_and_known_keys_one_of_their_own() {
         let client = Client::default();
-        let arrival =
-            |bytes| Arrival { client: &client, connection: ConnectionId::default(), bytes };
+        let arrival = |bytes| Arrival {
+            client: &client,
+            certain_address: None,
+            request_id: "r-1",
+            connection: ConnectionId::default(),
+            bytes,
+        };
         let waiting = WaitingCalls::new(2, 100, 100);
         let first = waiting.admit(&arrival(60), false);
         assert!(is_admitted(&first));

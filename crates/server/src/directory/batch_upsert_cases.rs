@@ -1,18 +1,23 @@
 //! `BatchUpsertCases`: creates or changes up to 500 cases, all or none.
 
-use domain::{CaseUpserts, Error, Principal, Scope};
+use domain::{AuditEvent, CaseUpserts, Error, Principal, Scope};
 use proto::{
     directory::v1::{BatchUpsertCasesRequest, BatchUpsertCasesResponse, UpsertedCase},
     wire::Reason,
 };
 use store::Database;
 
-use super::convert;
-use crate::call::{Call, Reply};
+use super::{convert, fed};
+use crate::{
+    audit::{AuditLog, Origin},
+    call::{Call, Reply},
+};
 
 /// One call of `BatchUpsertCases`.
 pub(super) struct BatchUpsertCases<'a> {
     pub(super) database: &'a Database,
+    pub(super) audit: &'a AuditLog,
+    pub(super) origin: Origin,
 }
 
 impl Call for BatchUpsertCases<'_> {
@@ -31,6 +36,15 @@ impl Call for BatchUpsertCases<'_> {
         let cases = cases.into_iter().map(convert::to_case_draft);
         let cases = CaseUpserts::parse(cases).map_err(Error::Invalid)?;
         let upserted = self.database.upsert_cases(caller.tenant, &cases, validate_only).await?;
+        if !validate_only {
+            let by = (&caller, &self.origin);
+            fed::note(
+                self.audit,
+                AuditEvent::CasesFed,
+                by,
+                upserted.iter().map(|(_, change)| *change),
+            );
+        }
         let cases = cases.as_slice().iter().zip(upserted).map(|(upsert, (case, change))| {
             let trial = || convert::from_trial(upsert);
             let (case, external_id) = case.map_or_else(trial, convert::from_case);

@@ -1,18 +1,23 @@
 //! `BatchUpsertUsers`: creates or changes up to 500 users, all or none.
 
-use domain::{Error, Principal, Scope, UserUpserts};
+use domain::{AuditEvent, Error, Principal, Scope, UserUpserts};
 use proto::{
     directory::v1::{BatchUpsertUsersRequest, BatchUpsertUsersResponse, UpsertedUser},
     wire::Reason,
 };
 use store::Database;
 
-use super::convert;
-use crate::call::{Call, Reply};
+use super::{convert, fed};
+use crate::{
+    audit::{AuditLog, Origin},
+    call::{Call, Reply},
+};
 
 /// One call of `BatchUpsertUsers`.
 pub(super) struct BatchUpsertUsers<'a> {
     pub(super) database: &'a Database,
+    pub(super) audit: &'a AuditLog,
+    pub(super) origin: Origin,
 }
 
 impl Call for BatchUpsertUsers<'_> {
@@ -31,6 +36,15 @@ impl Call for BatchUpsertUsers<'_> {
         let users = users.into_iter().map(convert::to_user_draft);
         let users = UserUpserts::parse(users).map_err(Error::Invalid)?;
         let users = self.database.upsert_users(caller.tenant, &users, validate_only).await?;
+        if !validate_only {
+            let by = (&caller, &self.origin);
+            fed::note(
+                self.audit,
+                AuditEvent::UsersFed,
+                by,
+                users.iter().map(|(_, change)| *change),
+            );
+        }
         let users = users.into_iter().map(|(user, change)| UpsertedUser {
             user: Some(convert::from_user(user)),
             change: convert::from_change(change).into(),

@@ -5,11 +5,15 @@ use proto::directory::v1::{DeactivateUserRequest, DeactivateUserResponse};
 use store::Database;
 
 use super::convert;
-use crate::call::{Call, Reply};
+use crate::{
+    audit::Origin,
+    call::{Call, Reply},
+};
 
 /// One call of `DeactivateUser`.
 pub(super) struct DeactivateUser<'a> {
     pub(super) database: &'a Database,
+    pub(super) origin: Origin,
 }
 
 impl Call for DeactivateUser<'_> {
@@ -23,8 +27,9 @@ impl Call for DeactivateUser<'_> {
         caller: Principal,
         request: DeactivateUserRequest,
     ) -> Result<Reply<DeactivateUserResponse>, Error> {
+        let agent = self.origin.agent(caller.key);
         let key = convert::to_user_key(request.user)?;
-        let user = self.database.deactivate_user(caller.tenant, key).await?;
+        let user = self.database.deactivate_user(caller.tenant, agent, key).await?;
         Ok(DeactivateUserResponse { user: Some(convert::from_user(user)) }.into())
     }
 }

@@ -6,6 +6,7 @@ mod close_case;
 mod convert;
 mod deactivate_user;
 mod erase_user;
+mod fed;
 mod get_case;
 mod get_user;
 mod list_cases;
@@ -25,7 +26,7 @@ use proto::directory::v1::{
 use store::Database;
 use tonic::{Request, Response, Status};
 
-use crate::call::CallRunner;
+use crate::{audit::Origin, call::CallRunner};
 use batch_upsert_cases::BatchUpsertCases;
 use batch_upsert_users::BatchUpsertUsers;
 use close_case::CloseCase;
@@ -54,35 +55,42 @@ impl DirectoryService for Directory {
         &self,
         request: Request<BatchUpsertCasesRequest>,
     ) -> Result<Response<BatchUpsertCasesResponse>, Status> {
-        self.runner.run(BatchUpsertCases { database: &self.database }, request).await
+        let (audit, origin) = (&self.runner.audit, Origin::of(request.extensions()));
+        let call = BatchUpsertCases { database: &self.database, audit, origin };
+        self.runner.run(call, request).await
     }
 
     async fn batch_upsert_users(
         &self,
         request: Request<BatchUpsertUsersRequest>,
     ) -> Result<Response<BatchUpsertUsersResponse>, Status> {
-        self.runner.run(BatchUpsertUsers { database: &self.database }, request).await
+        let (audit, origin) = (&self.runner.audit, Origin::of(request.extensions()));
+        let call = BatchUpsertUsers { database: &self.database, audit, origin };
+        self.runner.run(call, request).await
     }
 
     async fn close_case(
         &self,
         request: Request<CloseCaseRequest>,
     ) -> Result<Response<CloseCaseResponse>, Status> {
-        self.runner.run(CloseCase { database: &self.database }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(CloseCase { database: &self.database, origin }, request).await
     }
 
     async fn deactivate_user(
         &self,
         request: Request<DeactivateUserRequest>,
     ) -> Result<Response<DeactivateUserResponse>, Status> {
-        self.runner.run(DeactivateUser { database: &self.database }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(DeactivateUser { database: &self.database, origin }, request).await
     }
 
     async fn erase_user(
         &self,
         request: Request<EraseUserRequest>,
     ) -> Result<Response<EraseUserResponse>, Status> {
-        self.runner.run(EraseUser { database: &self.database }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(EraseUser { database: &self.database, origin }, request).await
     }
 
     async fn get_case(
@@ -117,6 +125,7 @@ impl DirectoryService for Directory {
         &self,
         request: Request<ReactivateUserRequest>,
     ) -> Result<Response<ReactivateUserResponse>, Status> {
-        self.runner.run(ReactivateUser { database: &self.database }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(ReactivateUser { database: &self.database, origin }, request).await
     }
 }

@@ -5,11 +5,15 @@ use proto::directory::v1::{ReactivateUserRequest, ReactivateUserResponse};
 use store::Database;
 
 use super::convert;
-use crate::call::{Call, Reply};
+use crate::{
+    audit::Origin,
+    call::{Call, Reply},
+};
 
 /// One call of `ReactivateUser`.
 pub(super) struct ReactivateUser<'a> {
     pub(super) database: &'a Database,
+    pub(super) origin: Origin,
 }
 
 impl Call for ReactivateUser<'_> {
@@ -23,8 +27,9 @@ impl Call for ReactivateUser<'_> {
         caller: Principal,
         request: ReactivateUserRequest,
     ) -> Result<Reply<ReactivateUserResponse>, Error> {
+        let agent = self.origin.agent(caller.key);
         let key = convert::to_user_key(request.user)?;
-        let user = self.database.reactivate_user(caller.tenant, key).await?;
+        let user = self.database.reactivate_user(caller.tenant, agent, key).await?;
         Ok(ReactivateUserResponse { user: Some(convert::from_user(user)) }.into())
     }
 }

@@ -50,6 +50,11 @@ impl Admission {
         }
     }
 
+    /// Returns the permits of all calls.
+    pub(crate) fn permits(&self) -> &Arc<Quota> {
+        &self.permits
+    }
+
     /// Returns a function that returns whether more than half of the permits are taken.
     pub(crate) fn is_scarce(&self) -> impl Fn() -> bool + Send + Sync + use<> {
         let permits = Arc::clone(&self.permits);

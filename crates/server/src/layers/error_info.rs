@@ -29,6 +29,8 @@ pub(crate) fn attach_error_info(mut response: Response<Body>) -> Response<Body> 
     if let Err(error) = status.add_header(response.headers_mut()) {
         tracing::error!(%error, "failed to attach ErrorInfo to a status");
     }
+    // In the place of tonic's own.
+    response.extensions_mut().insert(status);
     response
 }
 

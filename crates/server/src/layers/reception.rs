@@ -16,7 +16,7 @@ use http::{Request, Response, request::Parts};
 use http_body_util::Full;
 use proto::{
     RequestLayout,
-    wire::{self, Access, limits},
+    wire::{self, Access, header, limits},
 };
 use serving::{Client, ConnectionId, hold_until_sent};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -39,6 +39,7 @@ use super::{
 use crate::{
     auth::{self, Arrival, Authenticator},
     causes,
+    metrics::TenantMetrics,
     refusals::Refusals,
     shares::Shares,
     status,
@@ -72,6 +73,8 @@ pub(crate) struct ReceptionParts {
     pub(crate) refusals: Refusals,
     /// Limits the calls that are not in the contract.
     pub(crate) diagnostics: Diagnostics,
+    /// Counts the calls of each tenant, if that is wanted.
+    pub(crate) tenants: Option<TenantMetrics>,
 }
 
 impl ReceptionLayer {
@@ -152,6 +155,9 @@ impl ReceptionParts {
         let (mut parts, body) = request.into_parts();
         let caller = self.authenticate(&parts).await?;
         telemetry::record_caller(caller.tenant.get(), caller.key.get());
+        if let Some(tenants) = &self.tenants {
+            tenants.called(caller.tenant);
+        }
 
         let delay = self.transits.delay(arrived, &parts.headers);
         if delay.is_zero() {
@@ -166,8 +172,12 @@ impl ReceptionParts {
     }
 
     async fn authenticate(&self, parts: &Parts) -> Result<Principal, Status> {
+        let client = Client::of(&parts.extensions);
+        let is_certain = !parts.headers.contains_key(&header::ADDRESS_UNCERTAIN);
         let arrival = Arrival {
-            client: &Client::of(&parts.extensions),
+            client: &client,
+            certain_address: client.certain_address().filter(|_| is_certain),
+            request_id: telemetry::request_id::of(&parts.extensions),
             connection: ConnectionId::of(&parts.extensions),
             bytes: message::head_bytes(&parts.headers),
         };

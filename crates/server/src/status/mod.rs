@@ -3,7 +3,7 @@
 mod field_violations;
 mod retry_delay;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error as _, sync::Arc};
 
 use domain::{AuthError, Error, Resource};
 use proto::{
@@ -35,6 +35,7 @@ pub(crate) fn from_error(error: &Error, invalid: wire::Reason, max_bytes: usize)
         details.set_retry_info(retry_delay);
     }
     let mut status = Status::with_error_details(reason.code(), error.to_string(), details);
+    state(&mut status, reason);
     if let Some(delay) = retry_delay {
         // Clients that follow gRPC's retry design (A6) prefer it to their own backoff.
         let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -57,7 +58,9 @@ const MAX_MESSAGE_BYTES: usize = 256;
 pub(crate) fn with_reason(reason: wire::Reason, message: &str) -> Status {
     let message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
     let details = ErrorDetails::with_error_info(reason.as_str(), wire::ERROR_DOMAIN, []);
-    Status::with_error_details(reason.code(), message, details)
+    let mut status = Status::with_error_details(reason.code(), message, details);
+    state(&mut status, reason);
+    status
 }
 
 /// Returns the status of a message whose lists have too many items.
@@ -73,7 +76,24 @@ pub(crate) fn too_many_items(error: &TooManyItems) -> Status {
         localized_message: None,
     }]);
     let message = "1 field violation; nothing was changed";
-    Status::with_error_details(reason.code(), message, details)
+    let mut status = Status::with_error_details(reason.code(), message, details);
+    state(&mut status, reason);
+    status
+}
+
+/// The reason of a status as its source, where it is found without decoding the details.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.as_str())]
+struct Stated(wire::Reason);
+
+fn state(status: &mut Status, reason: wire::Reason) {
+    status.set_source(Arc::new(Stated(reason)));
+}
+
+/// Returns the reason of a status of this crate, from the extensions of its response.
+pub(crate) fn reason_of<B>(response: &http::Response<B>) -> Option<wire::Reason> {
+    let status = response.extensions().get::<Status>()?;
+    status.source()?.downcast_ref().map(|Stated(reason)| *reason)
 }
 
 /// The reason on the wire for each error.
@@ -83,6 +103,7 @@ const fn reason(error: &Error) -> wire::Reason {
         Error::Unauthenticated(AuthError::Repeated) => wire::Reason::KeyRepeated,
         Error::Unauthenticated(AuthError::Malformed) => wire::Reason::AuthorizationMalformed,
         Error::Unauthenticated(AuthError::InvalidKey) => wire::Reason::KeyInvalid,
+        Error::AddressNotAllowed => wire::Reason::AddressNotAllowed,
         Error::MissingScope(_) => wire::Reason::ScopeRequired,
         Error::Invalid(_) => wire::Reason::InvalidRequest,
         Error::IdempotencyKeyReused => wire::Reason::IdempotencyKeyReused,
@@ -115,6 +136,7 @@ fn error_info_metadata(error: &Error) -> HashMap<String, String> {
             Some((wire::VIOLATION_COUNT, violations.as_slice().len().to_string()))
         }
         Error::Unauthenticated(_)
+        | Error::AddressNotAllowed
         | Error::IdempotencyKeyReused
         | Error::NotFound(_)
         | Error::Overloaded

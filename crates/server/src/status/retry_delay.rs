@@ -19,6 +19,7 @@ pub(super) fn of(error: &Error) -> Option<Duration> {
         | Error::Unavailable(_) => Some(spread_delay()),
         Error::RateLimited { retry_after, .. } => Some(*retry_after),
         Error::Unauthenticated(_)
+        | Error::AddressNotAllowed
         | Error::MissingScope(_)
         | Error::Invalid(_)
         | Error::IdempotencyKeyReused

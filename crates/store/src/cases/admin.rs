@@ -1,10 +1,10 @@
 //! What the commands of an administrator do with cases.
 
-use diesel::prelude::*;
-use domain::{Case, TenantId};
+use diesel::{PgConnection, prelude::*};
+use domain::{Agent, AuditEvent, Case, NewAuditEntry, TenantId};
 
 use super::row::{COLUMNS, Row, to_case};
-use crate::{database::Database, error::Error, schema::cases, tenants};
+use crate::{audit::audited, database::Database, error::Error, schema::cases, tenants};
 
 impl Database {
     /// Creates a case.
@@ -14,20 +14,12 @@ impl Database {
     /// too long.
     pub async fn create_case(&self, tenant: TenantId, name: String) -> Result<Case, Error> {
         self.write("create_case", move |connection| {
-            let row = diesel::insert_into(cases::table)
-                .values((cases::tenant_id.eq(tenant.get()), cases::name.eq(&name)))
-                .returning(COLUMNS)
-                .get_result::<Row>(connection)
-                .map_err(|error| {
-                    Error::on_constraint(error, |constraint| match constraint {
-                        "cases_tenant_fkey" => Some(tenants::missing(tenant)),
-                        "cases_name_check" => {
-                            Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
-                        }
-                        _ => None,
-                    })
-                })?;
-            to_case(row)
+            audited(connection, |connection| {
+                let case = insert(connection, tenant, &name)?;
+                let id = case.id.get();
+                let entry = NewAuditEntry::now(AuditEvent::CaseCreated, Agent::Session, id);
+                Ok((case, tenant, vec![entry]))
+            })
         })
         .await
     }
@@ -49,4 +41,21 @@ impl Database {
         })
         .await
     }
+}
+
+fn insert(connection: &mut PgConnection, tenant: TenantId, name: &str) -> Result<Case, Error> {
+    let row = diesel::insert_into(cases::table)
+        .values((cases::tenant_id.eq(tenant.get()), cases::name.eq(name)))
+        .returning(COLUMNS)
+        .get_result::<Row>(connection)
+        .map_err(|error| {
+            Error::on_constraint(error, |constraint| match constraint {
+                "cases_tenant_fkey" => Some(tenants::missing(tenant)),
+                "cases_name_check" => {
+                    Some(Error::Invalid("a name has 1 to 200 characters".to_owned()))
+                }
+                _ => None,
+            })
+        })?;
+    to_case(row)
 }

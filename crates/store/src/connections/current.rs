@@ -5,11 +5,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use diesel::{
+    PgConnection,
+    r2d2::{CustomizeConnection as _, ManageConnection as _},
+};
+
 use super::{
+    connector::Connector,
     pool::{Lane, Pool, PoolSettings},
+    session::Session,
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
+use crate::{error::Error, metrics::QueryMetrics};
 
 /// The pool in use, and what it takes to open another one like it.
 pub(crate) struct CurrentPool {
@@ -24,6 +32,7 @@ pub(crate) struct CurrentPool {
     contended_shares: Arc<TenantShares>,
     directory_shares: Arc<TenantShares>,
     callbacks: Mutex<Vec<Callback>>,
+    metrics: Arc<QueryMetrics>,
 }
 
 type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
@@ -31,10 +40,12 @@ type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
 impl CurrentPool {
     /// Starts a pool; see [`Pool::open`].
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        let metrics = Arc::<QueryMetrics>::default();
+        let pool = Arc::new(Pool::open(url, settings, Arc::clone(&metrics)));
         Self {
             url: url.clone(),
             settings: *settings,
-            pool: RwLock::new(Arc::new(Pool::open(url, settings))),
+            pool: RwLock::new(pool),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
             list_shares: TenantShares::new(
                 settings.readers.div_ceil(2),
@@ -47,12 +58,18 @@ impl CurrentPool {
             contended_shares: TenantShares::new(1, settings.tenant_queue_length),
             directory_shares: TenantShares::new(1, settings.tenant_queue_length),
             callbacks: Mutex::default(),
+            metrics,
         }
     }
 
     /// Returns the pool in use.
     pub(crate) fn get(&self) -> Arc<Pool> {
         Arc::clone(&self.pool.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns what the pools, one after the other, count and measure.
+    pub(crate) fn metrics(&self) -> &QueryMetrics {
+        &self.metrics
     }
 
     /// Returns the settings of the pool.
@@ -74,7 +91,19 @@ impl CurrentPool {
 
     /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].
     pub(crate) fn open_another(&self) -> Arc<Pool> {
-        Arc::new(Pool::open(&self.url, &self.settings))
+        Arc::new(Pool::open(&self.url, &self.settings, Arc::clone(&self.metrics)))
+    }
+
+    /// Returns what opens a connection that belongs to no pool. To open one may take long, and does not need
+    /// this.
+    pub(crate) fn opener(&self) -> impl FnOnce() -> Result<PgConnection, Error> + use<> {
+        let connector = Connector::new(&self.url);
+        let session = Session { lock_timeout: self.settings.lock_timeout };
+        move || {
+            let mut connection = connector.connect().map_err(Error::unavailable)?;
+            session.on_acquire(&mut connection).map_err(Error::unavailable)?;
+            Ok(connection)
+        }
     }
 
     /// Replaces the pool in use, abandons the old one, and runs the callbacks.
@@ -83,6 +112,7 @@ impl CurrentPool {
         let old = mem::replace(&mut *current, pool);
         drop(current);
         old.abandon();
+        self.metrics.failed_over();
         for callback in &*self.callbacks.lock().unwrap_or_else(PoisonError::into_inner) {
             callback(self);
         }

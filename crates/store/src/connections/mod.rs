@@ -3,7 +3,9 @@
 
 pub(crate) mod current;
 pub(crate) mod failover;
+pub(crate) mod listener;
 pub(crate) mod pool;
+pub(crate) mod readings;
 pub(crate) mod statements;
 pub(crate) mod tenant_shares;
 pub(crate) mod url;

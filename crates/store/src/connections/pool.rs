@@ -20,10 +20,10 @@ use super::{
     connector::Connector,
     session::Session,
     statements::{Observer, Statements},
-    threads::{Length, Run, Threads},
+    threads::{Length, Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{deadline, error::Error};
+use crate::{deadline, error::Error, metrics::QueryMetrics};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -64,6 +64,22 @@ pub(crate) enum Lane {
 }
 
 impl Lane {
+    /// The lanes with threads of their own. Lists run on those of other queries.
+    pub(super) const OF_THREADS: [Self; 5] =
+        [Self::Queries, Self::Changes, Self::Contended, Self::Directory, Self::Checks];
+
+    /// Returns the name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Queries => "queries",
+            Self::Lists => "lists",
+            Self::Changes => "changes",
+            Self::Contended => "contended",
+            Self::Directory => "directory",
+            Self::Checks => "checks",
+        }
+    }
+
     fn length(self) -> Length {
         match self {
             Self::Lists => Length::Long,
@@ -132,25 +148,31 @@ pub(crate) struct Pool {
     is_abandoned: watch::Sender<bool>,
     life: Weak<()>,
     statements: Statements,
+    metrics: Arc<QueryMetrics>,
 }
 
 impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
     /// is not there yet, and reconnects once it is available again.
-    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+    pub(crate) fn open(
+        url: &DatabaseUrl,
+        settings: &PoolSettings,
+        metrics: Arc<QueryMetrics>,
+    ) -> Self {
         let size = settings.writers
             + settings.readers
             + settings.changers
             + settings.contended()
             + settings.directory();
-        let size = u32::try_from(size).unwrap_or(u32::MAX - 2);
+        let size = u32::try_from(size).unwrap_or(u32::MAX - 3);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
         let connector = Connector::new(url);
         let life = connector.life();
         let connections = r2d2::Pool::builder()
-            // One more for the probe that asks whether the server answers at all, and one for checks.
-            .max_size(size + 2)
+            // One more for the probe that asks whether the server answers at all, one for checks, and one
+            // for the probes of those who listen.
+            .max_size(size + 3)
             .min_idle(Some(min_idle))
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
@@ -170,7 +192,19 @@ impl Pool {
             is_abandoned: watch::Sender::new(false),
             life,
             statements: Statements::default(),
+            metrics,
         }
+    }
+
+    /// Returns how many connections are open, and how many of them are idle.
+    pub(super) fn connections_open(&self) -> (u32, u32) {
+        let state = self.connections.state();
+        (state.connections, state.idle_connections)
+    }
+
+    /// Returns what a lane has to do.
+    pub(super) fn load(&self, lane: Lane) -> Load {
+        self.threads(lane).load()
     }
 
     /// Returns a connection that has just answered. Blocks until there is one; without a limit if
@@ -196,7 +230,12 @@ impl Pool {
         Ok(connection)
     }
 
-    /// Runs a query on a thread of its lane, in a span with its name.
+    /// Begins to wait for a connection of a lane.
+    pub(crate) fn waiting(&self, lane: Lane) -> Waiting {
+        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
+    }
+
+    /// Runs a query on a thread of the lane that it waits for, in a span with its name.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
@@ -204,10 +243,11 @@ impl Pool {
     /// was dropped before there was a connection is not begun.
     pub(crate) async fn run<T: Send + 'static>(
         self: Arc<Self>,
-        lane: Lane,
+        waiting: Waiting,
         name: &'static str,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let lane = waiting.lane;
         let mut is_abandoned = self.is_abandoned.subscribe();
         let mut is_abandoned = pin!(is_abandoned.wait_for(|is_abandoned| *is_abandoned));
         let mut limit = pin!(sleep(self.checkout_timeout));
@@ -217,7 +257,7 @@ impl Pool {
             Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let (run, mut result) = prepare(name, query, caller);
+        let (run, mut result) = prepare((waiting, name), query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -289,15 +329,32 @@ impl Pool {
     }
 }
 
+/// A query that waits until it has a connection, or until it is dropped, as nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    metrics: Arc<QueryMetrics>,
+    lane: Lane,
+    since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.metrics.waited(self.lane.name(), self.since.elapsed());
+    }
+}
+
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
-    name: &'static str,
+    (waiting, name): (Waiting, &'static str),
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
+        drop(waiting);
+        let begun = Instant::now();
         // The span of the query is for debugging: without it, log lines are in the caller's.
         let _caller = span.entered();
         let _query = tracing::debug_span!("query", query = name).entered();
@@ -317,6 +374,7 @@ fn prepare<T: Send + 'static>(
             true => Error::DeadlineExceeded,
             false => error,
         });
+        metrics.ran(name, begun.elapsed());
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);

@@ -41,6 +41,17 @@ struct State<C> {
     running_long: usize,
 }
 
+/// What a lane has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Load {
+    /// The queries that run, or are about to.
+    pub(super) running: usize,
+    /// The queries that wait for a thread.
+    pub(super) waiting: usize,
+    /// The most queries that may run at once.
+    pub(super) most: usize,
+}
+
 /// How long a query takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
@@ -94,6 +105,13 @@ impl<C> Threads<C> {
         let state = State { brief, long, next: 0, threads: 0, running_long: 0 };
         let most_long = most.saturating_sub(1).max(1);
         Self { most: most.max(1), most_long, state: Mutex::new(state) }
+    }
+
+    /// Returns what there is to do.
+    pub(super) fn load(&self) -> Load {
+        let state = self.lock();
+        let waiting = state.brief.len() + state.long.len();
+        Load { running: state.threads, waiting, most: self.most }
     }
 
     /// Adds a query. Returns its place, and whether one more thread is to be started, with [`Self::work`].

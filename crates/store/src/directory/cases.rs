@@ -2,12 +2,13 @@
 
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Timestamptz};
 use domain::{
-    CaseId, CaseKey, CaseStatus, DirectoryCase, DirectoryCasePage, DirectoryCaseQuery, Error,
-    Resource, TenantId,
+    Agent, AuditEvent, CaseId, CaseKey, CaseStatus, DirectoryCase, DirectoryCasePage,
+    DirectoryCaseQuery, Error, NewAuditEntry, Resource, TenantId,
 };
 
 use super::case_row::{COLUMNS, Row, to_case};
 use crate::{
+    audit::audited,
     connections::pool::{Lane, Presence},
     database::Database,
     schema::cases::{self, dsl},
@@ -52,7 +53,12 @@ impl Database {
     /// # Errors
     /// [`Error::NotFound`] if the tenant has no such case; [`Error::Unavailable`],
     /// [`Error::OutcomeUnknown`] and [`Error::Internal`].
-    pub async fn close_case(&self, tenant: TenantId, key: CaseKey) -> Result<DirectoryCase, Error> {
+    pub async fn close_case(
+        &self,
+        tenant: TenantId,
+        agent: Agent,
+        key: CaseKey,
+    ) -> Result<DirectoryCase, Error> {
         let missing = missing(&key);
         let closed = CaseStatus::Closed;
         let close = move |connection: &mut PgConnection, caller: &Presence| {
@@ -65,16 +71,18 @@ impl Database {
             }
             let id = found.case.id;
             let open = cases::table.find((tenant.get(), id.get()));
-            let row: Option<Row> = diesel::update(open.filter(dsl::status.ne(closed.as_str())))
-                .set((
-                    dsl::status.eq(closed.as_str()),
-                    dsl::updated_at.eq(sql::<Timestamptz>(
-                        "greatest(now(), updated_at + interval '1 microsecond')",
-                    )),
-                ))
-                .returning(COLUMNS)
-                .get_result(connection)
-                .optional()?;
+            let closing = diesel::update(open.filter(dsl::status.ne(closed.as_str()))).set((
+                dsl::status.eq(closed.as_str()),
+                dsl::updated_at.eq(sql::<Timestamptz>(
+                    "greatest(now(), updated_at + interval '1 microsecond')",
+                )),
+            ));
+            let row: Option<Row> = audited(connection, |connection| {
+                let row = closing.returning(COLUMNS).get_result(connection).optional()?;
+                let entry = NewAuditEntry::now(AuditEvent::CaseClosed, agent, id.get());
+                let entry = row.as_ref().map(|_: &Row| entry);
+                Ok((row, tenant, entry.into_iter().collect()))
+            })?;
             match row {
                 Some(row) => to_case(row).map(Some),
                 // Another call was first.

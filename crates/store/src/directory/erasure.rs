@@ -24,11 +24,18 @@ use diesel::{
     sql_query,
     sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
 };
-use domain::{DirectoryUser, Email, Error, Resource, TenantId, UserId, UserKey};
+use domain::{
+    Agent, AuditEvent, DirectoryUser, Email, Error, NewAuditEntry, Resource, TenantId, UserId,
+    UserKey,
+};
 use tokio::time::sleep;
 
-use super::row::{self, COLUMNS, Row};
+use super::{
+    row::{self, COLUMNS, Row},
+    users::find,
+};
 use crate::{
+    audit::audited,
     connections::pool::{Lane, Presence},
     database::Database,
     schema::users::{self, dsl},
@@ -122,16 +129,32 @@ impl Database {
     /// [`Error::NotFound`] if the tenant has no such user; [`Error::Unavailable`],
     /// [`Error::OutcomeUnknown`] and [`Error::Internal`]. Unless it is the first, the user may be
     /// deactivated, or erased in part.
-    pub async fn erase_user(&self, tenant: TenantId, key: UserKey) -> Result<DirectoryUser, Error> {
-        let user = self.deactivate_user(tenant, key).await?;
+    pub async fn erase_user(
+        &self,
+        tenant: TenantId,
+        agent: Agent,
+        key: UserKey,
+    ) -> Result<DirectoryUser, Error> {
+        let user = self.deactivate_user(tenant, agent.clone(), key).await?;
         let Some(id) = user.id else { return Err(Error::NotFound(Resource::User)) };
         let erased = match user.erased_at {
             Some(_) => user,
             None => {
                 let erase = move |connection: &mut PgConnection, _: &Presence| {
-                    erase(connection, tenant, id)
+                    let erased = audited(connection, |connection| {
+                        let user = erase(connection, tenant, id)?;
+                        let entry = NewAuditEntry::now(AuditEvent::UserErased, agent, id.get());
+                        let entry = user.as_ref().map(|_: &DirectoryUser| entry);
+                        Ok((user, tenant, entry.into_iter().collect()))
+                    })?;
+                    match erased {
+                        Some(user) => Ok(Some(user)),
+                        // Another call was first.
+                        None => find(connection, tenant, &UserKey::Id(id)),
+                    }
                 };
-                self.write_for(tenant, Lane::Directory, "erase_user", erase).await?
+                let erased = self.write_for(tenant, Lane::Directory, "erase_user", erase).await?;
+                erased.ok_or(Error::NotFound(Resource::User))?
             }
         };
         self.complete_erasure(tenant, id).await?;
@@ -257,25 +280,27 @@ fn still_pending(before: &[String], now: impl Iterator<Item = String>) -> Vec<St
     now.filter(|writer| before.contains(writer) || writer.starts_with(RECOVERED)).collect()
 }
 
-/// Erases the row of a user.
+/// Erases the row of a user. Returns `None` if it is erased already.
 fn erase(
     connection: &mut PgConnection,
     tenant: TenantId,
     id: UserId,
-) -> Result<DirectoryUser, crate::Error> {
-    let row: Row = diesel::update(users::table.find((tenant.get(), id.get())))
+) -> Result<Option<DirectoryUser>, crate::Error> {
+    let user = users::table.find((tenant.get(), id.get()));
+    let row: Option<Row> = diesel::update(user.filter(dsl::erased_at.is_null()))
         .set((
             dsl::email.eq(format!("erased-{id}@{}", Email::RESERVED_DOMAIN)),
             dsl::first_name.eq(""),
             dsl::last_name.eq(""),
             dsl::external_id.eq(None::<String>),
-            // The user may have been reactivated, or erased, since the step before.
+            // The user may have been reactivated since the step before.
             dsl::deactivated_at.eq(sql::<Nullable<Timestamptz>>("coalesce(deactivated_at, now())")),
-            dsl::erased_at.eq(sql::<Nullable<Timestamptz>>("coalesce(erased_at, now())")),
+            dsl::erased_at.eq(sql::<Nullable<Timestamptz>>("now()")),
         ))
         .returning(COLUMNS)
-        .get_result(connection)?;
-    row::to_user(row)
+        .get_result(connection)
+        .optional()?;
+    row.map(row::to_user).transpose()
 }
 
 #[cfg(test)]

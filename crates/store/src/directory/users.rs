@@ -6,10 +6,14 @@ use diesel::{
     prelude::*,
     sql_types::{Nullable, Timestamptz},
 };
-use domain::{DirectoryUser, Error, Resource, TenantId, UserId, UserKey, UserPage, UserQuery};
+use domain::{
+    Agent, AuditEvent, DirectoryUser, Error, NewAuditEntry, Resource, TenantId, UserId, UserKey,
+    UserPage, UserQuery,
+};
 
 use super::row::{self, COLUMNS, Row};
 use crate::{
+    audit::audited,
     connections::pool::{Lane, Presence},
     database::Database,
     schema::users::{self, dsl},
@@ -56,6 +60,7 @@ impl Database {
     pub async fn deactivate_user(
         &self,
         tenant: TenantId,
+        agent: Agent,
         key: UserKey,
     ) -> Result<DirectoryUser, Error> {
         let deactivate = move |connection: &mut PgConnection, _: &Presence| {
@@ -63,15 +68,20 @@ impl Database {
             let Some(id) = user.id.filter(|_| user.deactivated_at.is_none()) else {
                 return Ok(Some(user));
             };
-            let row: Option<Row> = diesel::update(users::table.find((tenant.get(), id.get())))
-                .set(dsl::deactivated_at.eq(sql::<Nullable<Timestamptz>>(
-                    // Another call may have been first.
-                    "coalesce(deactivated_at, now())",
-                )))
-                .returning(COLUMNS)
-                .get_result(connection)
-                .optional()?;
-            row.map(row::to_user).transpose()
+            let user = users::table.find((tenant.get(), id.get()));
+            let deactivating = diesel::update(user.filter(dsl::deactivated_at.is_null()))
+                .set(dsl::deactivated_at.eq(sql::<Nullable<Timestamptz>>("now()")));
+            let entry = NewAuditEntry::now(AuditEvent::UserDeactivated, agent, id.get());
+            let row: Option<Row> = audited(connection, |connection| {
+                let row = deactivating.returning(COLUMNS).get_result(connection).optional()?;
+                let entry = row.as_ref().map(|_: &Row| entry);
+                Ok((row, tenant, entry.into_iter().collect()))
+            })?;
+            match row {
+                Some(row) => row::to_user(row).map(Some),
+                // Another call was first.
+                None => find(connection, tenant, &UserKey::Id(id)),
+            }
         };
         let name = "deactivate_user";
         let found = self.write_for(tenant, Lane::Directory, name, deactivate).await?;
@@ -86,6 +96,7 @@ impl Database {
     pub async fn reactivate_user(
         &self,
         tenant: TenantId,
+        agent: Agent,
         key: UserKey,
     ) -> Result<DirectoryUser, Error> {
         let reactivate = move |connection: &mut PgConnection, _: &Presence| {
@@ -94,12 +105,23 @@ impl Database {
                 return Ok(Some(user));
             };
             let user = users::table.find((tenant.get(), id.get()));
-            let row: Option<Row> = diesel::update(user.filter(dsl::erased_at.is_null()))
-                .set(dsl::deactivated_at.eq(None::<PgTimestamp>))
-                .returning(COLUMNS)
-                .get_result(connection)
-                .optional()?;
-            row.map(row::to_user).transpose()
+            let is_deactivated = dsl::erased_at.is_null().and(dsl::deactivated_at.is_not_null());
+            let reactivating = diesel::update(user.filter(is_deactivated))
+                .set(dsl::deactivated_at.eq(None::<PgTimestamp>));
+            let entry = NewAuditEntry::now(AuditEvent::UserReactivated, agent, id.get());
+            let row: Option<Row> = audited(connection, |connection| {
+                let row = reactivating.returning(COLUMNS).get_result(connection).optional()?;
+                let entry = row.as_ref().map(|_: &Row| entry);
+                Ok((row, tenant, entry.into_iter().collect()))
+            })?;
+            match row {
+                Some(row) => row::to_user(row).map(Some),
+                // Another call was first, or the user is erased.
+                None => {
+                    let found = find(connection, tenant, &UserKey::Id(id))?;
+                    Ok(found.filter(|user| user.erased_at.is_none()))
+                }
+            }
         };
         let name = "reactivate_user";
         let found = self.write_for(tenant, Lane::Directory, name, reactivate).await?;

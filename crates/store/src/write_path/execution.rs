@@ -1,6 +1,6 @@
 //! Runs jobs on a connection.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use diesel::{
     connection::SimpleConnection as _,
@@ -105,7 +105,8 @@ impl Execution<'_> {
     /// because of another. Returns whether the connection is still usable.
     fn write_together(&mut self, jobs: Vec<Job>) -> bool {
         let statement = Statement::new(jobs.iter().map(|job| (&job.actor, &job.batch)));
-        match statement.run(self.connection) {
+        let measured = self.queue.metrics();
+        match measured.statement(&jobs, || statement.run(self.connection)) {
             Ok(_) if self.is_replaced() => {
                 fail(self.queue, jobs, &abandoned());
                 false
@@ -197,14 +198,18 @@ impl Execution<'_> {
         if job.caller.is_gone() {
             return Step::Ended;
         }
-        let statement = || Statement::new([(&job.actor, &job.batch)].into_iter());
-        let result = match statement().run(self.connection) {
+        let mut run = || {
+            let statement = Statement::new([(&job.actor, &job.batch)].into_iter());
+            let measured = self.queue.metrics();
+            measured.statement(slice::from_ref(&job), || statement.run(self.connection))
+        };
+        let result = match run() {
             // The case or a user was deleted between the look-up and the check of the foreign key.
             // A second look-up no longer finds it and reports that.
             Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
                 if !job.caller.is_gone() =>
             {
-                statement().run(self.connection)
+                run()
             }
             result => result,
         };

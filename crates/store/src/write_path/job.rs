@@ -35,6 +35,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Caller {
     span: Span,
+    /// Since when the batch waits; `None` once a worker has taken it.
+    pub(super) waiting_since: Option<Instant>,
     /// When the caller stops waiting, if it said so.
     pub(super) deadline: Option<Instant>,
     /// `None` once the outcome was sent.
@@ -45,7 +47,12 @@ impl Job {
     /// Returns a job for a batch that is submitted in the current span, and the receiver of its outcome.
     pub(super) fn new(actor: Actor, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
-        let caller = Caller { span: Span::current(), deadline: None, outcome: Some(sender) };
+        let caller = Caller {
+            span: Span::current(),
+            waiting_since: Some(Instant::now()),
+            deadline: None,
+            outcome: Some(sender),
+        };
         (Self { actor, batch, caller, in_doubt_since: None }, receiver)
     }
 }

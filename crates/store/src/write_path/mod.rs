@@ -12,10 +12,12 @@ mod execution;
 mod failure;
 pub(crate) mod idempotency;
 mod job;
+mod metrics;
 mod outcome;
 #[cfg(feature = "plain-writes")]
 mod plain;
 mod queue;
+mod readings;
 mod settings;
 mod statement;
 mod unfinished;

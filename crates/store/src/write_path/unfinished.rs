@@ -19,8 +19,9 @@ const DOUBT_LIMIT: Duration = Duration::from_secs(30);
 /// and have an idempotency key are requeued instead: to run them again shows what happened.
 pub(super) fn fail(queue: &Queue<Job>, jobs: impl IntoIterator<Item = Job>, error: &Error) {
     for mut job in jobs {
-        if matches!(error, Error::ConnectionLost(_)) {
-            job.in_doubt_since.get_or_insert_with(Instant::now);
+        if matches!(error, Error::ConnectionLost(_)) && job.in_doubt_since.is_none() {
+            job.in_doubt_since = Some(Instant::now());
+            queue.metrics().doubted();
         }
         if job.in_doubt_since.is_none() {
             job.caller.send(Err(error.clone().into()));

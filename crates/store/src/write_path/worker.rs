@@ -105,6 +105,7 @@ impl Worker {
             Work::Lane(Turn::Untried(jobs)) => (jobs, Way::Apart),
             Work::Lane(Turn::Blocked { job, cases }) => (vec![job], Way::Blocked { cases }),
         };
+        self.queue.metrics().taken(&mut jobs);
         jobs.retain(|job| !job.caller.is_gone());
         if jobs.is_empty() {
             return;

@@ -3,11 +3,13 @@
 use std::{io, sync::Arc, time::Instant};
 
 use domain::{Actor, Error, TaskBatch, TenantId};
+use prometheus_client::registry::Registry;
 
 use super::{
     job::Job,
     outcome::Outcome,
     queue::{Limits, Queue, Refusal},
+    readings::QueueReadings,
     settings::WriterSettings,
     worker::Worker,
 };
@@ -109,6 +111,12 @@ impl TaskWriter {
             Refusal::Closed => Error::Unavailable("the writer is shutting down".into()),
         })?;
         outcome.await.unwrap_or_else(|lost| Err(Error::OutcomeUnknown(lost.into())))
+    }
+
+    /// Registers what is counted and measured of the write path.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.queue.metrics().register(registry);
+        registry.register_collector(Box::new(QueueReadings(Arc::downgrade(&self.queue))));
     }
 
     /// Whether a batch of this tenant that comes now is refused, whatever its case.

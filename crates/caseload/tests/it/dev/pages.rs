@@ -1,12 +1,17 @@
 //! The commands of pages of docs/, in a shell, one after the other.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{fs, process::Command};
+
+use serde_json::Value;
 
 use super::{
     has_curl,
-    instance::{Directory, create},
+    instance::{Dev, Directory, create},
 };
-use crate::{documentation::commands_to_run, support::CASELOAD};
+use crate::{
+    documentation::PageCommands,
+    support::{CASELOAD, Program},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_tutorial_work_one_after_the_other() {
@@ -21,10 +26,8 @@ async fn the_commands_of_the_tutorial_work_one_after_the_other() {
     fs::create_dir(&target).unwrap();
     fs::copy(directory.ready_file(), target.join("ready.json")).unwrap();
 
-    let commands = commands_to_run("docs/TUTORIAL.md", "tutorial").join("\n");
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", &commands]).current_dir(project.path()).env("no_proxy", "*");
-    let stdout = output(&mut shell);
+    let commands = PageCommands::of("docs/TUTORIAL.md", "tutorial");
+    let stdout = commands.in_directory(project.path()).run();
 
     // In this order, each once.
     let mut rest = stdout.as_str();
@@ -65,28 +68,77 @@ fn has_python() -> bool {
 async fn the_commands_of_the_how_to_replace_a_key() {
     let directory = Directory::create();
     let dev = directory.start();
-    let programs = Path::new(CASELOAD).parent().unwrap().to_str().unwrap();
-    let path = format!("{programs}:{}", env::var("PATH").unwrap());
-
-    let commands = commands_to_run("docs/HOWTO.md", "key rotation").join("\n");
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", &commands]).env("PATH", path).env("CASELOAD_TENANT", "Demo");
-    shell.env("CASELOAD_DATABASE_URL", dev.text("database_url"));
-    let stdout = output(&mut shell);
+    let commands = PageCommands::of("docs/HOWTO.md", "key rotation").env("CASELOAD_TENANT", "Demo");
+    let stdout = commands.env("CASELOAD_DATABASE_URL", dev.text("database_url")).run();
 
     let new_key = stdout.split_whitespace().find(|word| word.starts_with("cl_"));
     let new_key = new_key.unwrap_or_else(|| panic!("no key was printed:\n{stdout}"));
     assert_eq!(create(&dev.batch_url(), new_key).await, 201);
     let last = stdout.lines().rev().take(2).collect::<Vec<_>>();
-    assert!(last[0].contains("app, second") && last[0].trim_end().ends_with("true"), "{stdout}");
-    assert!(last[1].contains("demo") && last[1].trim_end().ends_with("false"), "{stdout}");
+    for (line, id, state) in [(last[0], "2", "valid"), (last[1], "1", "revoked")] {
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert!(cells[0] == id && cells.contains(&state), "{stdout}");
+    }
 }
 
-/// Runs a command, which must succeed, and returns what it has printed.
-fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{stdout}\n{stderr}");
-    stdout
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_about_the_command_line_work_one_after_the_other() {
+    let directory = Directory::create();
+    let dev = directory.start();
+    let files = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| fs::write(files.path().join(name), content).unwrap();
+
+    // The page has tasks 7 to 9.
+    for _ in 0..3 {
+        assert_eq!(dev.create().await, 201);
+    }
+    write("tasks.csv", "description,assignee_emails\nCall,user1@example.com\nWrite,\n");
+    let mut commands = PageCommands::of("docs/CLI.md", "command line")
+        .replace("http://127.0.0.1:50051", dev.text("grpc_url"))
+        .replace("cl_…", dev.text("api_key"))
+        .replace("generate |", r#"echo '{"description":"Generated"}' |"#);
+    if Command::new("jq").arg("--version").output().is_err() {
+        commands = commands.replace(" | jq .description", "");
+    }
+    commands.in_directory(files.path()).run();
+    let session = || dev.session();
+    assert_eq!(dev.task_count(), (9 + 1 + 2 + 1).to_string());
+    let completed = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM tasks WHERE completed";
+    assert_eq!(session().query(completed), "7 8 9");
+
+    write("users.csv", "email,external_id\nada@acme.example,1\n");
+    write("cases.csv", "external_id,name\n1,Suspicious sign-ins\n");
+    PageCommands::of("docs/CLI.md", "directory imports")
+        .env("CASELOAD_SERVER", dev.text("grpc_url"))
+        .env("CASELOAD_API_KEY", &admin_key(&dev))
+        .in_directory(files.path())
+        .run();
+    let count = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM cases)";
+    assert_eq!(session().query(count), "4|1");
+}
+
+/// Creates a key that may feed users and cases.
+fn admin_key(dev: &Dev) -> String {
+    let args = ["admin", "--json", "key", "create", "--tenant", "Demo", "feed", "--scope", "admin"];
+    let database = [("CASELOAD_DATABASE_URL", dev.text("database_url"))];
+    let exited = Program::start_with_env(CASELOAD, &args, &database).wait_for_exit();
+    let created: Value = serde_json::from_str(&exited.stdout).unwrap();
+    created["key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_that_ask_a_server_without_a_client_of_grpc_work() {
+    let directory = Directory::create();
+    let program = directory.launch(&[("CASELOAD_CONNECT", "true")]);
+    let dev = directory.wait_until_ready(program);
+    let (_, grpc_addr) = dev.text("grpc_url").split_once("://").unwrap();
+    PageCommands::of("docs/HOWTO.md", "health").replace("server-a.example:50051", grpc_addr).run();
+    if !has_curl() {
+        return;
+    }
+    let commands = PageCommands::of("docs/API.md", "connect")
+        .replace("http://127.0.0.1:50051", dev.text("grpc_url"))
+        .env("CASELOAD_API_KEY", dev.text("api_key"));
+    let created: Value = serde_json::from_str(&commands.run()).unwrap();
+    assert_eq!(created["tasks"][0]["description"], "Update incident runbook", "{created}");
 }

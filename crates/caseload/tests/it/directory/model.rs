@@ -4,26 +4,25 @@
 
 mod caller;
 mod calls;
+mod history;
 mod operation;
 mod prediction;
+mod rows;
 mod state;
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::{
     collection::vec,
     test_runner::{Config, TestCaseError, TestRunner},
 };
-use proto::tasks::v1::ListTaskEventsRequest;
 use tokio::runtime::Runtime;
 
 use crate::support::App;
 use caller::Caller;
 use operation::Operation;
 use prediction::Model;
+use rows::Rows;
 
 /// The number of sequences, and the most operations of one.
 const SEQUENCES: u32 = 24;
@@ -73,82 +72,44 @@ impl World {
         model
     }
 
-    /// Returns all rows, sorted: what they are, their ids, their tenants and their values; each with the
-    /// transaction that wrote it.
-    fn rows(&self) -> Vec<(String, String)> {
-        let rows = self.app.database.query(
-            "SELECT format(
-                 'user|%s|%s|%s|%s|%s|%s|%s|%s', id, tenant_id, external_id, email, first_name,
-                 last_name, deactivated_at IS NULL, erased_at IS NOT NULL AND scrubbed_at IS NOT NULL
-             ), xmin FROM users
-             UNION ALL SELECT format(
-                 'case|%s|%s|%s|%s|%s|%s|%s|%s', id, tenant_id, external_id, name, description,
-                 priority, status, coalesce(team_id, 0)
-             ), xmin FROM cases
-             UNION ALL SELECT format('task|%s|%s|%s|%s|%s', id, tenant_id, case_id, description, (
-                 SELECT string_agg(a.user_id::text, ',' ORDER BY a.position)
-                 FROM task_assignees AS a WHERE a.tenant_id = t.tenant_id AND a.task_id = t.id
-             )), xmin FROM tasks AS t
-             UNION ALL SELECT format(
-                 'record|%s-%s|%s|%s', tenant_id, key, array_to_string(first_names, ','),
-                 array_to_string(last_names, ',')
-             ), xmin FROM idempotency_keys",
-        );
-        let rows = rows.lines().map(|line| line.rsplit_once('|').unwrap());
-        let mut rows: Vec<_> = rows.map(|(row, xmin)| (row.to_owned(), xmin.to_owned())).collect();
-        rows.sort();
-        rows
-    }
-
     async fn run(&self, operations: &[Operation]) {
         let mut model = self.clear();
-        let mut rows = self.rows();
+        let mut rows = Rows::read(&self.app);
         for (step, operation) in operations.iter().enumerate() {
             let caller = &self.callers[operation.caller];
             let request = model.request(caller.tenant, operation);
+            let step = format!("step {step}: {request:?}");
             let predicted = model.predict(caller, &request);
+            let is_repeat = model.is_repeat(caller.tenant, &request);
             let outcome = calls::send(&self.app, caller, &request).await;
             assert!(
                 predicted.matches(&outcome),
-                "step {step}: {request:?}\n  predicted {predicted:?}\n  was {outcome:?}"
+                "{step}\n  predicted {predicted:?}\n  was {outcome:?}"
             );
             model.apply(caller, &request, &outcome);
-            let now = self.rows();
-            let values: Vec<_> = now.iter().map(|(row, _)| row.clone()).collect();
-            assert_eq!(values, model.rows(), "step {step}: {request:?}");
-            assert_untouched(&rows, &now, &format!("step {step}: {request:?}"));
+            let now = Rows::read(&self.app);
+            assert_eq!(now.values(), model.rows(), "{step}");
+            now.assert_follow(&rows, &step);
+            now.assert_told(&outcome, is_repeat, &step);
             rows = now;
         }
-        self.check_histories(&model).await;
+        self.check_histories(&model, &rows).await;
     }
 
-    /// Checks that the histories of all tasks name users as they are now.
-    async fn check_histories(&self, model: &Model) {
-        let mut client = self.app.grpc_client().await;
-        for (case_id, task_id) in model.created_tasks().iter().copied() {
-            let owner =
-                format!("SELECT DISTINCT tenant_id FROM task_events WHERE case_id = {case_id}");
-            let owner = self.app.database.query(&owner);
-            let is_owner = |caller: &&Caller| caller.tenant.to_string() == owner;
-            let reader = self.callers.iter().find(is_owner).unwrap();
-            let page_size = 50;
-            let page = ListTaskEventsRequest { case_id, task_id, page_size, ..Default::default() };
-            let page = client.list_task_events(reader.request(page)).await.unwrap().into_inner();
-            for user in page.task_events.into_iter().flat_map(|event| event.users) {
-                let person = calls::person(user);
-                assert_eq!(model.person(person.id), (reader.tenant, person), "task {task_id}");
+    /// Checks that the history of each task has what the model expects, also of deleted ones, and names
+    /// users as they are now; and that its times are those of the task.
+    async fn check_histories(&self, model: &Model, rows: &Rows) {
+        for (tenant, case, task, expected) in model.histories() {
+            let reader = self.callers.iter().find(|caller| caller.tenant == tenant).unwrap();
+            let of_grpc = history::over_grpc(&self.app, reader, case, task).await;
+            let of_rest = history::over_rest(&self.app, reader, case, task).await;
+            for read in [&of_grpc, &of_rest] {
+                assert_eq!(read.events, expected, "task {task}");
+                for person in &read.users {
+                    assert_eq!(model.person(person.id), (tenant, person.clone()), "task {task}");
+                }
+                assert!(rows.has_times("task", task, read.times), "task {task}: {read:?}");
             }
-        }
-    }
-}
-
-/// Checks that a row which is as it was before was not written, either.
-#[track_caller]
-fn assert_untouched(before: &[(String, String)], now: &[(String, String)], step: &str) {
-    let before: BTreeMap<_, _> = before.iter().cloned().collect();
-    for (row, xmin) in now.iter().filter(|(row, _)| !row.starts_with("record")) {
-        if let Some(before) = before.get(row) {
-            assert_eq!(before, xmin, "{row} was written: {step}");
         }
     }
 }

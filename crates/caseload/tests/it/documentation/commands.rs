@@ -3,13 +3,25 @@
 use super::page::{Page, pages};
 
 /// The names of the blocks that tests run: in `<!-- run: NAME -->` before a block.
-const RUN: [&str; 3] = ["key rotation", "readme", "tutorial"];
+const RUN: [&str; 11] = [
+    "command line",
+    "connect",
+    "database roles",
+    "directory imports",
+    "health",
+    "installation",
+    "key rotation",
+    "promotion",
+    "readme",
+    "synchronous standby",
+    "tutorial",
+];
 
 /// The languages of blocks that a reader pastes into a shell.
 const SHELLS: [&str; 5] = ["sh", "bash", "shell", "zsh", "console"];
 
 /// Returns the blocks of a page that have this name, in their order.
-pub(crate) fn commands_to_run(page: &str, name: &str) -> Vec<String> {
+pub(super) fn commands_to_run(page: &str, name: &str) -> Vec<String> {
     assert!(RUN.contains(&name), "{name} is not listed");
     let marker = format!("run: {name}");
     let page = Page::read(page);

@@ -8,11 +8,15 @@ use std::{
     },
 };
 
+use domain::Scope;
 use localdb::Cluster;
 use tokio::task::JoinSet;
 
 use super::probes::{await_not_ready, await_ready, is_created};
-use crate::support::{App, Reply, TestDatabase, polling::eventually, psql};
+use crate::{
+    documentation::PageCommands,
+    support::{App, CreateCall, Reply, TestDatabase, polling::eventually, psql},
+};
 
 /// The number of batches that each caller creates before and after a step.
 const BATCHES: usize = 5;
@@ -36,10 +40,11 @@ impl Pair {
             .setting("max_connections", "80")
             .start()
             .unwrap();
-        let standby = Cluster::standby_of(&primary).start().unwrap();
+        // The name by which its primary knows it.
+        let standby = Cluster::standby_of(&primary).setting("cluster_name", "standby");
+        let standby = standby.start().unwrap();
+        how_to("synchronous standby", "-d caseload", &primary);
         let url = primary.url("postgres").parse().unwrap();
-        psql(&url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-        psql(&url, "SELECT pg_reload_conf()");
         const IS_SYNCHRONOUS: &str = "SELECT sync_state = 'sync' FROM pg_stat_replication";
         eventually("a synchronous standby", async || {
             (psql(&url, IS_SYNCHRONOUS) == "t").then_some(())
@@ -48,7 +53,8 @@ impl Pair {
 
         let url = primary.read_write_url(&standby, "caseload");
         let database = TestDatabase::create_behind(&primary, &url).await;
-        let app = App::builder().server_args(&["--checkout-timeout", "1s"]).start_on(database);
+        let args = ["--checkout-timeout", "1s", "--key-ttl", "1h"];
+        let app = App::builder().server_args(&args).start_on(database);
         let app = Arc::new(app.await);
         await_ready(&app).await;
         Self { primary, standby, app }
@@ -74,6 +80,12 @@ impl Pair {
         let lost: Vec<_> = acknowledged.difference(&found).collect();
         assert!(lost.is_empty(), "{lost:?}");
     }
+}
+
+/// Runs commands of the how-to for a failover on a cluster, in place of the database that they name.
+fn how_to(name: &str, database: &str, cluster: &Cluster) {
+    let url = format!("-d '{}'", cluster.url("postgres"));
+    PageCommands::of("docs/HOWTO.md", name).replace(database, &url).run();
 }
 
 /// Callers that create one batch after the other.
@@ -149,7 +161,7 @@ async fn a_crash_of_the_primary_loses_no_acknowledged_batch_and_duplicates_none(
     load.await_progress().await;
 
     pair.primary.kill().unwrap();
-    pair.standby.promote().unwrap();
+    how_to("promotion", "-h db2.example -d caseload", &pair.standby);
     load.await_progress().await;
     await_ready(&pair.app).await;
 
@@ -179,6 +191,10 @@ async fn a_primary_that_becomes_read_only_is_replaced_by_the_promoted_standby() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     let mut pair = Pair::start().await;
+    let revoked = pair.app.key_with(&[Scope::TasksRead]).await;
+    let app = Arc::clone(&pair.app);
+    let call = CreateCall::new(&app).key(&revoked);
+    assert_eq!(call.result_over_grpc(&app).await, "PERMISSION_DENIED SCOPE_REQUIRED");
     let load = Load::start(&pair.app);
     load.await_progress().await;
 
@@ -187,6 +203,16 @@ async fn a_primary_that_hangs_is_replaced_by_the_promoted_standby() {
     pair.standby.promote().unwrap();
     load.await_progress().await;
     await_ready(&pair.app).await;
+
+    // The key is in the cache for an hour, and the thread that listened to the old primary may wait for it.
+    let url = pair.standby.url("caseload").parse().unwrap();
+    let newest = "id = (SELECT max(id) FROM api_keys)";
+    psql(&url, &format!("UPDATE api_keys SET revoked_at = now() WHERE {newest}"));
+    eventually("the revocation to arrive", async || {
+        let result = call.result_over_grpc(&app).await;
+        (result == "UNAUTHENTICATED KEY_INVALID").then_some(())
+    })
+    .await;
 
     // The old primary does not matter any more when it resumes.
     pair.primary.resume().unwrap();

@@ -1,17 +1,18 @@
 //! The service, connected as its role.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use domain::Scope;
 use localdb::Cluster;
 use proto::tasks::v1::BatchCreateTasksRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::Database;
+use store::{Database, KeyUse};
 
 use super::fixture::{SERVICE, cluster, set_up, url_as};
 use crate::support::{
-    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_task,
-    open, psql,
+    API_CALLS, App, CreateCall, ONE_ASSIGNED_TASK, Reply, TestDatabase, code_and_reasons, new_key,
+    new_task, open, psql,
 };
 
 /// A service that connects as its role, and does everything that a service does.
@@ -67,11 +68,19 @@ impl Service {
         expect("gRPC with the key", found, "INVALID_ARGUMENT REQUEST_ID_REUSED");
 
         let key = app.key_for_all().await;
+        // There is no log yet: the service begins it.
+        app.database.query(
+            "BEGIN; LOCK audit_heads; DELETE FROM audit_entries; DELETE FROM audit_heads; COMMIT",
+        );
         app.database.query("DELETE FROM idempotency_keys WHERE key = 'the-key'");
         app.use_idempotency_key("the-key");
         for call in API_CALLS {
             expect(call.name, call.result(app, Some(&key), &app.target()).await, "OK");
         }
+
+        let id = app.store_key(app.tenant, &new_key(), &Scope::ALL, None).await;
+        let uses = [KeyUse { tenant: app.tenant, key: id, time: SystemTime::now() }];
+        expect("uses", format!("{:?}", self.database.store_key_uses(&uses).await), "Ok(())");
 
         let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
         expect("sweep", format!("{swept:?}"), "Ok(2)");

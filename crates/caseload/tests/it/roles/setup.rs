@@ -6,7 +6,42 @@ use super::{
     fixture::{ADMIN, OWNER, cluster, run_as, run_file, set_up, url_as},
     grants, service,
 };
-use crate::support::{TestDatabase, psql};
+use crate::{
+    documentation::PageCommands,
+    support::{TestDatabase, psql},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_pages_install_a_database_and_set_a_tenant_up() {
+    let cluster = cluster();
+    let superuser = cluster.url("postgres");
+    // postgresql://USER@localhost:PORT/postgres?host=DIRECTORY
+    let [user, port, directory] = ["//", "localhost:", "?host="].map(|before| {
+        let (_, rest) = superuser.split_once(before).unwrap();
+        rest.split(['@', '/']).next().unwrap().replace("%2F", "/")
+    });
+    PageCommands::of("docs/OPERATIONS.md", "database roles")
+        .env("PGUSER", &user)
+        .env("PGPORT", &port)
+        .env("PGHOST", &directory)
+        .run();
+
+    let mut commands = PageCommands::of("README.md", "installation").replace(
+        "postgresql://postgres@db.example/caseload",
+        &format!("'{}'", cluster.url("caseload")),
+    );
+    for role in [OWNER, ADMIN] {
+        let url = format!("'{}'", url_as(&cluster, role).expose());
+        commands = commands.replace(&format!("postgresql://{role}:…@db.example/caseload"), &url);
+    }
+    let printed = commands.run();
+    assert_eq!(printed.matches("cl_").count(), 2, "{printed}");
+    let database = cluster.url("caseload").parse().unwrap();
+    grants::assert_as_documented(&database);
+    assert_eq!(psql(&database, "SELECT name FROM tenants"), "Acme");
+    assert_eq!(psql(&database, "SELECT email FROM users"), "ada@acme.example");
+    assert_eq!(psql(&database, "SELECT name FROM cases"), "Suspicious sign-ins");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles() {
@@ -18,6 +53,8 @@ async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles(
     run_file(database.url(), "roles.sql", &[]);
 
     assert_eq!(database.query(tables), OWNER);
+    let function = "SELECT proowner::regrole FROM pg_proc WHERE proname = 'notify_api_key_change'";
+    assert_eq!(database.query(function), OWNER);
     let language =
         "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'caseload_service'::regrole";
     assert_eq!(database.query(language), "{lc_messages=C}");
@@ -65,8 +102,20 @@ fn every_admin_command_works_as_the_admin_role() {
     let key = [&["key", "create"], &tenant[..], &["ci", "--scope", "tasks:write"]].concat();
     let id = json(&key)["id"].to_string();
     json(&[&["key", "list"], &tenant[..]].concat());
+    json(&[&["key", "allow"], &tenant[..], &[&id, "10.0.0.0/8"]].concat());
+    json(&[&["key", "rotate"], &tenant[..], &[&id, "--expires-in", "1h"]].concat());
     let revoked = json(&[&["key", "revoke"], &tenant[..], &[&id]].concat());
     assert_eq!(revoked["valid"], false);
+    json(&["audit", "list"]);
+    let verified = json(&["audit", "verify"]);
+    assert_eq!(verified[0]["intact"], true);
+    let superuser = cluster.url("caseload").parse().unwrap();
+    psql(&superuser, "UPDATE audit_entries SET created_at = created_at - interval '9 days'");
+    let prune = ["admin", "audit", "prune", "--older-than", "1d"];
+    let refused = run_as(&cluster, ADMIN, &prune);
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    let pruned = run_as(&cluster, OWNER, &prune);
+    assert_eq!(pruned.code(), Some(0), "{pruned:?}");
     for _ in 0..2 {
         let demo = run_as(&cluster, ADMIN, &["admin", "demo"]);
         assert_eq!(demo.code(), Some(0), "{demo:?}");

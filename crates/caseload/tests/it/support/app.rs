@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::SystemTime};
 
 use clap::Args;
-use domain::{ApiKey, Email, Scope, TenantId};
+use domain::{ApiKey, Email, Networks, Scope, TenantId};
 use gateway::{Gateway, GatewayOptions, Upstream};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::{Method, RequestBuilder};
@@ -11,6 +11,7 @@ use runtime::{CancellationToken, shutdown::DrainOptions};
 use server::{Server, ServerOptions};
 use serving::{ConnectionOptions, ListenerTls};
 use store::{Database, DatabaseUrl, NewApiKey, NewUser};
+use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
 
 use super::{Reply, TestDatabase, http_client};
@@ -114,7 +115,7 @@ pub(crate) async fn start_server(
     }
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
-    let server = Server::bind(program, database_url).await.unwrap().with_tls(tls);
+    let server = Server::bind(program, database_url, &metrics()).await.unwrap().with_tls(tls);
     let grpc_addr = server.local_addr();
     tokio::spawn(server.run(connections, drain, shutdown.clone()));
     grpc_addr
@@ -148,10 +149,15 @@ pub(crate) async fn start_gateway_to(
     let ProgramOptions::<GatewayOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
     let upstream = upstream.parse::<Upstream>().unwrap().secured(&program.upstream_tls).unwrap();
-    let gateway = Gateway::bind(&program, &upstream).await.unwrap().with_tls(tls);
+    let gateway = Gateway::bind(&program, &upstream, &metrics()).await.unwrap().with_tls(tls);
     let http_addr = gateway.local_addr();
     tokio::spawn(gateway.run(connections, drain, shutdown.clone()));
     http_addr
+}
+
+/// Returns metrics that nobody reads.
+fn metrics() -> Metrics {
+    Metrics::new("test", "0")
 }
 
 /// Parses options as the command line would.
@@ -206,7 +212,8 @@ impl App {
         expires_at: Option<SystemTime>,
     ) -> domain::KeyId {
         let scopes = scopes.iter().copied().collect();
-        let new = NewApiKey { name: "test".to_owned(), digest: key.digest(), scopes, expires_at };
+        let (name, networks) = ("test".to_owned(), Networks::default());
+        let new = NewApiKey { name, digest: key.digest(), scopes, networks, expires_at };
         self.admin.create_api_key(tenant, new).await.unwrap().principal.key
     }
 

@@ -1,12 +1,18 @@
 //! What callers can make the server receive, hold and decode.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::{Answer, BATCH_CREATE, one_task, post, start};
 use crate::support::{
     App,
-    polling::eventually,
-    raw_http::{AfterSending, connect, exchange_with_any},
+    polling::{TEST_TIMEOUT, eventually},
+    raw_http::{AfterSending, connect, exchange_with_any, read_to_end},
 };
 
 const JSON: &str = "application/json";
@@ -50,6 +56,77 @@ async fn a_rejection_arrives_however_much_was_sent() {
         let request = format!("{}content-length: {}\r\n\r\n{body}", head(key), body.len());
         let reply = exchange_with_any(app.grpc_addr, request.as_bytes(), AfterSending::Wait).await;
         assert_eq!(reply.body["code"], code);
+    }
+}
+
+/// How long a body is waited for that is only discarded.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Makes a request that is no call, for a client at this address as a proxy names it, and sends nothing of
+/// its body. Returns after how long it is answered.
+async fn answered_after(app: &App, address: &str) -> Duration {
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\
+         x-forwarded-for: {address}\r\n\r\n"
+    );
+    let start = Instant::now();
+    let mut stream = connect(app.grpc_addr).await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_status(&mut stream).await, "HTTP/1.1 415");
+    start.elapsed()
+}
+
+/// Reads the first words of a response.
+async fn read_status(stream: &mut TcpStream) -> String {
+    let mut status = [0; 12];
+    timeout(TEST_TIMEOUT, stream.read_exact(&mut status)).await.expect("a response").unwrap();
+    String::from_utf8_lossy(&status).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_address_has_a_share_of_the_bodies_that_are_discarded() {
+    // Two of 256.
+    let app = App::builder().server_args(&["--connect", "--address-share", "1"]).start().await;
+    // A machine that is too busy to answer within a second is asked again.
+    eventually("a response that waits for no body, and four that do", async || {
+        let (greedy, other) = ("192.0.2.1", "192.0.2.2");
+        let (first, second, third, fourth, fifth) = tokio::join!(
+            answered_after(&app, greedy),
+            answered_after(&app, greedy),
+            answered_after(&app, greedy),
+            answered_after(&app, other),
+            answered_after(&app, other),
+        );
+        let mut of_greedy = [first, second, third];
+        of_greedy.sort_unstable();
+        let is_waited_for = |elapsed: &Duration| *elapsed >= DISCARD_TIMEOUT;
+        let is_at_once = of_greedy[0] < DISCARD_TIMEOUT / 2;
+        let all = of_greedy[1..].iter().chain([&fourth, &fifth]).all(is_waited_for);
+        (is_at_once && all).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_over_http_1_is_limited_in_time_and_size() {
+    let args = ["--connect", "--header-timeout", "300ms"];
+    let app = App::builder().server_args(&args).start().await;
+    for bytes in ["", "P", "POST / HTTP/1.1\r\nhost: a\r\nx-a: b"] {
+        let mut stream = connect(app.grpc_addr).await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert_eq!(String::from_utf8_lossy(&answer), "", "after {bytes:?}");
+    }
+    let headers = |count| "x: y\r\n".repeat(count);
+    for (header, status) in [
+        (headers(99), "HTTP/1.1 415"),
+        (headers(100), "HTTP/1.1 431"),
+        (format!("x: {}\r\n", "y".repeat(32 * 1024)), "HTTP/1.1 431"),
+    ] {
+        let mut stream = connect(app.grpc_addr).await;
+        let request = format!("POST / HTTP/1.1\r\nhost: a\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(read_status(&mut stream).await, status, "{} bytes", request.len());
     }
 }
 

@@ -9,7 +9,8 @@ pub(super) const fn of(reason: Reason) -> Meaning {
     match reason {
         Reason::KeyRequired => both(
             "the request has no API key",
-            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`.",
+            "Send the key once, as `Authorization: Bearer KEY` or as `X-User-Token: KEY`. Whoever administers \
+             the tenant can create one, with `caseload admin key create`.",
         ),
         Reason::KeyRepeated => both(
             "the request has more than one API key, so that it is ambiguous who the caller is",
@@ -21,12 +22,19 @@ pub(super) const fn of(reason: Reason) -> Meaning {
         ),
         Reason::KeyInvalid => both(
             "the API key is unknown, revoked or expired. The three are not distinguished",
-            "Use a key that is valid. Whoever administers the tenant can create one.",
+            "Use a key that is valid. Whoever administers the tenant can create one, with \
+             `caseload admin key create`.",
         ),
         Reason::ScopeRequired => both(
             "the API key lacks the scope that the call needs. `detail` names it; over gRPC so does `scope` in the \
              metadata of `ErrorInfo`: one scope, or several with spaces between them, of which the key needs one",
             "Use a key with this scope. No scope includes another.",
+        ),
+        Reason::AddressNotAllowed => both(
+            "the API key is accepted from certain addresses only, and the request did not come from one of them, or \
+             it is not known from where it came. Which addresses these are is not told",
+            "Make the request from where the key is meant to be used. Whoever administers the tenant can change \
+             the addresses.",
         ),
         Reason::InvalidBatch => over_grpc(
             "the reason of a status with field violations, each of which has a reason of its own, of methods \

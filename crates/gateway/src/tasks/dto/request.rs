@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Object, RequestBody, null_as_default},
+    extract::{Integer, Object, RequestBody, null_as_default},
     openapi::schema::{self, AssigneeEmails, NamedTask, NewDescription, Precondition},
 };
 
@@ -71,7 +71,7 @@ pub(crate) struct TaskChange {
     // 0 if it is missing: the server rejects both alike, with the path of the field.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = NamedTask, required)]
-    pub(crate) id: i64,
+    pub(crate) id: Integer,
     /// The new description.
     #[serde(default)]
     #[schema(value_type = Option<NewDescription>)]
@@ -98,7 +98,7 @@ pub(crate) struct DeleteTasks {
     /// The ids of the tasks.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = TaskIds, required)]
-    pub(crate) task_ids: Vec<i64>,
+    pub(crate) task_ids: Vec<Integer>,
 }
 
 schema::lists! {
@@ -108,7 +108,9 @@ schema::lists! {
     };
     /// The changes of a batch.
     TaskChanges = [TaskChange; 1, Some(limits::BATCH_TASKS)] |list| {
-        list.extensions(schema::reasons(&[FieldReason::Required, FieldReason::TooMany]))
+        // Two that are equal name the same task.
+        list.unique_items(true)
+            .extensions(schema::reasons(&[FieldReason::Required, FieldReason::TooMany]))
     };
     /// The ids of a batch to delete.
     TaskIds = [NamedTask; 1, Some(limits::BATCH_TASKS)] |list| {
@@ -146,7 +148,7 @@ impl RequestBody for UpdateTasks {
 
 impl RequestBody for DeleteTasks {
     fn list_bytes(&self) -> usize {
-        self.task_ids.capacity() * size_of::<i64>()
+        self.task_ids.capacity() * size_of::<Integer>()
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) use self::{
     limits::{Limits, Refusal},
     work::{Blocked, Work},
 };
-use crate::{queued::Queued, turns::Most};
+use crate::{queued::Queued, turns::Most, write_path::metrics::WriteMetrics};
 
 /// A queue in which tenants take turns, with a limit in total and a limit for each tenant, and a lane
 /// beside it for the jobs that wait for locks.
@@ -31,12 +31,30 @@ pub(super) struct Queue<T> {
     /// another generation begins, or the lane becomes free.
     not_empty: Condvar,
     limits: Limits,
+    metrics: WriteMetrics,
 }
 
 impl<T: Queued> Queue<T> {
     pub(super) fn new(limits: Limits) -> Self {
         let state = State::new();
-        Self { state: Mutex::new(state), not_empty: Condvar::new(), limits }
+        let metrics = WriteMetrics::default();
+        Self { state: Mutex::new(state), not_empty: Condvar::new(), limits, metrics }
+    }
+
+    /// Returns what is counted and measured of the jobs.
+    pub(super) fn metrics(&self) -> &WriteMetrics {
+        &self.metrics
+    }
+
+    /// Returns how many jobs wait in the queue, and in the lane.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.jobs.len(), state.lane.len())
+    }
+
+    /// Returns how many jobs may wait in the queue.
+    pub(super) fn limit(&self) -> usize {
+        self.limits.total
     }
 
     /// Adds a job, or refuses it at once.
@@ -78,6 +96,7 @@ impl<T: Queued> Queue<T> {
     /// Returns a job that was taken, before all others of its tenant and whatever the limits are; to
     /// the lane, if it belongs there.
     pub(super) fn requeue(&self, job: T) {
+        self.metrics.requeued();
         self.lock().requeue(job);
         self.not_empty.notify_one();
     }

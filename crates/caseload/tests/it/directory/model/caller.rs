@@ -9,6 +9,8 @@ use crate::support::{App, new_key};
 pub(super) struct Caller {
     pub(super) tenant: i64,
     pub(super) key: ApiKey,
+    /// The key's name, by which the history of a task knows the caller.
+    pub(super) name: String,
     /// Whether the caller may make calls of the directory.
     pub(super) is_feeder: bool,
 }
@@ -25,9 +27,11 @@ impl Caller {
             [(app.tenant, &Scope::ALL[..]), (app.tenant, &without_admin), (other, &Scope::ALL)]
         {
             let key = new_key();
-            app.store_key(tenant, &key, scopes, None).await;
+            let id = app.store_key(tenant, &key, scopes, None).await;
+            let name = format!("key {id}");
+            app.database.query(&format!("UPDATE api_keys SET name = '{name}' WHERE id = {id}"));
             let is_feeder = scopes.contains(&Scope::Admin);
-            callers.push(Self { tenant: tenant.get(), key, is_feeder });
+            callers.push(Self { tenant: tenant.get(), key, name, is_feeder });
         }
         callers.try_into().unwrap()
     }

@@ -7,7 +7,8 @@ mod rest;
 
 use super::{caller::Caller, operation::Request, state::Outcome};
 use crate::support::{App, code_and_reasons};
-pub(super) use convert::person;
+pub(super) use convert::{micros, person};
+pub(super) use rest::{person as person_of_rest, seconds};
 
 /// Makes a request, and returns its outcome.
 pub(super) async fn send(app: &App, caller: &Caller, request: &Request) -> Outcome {

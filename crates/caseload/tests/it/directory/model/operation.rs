@@ -55,6 +55,10 @@ pub(super) enum Action {
         tasks: Vec<NewTask>,
     },
     GetCase,
+    /// Reads the whole list of cases that is not of the directory, page by page.
+    ListAllCases {
+        status: Option<&'static str>,
+    },
     UpdateCase {
         name: Option<&'static str>,
         status: Option<&'static str>,
@@ -66,6 +70,8 @@ pub(super) enum Action {
     },
     /// Makes the request again that has used this key, if one has.
     Repeat(u8),
+    /// Returns what the request with this key has created.
+    GetRecord(u8),
     GetTask,
     /// Assigns a task to these users instead of those to whom it is.
     Assign(Vec<Email>),
@@ -175,10 +181,12 @@ impl Action {
             | Self::CloseCase(_) => true,
             Self::CreateCase { .. }
             | Self::GetCase
+            | Self::ListAllCases { .. }
             | Self::UpdateCase { .. }
             | Self::DeleteCase
             | Self::CreateTasks { .. }
             | Self::Repeat(_)
+            | Self::GetRecord(_)
             | Self::GetTask
             | Self::Assign(_)
             | Self::ListTasks(_) => false,
@@ -232,10 +240,12 @@ fn action() -> impl Strategy<Value = Action> {
         2 => case_name().prop_map(Action::CloseCase),
         1 => create_case,
         1 => Just(Action::GetCase),
+        2 => option::of(status()).prop_map(|status| Action::ListAllCases { status }),
         2 => update_case,
         1 => Just(Action::DeleteCase),
         7 => create_tasks,
         2 => (0..3_u8).prop_map(Action::Repeat),
+        1 => (0..3_u8).prop_map(Action::GetRecord),
         2 => Just(Action::GetTask),
         5 => vec(email(), 0..3).prop_map(Action::Assign),
         2 => email().prop_map(Action::ListTasks),

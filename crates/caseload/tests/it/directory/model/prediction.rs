@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{
     caller::Caller,
+    history::Event,
     operation::{Action, Operation, Request, Whose},
     state::{Case, Outcome, Person, Task, User},
 };
@@ -46,6 +47,8 @@ pub(super) struct Model {
     created_users: Vec<i64>,
     created_cases: Vec<i64>,
     created_tasks: Vec<(i64, i64)>,
+    /// What was done to each task that was ever created, after its tenant.
+    histories: BTreeMap<i64, (i64, Vec<Event>)>,
 }
 
 impl Model {
@@ -130,9 +133,20 @@ impl Model {
         rows
     }
 
-    /// Returns the case and the id of each task that was ever created.
-    pub(super) fn created_tasks(&self) -> &[(i64, i64)] {
-        &self.created_tasks
+    /// Returns the tenant, the case and the id of each task that was ever created, and what was done to it.
+    pub(super) fn histories(&self) -> impl Iterator<Item = (i64, i64, i64, &[Event])> {
+        self.created_tasks.iter().map(|(case, id)| {
+            let (tenant, history) = &self.histories[id];
+            (*tenant, *case, *id, &**history)
+        })
+    }
+
+    /// Whether a request is a repeat of one with the same key.
+    pub(super) fn is_repeat(&self, tenant: i64, request: &Request) -> bool {
+        let Action::CreateTasks { key: Some(key), .. } = request.operation.action else {
+            return false;
+        };
+        self.records.contains_key(&(tenant, key))
     }
 
     /// Returns a user as they are now, and their tenant.
@@ -163,6 +177,7 @@ impl Model {
             Action::CloseCase(name) => self.close_case(tenant, request, *name),
             Action::CreateCase { name, tasks } => self.create_case(tenant, request, name, tasks),
             Action::GetCase => self.get_case(tenant, request.case),
+            Action::ListAllCases { status } => Ok(self.list_all_cases(tenant, *status)),
             Action::UpdateCase { name, status } => {
                 self.update_case(tenant, request.case, *name, *status)
             }
@@ -172,6 +187,7 @@ impl Model {
             }
             Action::CreateTasks { tasks, key } => self.create_tasks(tenant, request, tasks, *key),
             Action::Repeat(_) => unreachable!("it is the request that it repeats"),
+            Action::GetRecord(key) => self.get_record(tenant, *key),
             Action::GetTask => self.get_task(tenant, request),
             Action::Assign(emails) => self.assign(tenant, request, emails),
             Action::ListTasks(email) => self.list_tasks(tenant, &request.email(*email)),
@@ -203,16 +219,16 @@ impl Model {
             (Action::CreateCase { .. }, Outcome::CreatedCase(case, tasks)) => {
                 let case = Case { external_id: Some(String::new()), ..case.clone() };
                 self.set_case(tenant, Some("Created"), &case);
-                self.add_tasks(tenant, case.id.unwrap(), tasks);
+                self.add_tasks(caller, case.id.unwrap(), tasks);
             }
             (Action::DeleteCase, Outcome::Deleted) => {
                 self.cases.remove(&request.case);
-                self.tasks.retain(|_, task| task.case != request.case);
+                self.remove_tasks(caller, request.case);
             }
             (Action::CreateTasks { tasks: new, key }, Outcome::Tasks(tasks)) => {
-                let Some(key) = key else { return self.add_tasks(tenant, request.case, tasks) };
+                let Some(key) = key else { return self.add_tasks(caller, request.case, tasks) };
                 if !self.records.contains_key(&(tenant, *key)) {
-                    self.add_tasks(tenant, request.case, tasks);
+                    self.add_tasks(caller, request.case, tasks);
                     let (request, creation) = (request.clone(), request.creation(new));
                     let record = Record { request, creation, tasks: tasks.clone() };
                     self.records.insert((tenant, *key), record);
@@ -220,7 +236,7 @@ impl Model {
             }
             (Action::Assign(_), Outcome::Tasks(tasks)) => {
                 let assignees = tasks[0].assignees.iter().map(|person| person.id).collect();
-                self.tasks.get_mut(&request.task).unwrap().assignees = assignees;
+                self.set_assignees(caller, request.task, assignees);
             }
             _ => {}
         }

@@ -10,6 +10,8 @@ pub(super) enum Outcome {
     /// A case that was created with tasks.
     CreatedCase(Case, Vec<Task>),
     Tasks(Vec<Task>),
+    /// The tasks that a request with a key has created.
+    Record(Vec<i64>),
     Deleted,
     /// The code and the reasons.
     Error(String),
@@ -41,6 +43,8 @@ pub(super) struct Case {
     pub(super) priority: String,
     pub(super) status: String,
     pub(super) team_id: i64,
+    /// Not predicted: `World` compares them with what is stored.
+    pub(super) times: Option<Times>,
 }
 
 /// A task as responses have it.
@@ -49,6 +53,17 @@ pub(super) struct Task {
     pub(super) id: i64,
     pub(super) description: String,
     pub(super) assignees: Vec<Person>,
+    /// Not predicted: `World` compares them with what is stored.
+    pub(super) times: Option<Times>,
+}
+
+/// When something was created and changed last, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
+    /// The part of the time that is told, in microseconds: REST tells seconds.
+    pub(super) unit: i64,
 }
 
 /// A user as tasks have them.
@@ -95,14 +110,29 @@ fn or_any(predicted: Option<i64>, actual: Option<i64>) -> Option<i64> {
 
 impl Case {
     fn matches(&self, actual: &Self) -> bool {
-        Self { id: or_any(self.id, actual.id), ..self.clone() } == *actual
+        let (id, times) = (or_any(self.id, actual.id), actual.times);
+        Self { id, times, ..self.clone() } == *actual
     }
 }
 
 impl Task {
     fn matches(&self, actual: &Self) -> bool {
         let id = if self.id == NEW { actual.id } else { self.id };
-        id > 0 && Self { id, ..self.clone() } == *actual
+        id > 0 && Self { id, times: actual.times, ..self.clone() } == *actual
+    }
+}
+
+impl Times {
+    /// Returns the times of a response over REST.
+    pub(super) const fn in_seconds(created_at: i64, updated_at: i64) -> Self {
+        const SECOND: i64 = 1_000_000;
+        Self { created_at: created_at * SECOND, updated_at: updated_at * SECOND, unit: SECOND }
+    }
+
+    /// Whether these are the stored times, as far as they are told.
+    pub(super) const fn tell(self, created_at: i64, updated_at: i64) -> bool {
+        self.created_at == created_at - created_at % self.unit
+            && self.updated_at == updated_at - updated_at % self.unit
     }
 }
 

@@ -1,11 +1,12 @@
 //! Converts between what the test says and the messages of the contract.
 
 use proto::{
+    Timestamp,
     cases::v1::{self, CaseStatus, Priority},
     tasks::v1::{Assignee, Task as TaskMessage},
 };
 
-use crate::directory::model::state::{Case, Person, Task};
+use crate::directory::model::state::{Case, Person, Task, Times};
 
 /// A name that there is not becomes a number that there is not.
 pub(super) fn priority(name: Option<&str>) -> i32 {
@@ -27,6 +28,7 @@ pub(super) fn case(case: v1::Case, external_id: Option<String>) -> Case {
         external_id,
         priority: name(case.priority().as_str_name(), "PRIORITY_"),
         status: name(case.status().as_str_name(), "CASE_STATUS_"),
+        times: times(case.created_at, case.updated_at),
         name: case.name,
         description: case.description,
         team_id: case.team_id,
@@ -38,8 +40,19 @@ pub(super) fn tasks(tasks: impl IntoIterator<Item = TaskMessage>) -> Vec<Task> {
         id: task.id,
         description: task.description,
         assignees: task.assignees.into_iter().map(person).collect(),
+        times: times(task.created_at, task.updated_at),
     };
     tasks.into_iter().map(task).collect()
+}
+
+fn times(created_at: Option<Timestamp>, updated_at: Option<Timestamp>) -> Option<Times> {
+    let (created_at, updated_at) = (micros(created_at?), micros(updated_at?));
+    Some(Times { created_at, updated_at, unit: 1 })
+}
+
+/// Returns a time in microseconds since 1970.
+pub(in crate::directory::model) fn micros(time: Timestamp) -> i64 {
+    time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
 }
 
 /// Returns a user as tasks and their histories have them.

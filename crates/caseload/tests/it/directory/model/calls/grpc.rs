@@ -3,12 +3,12 @@
 use proto::{
     FieldMask,
     cases::v1::{
-        CaseUpdate, CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, NewCase,
-        UpdateCaseRequest, case_service_client::CaseServiceClient,
+        CaseUpdate, CreateCaseRequest, DeleteCaseRequest, GetCaseRequest, ListCasesRequest,
+        NewCase, UpdateCaseRequest, case_service_client::CaseServiceClient,
     },
     tasks::v1::{
-        BatchCreateTasksRequest, GetTaskRequest, ListTasksRequest, NewTask as NewTaskMessage,
-        TaskUpdate, UpdateTaskRequest,
+        BatchCreateTasksRequest, GetIdempotencyRecordRequest, GetTaskRequest, ListTasksRequest,
+        NewTask as NewTaskMessage, TaskUpdate, UpdateTaskRequest,
     },
 };
 use tonic::Status;
@@ -40,6 +40,23 @@ pub(super) async fn send(app: &App, caller: &Caller, request: &Request) -> Resul
             let found = of_cases.get_case(message).await?.into_inner().case;
             Outcome::Cases(vec![(None, case(found.unwrap(), None))])
         }
+        Action::ListAllCases { status: of_status } => {
+            let (mut cases, mut page_token) = (Vec::new(), String::new());
+            loop {
+                let page = caller.request(ListCasesRequest {
+                    page_size: 2,
+                    page_token,
+                    status: status(*of_status),
+                    ..ListCasesRequest::default()
+                });
+                let page = of_cases.list_cases(page).await?.into_inner();
+                cases.extend(page.cases.into_iter().map(|message| (None, case(message, None))));
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    break Outcome::Cases(cases);
+                }
+            }
+        }
         Action::UpdateCase { name, status: new_status } => {
             let update = CaseUpdate {
                 id: case_id,
@@ -65,6 +82,11 @@ pub(super) async fn send(app: &App, caller: &Caller, request: &Request) -> Resul
             };
             let created = of_tasks.batch_create_tasks(caller.request(message)).await?;
             Outcome::Tasks(tasks(created.into_inner().tasks))
+        }
+        Action::GetRecord(key) => {
+            let message = GetIdempotencyRecordRequest { request_id: key.to_string() };
+            let record = of_tasks.get_idempotency_record(caller.request(message)).await?;
+            Outcome::Record(record.into_inner().record.unwrap().task_ids)
         }
         Action::GetTask => {
             let message = caller.request(GetTaskRequest { case_id, task_id });

@@ -51,6 +51,14 @@ impl Model {
         Outcome::Cases(listed.map(|case| (None, case.clone())).collect())
     }
 
+    /// The directory alone tells what a case is called outside.
+    pub(super) fn list_all_cases(&self, tenant: i64, status: Option<&str>) -> Outcome {
+        let listed =
+            self.cases_of(tenant).filter(|case| status.is_none_or(|status| case.status == status));
+        let listed = listed.map(|case| (None, Case { external_id: None, ..case.clone() }));
+        Outcome::Cases(listed.collect())
+    }
+
     pub(super) fn close_case(
         &self,
         tenant: i64,
@@ -141,6 +149,7 @@ impl Case {
             priority: "LOW".to_owned(),
             status: "OPEN".to_owned(),
             team_id: 0,
+            times: None,
         }
     }
 }

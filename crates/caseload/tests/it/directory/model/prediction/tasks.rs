@@ -2,6 +2,8 @@
 
 use super::{Creation, Model, StoredTask, error, invalid, is_malformed};
 use crate::directory::model::{
+    caller::Caller,
+    history,
     operation::{Email, NewTask, Request},
     state::{NEW, Outcome, Person, Task},
 };
@@ -40,7 +42,8 @@ impl Model {
         for task in tasks {
             let (assignees, wrong) = self.people(tenant, &request.emails(&task.emails), &[]);
             violations.extend(wrong);
-            new.push(Task { id: NEW, description: task.description.trim().to_owned(), assignees });
+            let description = task.description.trim().to_owned();
+            new.push(Task { id: NEW, description, assignees, times: None });
         }
         invalid(&violations)?;
         Ok(new)
@@ -79,14 +82,38 @@ impl Model {
         Ok(Outcome::Tasks(theirs.collect()))
     }
 
+    pub(super) fn get_record(&self, tenant: i64, key: u8) -> Result<Outcome, String> {
+        let record = self.records.get(&(tenant, key));
+        let record = record.ok_or_else(|| error("NOT_FOUND", &["IDEMPOTENCY_KEY_UNKNOWN"]))?;
+        Ok(Outcome::Record(record.tasks.iter().map(|task| task.id).collect()))
+    }
+
     /// Stores tasks that were created.
-    pub(super) fn add_tasks(&mut self, tenant: i64, case: i64, tasks: &[Task]) {
+    pub(super) fn add_tasks(&mut self, caller: &Caller, case: i64, tasks: &[Task]) {
+        let tenant = caller.tenant;
         for task in tasks {
-            let assignees = task.assignees.iter().map(|person| person.id).collect();
+            let assignees: Vec<i64> = task.assignees.iter().map(|person| person.id).collect();
             let description = task.description.clone();
+            let history = vec![history::created(&assignees, &caller.name)];
             let stored = StoredTask { tenant, case, description, assignees };
             assert!(self.tasks.insert(task.id, stored).is_none());
             self.created_tasks.push((case, task.id));
+            self.histories.insert(task.id, (tenant, history));
+        }
+    }
+
+    /// Stores the assignees of a task that was changed.
+    pub(super) fn set_assignees(&mut self, caller: &Caller, id: i64, assignees: Vec<i64>) {
+        let task = self.tasks.get_mut(&id).unwrap();
+        let (_, history) = self.histories.get_mut(&id).unwrap();
+        history.extend(history::assigned(&task.assignees, &assignees, &caller.name));
+        task.assignees = assignees;
+    }
+
+    /// Forgets the tasks of a case that was deleted, but not what was done to them.
+    pub(super) fn remove_tasks(&mut self, caller: &Caller, case: i64) {
+        for (id, _) in self.tasks.extract_if(.., |_, task| task.case == case) {
+            self.histories.get_mut(&id).unwrap().1.push(history::deleted(&caller.name));
         }
     }
 
@@ -100,7 +127,7 @@ impl Model {
     /// Returns a task as responses have it now.
     fn as_told(&self, id: i64, task: &StoredTask) -> Task {
         let assignees = task.assignees.iter().map(|id| self.users[id].1.person()).collect();
-        Task { id, description: task.description.clone(), assignees }
+        Task { id, description: task.description.clone(), assignees, times: None }
     }
 
     /// Returns the users with these emails, and a violation for each email of nobody, or of somebody who

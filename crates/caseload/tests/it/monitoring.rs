@@ -1,0 +1,19 @@
+//! The admin port, metrics, the dashboard and the rules.
+
+mod admin_port;
+mod alerts;
+mod dashboard;
+mod documented;
+mod installation;
+mod metrics;
+mod promql;
+mod rules;
+mod scrape;
+
+use std::{fs, path::PathBuf};
+
+/// Returns a file of the repository.
+fn read(path: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,179 @@
+//! The API keys that were looked up, for a while.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::KeyDigest;
+use moka::future::Cache;
+use runtime::CancellationToken;
+use store::{ApiKeyRecord, KeyChange};
+use tokio::sync::mpsc;
+
+use crate::audit::{KeyActivities, KeyActivity};
+
+/// The most keys of each cache. Each takes some hundred bytes.
+const CACHED_KEYS: u64 = 10_000;
+
+/// A key that exists.
+#[derive(Debug)]
+pub(super) struct KnownKey {
+    /// As it is stored.
+    pub(super) record: ApiKeyRecord,
+    /// How it is used.
+    pub(super) activity: Arc<KeyActivity>,
+}
+
+/// Keys that exist and keys that don't are kept apart, so that made-up keys displace made-up keys
+/// only. Clones share the cache.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyCache {
+    known: Cache<KeyDigest, Arc<KnownKey>>,
+    unknown: Cache<KeyDigest, ()>,
+    /// How many changes of keys there were.
+    changes: Arc<AtomicU64>,
+    activities: KeyActivities,
+}
+
+/// How many changes there were when a look-up began: what it finds may be as old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Version(u64);
+
+impl KeyCache {
+    /// Creates a cache that keeps known keys for `key_ttl` and unknown ones for `unknown_key_ttl`.
+    pub(crate) fn new(key_ttl: Duration, unknown_key_ttl: Duration) -> Self {
+        let known = Cache::builder().max_capacity(CACHED_KEYS).time_to_live(key_ttl).build();
+        let unknown =
+            Cache::builder().max_capacity(CACHED_KEYS).time_to_live(unknown_key_ttl).build();
+        Self { known, unknown, changes: Arc::default(), activities: KeyActivities::default() }
+    }
+
+    /// Returns the key if it is kept, `Some(None)` if it is kept that it doesn't exist.
+    pub(super) async fn get(&self, digest: &KeyDigest) -> Option<Option<Arc<KnownKey>>> {
+        if let Some(key) = self.known.get(digest).await {
+            return Some(Some(key));
+        }
+        self.unknown.get(digest).await.map(|()| None)
+    }
+
+    /// Returns what a look-up that begins now passes to [`Self::insert`].
+    pub(super) fn version(&self) -> Version {
+        Version(self.changes.load(Ordering::SeqCst))
+    }
+
+    /// Keeps what a look-up has found, unless a key was changed since it began.
+    pub(super) async fn insert(
+        &self,
+        digest: KeyDigest,
+        found: Option<ApiKeyRecord>,
+        version: Version,
+    ) -> Option<Arc<KnownKey>> {
+        let Some(record) = found else {
+            self.unknown.insert(digest, ()).await;
+            return None;
+        };
+        let activity = self.activities.of(&record.principal);
+        let key = Arc::new(KnownKey { record, activity });
+        self.known.insert(digest, Arc::clone(&key)).await;
+        // Whoever removes entries has counted before, so one of the two sees the other.
+        if self.version() != version {
+            self.known.invalidate(&digest).await;
+        }
+        Some(key)
+    }
+
+    /// Removes keys that were changed, until the token is cancelled.
+    pub(crate) async fn follow(
+        self,
+        mut changes: mpsc::Receiver<KeyChange>,
+        shutdown: CancellationToken,
+    ) {
+        let following = async {
+            while let Some(change) = changes.recv().await {
+                self.apply(change).await;
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = following => {}
+        }
+    }
+
+    async fn apply(&self, change: KeyChange) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        match change {
+            KeyChange::Of(digest) => self.known.invalidate(&digest).await,
+            KeyChange::OfAny => self.known.invalidate_all(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use domain::{ApiKey, KeyId, Networks, Principal, Scopes, TenantId};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn digest(number: u8) -> KeyDigest {
+        ApiKey::from_random_bytes([number; 32]).digest()
+    }
+
+    fn record() -> ApiKeyRecord {
+        ApiKeyRecord {
+            principal: Principal {
+                tenant: TenantId::new(1).unwrap(),
+                key: KeyId::new(1).unwrap(),
+                scopes: Scopes::default(),
+            },
+            name: "ci".to_owned(),
+            networks: Networks::default(),
+            created_at: UNIX_EPOCH,
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+            replaced_by: None,
+        }
+    }
+
+    async fn is_kept(cache: &KeyCache, number: u8) -> bool {
+        cache.get(&digest(number)).await.is_some()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_changed_is_removed_and_others_stay() {
+        let cache = KeyCache::new(HOUR, HOUR);
+        for number in 1..=3 {
+            cache.insert(digest(number), Some(record()), cache.version()).await;
+        }
+        cache.insert(digest(4), None, cache.version()).await;
+        cache.apply(KeyChange::Of(digest(2))).await;
+        let kept = [1, 2, 3, 4].map(|number| is_kept(&cache, number));
+        let [one, two, three, four] = kept;
+        assert_eq!((one.await, two.await, three.await, four.await), (true, false, true, true));
+
+        cache.apply(KeyChange::OfAny).await;
+        assert!(!is_kept(&cache, 1).await && !is_kept(&cache, 3).await);
+        assert!(is_kept(&cache, 4).await, "that a key does not exist");
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_up_before_a_change_is_used_once_and_not_kept() {
+        for change in [KeyChange::Of(digest(1)), KeyChange::OfAny] {
+            let cache = KeyCache::new(HOUR, HOUR);
+            let version = cache.version();
+            cache.apply(change).await;
+            assert!(cache.insert(digest(1), Some(record()), version).await.is_some());
+            assert!(!is_kept(&cache, 1).await);
+            cache.insert(digest(1), Some(record()), cache.version()).await;
+            assert!(is_kept(&cache, 1).await);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What goes on for API keys beside the calls.
+
+use std::time::Duration;
+
+use runtime::CancellationToken;
+use store::KeyChange;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use super::authenticator::Authenticator;
+
+/// How long each task may take to end: a server is not kept from its end for longer.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The tasks that keep the cache of keys up to date, and write down how keys were used. They end with this,
+/// not with the start of a shutdown: calls go on then for a while.
+#[derive(Debug)]
+pub(crate) struct KeyTasks {
+    ended: CancellationToken,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl KeyTasks {
+    /// Starts the tasks.
+    pub(crate) fn start(authenticator: &Authenticator, changes: mpsc::Receiver<KeyChange>) -> Self {
+        let ended = CancellationToken::new();
+        tokio::spawn(authenticator.cache.clone().follow(changes, ended.clone()));
+        let Authenticator { uses, audit, database, .. } = authenticator;
+        let uses = uses.clone().run(database.clone(), ended.clone());
+        let audit = audit.clone().run(database.clone(), ended.clone());
+        let tasks = [tokio::spawn(uses), tokio::spawn(audit)];
+        Self { ended, tasks }
+    }
+
+    /// Ends the tasks, once all that is known is written down, or that has taken too long.
+    pub(crate) async fn end(self) {
+        self.ended.cancel();
+        for mut task in self.tasks {
+            match timeout(END_TIMEOUT, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a task that writes how keys were used panicked");
+                }
+                Err(_) => task.abort(),
+            }
+        }
+    }
+}
