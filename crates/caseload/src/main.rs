@@ -14,6 +14,7 @@ mod serve;
 
 use cli::{AdminCommand, Cli, Command, ImportCommand};
 use runtime::{command_line, process};
+use serving::TlsError;
 use telemetry::logs;
 
 fn main() {
@@ -59,7 +60,10 @@ async fn run(cli: Cli) -> u8 {
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();
-            command_line::fail(&*error)
+            match error.downcast_ref::<TlsError>() {
+                Some(error) => command_line::misconfigured(error),
+                None => command_line::fail(&*error),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use runtime::{CancellationToken, shutdown};
 use server::Server;
-use serving::AdminPort;
+use serving::{AdminPort, ListenerTls};
 use telemetry::{Admin, metrics::Metrics};
 
 use crate::{cli::ServeOptions, failure::Failure};
@@ -11,10 +11,16 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
     let ServeOptions { database, server, connections, admin, drain } = *options;
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone(), telemetry::logs::flush)?;
+    let tls = ListenerTls::start(&connections.tls)?;
+    let has_tls = tls.is_some();
+    if has_tls {
+        tls::reload_on_hangup()?;
+    }
     let admin_port = AdminPort::bind(admin).await?;
     let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(server, &database.database_url, &metrics).await?;
-    tracing::info!(addr = %server.local_addr(), database = %database.database_url, "serving gRPC");
+    let server = Server::bind(server, &database.database_url, &metrics).await?.with_tls(tls);
+    let (addr, database) = (server.local_addr(), database.database_url);
+    tracing::info!(%addr, has_tls, %database, "serving gRPC");
     let admin = Admin::new(&metrics).ready_if(server.readiness());
     let running = server.run(connections, drain, stop);
     match admin_port {

@@ -16,7 +16,9 @@ GUARDIAN = 'cat >/dev/null; kill -s TERM "$1"'
 class DevSystem:
     """A running `caseload dev`. It is stopped at the end of the context."""
 
-    def __init__(self, program: Path, directory: Path) -> None:
+    def __init__(self, program: Path, directory: Path, variables: dict[str, str] | None = None) -> None:
+        """Starts the program with more environment variables."""
+        self.variables = variables or {}
         self.program = program.resolve()
         self.directory = directory
         self.log = directory / "log"
@@ -33,7 +35,8 @@ class DevSystem:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [self.program, *arguments],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, env=environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, env=environment() | self.variables,
+                start_new_session=True,
             )  # fmt: skip
         try:
             self.guardian = subprocess.Popen(
@@ -77,12 +80,12 @@ class DevSystem:
     @property
     def grpc_address(self) -> str:
         """The address of the server, as HOST:PORT."""
-        return self.grpc_url.removeprefix("http://")
+        return self.grpc_url.split("://")[1]
 
     @property
     def rest_address(self) -> str:
         """The address of the gateway, as HOST:PORT."""
-        return self.rest_url.removeprefix("http://")
+        return self.rest_url.split("://")[1]
 
     def end_of_log(self) -> str:
         """Returns the last lines of the log, without those of requests that went as they should."""

@@ -2,20 +2,22 @@
 
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
+use axum::middleware;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, Protocol};
+use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 
 use crate::{
     Docs, GatewayOptions, Upstream,
     context::Context,
+    cors::Cors,
     extract::{BodyMemory, MaxTimeout},
     in_flight::InFlight,
     metrics::{RequestMetrics, register_readings},
     options::ADDRESS_SHARE_PERCENT,
-    router, routes, site,
+    router, routes, security_headers, site,
     upstream::{Client, Servers},
 };
 
@@ -40,11 +42,13 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub struct Gateway {
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<ListenerTls>,
     client: Client,
     max_timeout: MaxTimeout,
     body_memory: u32,
     max_requests: usize,
     docs: Docs,
+    hsts_max_age: Option<Duration>,
     metrics: Metrics,
 }
 
@@ -83,18 +87,26 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);
-        let GatewayOptions { body_memory, max_requests, docs, .. } = *options;
+        let GatewayOptions { body_memory, max_requests, docs, hsts_max_age, .. } = *options;
         let metrics = metrics.clone();
         Ok(Self {
             listener,
             local_addr,
+            tls: None,
             client,
             max_timeout,
             body_memory,
             max_requests,
             docs,
+            hsts_max_age,
             metrics,
         })
+    }
+
+    /// Sets the TLS configuration of the listener; `None` for plaintext.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Returns what tells whether the gateway is ready, as `/readyz` does: a server behind it serves, and
@@ -132,9 +144,15 @@ impl Gateway {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
         };
-        let listener = metrics.listener("rest");
-        let endpoint =
-            Endpoint { protocol: PROTOCOL, limits, clients, is_scarce, metrics: listener };
+        let has_tls = self.tls.is_some();
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits,
+            clients,
+            tls: self.tls,
+            is_scarce,
+            metrics: metrics.listener("rest"),
+        };
         let requests = RequestMetrics::new(routes::paths(), &metrics);
         metrics.register(|registry| {
             client.register_metrics(registry);
@@ -148,9 +166,16 @@ impl Gateway {
             metrics: requests,
             shutdown: shutdown.clone(),
         };
-        let router = router::router(context, docs);
-        // The first request for it need not wait until it is made.
-        routes::document();
+        // The first request for the document need not wait until it is made.
+        let document = routes::document();
+        let browsers = connections.browsers;
+        let cors = browsers.allows_any().then(|| Cors::new(browsers, document.text()));
+        let mut router = router::router(context, docs, cors);
+        if let Some(max_age) = self.hsts_max_age.filter(|_| has_tls) {
+            let value = security_headers::strict_transport(max_age);
+            let require_tls = security_headers::require_tls;
+            router = router.layer(middleware::from_fn_with_state(value, require_tls));
+        }
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(self.listener, router, endpoint, accepting);
         drain.capped(shutdown, serving).await;

@@ -6,6 +6,7 @@
 mod case_value;
 mod cases;
 mod context;
+mod cors;
 mod extract;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -21,14 +22,17 @@ mod problem;
 mod response;
 mod router;
 mod routes;
+mod security_headers;
 mod site;
 mod tasks;
 mod times;
 mod upstream;
+mod upstream_tls;
 
 pub use gateway::{Gateway, StartError};
 pub use health::check;
 pub use options::{Docs, GatewayOptions, MalformedUpstream, Upstream};
+pub use upstream_tls::UpstreamTlsOptions;
 
 /// Returns the OpenAPI document that gateways serve, as JSON.
 #[must_use]

@@ -9,12 +9,13 @@ use runtime::{
     process::{self, ProcessOptions},
     shutdown::DrainOptions,
 };
-use serving::{AdminPort, AdminPortOptions, ConnectionOptions};
+use serving::{AdminPort, AdminPortOptions, ConnectionOptions, ListenerTls, TlsError};
 use telemetry::{
     Admin,
     logs::{self, LogOptions},
     metrics::Metrics,
 };
+use tls::Probe;
 
 /// Caseload's REST API: translates the documented JSON into gRPC calls.
 ///
@@ -27,8 +28,8 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Address of a gRPC server. Repeat it, or separate several by commas: calls go in turn to
-    /// those that serve
+    /// Address of a gRPC server, with https:// for TLS. Repeat it, or separate several by commas: calls
+    /// go in turn to those that serve
     #[arg(
         long,
         env = "CASELOAD_UPSTREAM",
@@ -72,7 +73,10 @@ fn main() {
 
 /// Runs the program, and returns its exit code.
 fn start(cli: Cli) -> u8 {
-    if let Err(message) = cli.gateway.check(&cli.connections) {
+    let upstream: Upstream = cli.upstream.iter().cloned().collect();
+    let checked = cli.gateway.check(&cli.connections);
+    if let Err(message) = checked.and_then(|()| cli.gateway.upstream_tls.check(upstream.has_tls()))
+    {
         return command_line::reject::<Cli>(&message);
     }
     // Dropped last: what is logged until then is flushed.
@@ -80,32 +84,40 @@ fn start(cli: Cli) -> u8 {
         Ok(logs) => logs,
         Err(error) => return command_line::fail(&error),
     };
-    process::run(cli.process, run(cli))
+    process::run(cli.process, run(cli, upstream))
 }
 
-async fn run(cli: Cli) -> u8 {
+async fn run(cli: Cli, upstream: Upstream) -> u8 {
     let outcome = match cli.command {
-        None => serve(&cli).await,
-        Some(Command::Health) => return health(&cli.gateway).await,
+        None => serve(&cli, upstream).await,
+        Some(Command::Health) => return health(&cli).await,
     };
     match outcome {
         Ok(()) => command_line::SUCCESS,
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();
-            command_line::fail(&*error)
+            match error.downcast_ref::<TlsError>() {
+                Some(error) => command_line::misconfigured(error),
+                None => command_line::fail(&*error),
+            }
         }
     }
 }
 
-async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
+async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     runtime::shutdown::on_signal(shutdown.clone(), logs::flush)?;
+    let tls = ListenerTls::start(&cli.connections.tls)?;
+    let upstream = upstream.secured(&cli.gateway.upstream_tls)?;
+    if tls.is_some() || upstream.has_tls() {
+        tls::reload_on_hangup()?;
+    }
+    let has_tls = tls.is_some();
     let admin_port = AdminPort::bind(cli.admin).await?;
     let metrics = Metrics::new("caseload-gateway", env!("CARGO_PKG_VERSION"));
-    let upstream: Upstream = cli.upstream.iter().cloned().collect();
-    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics).await?;
-    tracing::info!(addr = %gateway.local_addr(), %upstream, "serving REST");
+    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics).await?.with_tls(tls);
+    tracing::info!(addr = %gateway.local_addr(), has_tls, %upstream, "serving REST");
     let admin = Admin::new(&metrics).ready_if(gateway.readiness(&shutdown));
     let running = gateway.run(cli.connections.clone(), cli.drain, shutdown);
     match admin_port {
@@ -115,8 +127,12 @@ async fn serve(cli: &Cli) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn health(options: &GatewayOptions) -> u8 {
-    match check(options.http_addr).await {
+async fn health(cli: &Cli) -> u8 {
+    let probe = match Probe::of(&cli.connections.tls, false) {
+        Ok(probe) => probe,
+        Err(error) => return command_line::fail(&error),
+    };
+    match check(cli.gateway.http_addr, probe.as_ref()).await {
         Ok(true) => command_line::SUCCESS,
         Ok(false) | Err(_) => command_line::FAILURE,
     }

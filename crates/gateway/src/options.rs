@@ -3,10 +3,13 @@
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use proto::wire::limits;
-use runtime::command_line::{DAY, MILLISECOND, count, duration};
+use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use serving::ConnectionOptions;
+use tls::{ClientTls, TlsError};
+
+use crate::upstream_tls::UpstreamTlsOptions;
 
 /// The options of the gateway.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +43,15 @@ pub struct GatewayOptions {
     /// Whether GET /docs serves an interactive reference, to which GET / sends browsers
     #[arg(long, env = "CASELOAD_DOCS", default_value = "on", value_name = "on|off")]
     pub docs: Docs,
+
+    /// How long browsers are told to use TLS alone for this host and all of its ports, in the header
+    /// Strict-Transport-Security, where the gateway speaks TLS; 0s tells them to forget that
+    #[arg(long, env = "CASELOAD_HSTS_MAX_AGE", value_parser = duration(Duration::ZERO..=10 * YEAR), value_name = "DURATION")]
+    pub hsts_max_age: Option<Duration>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub upstream_tls: UpstreamTlsOptions,
 }
 
 /// Whether a gateway serves the interactive reference.
@@ -77,13 +89,35 @@ impl GatewayOptions {
     }
 }
 
-/// The addresses of the gRPC servers: `http://host:port`, several separated by commas.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream(pub(crate) Vec<Uri>);
+/// The addresses of the gRPC servers: `http://host:port`, or `https://host:port` for TLS, several
+/// separated by commas.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub(crate) uris: Vec<Uri>,
+    /// What connections to those with `https` are secured with.
+    pub(crate) tls: Option<ClientTls>,
+}
+
+impl Upstream {
+    /// Returns whether any server is called over TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.uris.iter().any(|uri| uri.scheme() == Some(&Scheme::HTTPS))
+    }
+
+    /// Secures connections to servers with `https`.
+    ///
+    /// # Errors
+    /// What is wrong with the files that the options name.
+    pub fn secured(self, options: &UpstreamTlsOptions) -> Result<Self, TlsError> {
+        let tls = self.has_tls().then(|| options.start()).transpose()?;
+        Ok(Self { tls, ..self })
+    }
+}
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, uri) in self.0.iter().enumerate() {
+        for (index, uri) in self.uris.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             write!(f, "{comma}{uri}")?;
         }
@@ -93,27 +127,31 @@ impl fmt::Display for Upstream {
 
 /// The text is not the address of a gRPC server.
 #[derive(Debug, thiserror::Error)]
-#[error("an upstream is written as http://HOST:PORT, several are separated by commas")]
+#[error(
+    "an upstream is written as http://HOST:PORT or https://HOST:PORT, several are separated by commas"
+)]
 pub struct MalformedUpstream;
 
 impl FromStr for Upstream {
     type Err = MalformedUpstream;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',').map(origin).collect::<Option<_>>().map(Self).ok_or(MalformedUpstream)
+        let uris = text.split(',').map(origin).collect::<Option<_>>().ok_or(MalformedUpstream)?;
+        Ok(Self { uris, tls: None })
     }
 }
 
 /// Collects the servers of several upstreams.
 impl FromIterator<Upstream> for Upstream {
     fn from_iter<T: IntoIterator<Item = Upstream>>(upstreams: T) -> Self {
-        Self(upstreams.into_iter().flat_map(|upstream| upstream.0).collect())
+        let uris = upstreams.into_iter().flat_map(|upstream| upstream.uris).collect();
+        Self { uris, tls: None }
     }
 }
 
 fn origin(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
-    let is_plain = uri.scheme_str() == Some("http")
+    let is_plain = matches!(uri.scheme_str(), Some("http" | "https"))
         && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
         && uri.path_and_query().is_none_or(|path| path == "/");
     is_plain.then_some(uri)
@@ -130,13 +168,14 @@ mod tests {
             "http://server:50051/",
             "http://[::1]:1",
             "http://a:1,http://b:2",
+            "https://a:1,http://b",
         ] {
             assert!(text.parse::<Upstream>().is_ok(), "{text}");
         }
         for text in [
             "",
             "server:50051",
-            "https://a:1",
+            "ftp://a:1",
             "http://a:1/b",
             "http://me:pw@a:1",
             "http://",

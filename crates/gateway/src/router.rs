@@ -9,25 +9,25 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use http::{HeaderValue, header::CACHE_CONTROL};
 use telemetry::{layers::RequestLayers, request_id};
 use tokio::time::Instant;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, util::option_layer};
 
 use crate::{
     context::Context,
+    cors::{self, Cors},
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
     metrics::RequestMetrics,
     openapi::Route,
     options::Docs,
     problem::{self, Problem},
-    routes,
+    routes, security_headers,
     upstream::Transport,
 };
 
 /// Returns the whole REST API, and what the gateway says about it.
-pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs) -> Router {
+pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs, cors: Option<Cors>) -> Router {
     let completion = Completion {
         max_timeout: context.max_timeout,
         body_memory: context.body_memory.clone(),
@@ -43,8 +43,10 @@ pub(crate) fn router<T: Transport>(context: Context<T>, docs: Docs) -> Router {
         .method_not_allowed_fallback(async || Rejection::MethodNotAllowed)
         .with_state(context);
     // What happens to every request, from the outermost layer to the innermost.
+    let cors = cors.map(|cors| middleware::from_fn_with_state(cors, cors::apply));
     let layers = ServiceBuilder::new()
         .layer(RequestLayers)
+        .layer(option_layer(cors))
         .layer(middleware::from_fn_with_state(completion, complete));
     router.layer(layers)
 }
@@ -87,8 +89,7 @@ async fn complete(
         metrics.refused(problem.reason());
     }
     let mut response = problem::render(response, &request_id);
-    // What a response says belongs to one tenant. A cache could not tell that by X-User-Token.
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    security_headers::add(response.headers_mut());
     in_flight::hold_memory(&mut response, &body_memory, &client);
     measured.end(response.status());
     response
@@ -153,7 +154,7 @@ mod tests {
             .body(Body::new(Stalled))
             .unwrap();
         let start = Instant::now();
-        let response = router(context, Docs::On).call(request).await.unwrap();
+        let response = router(context, Docs::On, None).call(request).await.unwrap();
         (response.status().as_u16(), start.elapsed())
     }
 
@@ -186,7 +187,7 @@ mod tests {
             ),
             shutdown: CancellationToken::new(),
         };
-        let router = router(context, Docs::On);
+        let router = router(context, Docs::On, None);
         let send = |path: &str, body: Body| {
             let request = Request::post(path).header("content-type", "application/json");
             let request = request.body(body).unwrap();
@@ -247,7 +248,7 @@ mod tests {
             ),
             shutdown: CancellationToken::new(),
         };
-        let mut router = router(context, Docs::On);
+        let mut router = router(context, Docs::On, None);
         let mut unread = Vec::new();
         for path in ["/openapi.json", "/problems", "/", "/docs", "/docs/swagger-ui-bundle.js"] {
             for _ in 0..20 {

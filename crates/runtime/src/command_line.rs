@@ -111,8 +111,20 @@ fn bounded<T: PartialOrd, E: Display>(
     }
 }
 
-/// Prints why a program fails, with all causes in one line. Returns its exit code.
+/// Prints why a program fails, with all causes in one line. Returns its exit code, [`FAILURE`].
 pub fn fail(error: &dyn Error) -> u8 {
+    print_causes(error);
+    FAILURE
+}
+
+/// Prints what is wrong with the files that configure a program, with all causes in one line. Returns the
+/// exit code, [`USAGE`].
+pub fn misconfigured(error: &dyn Error) -> u8 {
+    print_causes(error);
+    USAGE
+}
+
+fn print_causes(error: &dyn Error) {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -123,7 +135,6 @@ pub fn fail(error: &dyn Error) -> u8 {
     // libpq's messages have several lines, the last of which is empty.
     let words: Vec<&str> = line.split_whitespace().collect();
     eprintln!("error: {}", words.join(" "));
-    FAILURE
 }
 
 #[cfg(test)]

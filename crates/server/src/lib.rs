@@ -35,4 +35,3 @@ pub use options::{
 };
 pub use rate_limit::{MalformedRate, Rate};
 pub use server::{Server, StartError};
-pub use web::Origins;

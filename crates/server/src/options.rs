@@ -4,9 +4,10 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
+use serving::ConnectionOptions;
 use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
-use crate::{Origins, Rate};
+use crate::Rate;
 
 /// The options of the server.
 #[derive(Args, Clone, Debug)]
@@ -211,7 +212,7 @@ pub struct LimitOptions {
 }
 
 /// Protocols besides gRPC, on its port.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Browsers")]
 pub struct WebOptions {
     /// Serve gRPC-Web on the port of gRPC, too, over HTTP/2 and HTTP/1.1
@@ -222,11 +223,6 @@ pub struct WebOptions {
     /// HTTP/2 and HTTP/1.1
     #[arg(long, env = "CASELOAD_CONNECT")]
     pub connect: bool,
-
-    /// The origins of web pages that may make calls of gRPC-Web and Connect, separated by commas, as in
-    /// `https://app.example.com,http://localhost:3000`; * for any, or none
-    #[arg(long, env = "CASELOAD_CORS_ORIGINS", default_value = "none", value_name = "ORIGINS")]
-    pub cors_origins: Origins,
 }
 
 /// What metrics say.
@@ -241,7 +237,7 @@ pub struct MetricsOptions {
 
 impl WebOptions {
     /// Returns whether a protocol besides gRPC is served.
-    pub(crate) fn is_on(&self) -> bool {
+    fn is_on(&self) -> bool {
         self.grpc_web || self.connect
     }
 }
@@ -267,13 +263,22 @@ impl ServerOptions {
                     .to_owned(),
             );
         }
-        if !self.web.is_on() && self.web.cors_origins != Origins::NONE {
+        Ok(())
+    }
+
+    /// Checks the options of a server without a gateway: pages can make requests to it in the protocols of
+    /// browsers only.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check_alone(&self, connections: &ConnectionOptions) -> Result<(), String> {
+        if connections.browsers.allows_any() && !self.web.is_on() {
             return Err(
                 "--cors-origins needs --grpc-web or --connect: browsers can't make calls of gRPC"
                     .to_owned(),
             );
         }
-        Ok(())
+        self.check()
     }
 
     /// Returns how many keys that may not exist are looked up at once.

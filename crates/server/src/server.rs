@@ -9,7 +9,7 @@ use proto::{
     wire::{header, limits},
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, Protocol};
+use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
 use telemetry::{layers::RequestLayers, metrics::Metrics};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -70,6 +70,7 @@ pub struct Server {
     options: ServerOptions,
     listener: TcpListener,
     local_addr: SocketAddr,
+    tls: Option<ListenerTls>,
     database: Database,
     key_changes: mpsc::Receiver<KeyChange>,
     writer: TaskWriter,
@@ -128,12 +129,19 @@ impl Server {
             options,
             listener,
             local_addr,
+            tls: None,
             database,
             key_changes,
             writer,
             readiness,
             metrics,
         })
+    }
+
+    /// Sets the TLS configuration of the listener; `None` for plaintext.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
@@ -239,8 +247,8 @@ impl Server {
             .layer(DeadlineLayer::new(call_timeout))
             .map_response(attach_error_info)
             .layer(reception);
-        let listener = self.metrics.listener("grpc");
-        let WebOptions { grpc_web, connect, cors_origins } = self.options.web;
+        let (tls, metrics) = (self.tls, self.metrics.listener("grpc"));
+        let WebOptions { grpc_web, connect } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
             let schemas = Arc::new(Schemas::new()?);
@@ -252,18 +260,18 @@ impl Server {
             );
             let service = ServiceBuilder::new()
                 .layer(RequestLayers)
-                .layer(web::cors(&cors_origins))
+                .layer(connections.browsers.cors(web::cors_rules()))
                 .layer(web)
                 .service(layers.service(TranslationLayer(schemas).layer(routes)));
-            let endpoint = Endpoint { protocol, limits, clients, is_scarce, metrics: listener };
+            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
             let service = RequestLayers.layer(layers.service(routes));
-            let endpoint =
-                Endpoint { protocol: PROTOCOL, limits, clients, is_scarce, metrics: listener };
+            let protocol = PROTOCOL;
+            let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain
                 .capped(shutdown, serving::serve(self.listener, service, endpoint, accepting))
                 .await;

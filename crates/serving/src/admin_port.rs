@@ -99,8 +99,14 @@ impl AdminPort {
     async fn serve(self, admin: Admin, metrics: ListenerMetrics) {
         let trusted_proxies = TrustedProxies::none();
         let clients = ClientRules { trusted_proxies, forwarded_for: FORWARDED, share_percent: 100 };
-        let is_scarce = || false;
-        let endpoint = Endpoint { protocol: PROTOCOL, limits: LIMITS, clients, is_scarce, metrics };
+        let endpoint = Endpoint {
+            protocol: PROTOCOL,
+            limits: LIMITS,
+            clients,
+            tls: None,
+            is_scarce: || false,
+            metrics,
+        };
         serve(self.listener, admin.router(), endpoint, pending()).await;
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use http::{Extensions, HeaderMap, HeaderName};
 
+use telemetry::PeerIdentity;
+
 use crate::{
+    opened::Security,
     peers::{Peer, Peers, counted_as},
     trusted_proxies::TrustedProxies,
 };
@@ -34,6 +37,8 @@ pub struct Client {
     /// for many.
     pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) is_behind_proxy: bool,
+    /// Whether the connection speaks TLS.
+    pub(crate) has_tls: bool,
     /// Whether somebody who is not trusted may have chosen the address.
     pub(crate) is_uncertain: bool,
 }
@@ -72,6 +77,12 @@ impl Client {
         self.is_behind_proxy
     }
 
+    /// Whether the connection on which the request came speaks TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.has_tls
+    }
+
     /// Returns what [`Self::address`] counts as where addresses have shares: for IPv6 its network of
     /// 64 bits, in which one host can have any number of addresses.
     #[must_use]
@@ -94,6 +105,7 @@ pub(crate) struct ConnectionPeer {
     socket: SocketAddr,
     client: Client,
     is_proxy: bool,
+    identity: Option<PeerIdentity>,
 }
 
 impl Clients {
@@ -106,7 +118,7 @@ impl Clients {
         let address = socket.ip().to_canonical();
         let is_proxy = self.is_proxy(address);
         let client = if is_proxy { Client::default() } else { self.client(address) };
-        ConnectionPeer { clients: Arc::clone(self), socket, client, is_proxy }
+        ConnectionPeer { clients: Arc::clone(self), socket, client, is_proxy, identity: None }
     }
 
     fn client(&self, address: IpAddr) -> Client {
@@ -115,6 +127,7 @@ impl Clients {
             address: Some(address),
             peer: is_counted.then(|| self.peers.peer(address)),
             is_behind_proxy: false,
+            has_tls: false,
             is_uncertain: false,
         }
     }
@@ -147,6 +160,18 @@ fn parse(entry: &str) -> Option<IpAddr> {
 }
 
 impl ConnectionPeer {
+    /// Adds what TLS has found out.
+    pub(crate) fn with_security(mut self, security: Option<Security>) -> Self {
+        self.client.has_tls = security.is_some();
+        self.identity = security.and_then(|security| security.identity);
+        self
+    }
+
+    /// Returns whom the certificate of the other end is for, if it has one.
+    pub(crate) fn identity(&self) -> Option<&PeerIdentity> {
+        self.identity.as_ref()
+    }
+
     /// Returns the socket's address.
     pub(crate) fn socket(&self) -> SocketAddr {
         self.socket
@@ -165,8 +190,8 @@ impl ConnectionPeer {
             return Client { is_uncertain, ..self.client.clone() };
         }
         let named = self.clients.named(headers).map(|address| self.clients.client(address));
-        let is_uncertain = rules.trusted_proxies.is_default;
-        Client { is_behind_proxy: true, is_uncertain, ..named.unwrap_or_default() }
+        let (has_tls, is_uncertain) = (self.client.has_tls, rules.trusted_proxies.is_default);
+        Client { is_behind_proxy: true, has_tls, is_uncertain, ..named.unwrap_or_default() }
     }
 }
 

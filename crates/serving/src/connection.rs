@@ -7,7 +7,7 @@ use hyper::{
     body::{Body, Incoming},
     service::service_fn,
 };
-use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
+use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,22 +17,23 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
 use crate::{
-    activity::Activity,
+    activity::{Activity, ReachedLimit},
     body::ResponseBody,
     clients::ConnectionPeer,
     connection_id::ConnectionId,
     delivery::Delivery,
     lifetime::{Lifetime, Step},
     limits::Limits,
+    opened::Opened,
+    protocol::Builders,
     send_limit::SendLimit,
     stream::ObservedStream,
-    stream_task::StreamExecutor,
     untaken::{Untaken, UntakenWatch},
 };
 
 /// Serves the connections of one endpoint.
 pub(crate) struct ConnectionHandler<S> {
-    pub(crate) builder: Builder<StreamExecutor>,
+    pub(crate) builders: Builders,
     pub(crate) service: S,
     pub(crate) limits: Limits,
     pub(crate) send_limit: SendLimit,
@@ -41,11 +42,12 @@ pub(crate) struct ConnectionHandler<S> {
 }
 
 impl<S> ConnectionHandler<S> {
-    /// Serves a connection until it is closed. Once `shutdown` is cancelled, it accepts no more
-    /// requests, and the connection is closed after the running ones.
+    /// Serves a connection, once it is open, until it is closed. The header timeout begins before it is
+    /// opened. Once `shutdown` is cancelled, it accepts no more requests, and the connection is closed
+    /// after the running ones.
     pub(crate) async fn serve<I, B>(
         &self,
-        stream: I,
+        open: impl Future<Output = Option<Opened<I>>>,
         peer: ConnectionPeer,
         shutdown: CancellationToken,
     ) where
@@ -59,11 +61,26 @@ impl<S> ConnectionHandler<S> {
             + 'static,
     {
         let activity = Arc::new(Activity::new(self.streams.clone()));
+        let mut lifetime = Lifetime::new(&self.limits);
+        let opened = tokio::select! {
+            biased;
+            opened = open => opened,
+            () = shutdown.cancelled() => return,
+            limit = await_close(&mut lifetime, &activity) => {
+                tracing::debug!(peer = %peer.socket(), ?limit, "closing connection");
+                return;
+            }
+        };
+        let Some(Opened { stream, version, security }) = opened else { return };
+        let peer = peer.with_security(security);
         let untaken = Arc::new(Untaken::new(self.send_limit.clone()));
         let id = ConnectionId::next();
         let service = service_fn(|mut request: Request<Incoming>| {
             let client = peer.client_of(request.headers());
             request.extensions_mut().insert(client);
+            if let Some(identity) = peer.identity() {
+                request.extensions_mut().insert(identity.clone());
+            }
             request.extensions_mut().insert(id);
             let mut running = Activity::start_request(&activity, request.version());
             let response = self.service.clone().oneshot(request);
@@ -81,8 +98,7 @@ impl<S> ConnectionHandler<S> {
             }
         });
         let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&activity)));
-        let mut connection = pin!(self.builder.serve_connection(io, service));
-        let mut lifetime = Lifetime::new(&self.limits);
+        let mut connection = pin!(self.builders.of(version).serve_connection(io, service));
         let peer = peer.socket();
         let mut watch = UntakenWatch::new(Arc::clone(&untaken));
         let mut is_shutting_down = false;
@@ -120,9 +136,20 @@ impl<S> ConnectionHandler<S> {
     }
 }
 
+/// Waits until a connection on which nothing has arrived must be closed. Returns why.
+async fn await_close(lifetime: &mut Lifetime<'_>, activity: &Activity) -> ReachedLimit {
+    loop {
+        sleep_until(lifetime.next_step_at()).await;
+        match lifetime.step(activity) {
+            Step::Wait => {}
+            Step::ShutDown(limit) | Step::Close(limit) => return limit,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{future::ready, time::Duration};
 
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
@@ -165,9 +192,9 @@ mod tests {
             Ok::<_, Infallible>(Response::new(String::new()))
         });
         let send_limit = SendLimit::new(LIMITS.send_timeout, || false, Gauge::default());
-        let builder = PROTOCOL.builder(send_limit.clone());
+        let builders = PROTOCOL.builders(send_limit.clone());
         let streams = Gauge::default();
-        let handler = ConnectionHandler { builder, service, limits: LIMITS, send_limit, streams };
+        let handler = ConnectionHandler { builders, service, limits: LIMITS, send_limit, streams };
         let (client, stream) = tokio::io::duplex(1024);
         tokio::spawn(async move {
             let clients = Clients::new(ClientRules {
@@ -176,7 +203,8 @@ mod tests {
                 share_percent: 100,
             });
             let peer = clients.connection(([127, 0, 0, 1], 1).into());
-            handler.serve(stream, peer, CancellationToken::new()).await;
+            let open = ready(Some(Opened::plain(stream)));
+            handler.serve(open, peer, CancellationToken::new()).await;
         });
         client
     }

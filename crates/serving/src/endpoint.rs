@@ -1,6 +1,7 @@
 //! How the connections of an endpoint are served.
 
 use telemetry::metrics::ListenerMetrics;
+use tls::ListenerTls;
 
 use crate::{clients::ClientRules, limits::Limits, protocol::Protocol};
 
@@ -13,6 +14,8 @@ pub struct Endpoint<F> {
     pub limits: Limits,
     /// How clients are told apart.
     pub clients: ClientRules,
+    /// TLS; `None` for plaintext.
+    pub tls: Option<ListenerTls>,
     /// Returns whether the endpoint is short of what responses hold (see
     /// [`hold_until_sent`](crate::hold_until_sent)). It is called for each response, and must be
     /// cheap.

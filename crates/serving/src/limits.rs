@@ -8,7 +8,7 @@ pub struct Limits {
     /// The maximum number of connections. Further ones are closed as soon as they are accepted.
     pub max_connections: u32,
     /// How long a client may take to send the head of a request over HTTP/1.1, or its connection
-    /// preface and first SETTINGS frame over HTTP/2.
+    /// preface and first SETTINGS frame over HTTP/2. The TLS handshake is part of that.
     pub header_timeout: Duration,
     /// How long a connection may be idle over HTTP/2: no request on it is being processed.
     pub idle_timeout: Duration,

@@ -5,14 +5,16 @@ use std::time::Duration;
 use clap::Args;
 use http::HeaderName;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
+use tls::TlsOptions;
 
 use crate::{
     clients::ClientRules,
+    cors::BrowserOptions,
     limits::{Limits, MaxAge},
     trusted_proxies::TrustedProxies,
 };
 
-/// Limits on the connections from clients.
+/// The connections from clients: their limits, TLS, and the pages that may make requests on them.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionOptions {
@@ -22,7 +24,7 @@ pub struct ConnectionOptions {
 
     /// How long a client may take to send the HTTP/2 preface after it has connected, or over
     /// HTTP/1.1 the head of a request: the first one after it has connected, further ones after
-    /// their first byte
+    /// their first byte. The TLS handshake is part of that time
     #[arg(long, env = "CASELOAD_HEADER_TIMEOUT", default_value = "10s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub header_timeout: Duration,
 
@@ -56,6 +58,14 @@ pub struct ConnectionOptions {
     /// [default: 127.0.0.0/8,::1]
     #[arg(long, env = "CASELOAD_TRUSTED_PROXIES", value_name = "NETWORKS")]
     pub trusted_proxies: Option<TrustedProxies>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub tls: TlsOptions,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as the help of the group")]
+    pub browsers: BrowserOptions,
 }
 
 /// How long a connection over HTTP/1.1 may be idle by default: longer than load balancers keep one.

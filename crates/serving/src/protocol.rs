@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
 
-use crate::{send_limit::SendLimit, stream_task::StreamExecutor};
+use crate::{opened::HttpVersion, send_limit::SendLimit, stream_task::StreamExecutor};
 
 /// Selects the HTTP versions of an endpoint, and limits what one connection may use of it.
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +31,36 @@ pub struct Protocol {
     pub ping_timeout: Duration,
 }
 
-impl Protocol {
-    /// Returns a builder of connections that obey these limits, and that one for responses.
-    pub(crate) fn builder(&self, limit: SendLimit) -> Builder<StreamExecutor> {
-        let mut builder = Builder::new(StreamExecutor(limit));
-        if self.is_http2_only {
-            builder = builder.http2_only();
+/// Builders of connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Builders {
+    of_first_bytes: Builder<StreamExecutor>,
+    http1: Builder<StreamExecutor>,
+    http2: Builder<StreamExecutor>,
+}
+
+impl Builders {
+    /// Returns the builder of connections of a version.
+    pub(crate) fn of(&self, version: HttpVersion) -> &Builder<StreamExecutor> {
+        match version {
+            HttpVersion::OfFirstBytes => &self.of_first_bytes,
+            HttpVersion::Http1 => &self.http1,
+            HttpVersion::Http2 => &self.http2,
         }
+    }
+}
+
+impl Protocol {
+    /// Returns builders of connections that obey these limits, and that one for responses.
+    pub(crate) fn builders(&self, limit: SendLimit) -> Builders {
+        let builder = self.builder(limit);
+        let (http1, http2) = (builder.clone().http1_only(), builder.clone().http2_only());
+        let of_first_bytes = if self.is_http2_only { http2.clone() } else { builder };
+        Builders { of_first_bytes, http1, http2 }
+    }
+
+    fn builder(&self, limit: SendLimit) -> Builder<StreamExecutor> {
+        let mut builder = Builder::new(StreamExecutor(limit));
         builder
             .http1()
             .timer(TokioTimer::new())

@@ -1,6 +1,6 @@
 //! Serves the connections of a listener.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc};
+use std::{convert::Infallible, error::Error, future::ready, pin::pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
@@ -13,7 +13,9 @@ use crate::{
     clients::Clients,
     connection::ConnectionHandler,
     endpoint::Endpoint,
+    handshake::Handshakes,
     listener::Listener,
+    opened::Opened,
     peers::Resource,
     quota::{Exhausted, Quota},
     send_limit::SendLimit,
@@ -36,16 +38,17 @@ pub async fn serve<S, B, F>(
     B: Body<Data: Send + Unpin, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     F: Fn() -> bool + Send + Sync + 'static,
 {
-    let Endpoint { protocol, limits, clients, is_scarce, metrics } = endpoint;
+    let Endpoint { protocol, limits, clients, tls, is_scarce, metrics } = endpoint;
     let capacity = capacity(limits.max_connections);
     let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
     let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
     let send_limit =
         SendLimit::new(limits.send_timeout, is_scarce, metrics.waiting_bytes().clone());
-    let builder = protocol.builder(send_limit.clone());
+    let builders = protocol.builders(send_limit.clone());
     let streams = metrics.streams().clone();
-    let handler = Arc::new(ConnectionHandler { builder, service, limits, send_limit, streams });
+    let handler = Arc::new(ConnectionHandler { builders, service, limits, send_limit, streams });
+    let handshakes = tls.map(|tls| Handshakes::new(tls, protocol.is_http2_only));
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
     let mut connections = JoinSet::new();
@@ -67,12 +70,21 @@ pub async fn serve<S, B, F>(
             tracing::debug!(%peer, "connection rejected: too many are open");
             continue;
         }
-        let open = metrics.accepted();
+        let held = (permit, metrics.accepted());
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
-        connections.spawn(async move {
-            let _held = (permit, open);
-            handler.serve(stream, connection_peer, shutdown).await;
-        });
+        // A task for each kind: one without TLS needs no room for what TLS needs.
+        match handshakes.clone() {
+            None => connections.spawn(async move {
+                let _held = held;
+                let open = ready(Some(Opened::plain(stream)));
+                handler.serve(open, connection_peer, shutdown).await;
+            }),
+            Some(handshakes) => connections.spawn(async move {
+                let _held = held;
+                let open = handshakes.complete(stream, peer);
+                handler.serve(open, connection_peer, shutdown).await;
+            }),
+        };
     }
     drop(listener);
     shutdown.cancel();

@@ -89,6 +89,7 @@ impl Server {
             protocol: PROTOCOL,
             limits,
             clients: clients(),
+            tls: None,
             is_scarce: || false,
             metrics: ListenerMetrics::default(),
         };

@@ -64,7 +64,7 @@ mod tests {
     use tower::{ServiceBuilder, ServiceExt as _, service_fn};
     use tracing::{Level, subscriber};
 
-    use crate::{logs::tests::Lines, record_caller, request_id};
+    use crate::{PeerIdentity, logs::tests::Lines, record_caller, request_id};
 
     use super::*;
 
@@ -130,6 +130,21 @@ mod tests {
             (&"DEBUG".into(), &"request completed".into())
         );
         assert_eq!(completed["status"], 200);
+    }
+
+    #[tokio::test]
+    async fn a_log_line_has_the_identity_of_a_client_with_a_certificate() {
+        for identity in [None, Some("spiffe://example/ns/gateway")] {
+            let mut request = get(&[]);
+            if let Some(name) = identity {
+                request.extensions_mut().insert(PeerIdentity::new(name));
+            }
+            let (_, log) = send(request, respond(404, &[]), |_| {}).await;
+            for line in log {
+                let logged = line["span"].get("client_identity");
+                assert_eq!(logged.and_then(Value::as_str), identity, "{line}");
+            }
+        }
     }
 
     #[tokio::test]

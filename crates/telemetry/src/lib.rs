@@ -9,6 +9,7 @@ mod log_writer;
 pub mod logs;
 pub mod metrics;
 mod panics;
+mod peer_identity;
 mod repeats;
 pub mod request_id;
 mod request_log;
@@ -19,6 +20,7 @@ mod trace_context;
 
 pub use admin::Admin;
 pub use cut::cut;
+pub use peer_identity::PeerIdentity;
 pub use request_span::record_caller;
 pub use throttle::Throttle;
 pub use trace_context::TraceId;

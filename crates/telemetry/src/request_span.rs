@@ -4,7 +4,7 @@ use http::Request;
 use tower_http::trace::MakeSpan;
 use tracing::{Span, field::Empty};
 
-use crate::{cut::cut, request_id, trace_context::trace_id};
+use crate::{cut::cut, peer_identity::PeerIdentity, request_id, trace_context::trace_id};
 
 /// Opens the span of a request.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,7 @@ impl<B> MakeSpan<B> for MakeRequestSpan {
             trace_id = trace_id(request.headers()),
             method = &*cut(request.method().as_str()),
             path = &*cut(request.uri().path()),
+            client_identity = PeerIdentity::of(request.extensions()),
             tenant = Empty,
             key_id = Empty,
         )

@@ -60,7 +60,7 @@ impl Program {
     /// Blocks until the server reports that it is ready.
     pub(crate) fn await_ready(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        await_some(|| runtime.block_on(server::is_serving(self.addr())).then_some(()));
+        await_some(|| runtime.block_on(server::is_serving(self.addr(), None)).then_some(()));
     }
 
     pub(crate) fn pid(&self) -> u32 {

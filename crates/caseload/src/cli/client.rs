@@ -27,6 +27,27 @@ pub(crate) struct ClientOptions {
     #[arg(long, env = "CASELOAD_CA_FILE", value_name = "FILE", global = true)]
     pub(crate) ca_file: Option<PathBuf>,
 
+    /// The file with the certificate (PEM) that is shown to a server that demands one, which the
+    /// certificates of intermediate authorities follow
+    #[arg(
+        long,
+        env = "CASELOAD_CLIENT_CERT",
+        requires = "client_key",
+        value_name = "FILE",
+        global = true
+    )]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// The file with the private key of --client-cert (PEM)
+    #[arg(
+        long,
+        env = "CASELOAD_CLIENT_KEY",
+        requires = "client_cert",
+        value_name = "FILE",
+        global = true
+    )]
+    pub(crate) client_key: Option<PathBuf>,
+
     /// Send the API key without TLS also to a server that is not on this machine
     #[arg(long, env = "CASELOAD_ALLOW_PLAINTEXT", value_parser = Switch, global = true)]
     pub(crate) allow_plaintext: bool,

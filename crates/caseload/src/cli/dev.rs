@@ -54,6 +54,7 @@ impl DevOptions {
                     .to_owned(),
             );
         }
+        self.gateway.upstream_tls.check(self.connections.tls.is_on())?;
         self.gateway.check(&self.connections)?;
         self.server.check()
     }

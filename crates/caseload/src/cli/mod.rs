@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use clap::{Args, Parser, Subcommand};
 use runtime::{process::ProcessOptions, shutdown::DrainOptions};
 use server::ServerOptions;
-use serving::{AdminPortOptions, ConnectionOptions};
+use serving::{AdminPortOptions, ConnectionOptions, TlsOptions};
 use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
@@ -67,7 +67,7 @@ impl Cli {
     /// What is wrong with them.
     pub(crate) fn check(&self) -> Result<(), String> {
         match &self.command {
-            Command::Serve(options) => options.server.check(),
+            Command::Serve(options) => options.server.check_alone(&options.connections),
             #[cfg(feature = "dev")]
             Command::Dev(options) => options.check(),
             Command::Admin(options) => options.check(),
@@ -136,4 +136,7 @@ pub(crate) struct HealthOptions {
         value_name = "ADDR:PORT"
     )]
     pub(crate) grpc_addr: SocketAddr,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
 }

@@ -6,7 +6,8 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tls::IdentityFiles;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::error::ClientError;
 use crate::cli::ClientOptions;
@@ -26,9 +27,10 @@ pub(super) fn secure(
         if server.is_loopback() {
             return Ok(endpoint);
         }
-        if options.ca_file.is_some() {
+        let given = [(&options.ca_file, "--ca-file"), (&options.client_cert, "--client-cert")];
+        if let Some((_, option)) = given.into_iter().find(|(file, _)| file.is_some()) {
             return usage(format!(
-                "--ca-file has no effect on {server}, which is without TLS: give https://"
+                "{option} has no effect on {server}, which is without TLS: give https://"
             ));
         }
         if !options.allow_plaintext {
@@ -42,6 +44,10 @@ pub(super) fn secure(
     let config = match &options.ca_file {
         Some(path) => of_file(path)?,
         None => ClientTlsConfig::new().with_native_roots(),
+    };
+    let config = match (&options.client_cert, &options.client_key) {
+        (Some(certificate), Some(key)) => config.identity(identity(certificate, key)?),
+        _ => config,
     };
     endpoint.tls_config(config.timeout(timeout)).or_else(|error| {
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -61,6 +67,17 @@ fn of_file(path: &Path) -> Result<ClientTlsConfig, ClientError> {
         return usage(format!("{name} has no certificate of an authority in PEM form"));
     }
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+}
+
+/// Returns what this program proves its own identity with.
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, ClientError> {
+    let files = IdentityFiles { certificate: certificate.to_owned(), key: key.to_owned() };
+    files.check().or_else(|error| usage(error.to_string()))?;
+    let read = |path: &Path| {
+        let failed = |error| usage(format!("failed to read {}: {error}", path.display()));
+        fs::read(path).or_else(failed)
+    };
+    Ok(Identity::from_pem(read(certificate)?, read(key)?))
 }
 
 fn usage<T>(message: String) -> Result<T, ClientError> {

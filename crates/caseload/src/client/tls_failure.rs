@@ -62,11 +62,18 @@ fn of_alert(alert: AlertDescription) -> Option<String> {
         AlertDescription::CertificateRequired
         | AlertDescription::BadCertificate
         | AlertDescription::NoCertificate => Some(format!(
-            "it demands a certificate of the client, and this program has none ({error})"
+            "it demands a certificate that it accepts; --client-cert FILE names one ({error})"
         )),
+        AlertDescription::UnknownCA
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnsupportedCertificate => {
+            Some(format!("it does not accept the certificate of --client-cert ({error})"))
+        }
         AlertDescription::HandshakeFailure => Some(format!(
             "it offers no kind of TLS that is known here, or demands a certificate of the client, \
-             and this program has none ({error})"
+             which --client-cert FILE names ({error})"
         )),
         _ => None,
     }

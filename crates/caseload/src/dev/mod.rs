@@ -15,9 +15,10 @@ use runtime::{
     shutdown::{self, DrainOptions},
 };
 use server::{Server, StartError};
-use serving::{AdminPort, ConnectionOptions};
+use serving::{AdminPort, ConnectionOptions, ListenerTls, TlsOptions};
 use store::DatabaseUrl;
 use telemetry::{Admin, metrics::Metrics};
+use tls::Probe;
 use tokio::{task::JoinError, time::sleep};
 
 use crate::{admin, cli::DevOptions, demo, failure::Failure};
@@ -30,6 +31,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     shutdown::on_signal(stop.clone(), telemetry::logs::flush)?;
+    let tls = ListenerTls::start(&options.connections.tls)?;
     let data_dir = data_dir::choose(options.data_dir.clone())?;
     // Without the lock another process uses the directory, and the ready file may be that one's.
     let lock = data_dir::try_lock(&data_dir)?;
@@ -37,11 +39,11 @@ pub(crate) async fn run(options: Box<DevOptions>) -> Result<(), Failure> {
         ready::clear(path)?;
     }
     match options.database_url.clone() {
-        Some(url) => run_on(&url, &data_dir, *options, stop).await,
+        Some(url) => run_on(&url, &data_dir, *options, tls, stop).await,
         None => {
             let postgres = Postgres::start(data_dir.join("postgres")).await?;
             let url = postgres.url().parse()?;
-            let outcome = run_on(&url, &data_dir, *options, stop).await;
+            let outcome = run_on(&url, &data_dir, *options, tls, stop).await;
             postgres.stop().await?;
             outcome
         }
@@ -53,6 +55,7 @@ async fn run_on(
     url: &DatabaseUrl,
     data_dir: &Path,
     options: DevOptions,
+    tls: Option<ListenerTls>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
     let database = admin::open(url);
@@ -62,22 +65,25 @@ async fn run_on(
     demo::ensure_key(&database, demo.tenant, &key).await?;
     drop(database);
 
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url_of = |addr| format!("{scheme}://{}", reachable(addr));
     let admin_port = AdminPort::bind(options.admin).await?;
     let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(options.server, url, &metrics).await?;
+    let server = Server::bind(options.server, url, &metrics).await?.with_tls(tls.clone());
     let grpc_addr = server.local_addr();
-    let upstream = format!("http://{}", reachable(grpc_addr)).parse::<Upstream>()?;
-    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics).await?;
+    let upstream = url_of(grpc_addr).parse::<Upstream>()?.secured(&options.gateway.upstream_tls)?;
+    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics).await?.with_tls(tls);
     let http_addr = gateway.local_addr();
     let admin =
         Admin::new(&metrics).ready_if(server.readiness()).ready_if(gateway.readiness(&stop));
     let admin_addr = admin_port.as_ref().map(AdminPort::local_addr);
 
+    let listener = options.connections.tls.clone();
     let announce = async {
-        await_ready(grpc_addr, http_addr).await;
+        await_ready(grpc_addr, http_addr, &listener).await?;
         let ready = Ready {
-            rest_url: format!("http://{}", reachable(http_addr)),
-            grpc_url: format!("http://{}", reachable(grpc_addr)),
+            rest_url: url_of(http_addr),
+            grpc_url: url_of(grpc_addr),
             database_url: url.expose().to_owned(),
             api_key: key.expose().to_owned(),
             case_id: demo.case_id.get(),
@@ -149,11 +155,24 @@ fn early_end(part: &str, ended: Result<Result<(), StartError>, JoinError>) -> Fa
 }
 
 /// Blocks until the server is ready, and the gateway reports that it can reach the server.
-async fn await_ready(grpc_addr: SocketAddr, http_addr: SocketAddr) {
-    while !server::is_serving(grpc_addr).await {
+async fn await_ready(
+    grpc_addr: SocketAddr,
+    http_addr: SocketAddr,
+    tls: &TlsOptions,
+) -> Result<(), Failure> {
+    let (of_server, of_gateway) = (Probe::of(tls, true)?, Probe::of(tls, false)?);
+    if let Some(probe) = &of_server
+        && probe.is_refused(grpc_addr).await
+    {
+        return Err("the certificate of --tls-cert is not accepted as that of a client: see \
+                    --tls-client-ca"
+            .into());
+    }
+    while !server::is_serving(grpc_addr, of_server.as_ref()).await {
         sleep(READY_INTERVAL).await;
     }
-    while !matches!(gateway::check(http_addr).await, Ok(true)) {
+    while !matches!(gateway::check(http_addr, of_gateway.as_ref()).await, Ok(true)) {
         sleep(READY_INTERVAL).await;
     }
+    Ok(())
 }

@@ -37,6 +37,12 @@ const CASE: &str = r#"{
 ]
 }"#;
 
+/// What the printed commands lack with TLS.
+const TLS: &str = "
+With an authority of your own, curl needs --cacert FILE in each command, and with mutual TLS --cert FILE
+and --key FILE.
+";
+
 pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
     let docs = match docs {
         Docs::On => format!("\n  docs      {}/docs", ready.rest_url),
@@ -50,7 +56,7 @@ pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
   REST      {rest}{docs}
   gRPC      {grpc}
   database  {database}{admin}
-
+{tls}
 Create the documented tasks in the demo's case:
 
 curl -X POST \\
@@ -84,6 +90,7 @@ curl \\
   -H 'Authorization: Bearer {key}'
 
 Press Ctrl-C to stop.",
+        tls = if ready.rest_url.starts_with("https:") { TLS } else { "" },
         rest = ready.rest_url,
         grpc = ready.grpc_url,
         case = ready.case_id,

@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import buf_curl, directory, family, history, imports, task_life, walk
+from . import buf_curl, directory, family, history, imports, mutual_tls, task_life, walk
 from .run import Run
 from .system import System
 
@@ -18,6 +18,7 @@ CHECKS = {
     "tasks": task_life.check,
     "directory": directory.check,
     "buf": buf_curl.check,
+    "mutual-tls": mutual_tls.check,
     "imports": imports.check,
     "walk": walk.check,
     "history": history.check,

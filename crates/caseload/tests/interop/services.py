@@ -16,9 +16,13 @@ TIMEOUT = 30
 class Server:
     """A server, whose services are found by their names."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         # Variables of the environment may name a proxy for all that is not on this machine.
-        self.channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
+        options = [("grpc.enable_http_proxy", 0)]
+        if credentials:
+            self.channel = grpc.secure_channel(address, credentials, options)
+        else:
+            self.channel = grpc.insecure_channel(address, options)
         self.pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
 
     def __enter__(self) -> "Server":

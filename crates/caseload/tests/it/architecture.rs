@@ -16,11 +16,17 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Each crate, and the crates that it depends on.
-const DEPENDENCIES: [(&str, &[&str]); 9] = [
+const DEPENDENCIES: [(&str, &[&str]); 10] = [
     ("caseload-domain", &[]),
     (
         "caseload-gateway",
-        &["caseload-proto", "caseload-runtime", "caseload-serving", "caseload-telemetry"],
+        &[
+            "caseload-proto",
+            "caseload-runtime",
+            "caseload-serving",
+            "caseload-telemetry",
+            "caseload-tls",
+        ],
     ),
     ("caseload-localdb", &[]),
     ("caseload-proto", &[]),
@@ -34,11 +40,13 @@ const DEPENDENCIES: [(&str, &[&str]); 9] = [
             "caseload-serving",
             "caseload-store",
             "caseload-telemetry",
+            "caseload-tls",
         ],
     ),
-    ("caseload-serving", &["caseload-runtime", "caseload-telemetry"]),
+    ("caseload-serving", &["caseload-runtime", "caseload-telemetry", "caseload-tls"]),
     ("caseload-store", &["caseload-domain"]),
     ("caseload-telemetry", &["caseload-proto"]),
+    ("caseload-tls", &[]),
 ];
 
 /// The program, which may depend on all of them.

@@ -3,6 +3,7 @@
 mod data;
 mod instance;
 mod pages;
+mod tls;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 

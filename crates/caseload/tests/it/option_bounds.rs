@@ -24,8 +24,14 @@ const EXTREMES: [&str; 13] = [
 ];
 
 /// Options that may be zero, and so take durations close to it.
-const ZERO: [&str; 5] =
-    ["--drain-delay", "--drain-timeout", "--key-ttl", "--unknown-key-ttl", "--expires-in"];
+const ZERO: [&str; 6] = [
+    "--drain-delay",
+    "--drain-timeout",
+    "--key-ttl",
+    "--unknown-key-ttl",
+    "--expires-in",
+    "--hsts-max-age",
+];
 
 /// Returns the options of a command that take a value of these kinds.
 fn options(path: &str, command: &[&str]) -> Vec<String> {

@@ -32,7 +32,8 @@ impl BaseUrl {
         let path = parts.uri.path();
         let header = |name: &HeaderName| parts.headers.get(name)?.to_str().ok();
         let host = |name: &HeaderName| header(name)?.parse::<Authority>().ok();
-        let is_behind_proxy = Client::of(&parts.extensions).is_behind_proxy();
+        let client = Client::of(&parts.extensions);
+        let is_behind_proxy = client.is_behind_proxy();
         let forwarded_host = is_behind_proxy.then(|| host(&FORWARDED_HOST)).flatten();
         let forwarded_scheme = is_behind_proxy.then(|| header(&FORWARDED_PROTO)).flatten();
         // HTTP/2 has the authority in the URI; `Host` is HTTP/1's.
@@ -43,6 +44,8 @@ impl BaseUrl {
                 let scheme = match forwarded_scheme {
                     Some("https") => &Scheme::HTTPS,
                     Some("http") => &Scheme::HTTP,
+                    // Over HTTP/1.1 the URI does not say so.
+                    _ if client.has_tls() => &Scheme::HTTPS,
                     _ => parts.uri.scheme().unwrap_or(&Scheme::HTTP),
                 };
                 Self(format!("{scheme}://{authority}{path}"))

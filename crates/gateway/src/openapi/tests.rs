@@ -105,7 +105,7 @@ fn context<T: Transport>(transport: T) -> Context<T> {
 #[tokio::test]
 async fn each_operation_is_routed_and_calls_the_method_that_it_names() {
     let server = Recorder::default();
-    let mut router = router(context(server.clone()), Docs::On);
+    let mut router = router(context(server.clone()), Docs::On, None);
     for operation in operations(&document()) {
         let path = operation.request_path();
         let request = Request::builder().method(&operation.method).uri(&path);
@@ -123,7 +123,7 @@ async fn each_operation_is_routed_and_calls_the_method_that_it_names() {
 
 #[tokio::test]
 async fn each_path_has_the_documented_methods_and_no_others() {
-    let mut router = router(context(Recorder::default()), Docs::On);
+    let mut router = router(context(Recorder::default()), Docs::On, None);
     let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for operation in operations(&document()) {
         let methods = paths.entry(operation.request_path()).or_default();

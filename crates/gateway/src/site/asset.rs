@@ -16,7 +16,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-        CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY,
     },
     request::Parts,
 };
@@ -156,7 +156,6 @@ impl Asset {
         let headers = response.headers_mut();
         headers.insert(ETAG, etag.clone());
         headers.insert(CACHE_CONTROL, CACHING);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.gzip.is_some() {
             headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
         }

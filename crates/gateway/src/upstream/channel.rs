@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{
@@ -20,12 +20,16 @@ use hyper::{
 };
 use hyper_util::{
     client::legacy::connect::HttpConnector,
-    rt::{TokioExecutor, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use proto::wire::limits;
-use tokio::{sync::watch, time::timeout};
+use telemetry::Throttle;
+use tls::ClientTls;
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tonic::{body::Body, codegen::StdError};
 use tower::Service;
+
+use super::{causes::in_full, first_read::FirstRead};
 
 /// How long a call waits for a connection at most, and how long each of a host's addresses is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,6 +37,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection takes to be made at most. Calls don't wait for that long, but whoever comes later
 /// uses it: a look-up of a name takes seconds where a name server is away, and can't be broken off.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a server may take for the TLS handshake, and to show that it accepts the client.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The shortest interval between two log lines about a server to which there is no secure connection.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often a connection with calls in flight is tested, and how long the server takes to answer at most.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -60,7 +70,10 @@ type ResponseFuture =
 struct Shared {
     uri: Uri,
     origin: Option<(Scheme, Authority)>,
+    /// `None` for plaintext.
+    tls: Option<ClientTls>,
     state: Mutex<State>,
+    insecure: Throttle,
 }
 
 #[derive(Debug)]
@@ -90,11 +103,20 @@ impl fmt::Display for Unreachable {
     }
 }
 
+/// One side of a connection does not accept the other.
+#[derive(Debug, thiserror::Error)]
+#[error("no secure connection to the server could be made")]
+struct Insecure(#[source] StdError);
+
 impl Channel {
-    /// Returns a channel to the server at an address, of which scheme, host and port count.
-    pub(crate) fn new(uri: Uri) -> Self {
+    /// Returns a channel to the server at an address, of which scheme, host and port count. Connections to
+    /// one with `https` are secured.
+    pub(crate) fn new(uri: Uri, tls: Option<ClientTls>) -> Self {
         let origin = uri.scheme().cloned().zip(uri.authority().cloned());
-        Self(Arc::new(Shared { uri, origin, state: Mutex::new(State::Idle) }))
+        let tls = tls.filter(|_| uri.scheme() == Some(&Scheme::HTTPS));
+        let state = Mutex::new(State::Idle);
+        let insecure = Throttle::new(LOG_INTERVAL);
+        Self(Arc::new(Shared { uri, origin, tls, state, insecure }))
     }
 }
 
@@ -155,18 +177,52 @@ impl Shared {
         // A task of its own: the caller may leave before there is a connection.
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            let result = connect(shared.uri.clone()).await;
+            let result = shared.connect().await;
             *shared.lock() = match &result {
                 Ok(connection) => State::Open(connection.clone()),
                 Err(error) => {
-                    let (upstream, error) = (&shared.uri, &**error as &(dyn Error + 'static));
-                    tracing::debug!(%upstream, error, "no connection to a server");
+                    shared.log_failure(&**error);
                     State::Idle
                 }
             };
             sender.send_replace(Some(result.map_err(|error| Unreachable(Arc::new(error)))));
         });
         Err(connected)
+    }
+
+    /// Makes a connection, which lasts as long as somebody may send requests.
+    async fn connect(&self) -> Result<SendRequest<Body>, StdError> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        // Of each of a host's addresses, if it has several.
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let stream = timeout(ATTEMPT_TIMEOUT, connector.call(self.uri.clone())).await??;
+        match &self.tls {
+            Some(tls) => {
+                let host = self.uri.host().unwrap_or_default();
+                timeout(HANDSHAKE_TIMEOUT, secure(tls, stream.into_inner(), host)).await?
+            }
+            None => {
+                let (requests, connection) = http2().handshake(stream).await?;
+                tokio::spawn(watch_end(connection));
+                Ok(requests)
+            }
+        }
+    }
+
+    /// A certificate that is not accepted needs somebody who replaces it; servers that can't be reached are
+    /// found by health checks.
+    fn log_failure(&self, error: &(dyn Error + 'static)) {
+        let upstream = &self.uri;
+        let is_logged = error.is::<Insecure>();
+        match is_logged.then(|| self.insecure.allow(Instant::now())).flatten() {
+            Some(suppressed) => {
+                let error = in_full(error);
+                tracing::warn!(%upstream, error, suppressed, "no secure connection to a server");
+            }
+            None => tracing::debug!(%upstream, error, "no connection to a server"),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -185,29 +241,55 @@ async fn await_connection(mut connected: watch::Receiver<Option<Connected>>) -> 
     }
 }
 
-/// Makes a connection, which lasts as long as somebody may send requests.
-async fn connect(uri: Uri) -> Result<SendRequest<Body>, StdError> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    // Of each of a host's addresses, if it has several.
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let stream = timeout(ATTEMPT_TIMEOUT, connector.call(uri)).await??;
-    let (requests, connection) = http2::Builder::new(TokioExecutor::new())
+/// Returns what begins HTTP/2 on connections.
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .max_header_list_size(MAX_HEADER_LIST_BYTES)
-        .handshake(stream)
-        .await?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(
-                error = &error as &(dyn Error + 'static),
-                "a connection to a server failed"
-            );
+        .max_header_list_size(MAX_HEADER_LIST_BYTES);
+    builder
+}
+
+/// Makes a connection over TLS on which the server has sent something: it accepts the client. No call is
+/// begun before, as it would be unknown whether it has an effect.
+async fn secure(
+    tls: &ClientTls,
+    stream: TcpStream,
+    host: &str,
+) -> Result<SendRequest<Body>, StdError> {
+    let stream =
+        tls.connect(stream, host).await.map_err(|error| match ClientTls::cause(&error) {
+            Some(_) => Insecure(error.into()).into(),
+            None => StdError::from(error),
+        })?;
+    let (stream, is_read) = FirstRead::new(stream);
+    let (requests, connection) = http2().handshake(TokioIo::new(stream)).await?;
+    let mut connection = Box::pin(connection);
+    tokio::select! {
+        biased;
+        Ok(()) = is_read => {}
+        ended = connection.as_mut() => {
+            return Err(match ended {
+                // The type of the cause is lost in HTTP/2; an alert is what TLS ends a connection with.
+                Err(error) if in_full(&error).contains("alert") => Insecure(error.into()).into(),
+                Err(error) => error.into(),
+                Ok(()) => "the server closed the connection".into(),
+            });
         }
-    });
+    }
+    tokio::spawn(watch_end(connection));
     Ok(requests)
+}
+
+async fn watch_end(connection: impl Future<Output = Result<(), hyper::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(
+            error = &error as &(dyn Error + 'static),
+            "a connection to a server failed"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +320,7 @@ mod tests {
     async fn a_connection_is_made_when_it_is_needed_and_again_once_it_has_ended() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let channel = Channel::new(format!("http://{addr}/").parse().unwrap());
+        let channel = Channel::new(format!("http://{addr}/").parse().unwrap(), None);
         for _ in 0..2 {
             let (response, request) = tokio::join!(get(&channel), serve_once(&listener));
             assert_eq!(response.unwrap().status(), 200);
@@ -249,7 +331,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_wait_for_a_connection_share_what_comes_of_it() {
-        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap());
+        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap(), None);
         let shared = |channel: &Channel| match channel.0.connection() {
             Ok(_) => panic!("nobody listens there"),
             Err(connected) => connected,
@@ -265,7 +347,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_waits_no_longer_than_a_second_and_a_later_one_uses_what_came_of_it() {
-        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap());
+        let channel = Channel::new("http://127.0.0.1:1".parse().unwrap(), None);
         let (sender, connected) = watch::channel(None);
         *channel.0.lock() = State::Connecting(connected);
         let begun = tokio::time::Instant::now();
@@ -282,7 +364,7 @@ mod tests {
     async fn a_connection_is_made_even_if_its_caller_leaves() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let channel = Channel::new(format!("http://{addr}").parse().unwrap());
+        let channel = Channel::new(format!("http://{addr}").parse().unwrap(), None);
         drop(get(&channel));
         let (response, _request) = tokio::join!(get(&channel), serve_once(&listener));
         assert_eq!(response.unwrap().status(), 200);

@@ -2,11 +2,13 @@
 
 mod attempts;
 mod backlog;
+mod causes;
 mod channel;
 mod client;
 mod clock;
 mod details;
 mod failure;
+mod first_read;
 mod health;
 mod intermediary;
 mod origin;

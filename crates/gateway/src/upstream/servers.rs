@@ -61,9 +61,12 @@ impl Servers {
     /// calls at once. Connects to each when it is first called, and again when the connection is lost.
     /// Must be called on a runtime.
     pub(crate) fn connect(upstream: &Upstream, max_calls: usize) -> Self {
-        let connect = |uri: &Uri| Server::new(uri.clone(), Channel::new(uri.clone()));
-        let connections = max_calls.div_ceil(MAX_UNANSWERED * upstream.0.len().max(1)).max(1);
-        Self::new((0..connections).flat_map(|_| upstream.0.iter().map(connect)))
+        let connect = |uri: &Uri| {
+            let channel = Channel::new(uri.clone(), upstream.tls.clone());
+            Server::new(uri.clone(), channel)
+        };
+        let connections = max_calls.div_ceil(MAX_UNANSWERED * upstream.uris.len().max(1)).max(1);
+        Self::new((0..connections).flat_map(|_| upstream.uris.iter().map(connect)))
     }
 }
 

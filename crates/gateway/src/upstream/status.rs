@@ -91,7 +91,7 @@ mod tests {
     }
 
     async fn call(uri: String) -> Failure {
-        let mut client = TaskServiceClient::new(Channel::new(uri.parse().unwrap()));
+        let mut client = TaskServiceClient::new(Channel::new(uri.parse().unwrap(), None));
         client.batch_create_tasks(BatchCreateTasksRequest::default()).await.unwrap_err().into()
     }
 

@@ -59,7 +59,7 @@ fn an_invalid_configuration_ends_the_program_with_a_sentence_before_a_socket_is_
     let addr = taken.local_addr().unwrap().to_string();
     for args in [
         &["--upstream", "server:50051"][..],
-        &["--upstream", "https://server:50051"],
+        &["--upstream", "ftp://server:50051"],
         &["--upstream", "http://server:50051/path"],
         &["--upstream", "http://me:hunter2@server:50051"],
         &["--upstream", ""],

@@ -1,34 +1,15 @@
-//! Which pages may call the server, and what they may send and read (CORS, of the Fetch standard).
-
-use std::time::Duration;
+//! What pages may send to the server, and read of its responses.
 
 use http::{
     HeaderName, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use proto::wire::header;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+use serving::CorsRules;
 
-use super::origins::Origins;
-
-/// How long a browser may go by the answer to a preflight request: the most that browsers accept.
-const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
-
-/// Returns a layer that answers preflight requests, and lets pages of these origins read responses.
-///
-/// Credentials that the browser itself adds are not allowed, such as cookies: an API key is given by the
-/// page, so no page can make a call with a key that it does not have.
-pub(crate) fn cors(origins: &Origins) -> CorsLayer {
-    let origins = match origins {
-        Origins::Any => AllowOrigin::any(),
-        Origins::These(origins) => AllowOrigin::list(origins.iter().cloned()),
-    };
-    CorsLayer::new()
-        .allow_origin(origins)
-        .allow_methods([Method::POST])
-        .allow_headers(AllowHeaders::list(allowed()))
-        .expose_headers(ExposeHeaders::list(exposed()))
-        .max_age(MAX_AGE)
+/// Returns what pages may send and read.
+pub(crate) fn cors_rules() -> CorsRules {
+    CorsRules { methods: vec![Method::POST], allowed: allowed().into(), exposed: exposed().into() }
 }
 
 /// The headers that a page may send.

@@ -9,14 +9,12 @@ mod connect_error;
 mod cors;
 mod grpc_web;
 mod media_type;
-mod origins;
 mod protocol;
 mod schema;
 mod translation;
 mod web_service;
 
-pub(crate) use cors::cors;
-pub use origins::Origins;
+pub(crate) use cors::cors_rules;
 pub(crate) use schema::Schemas;
 pub(crate) use translation::TranslationLayer;
 pub(crate) use web_service::{WebLayer, WebProtocols};

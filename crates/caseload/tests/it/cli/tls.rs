@@ -7,9 +7,9 @@ use tokio::{
 
 use super::{
     shell::Shell,
-    tls_proxy::{Authority, Identity, Proxy},
+    tls_proxy::{Identity, Proxy},
 };
-use crate::support::{CASELOAD, Exited, Program};
+use crate::support::{Authority, CASELOAD, Exited, Program};
 
 /// A shell, and an authority whose certificate is in a file.
 struct Secure {
@@ -27,7 +27,7 @@ impl Secure {
 
     /// Starts a proxy before the shell's server.
     async fn proxy(&self, identity: Identity) -> Proxy {
-        self.authority.start_proxy(self.shell.app.grpc_addr, identity).await
+        Proxy::start(&self.authority, self.shell.app.grpc_addr, identity).await
     }
 
     /// Lists tasks, with more arguments and environment variables.
@@ -179,13 +179,22 @@ async fn a_handshake_that_a_server_refuses_for_good_is_not_repeated() {
     for (alert, message) in [
         (
             40,
-            "it offers no kind of TLS that is known here, or demands a certificate of the client, and \
-             this program has none (received fatal alert: HandshakeFailure)",
+            "it offers no kind of TLS that is known here, or demands a certificate of the client, \
+             which --client-cert FILE names (received fatal alert: HandshakeFailure)",
         ),
         (
             42,
-            "it demands a certificate of the client, and this program has none (received fatal alert: \
-             BadCertificate)",
+            "it demands a certificate that it accepts; --client-cert FILE names one (received fatal \
+             alert: BadCertificate)",
+        ),
+        (
+            45,
+            "it does not accept the certificate of --client-cert (received fatal alert: \
+             CertificateExpired)",
+        ),
+        (
+            48,
+            "it does not accept the certificate of --client-cert (received fatal alert: UnknownCA)",
         ),
         (49, "it refuses this client (received fatal alert: AccessDenied)"),
         (70, "it offers no kind of TLS that is known here (received fatal alert: ProtocolVersion)"),
@@ -197,8 +206,8 @@ async fn a_handshake_that_a_server_refuses_for_good_is_not_repeated() {
         (112, "it does not serve the name in the URL (received fatal alert: UnrecognisedName)"),
         (
             116,
-            "it demands a certificate of the client, and this program has none (received fatal alert: \
-             CertificateRequired)",
+            "it demands a certificate that it accepts; --client-cert FILE names one (received fatal \
+             alert: CertificateRequired)",
         ),
         (120, "it does not offer HTTP/2 (ALPN h2), which gRPC needs"),
     ] {

@@ -2,12 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
 };
+
+use crate::support::{Authority, Holder};
 
 /// What a proxy proves its identity with.
 pub(super) struct Identity {
@@ -42,54 +47,31 @@ pub(super) struct Proxy {
     pub(super) certificate: String,
 }
 
-/// Issues certificates.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    pub(super) fn create(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(params, key).unwrap())
-    }
-
-    /// Returns its own certificate, as PEM.
-    pub(super) fn certificate(&self) -> String {
-        self.0.pem()
-    }
-
+impl Proxy {
     /// Starts a proxy before a server, with a certificate of this authority, or one that the proxy has
     /// signed itself. It ends with the test's runtime.
-    pub(super) async fn start_proxy(&self, server: SocketAddr, identity: Identity) -> Proxy {
-        let mut params = CertificateParams::new([identity.name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(identity.years.0, 1, 1);
-        params.not_after = rcgen::date_time_ymd(identity.years.1, 1, 1);
-        if identity.is_authority {
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        }
-        let key = KeyPair::generate().unwrap();
-        let certificate = if identity.signs_itself {
-            params.self_signed(&key).unwrap()
-        } else {
-            params.signed_by(&key, &self.0).unwrap()
-        };
+    pub(super) async fn start(
+        authority: &Authority,
+        server: SocketAddr,
+        identity: Identity,
+    ) -> Self {
+        let Identity { name, years, is_authority, signs_itself, protocols } = identity;
+        let issued = authority.issue(Holder { names: &[name], years, is_authority, signs_itself });
+        let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
         let provider = Arc::new(ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
+            .with_single_cert(vec![certificate], key)
             .unwrap();
         config.alpn_protocols =
-            identity.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), server));
-        Proxy { port, certificate: certificate.pem() }
+        Self { port, certificate: issued.certificate }
     }
 }
 

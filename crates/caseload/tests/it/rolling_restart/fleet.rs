@@ -106,5 +106,5 @@ impl Fleet {
 
 /// Returns whether a gateway reports that it is ready.
 async fn is_ready(addr: SocketAddr) -> bool {
-    matches!(gateway::check(addr).await, Ok(true))
+    matches!(gateway::check(addr, None).await, Ok(true))
 }

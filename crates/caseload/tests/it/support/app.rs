@@ -4,12 +4,12 @@ use std::{net::SocketAddr, time::SystemTime};
 
 use clap::Args;
 use domain::{ApiKey, Email, Networks, Scope, TenantId};
-use gateway::{Gateway, GatewayOptions};
+use gateway::{Gateway, GatewayOptions, Upstream};
 use proto::tasks::v1::task_service_client::TaskServiceClient;
 use reqwest::{Method, RequestBuilder};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use server::{Server, ServerOptions};
-use serving::ConnectionOptions;
+use serving::{ConnectionOptions, ListenerTls};
 use store::{Database, DatabaseUrl, NewApiKey, NewUser};
 use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
@@ -114,7 +114,8 @@ pub(crate) async fn start_server(
         }
     }
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
-    let server = Server::bind(program, database_url, &metrics()).await.unwrap();
+    let tls = ListenerTls::start(&connections.tls).unwrap();
+    let server = Server::bind(program, database_url, &metrics()).await.unwrap().with_tls(tls);
     let grpc_addr = server.local_addr();
     tokio::spawn(server.run(connections, drain, shutdown.clone()));
     grpc_addr
@@ -135,10 +136,20 @@ pub(crate) async fn start_gateway_with(
     more_args: &[&str],
     shutdown: &CancellationToken,
 ) -> SocketAddr {
-    let upstream = format!("http://{grpc_addr}").parse().unwrap();
+    start_gateway_to(&format!("http://{grpc_addr}"), more_args, shutdown).await
+}
+
+/// Starts a gateway as [`start_gateway`] does, with options, for the servers with these URLs.
+pub(crate) async fn start_gateway_to(
+    upstream: &str,
+    more_args: &[&str],
+    shutdown: &CancellationToken,
+) -> SocketAddr {
     let args = [&["--http-addr", "127.0.0.1:0"], more_args].concat();
     let ProgramOptions::<GatewayOptions> { program, connections, drain } = options(&args);
-    let gateway = Gateway::bind(&program, &upstream, &metrics()).await.unwrap();
+    let tls = ListenerTls::start(&connections.tls).unwrap();
+    let upstream = upstream.parse::<Upstream>().unwrap().secured(&program.upstream_tls).unwrap();
+    let gateway = Gateway::bind(&program, &upstream, &metrics()).await.unwrap().with_tls(tls);
     let http_addr = gateway.local_addr();
     tokio::spawn(gateway.run(connections, drain, shutdown.clone()));
     http_addr

@@ -11,7 +11,11 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 /// Headers of HTTP itself, which no operation documents.
-const OF_HTTP: [&str; 11] = [
+const OF_HTTP: [&str; 16] = [
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
     "allow",
     "cache-control",
     "connection",
@@ -20,6 +24,7 @@ const OF_HTTP: [&str; 11] = [
     "content-type",
     "date",
     "referrer-policy",
+    "strict-transport-security",
     "transfer-encoding",
     "vary",
     "x-content-type-options",

@@ -2,6 +2,7 @@
 
 mod api_call;
 mod app;
+mod authority;
 mod bodies;
 pub(crate) mod contract;
 mod create_call;
@@ -19,7 +20,10 @@ mod target;
 pub(crate) mod write_path;
 
 pub(crate) use api_call::{API_CALLS, ApiCall, Kind};
-pub(crate) use app::{App, new_key, populate, start_gateway, start_gateway_with, start_server};
+pub(crate) use app::{
+    App, new_key, populate, start_gateway, start_gateway_to, start_gateway_with, start_server,
+};
+pub(crate) use authority::{Authority, Holder, Issued};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};
 pub(crate) use database::{

@@ -1,10 +1,10 @@
-//! The option that names the origins of pages that may call the server.
+//! The option that names the origins of pages that may make requests.
 
 use std::{fmt, str::FromStr};
 
 use http::{HeaderValue, Uri};
 
-/// The origins whose pages may call the server: as in `https://app.example.com,http://localhost:3000`, or
+/// The origins whose pages may make requests: as in `https://app.example.com,http://localhost:3000`, or
 /// `*` for any, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
@@ -24,7 +24,7 @@ pub struct MalformedOrigins;
 
 impl Origins {
     /// Pages of no origin.
-    pub(crate) const NONE: Self = Self::These(Vec::new());
+    pub const NONE: Self = Self::These(Vec::new());
 }
 
 impl FromStr for Origins {
