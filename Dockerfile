@@ -11,6 +11,8 @@ LABEL org.opencontainers.image.title="caseload-roles" \
       org.opencontainers.image.description="The roles of Caseload's database" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --chmod=444 deploy/roles.sql deploy/passwords.sql /usr/local/share/caseload/
+# The image's own user postgres, by number.
+USER 70:70
 
 # --- build: both programs, with Cargo's downloads and artifacts kept between builds ------------
 FROM rust:1.95-slim-bookworm AS build

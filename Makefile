@@ -4,14 +4,14 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web browser contract
+.PHONY: help setup run test lint bench chaos hostile clients interop web browser contract mesh test-postgres manifests sbom
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
 export PATH := $(PATH):/opt/homebrew/opt/libpq/bin:/usr/local/opt/libpq/bin
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs and this machine lacks (never Rust)
 	@.ci/setup
@@ -78,3 +78,21 @@ web: setup ## Call a server with the clients of gRPC-Web and Connect from npm; P
 browser: setup ## Have Chromium try the reference at /docs, and pages call the server; PROFILE=debug
 	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
 	@exec .ci/browser --install target/$(PROFILE)/caseload
+
+# How long each check disturbs the traffic.
+SECONDS ?= 6
+mesh: SEED := $(SEED)
+mesh: setup ## Put Envoy and nginx before the programs, and disturb them; SECONDS=, SEED=, PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload --bin caseload-gateway
+	@.ci/mesh target/$(PROFILE)/caseload --seed $(SEED) --seconds $(SECONDS) $(ARGS)
+	$(if $(ARGS),,cargo test --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --test chaos -- \
+		--seed $(SEED) --minutes 0.5 --envoy $(CURDIR)/target/mesh/envoy)
+
+test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and behind PgBouncer; VERSIONS="16 17"
+	@exec .ci/postgres $(VERSIONS)
+
+manifests: ## Render deploy/kubernetes, and check it against the schemas; ARGS=--write updates the rendered files
+	@exec .ci/manifests $(ARGS)
+
+sbom: setup ## Write the bills of materials of both programs into target/sbom, as CycloneDX
+	@exec .ci/sbom

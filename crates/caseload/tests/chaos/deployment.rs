@@ -5,11 +5,18 @@
 //!          └─ proxy ─► gateway 1, 2 ─ proxy ─► either server
 //! ```
 //!
+//! With `--envoy`, there is one proxy more:
+//!
+//! ```text
+//! clients ─┬──────────────► Envoy ── proxy ──► server 1, 2
+//!          └─► gateway 2 ─► Envoy
+//! ```
+//!
 //! A proxy accepts connections even while its upstream is down. Some clients, and one of gateway 1's
 //! two connections, bypass the proxies, so that refused connections occur as well.
 
 use std::{
-    fs,
+    fs, mem,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -23,6 +30,7 @@ use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
 use crate::{
     batch::{CASES, LAST_CASE, TENANTS, USERS},
+    envoy::Envoy,
     guardian::Guardian,
     port::ReservedPort,
     program::Program,
@@ -47,6 +55,7 @@ pub(crate) struct Deployment {
     pub(crate) database: Psql,
     /// What the servers sent to Postgres.
     pub(crate) sent: SentStatements,
+    _envoy: Option<Envoy>,
     directory: PathBuf,
     report: Arc<Report>,
     ports: Vec<ReservedPort>,
@@ -67,8 +76,13 @@ pub(crate) struct Psql {
 }
 
 impl Deployment {
-    /// Starts everything. Logs and sockets are created in the directory.
-    pub(crate) async fn start(directory: &Path, is_durable: bool, report: &Arc<Report>) -> Self {
+    /// Starts everything, also Envoy if there is a program. Logs and sockets are created in the directory.
+    pub(crate) async fn start(
+        directory: &Path,
+        is_durable: bool,
+        envoy: Option<&Path>,
+        report: &Arc<Report>,
+    ) -> Self {
         let mut builder = Cluster::temporary().durable(true);
         if !is_durable {
             // Commits are acknowledged at once, and the log is written only every ten seconds or
@@ -90,6 +104,7 @@ impl Deployment {
             api_keys,
             database,
             sent: SentStatements::default(),
+            _envoy: None,
             directory: directory.to_owned(),
             report: Arc::clone(report),
             ports: Vec::new(),
@@ -101,7 +116,10 @@ impl Deployment {
         let servers = deployment.direct.grpc.clone();
         let proxy = deployment.proxy("gateway to server", &servers[..1]).await;
         deployment.start_gateway(1, &format!("http://{proxy},http://{}", servers[1])).await;
-        let proxy = deployment.proxy("gateway to server", &servers).await;
+        let proxy = match envoy {
+            Some(program) => deployment.start_envoy(program),
+            None => deployment.proxy("gateway to server", &servers).await,
+        };
         deployment.start_gateway(2, &format!("http://{proxy}")).await;
         deployment
     }
@@ -130,6 +148,15 @@ impl Deployment {
         let proxy = self.proxy("client to server", &[addr]).await;
         self.proxied.grpc.push(proxy);
         self.direct.grpc.push(addr);
+    }
+
+    /// Starts Envoy between clients and the proxies before the servers, and returns its address.
+    fn start_envoy(&mut self, program: &Path) -> SocketAddr {
+        let addr = self.reserve();
+        let servers = mem::replace(&mut self.proxied.grpc, vec![addr]);
+        let envoy = Envoy::start(program, addr, &servers, &self.directory, &self.guardian);
+        self._envoy = Some(envoy);
+        addr
     }
 
     async fn start_gateway(&mut self, number: usize, upstream: &str) {

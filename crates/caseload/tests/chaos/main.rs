@@ -15,6 +15,7 @@ mod contention;
 mod deployment;
 mod editor;
 mod endpoints;
+mod envoy;
 mod events;
 mod faults;
 mod feeder;
@@ -43,7 +44,7 @@ mod traces;
 mod worker;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{self, ExitCode},
     sync::Arc,
     thread,
@@ -98,6 +99,10 @@ struct Options {
     #[arg(long)]
     sabotage: Option<Sabotage>,
 
+    /// A program, Envoy, that is put between clients and servers
+    #[arg(long)]
+    envoy: Option<PathBuf>,
+
     /// Print each fault when it is injected
     #[arg(long)]
     verbose: bool,
@@ -150,7 +155,8 @@ fn end_after(limit: Duration) {
 
 async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Verdict {
     let is_durable = options.sabotage != Some(Sabotage::EarlyAcknowledgement);
-    let mut deployment = Deployment::start(directory, is_durable, report).await;
+    let mut deployment =
+        Deployment::start(directory, is_durable, options.envoy.as_deref(), report).await;
     deployment.database.run(chronicle::CREATE);
     deployment.database.run(states::CREATE);
     if let Some(sql) = options.sabotage.and_then(Sabotage::sql) {

@@ -4,6 +4,7 @@ mod database;
 mod failover;
 mod frozen_server;
 mod key_lookups;
+mod pooler;
 mod stalled_commits;
 mod upstream;
 

@@ -3,15 +3,16 @@
 use std::sync::{Arc, Weak};
 
 use diesel::{
-    Connection as _, ConnectionError, PgConnection, RunQueryDsl as _,
-    dsl::sql,
+    Connection as _, ConnectionError, PgConnection,
     r2d2::{Error, ManageConnection, R2D2Connection as _},
-    select,
-    sql_types::Bool,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{redaction::Redaction, url::DatabaseUrl};
+use super::{
+    redaction::Redaction,
+    session::{Sharing, Tokened},
+    url::DatabaseUrl,
+};
 
 /// Opens connections to the server that the URL asks for.
 ///
@@ -24,12 +25,14 @@ pub(crate) struct Connector {
     redaction: Redaction,
     /// The condition that the server must meet, in SQL; `None` if any server will do.
     condition: Option<&'static str>,
+    sharing: Sharing,
     /// Never cloned, so that weak references show when the connector is dropped.
     life: Arc<()>,
 }
 
 impl Connector {
-    pub(crate) fn new(url: &DatabaseUrl) -> Self {
+    /// Returns a connector to the database at a URL. Its connections are unusable while they share sessions.
+    pub(super) fn new(url: &DatabaseUrl, sharing: Sharing) -> Self {
         // The conditions by which libpq itself selects a server.
         let condition = match url.parameter("target_session_attrs").as_deref() {
             Some("read-write") => Some("current_setting('transaction_read_only') = 'off'"),
@@ -37,7 +40,7 @@ impl Connector {
             _ => None,
         };
         let (url, redaction) = (url.with_defaults(), url.redaction());
-        Self { url, redaction, condition, life: Arc::default() }
+        Self { url, redaction, condition, sharing, life: Arc::default() }
     }
 
     /// Returns a reference that can be upgraded until this connector is dropped.
@@ -61,26 +64,24 @@ impl Connector {
 }
 
 impl ManageConnection for Connector {
-    type Connection = PgConnection;
+    type Connection = Tokened;
     type Error = Error;
 
-    fn connect(&self) -> Result<PgConnection, Error> {
+    fn connect(&self) -> Result<Tokened, Error> {
         PgConnection::establish(self.url.expose_secret())
+            .map(Tokened::new)
             .map_err(|error| Error::ConnectionError(self.redact(error)))
     }
 
-    fn is_valid(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        let Some(condition) = self.condition else {
-            return connection.ping().map_err(Error::QueryError);
-        };
-        if select(sql::<Bool>(condition)).get_result(connection)? {
+    fn is_valid(&self, connection: &mut Tokened) -> Result<(), Error> {
+        if connection.check(self.condition, &self.sharing)? {
             return Ok(());
         }
-        let reason = "the server does not accept writes any more".to_owned();
-        Err(Error::ConnectionError(ConnectionError::BadConnection(reason)))
+        let reason = "the server does not accept writes any more";
+        Err(Error::ConnectionError(ConnectionError::BadConnection(reason.to_owned())))
     }
 
-    fn has_broken(&self, connection: &mut PgConnection) -> bool {
+    fn has_broken(&self, connection: &mut Tokened) -> bool {
         std::thread::panicking() || connection.is_broken()
     }
 }

@@ -5,15 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use diesel::{
-    PgConnection,
-    r2d2::{CustomizeConnection as _, ManageConnection as _},
-};
+use diesel::r2d2::{CustomizeConnection as _, ManageConnection as _};
 
 use super::{
     connector::Connector,
     pool::{Lane, Pool, PoolSettings},
-    session::Session,
+    session::{Session, Sharing, Tokened},
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
@@ -23,6 +20,7 @@ use crate::{error::Error, metrics::QueryMetrics};
 pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
+    sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
     /// locked rows, and for the directory.
@@ -40,11 +38,12 @@ type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
 impl CurrentPool {
     /// Starts a pool; see [`Pool::open`].
     pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        let metrics = Arc::<QueryMetrics>::default();
-        let pool = Arc::new(Pool::open(url, settings, Arc::clone(&metrics)));
+        let (metrics, sharing) = (Arc::<QueryMetrics>::default(), Sharing::default());
+        let pool = Arc::new(Pool::open(url, settings, &sharing, Arc::clone(&metrics)));
         Self {
             url: url.clone(),
             settings: *settings,
+            sharing,
             pool: RwLock::new(pool),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
             list_shares: TenantShares::new(
@@ -91,14 +90,15 @@ impl CurrentPool {
 
     /// Opens another pool with the same URL and settings. It is not used until [`Self::replace`].
     pub(crate) fn open_another(&self) -> Arc<Pool> {
-        Arc::new(Pool::open(&self.url, &self.settings, Arc::clone(&self.metrics)))
+        Arc::new(Pool::open(&self.url, &self.settings, &self.sharing, Arc::clone(&self.metrics)))
     }
 
     /// Returns what opens a connection that belongs to no pool. To open one may take long, and does not need
     /// this.
-    pub(crate) fn opener(&self) -> impl FnOnce() -> Result<PgConnection, Error> + use<> {
-        let connector = Connector::new(&self.url);
-        let session = Session { lock_timeout: self.settings.lock_timeout };
+    pub(crate) fn opener(&self) -> impl FnOnce() -> Result<Tokened, Error> + use<> {
+        let connector = Connector::new(&self.url, self.sharing.clone());
+        let session =
+            Session { lock_timeout: self.settings.lock_timeout, sharing: self.sharing.clone() };
         move || {
             let mut connection = connector.connect().map_err(Error::unavailable)?;
             session.on_acquire(&mut connection).map_err(Error::unavailable)?;

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     connector::Connector,
-    session::Session,
+    session::{Session, Sharing},
     statements::{Observer, Statements},
     threads::{Length, Load, Run, Threads},
     url::DatabaseUrl,
@@ -153,10 +153,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts a pool. Returns at once: the pool connects in the background, also when the database
-    /// is not there yet, and reconnects once it is available again.
-    pub(crate) fn open(
+    /// is not there yet, and reconnects once it is available again. All pools of a database know when
+    /// one of them has seen that sessions are shared.
+    pub(super) fn open(
         url: &DatabaseUrl,
         settings: &PoolSettings,
+        sharing: &Sharing,
         metrics: Arc<QueryMetrics>,
     ) -> Self {
         let size = settings.writers
@@ -167,7 +169,8 @@ impl Pool {
         let size = u32::try_from(size).unwrap_or(u32::MAX - 3);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
-        let connector = Connector::new(url);
+        let session = Session { lock_timeout: settings.lock_timeout, sharing: sharing.clone() };
+        let connector = Connector::new(url, sharing.clone());
         let life = connector.life();
         let connections = r2d2::Pool::builder()
             // One more for the probe that asks whether the server answers at all, one for checks, and one
@@ -177,7 +180,7 @@ impl Pool {
             // r2d2 pauses at most half of this between attempts to reconnect.
             .connection_timeout(settings.checkout_timeout)
             .test_on_check_out(true)
-            .connection_customizer(Box::new(Session { lock_timeout: settings.lock_timeout }))
+            .connection_customizer(Box::new(session))
             .error_handler(Box::new(LogErrors::default()))
             .build_unchecked(connector);
         Self {

@@ -1,11 +1,22 @@
 //! What each session is set to when it is opened.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use diesel::{
-    PgConnection,
+    ConnectionError::BadConnection,
+    PgConnection, PgExpressionMethods as _, RunQueryDsl as _,
     connection::SimpleConnection as _,
+    define_sql_function,
+    dsl::sql,
     r2d2::{self, CustomizeConnection},
+    result::Error::DatabaseError,
+    select,
+    sql_types::{Bool, Text},
 };
 
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
@@ -45,19 +56,134 @@ const DEFAULTS: &str = "
     SELECT set_config('lc_messages', 'C', false) FROM pg_roles
         WHERE rolname = current_user AND rolsuper";
 
+/// The message of [`mark`] where the session has another connection's mark.
+const USED: &str = "another connection has used this session";
+
+/// Returns statements that fail in a session that another connection has marked, and mark it. Behind a pooler in
+/// transaction mode, connections share sessions: what one sets, others have, and it may itself lose it with its next
+/// transaction. A pooler in session mode resets a session before it gives it to another connection.
+fn mark(token: &str) -> String {
+    format!(
+        "DO $$ BEGIN
+            IF current_setting('{MARK}', true) <> '' THEN
+                RAISE EXCEPTION '{USED}';
+            END IF;
+        END $$;
+        SET {MARK} = '{token}';"
+    )
+}
+
+/// The setting that has the token of the connection that the session belongs to.
+const MARK: &str = "caseload.session";
+
+define_sql_function! {
+    /// Returns a setting of the session, or NULL if it is missing and may be.
+    fn current_setting(name: Text, may_be_missing: Bool) -> Nullable<Text>;
+}
+
+/// Why connections can't be used while sessions are shared.
+const SHARED_SESSIONS: &str = "the pooler before the database gives one session to several \
+    connections: use its session mode, with a server_reset_query, or connect directly";
+
+/// How long no connection is used after sessions were seen to be shared. Attempts to connect don't stop, and far more
+/// than one of them is made in this time. A pooler that closes its connections, and opens others, makes some of
+/// these attempts look good.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// When connections were last seen to share sessions. Clones share what they have seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sharing(Arc<Mutex<Option<Instant>>>);
+
+impl Sharing {
+    /// Returns whether connections were seen to share sessions within the last minute.
+    pub(super) fn is_seen(&self) -> bool {
+        self.last().is_some_and(|last| last.elapsed() < REMEMBERED)
+    }
+
+    fn record(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection, and the token by which it knows its session.
+pub(crate) struct Tokened {
+    connection: PgConnection,
+    token: String,
+}
+
+impl Tokened {
+    /// Returns a connection with a random token, which [`Session`] stores in its session.
+    pub(super) fn new(connection: PgConnection) -> Self {
+        Self { connection, token: format!("{:016x}", RandomState::new().hash_one(())) }
+    }
+
+    /// Checks that the session is still that of this connection and meets a condition, in one round trip unless
+    /// there is a condition. Returns whether it meets the condition.
+    ///
+    /// # Errors
+    /// [`SHARED_SESSIONS`] if it is another session, or if others were seen to be shared; those of the query.
+    pub(super) fn check(
+        &mut self,
+        condition: Option<&str>,
+        sharing: &Sharing,
+    ) -> Result<bool, r2d2::Error> {
+        let is_same = current_setting(MARK, true).is_not_distinct_from(&self.token);
+        let (is_same, is_met): (bool, bool) = match condition {
+            Some(condition) => {
+                select((is_same, sql::<Bool>(condition))).get_result(&mut self.connection)?
+            }
+            None => (select(is_same).get_result(&mut self.connection)?, true),
+        };
+        if !is_same {
+            sharing.record();
+        }
+        if sharing.is_seen() { Err(shared_sessions()) } else { Ok(is_met) }
+    }
+}
+
+impl Deref for Tokened {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Tokened {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
 /// Prepares each new session.
 #[derive(Debug)]
 pub(super) struct Session {
     /// How long a statement waits for a lock that another session holds.
     pub(super) lock_timeout: Duration,
+    pub(super) sharing: Sharing,
 }
 
-impl CustomizeConnection<PgConnection, r2d2::Error> for Session {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), r2d2::Error> {
+impl CustomizeConnection<Tokened, r2d2::Error> for Session {
+    fn on_acquire(&self, connection: &mut Tokened) -> Result<(), r2d2::Error> {
+        let mark = mark(&connection.token);
         let lock_timeout = self.lock_timeout.as_millis().max(1);
         let statements = format!(
-            "{PLANS} SET statement_timeout = '10s'; SET lock_timeout = '{lock_timeout}ms'; {DEFAULTS}"
+            "{mark} {PLANS} SET statement_timeout = '10s'; SET lock_timeout = '{lock_timeout}ms'; {DEFAULTS}"
         );
-        connection.batch_execute(&statements).map_err(r2d2::Error::QueryError)
+        match connection.batch_execute(&statements) {
+            Err(DatabaseError(_, information)) if information.message() == USED => {
+                self.sharing.record();
+                Err(shared_sessions())
+            }
+            result => result.map_err(r2d2::Error::QueryError),
+        }
     }
+}
+
+fn shared_sessions() -> r2d2::Error {
+    r2d2::Error::ConnectionError(BadConnection(SHARED_SESSIONS.to_owned()))
 }

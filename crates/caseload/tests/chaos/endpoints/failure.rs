@@ -6,6 +6,8 @@ use proto::wire::Reason;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
+use crate::envoy;
+
 /// Why an attempt has not succeeded, as far as the client can know it.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
@@ -52,6 +54,10 @@ impl Failure {
         let mut source = status.source();
         if source.is_none() {
             let info = status.get_details_error_info();
+            let server = status.metadata().get("server");
+            if info.is_none() && server.is_some_and(|server| server == envoy::NAME) {
+                return Self::unknown("a proxy responded");
+            }
             let mut reason = info.map_or("no reason".to_owned(), |info| info.reason);
             let violations = status.get_details_bad_request().map(|all| all.field_violations);
             // The reason of a status with violations speaks of them all.

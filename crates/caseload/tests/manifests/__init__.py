@@ -1,0 +1,1 @@
+"""Checks the manifests of deploy/kubernetes against the schemas of their kinds."""

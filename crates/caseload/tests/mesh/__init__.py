@@ -1,0 +1,1 @@
+"""Real proxies between the programs, and between callers and them, while connections and servers fail."""
