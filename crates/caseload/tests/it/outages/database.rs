@@ -104,7 +104,7 @@ async fn a_call_whose_statement_runs_when_the_database_crashes_has_an_unknown_ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_is_lost_leaves_a_write_in_doubt_but_not_a_read() {
+async fn a_connection_that_is_lost_before_a_commit_leaves_nothing_in_doubt() {
     let mut cluster = cluster();
     let database = TestDatabase::create_on(&cluster).await;
     let (tenant, _) = populate(&database.open(), "Acme").await;
@@ -120,7 +120,7 @@ async fn a_connection_that_is_lost_leaves_a_write_in_doubt_but_not_a_read() {
     let read = Error::from(read.await.unwrap().unwrap_err());
     assert!(matches!(read, Error::Unavailable(_)), "{read:?}");
     let write = Error::from(write.await.unwrap().unwrap_err());
-    assert!(matches!(write, Error::OutcomeUnknown(_)), "{write:?}");
+    assert!(matches!(write, Error::Unavailable(_)), "{write:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
