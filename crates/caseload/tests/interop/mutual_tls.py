@@ -42,6 +42,7 @@ class Files:
             "CASELOAD_UPSTREAM_CA_FILE": str(self.ca),
             "CASELOAD_UPSTREAM_CERT": str(self.certificate),
             "CASELOAD_UPSTREAM_KEY": str(self.key),
+            "CASELOAD_HSTS_MAX_AGE": "1h",
         }
 
     def context(self, client: trustme.LeafCert | None, version: ssl.TLSVersion) -> ssl.SSLContext:
