@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::files::{Files, borrowed};
 use crate::support::{
-    App, Authority, Holder, ONE_TASK, Program, Reply, gateway_path, start_gateway_to,
+    App, Authority, Holder, ONE_TASK, Program, Reply, gateway_path, polling::eventually,
+    start_gateway_to,
 };
 
 /// Sends a request to create a task to a gateway for a server with this URL, with options of the gateway.
@@ -92,7 +93,12 @@ async fn the_log_says_why_there_is_no_secure_connection() {
     let args = ["--http-addr", "127.0.0.1:0", "--upstream", &*upstream, "--upstream-ca-file", &*ca];
     let gateway = Program::start(&gateway_path(), &args);
     let addr = gateway.wait_for_address("serving REST");
-    assert!(!matches!(gateway::check(addr, None).await, Ok(true)));
+    // A connection may be reset before the alert that says why is read.
+    eventually("the reason", async || {
+        assert!(!matches!(gateway::check(addr, None).await, Ok(true)));
+        gateway.stderr().contains("no secure connection to a server").then_some(())
+    })
+    .await;
     let line = gateway.wait_for_log("no secure connection to a server");
     assert_eq!(line["level"], "WARN");
     assert!(line["upstream"].as_str().unwrap().starts_with(&upstream), "{line}");
