@@ -16,9 +16,9 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
     if has_tls {
         tls::reload_on_hangup()?;
     }
-    let admin_port = AdminPort::bind(admin).await?;
+    let admin_port = AdminPort::bind(admin)?;
     let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(server, &database.database_url, &metrics).await?.with_tls(tls);
+    let server = Server::bind(server, &database.database_url, &metrics)?.with_tls(tls);
     let (addr, database) = (server.local_addr(), database.database_url);
     tracing::info!(%addr, has_tls, %database, "serving gRPC");
     let admin = Admin::new(&metrics).ready_if(server.readiness());

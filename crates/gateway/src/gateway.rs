@@ -73,7 +73,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn bind(
+    pub fn bind(
         options: &GatewayOptions,
         upstream: &Upstream,
         metrics: &Metrics,
@@ -83,7 +83,7 @@ impl Gateway {
         }
         let addr = options.http_addr;
         let bind_error = |source| StartError::Bind { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
+        let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
         let max_timeout = MaxTimeout(options.upstream_timeout);

@@ -114,9 +114,9 @@ async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
         tls::reload_on_hangup()?;
     }
     let has_tls = tls.is_some();
-    let admin_port = AdminPort::bind(cli.admin).await?;
+    let admin_port = AdminPort::bind(cli.admin)?;
     let metrics = Metrics::new("caseload-gateway", env!("CARGO_PKG_VERSION"));
-    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics).await?.with_tls(tls);
+    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics)?.with_tls(tls);
     tracing::info!(addr = %gateway.local_addr(), has_tls, %upstream, "serving REST");
     let admin = Admin::new(&metrics).ready_if(gateway.readiness(&shutdown));
     let running = gateway.run(cli.connections.clone(), cli.drain, shutdown);

@@ -14,7 +14,7 @@ pub fn limit() -> Option<u64> {
 
 /// Raises the soft limit to the hard limit. The usual soft limit of 1,024 protects programs that use
 /// `select(2)`, which this one doesn't.
-pub(crate) fn raise_limit() {
+pub fn raise_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(before) = current.filter(|_| current != maximum) else { return };
     let set = |wanted| setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum });

@@ -106,14 +106,14 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError::Bind`] and [`StartError::Threads`].
-    pub async fn bind(
+    pub fn bind(
         options: ServerOptions,
         database_url: &DatabaseUrl,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
         let addr = options.grpc_addr;
         let bind_error = |source| StartError::Bind { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
+        let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let database = Database::open(database_url, &options.pool_settings());
         let writer = options.start_writer(&database);

@@ -11,6 +11,7 @@ use crate::{
     clients::ClientRules,
     endpoint::Endpoint,
     limits::{Limits, MaxAge},
+    listener,
     protocol::Protocol,
     server::serve,
     trusted_proxies::TrustedProxies,
@@ -68,10 +69,10 @@ impl AdminPort {
     ///
     /// # Errors
     /// [`BindError`].
-    pub async fn bind(options: AdminPortOptions) -> Result<Option<Self>, BindError> {
+    pub fn bind(options: AdminPortOptions) -> Result<Option<Self>, BindError> {
         let Some(addr) = options.admin_addr else { return Ok(None) };
         let bind_error = |source| BindError { addr, source };
-        let listener = TcpListener::bind(addr).await.map_err(bind_error)?;
+        let listener = listener::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         tracing::info!(addr = %local_addr, "serving the admin port");
         Ok(Some(Self { listener, local_addr }))

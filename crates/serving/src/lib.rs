@@ -41,6 +41,7 @@ pub use cors::{BrowserOptions, CorsRules};
 pub use delivery::hold_until_sent;
 pub use endpoint::Endpoint;
 pub use limits::{Limits, MaxAge};
+pub use listener::bind;
 pub use options::ConnectionOptions;
 pub use origins::{MalformedOrigins, Origins};
 pub use peers::Resource;

@@ -8,7 +8,7 @@ use std::{
 
 use telemetry::Throttle;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::{Instant, sleep},
 };
 
@@ -19,6 +19,26 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(250);
 
 /// The shortest interval between two log lines about failed accepts.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many connections may wait to be accepted. The system may allow fewer (on Linux,
+/// `net.core.somaxconn`, which is 4096 too). Beyond that it drops attempts, and the clients try again only
+/// after a second: a thousand clients that all come at once, as after a failover, must not cost others that.
+const BACKLOG: u32 = 4096;
+
+/// Listens for TCP connections on an address.
+///
+/// # Errors
+/// If the address can't be bound.
+pub fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that is restarted binds its address again, although connections of its past linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
 
 /// Accepts TCP connections and sets their socket options.
 pub(crate) struct Listener {
@@ -74,4 +94,25 @@ fn was_closed_by_client(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as Client;
+
+    use super::*;
+
+    /// More than the 1024 that tokio and others choose.
+    const CLIENTS: usize = 1500;
+
+    #[tokio::test]
+    async fn a_thousand_connections_can_wait_to_be_accepted() {
+        runtime::open_files::raise_limit();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        // Nothing accepts them, so one beyond the backlog would never be connected.
+        let connect = |_| Client::connect_timeout(&addr, Duration::from_secs(10)).unwrap();
+        let waiting: Vec<_> = (0..CLIENTS).map(connect).collect();
+        assert_eq!(waiting.len(), CLIENTS);
+    }
 }

@@ -67,12 +67,12 @@ async fn run_on(
 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url_of = |addr| format!("{scheme}://{}", reachable(addr));
-    let admin_port = AdminPort::bind(options.admin).await?;
+    let admin_port = AdminPort::bind(options.admin)?;
     let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(options.server, url, &metrics).await?.with_tls(tls.clone());
+    let server = Server::bind(options.server, url, &metrics)?.with_tls(tls.clone());
     let grpc_addr = server.local_addr();
     let upstream = url_of(grpc_addr).parse::<Upstream>()?.secured(&options.gateway.upstream_tls)?;
-    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics).await?.with_tls(tls);
+    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics)?.with_tls(tls);
     let http_addr = gateway.local_addr();
     let admin =
         Admin::new(&metrics).ready_if(server.readiness()).ready_if(gateway.readiness(&stop));

@@ -115,7 +115,7 @@ pub(crate) async fn start_server(
     }
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
-    let server = Server::bind(program, database_url, &metrics()).await.unwrap().with_tls(tls);
+    let server = Server::bind(program, database_url, &metrics()).unwrap().with_tls(tls);
     let grpc_addr = server.local_addr();
     tokio::spawn(server.run(connections, drain, shutdown.clone()));
     grpc_addr
@@ -149,7 +149,7 @@ pub(crate) async fn start_gateway_to(
     let ProgramOptions::<GatewayOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
     let upstream = upstream.parse::<Upstream>().unwrap().secured(&program.upstream_tls).unwrap();
-    let gateway = Gateway::bind(&program, &upstream, &metrics()).await.unwrap().with_tls(tls);
+    let gateway = Gateway::bind(&program, &upstream, &metrics()).unwrap().with_tls(tls);
     let http_addr = gateway.local_addr();
     tokio::spawn(gateway.run(connections, drain, shutdown.clone()));
     http_addr
