@@ -113,27 +113,16 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- What a check constraint calls, whoever writes the row has to be allowed to call.
+    -- So that later migrations may replace them. Triggers call them, which needs no privilege.
     FOR granted IN
-        SELECT p.oid::regprocedure AS function, p.proowner
+        SELECT p.oid::regprocedure AS function
         FROM pg_proc AS p
-        WHERE p.pronamespace = 'public'::regnamespace AND p.proname = 'is_event_of_one_task'
+        WHERE p.pronamespace = 'public'::regnamespace
+            AND p.proname IN ('notify_api_key_change', 'check_event_of_one_task')
     LOOP
-        IF granted.proowner <> 'caseload_owner'::regrole THEN
-            EXECUTE format('ALTER FUNCTION %s OWNER TO caseload_owner', granted.function);
-        END IF;
-        EXECUTE format(
-            'REVOKE ALL ON FUNCTION %s FROM PUBLIC, caseload_service, caseload_admin',
-            granted.function
-        );
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO caseload_service', granted.function);
+        EXECUTE format('ALTER FUNCTION %s OWNER TO caseload_owner', granted.function);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.function);
     END LOOP;
-
-    -- So that later migrations may replace it. A trigger calls it, which needs no privilege.
-    IF to_regprocedure('public.notify_api_key_change()') IS NOT NULL THEN
-        ALTER FUNCTION public.notify_api_key_change() OWNER TO caseload_owner;
-        REVOKE ALL ON FUNCTION public.notify_api_key_change() FROM PUBLIC;
-    END IF;
 END
 $$;
 

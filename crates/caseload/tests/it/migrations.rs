@@ -233,21 +233,22 @@ fn rows_of_one_tenant_cannot_reference_rows_of_another() {
     }
 }
 
-/// Which columns of an event are set is decided by its kind.
+/// Which columns of the event of a task are set is decided by its kind. Those of batches, which have no
+/// task, are not checked: see the migration.
 #[test]
-fn each_kind_of_event_has_the_columns_that_belong_to_it() {
+fn each_kind_of_event_of_a_task_has_the_columns_that_belong_to_it() {
     let database = TestDatabase::create();
-    // The digits: task_id, task_ids, user_ends, assignee_ids, description.
+    // The digits: task_id (always set), task_ids, user_ends, assignee_ids, description.
     let accepted = database.query(
         "CREATE TEMPORARY TABLE accepted (shape text); \
          DO $$ DECLARE kind text; n integer; BEGIN \
              FOREACH kind IN ARRAY ARRAY['created', 'completed', 'reopened', 'described', \
                      'assigned', 'unassigned', 'deleted', 'merged', ''] LOOP \
-                 FOR n IN 0..31 LOOP BEGIN \
+                 FOR n IN 16..31 LOOP BEGIN \
                      INSERT INTO task_events (tenant_id, case_id, api_key_id, request_id, kind, \
                          task_id, task_ids, user_ends, assignee_ids, description) \
                      VALUES (1, 1, 1, 'r', kind, \
-                         CASE WHEN n & 16 > 0 THEN 1 END, \
+                         1, \
                          CASE WHEN n & 8 > 0 THEN '{1}'::bigint[] END, \
                          CASE WHEN n & 4 > 0 THEN '{1}'::smallint[] END, \
                          CASE WHEN n & 2 > 0 THEN '{1}'::bigint[] END, \
@@ -262,7 +263,6 @@ fn each_kind_of_event_has_the_columns_that_belong_to_it() {
     let expected = [
         "assigned 10010",
         "completed 10000",
-        "created 01100",
         "deleted 10000",
         "described 10001",
         "reopened 10000",
