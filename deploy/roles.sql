@@ -65,6 +65,7 @@ BEGIN
                 ('TABLE', 'api_keys',
                     'SELECT, UPDATE (last_used_at)',
                     'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by), UPDATE (allowed_networks)'),
+                ('TABLE', 'tenant_hosts', 'SELECT', 'SELECT, INSERT, DELETE, UPDATE (exclusive)'),
                 -- Entries are neither changed nor deleted by either.
                 ('TABLE', 'audit_heads',
                     'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)',
@@ -129,10 +130,14 @@ BEGIN
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO caseload_service', granted.function);
     END LOOP;
 
-    -- So that later migrations may replace it. A trigger calls it, which needs no privilege.
+    -- So that later migrations may replace them. A trigger calls each, which needs no privilege.
     IF to_regprocedure('public.notify_api_key_change()') IS NOT NULL THEN
         ALTER FUNCTION public.notify_api_key_change() OWNER TO caseload_owner;
         REVOKE ALL ON FUNCTION public.notify_api_key_change() FROM PUBLIC;
+    END IF;
+    IF to_regprocedure('public.notify_tenant_host_change()') IS NOT NULL THEN
+        ALTER FUNCTION public.notify_tenant_host_change() OWNER TO caseload_owner;
+        REVOKE ALL ON FUNCTION public.notify_tenant_host_change() FROM PUBLIC;
     END IF;
 END
 $$;
