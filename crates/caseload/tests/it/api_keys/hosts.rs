@@ -39,6 +39,13 @@ impl Hosts {
 
     /// Returns the result of a call with this key to an authority, which must be the same over REST and gRPC.
     async fn result(&self, authority: &str, key: &ApiKey) -> String {
+        let [rest, grpc] = self.results(authority, key).await;
+        assert_eq!(rest, grpc, "{authority}");
+        rest
+    }
+
+    /// Returns the results over REST and over gRPC, between which hosts may be changed.
+    async fn results(&self, authority: &str, key: &ApiKey) -> [String; 2] {
         let target = Target::of_case(self.app.case_id);
         let of_kind = |is_rest| {
             let mut calls = API_CALLS.iter().filter(|call| matches!(call.kind, Kind::Create));
@@ -46,13 +53,12 @@ impl Hosts {
         };
         let rest = of_kind(true).result_on(&self.app, authority, Some(key), &target).await;
         let grpc = of_kind(false).result_on(&self.app, authority, Some(key), &target).await;
-        assert_eq!(rest, grpc, "{authority}");
-        rest
+        [rest, grpc]
     }
 
     async fn await_result(&self, authority: &str, key: &ApiKey, expected: &str) {
         eventually(expected, async || {
-            (self.result(authority, key).await == expected).then_some(())
+            (self.results(authority, key).await == [expected; 2]).then_some(())
         })
         .await;
     }
