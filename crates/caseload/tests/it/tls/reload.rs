@@ -248,10 +248,9 @@ async fn authorities_of_clients_and_the_certificate_of_the_gateway_are_replaced_
     // only if the gateway has read its own files again.
     let later = app.start_server(&borrowed(&files.mutual(&[]))).await;
     switch.redirect(later);
+    // A call may be lost with the connection that is cut.
     eventually("a call of the gateway", async || {
-        let status = Reply::of(app.post().body(ONE_TASK)).await.status;
-        assert!(status == 201 || status == 503, "{status}");
-        (status == 201).then_some(())
+        (Reply::of(app.post().body(ONE_TASK)).await.status == 201).then_some(())
     })
     .await;
 }
