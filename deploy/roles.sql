@@ -65,6 +65,7 @@ BEGIN
                 ('TABLE', 'api_keys',
                     'SELECT, UPDATE (last_used_at)',
                     'SELECT, INSERT, UPDATE (revoked_at), UPDATE (expires_at), UPDATE (replaced_by), UPDATE (allowed_networks)'),
+                ('TABLE', 'tenant_hosts', 'SELECT', 'SELECT, INSERT, DELETE, UPDATE (exclusive)'),
                 -- Entries are neither changed nor deleted by either.
                 ('TABLE', 'audit_heads',
                     'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)',
@@ -118,7 +119,9 @@ BEGIN
         SELECT p.oid::regprocedure AS function
         FROM pg_proc AS p
         WHERE p.pronamespace = 'public'::regnamespace
-            AND p.proname IN ('notify_api_key_change', 'check_event_of_one_task')
+            AND p.proname IN (
+                'notify_api_key_change', 'notify_tenant_host_change', 'check_event_of_one_task'
+            )
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO caseload_owner', granted.function);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.function);

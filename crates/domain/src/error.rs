@@ -162,7 +162,8 @@ pub enum AuthError {
     /// The value is not of the form `Bearer KEY`.
     #[error("the authorization is not of the form `Bearer KEY`")]
     Malformed,
-    /// The key is unknown, revoked or expired. Callers are not told which.
+    /// The key is unknown, revoked or expired, or the call came to a host on which it is not accepted. Callers are
+    /// not told which.
     #[error("the API key is not valid")]
     InvalidKey,
 }

@@ -43,11 +43,12 @@ pub(crate) struct ConnectionHandler<S> {
 
 impl<S> ConnectionHandler<S> {
     /// Serves a connection, once it is open, until it is closed. The header timeout begins before it is
-    /// opened. Once `shutdown` is cancelled, it accepts no more requests, and the connection is closed
+    /// opened; if it ends before, `time_out` is called. Once `shutdown` is cancelled, it accepts no more requests, and the connection is closed
     /// after the running ones.
     pub(crate) async fn serve<I, B>(
         &self,
         open: impl Future<Output = Option<Opened<I>>>,
+        time_out: impl FnOnce(),
         peer: ConnectionPeer,
         shutdown: CancellationToken,
     ) where
@@ -68,6 +69,7 @@ impl<S> ConnectionHandler<S> {
             () = shutdown.cancelled() => return,
             limit = await_close(&mut lifetime, &activity) => {
                 tracing::debug!(peer = %peer.socket(), ?limit, "closing connection");
+                time_out();
                 return;
             }
         };
@@ -153,7 +155,7 @@ mod tests {
 
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
-        time::advance,
+        time::{Instant, advance, sleep},
     };
 
     use crate::{
@@ -186,25 +188,38 @@ mod tests {
         max_age: MaxAge { age: secs(300), grace: secs(30) },
     };
 
-    /// Serves a stream that is no socket.
-    fn connect() -> DuplexStream {
-        let service = tower::service_fn(async |_: Request<Incoming>| {
-            Ok::<_, Infallible>(Response::new(String::new()))
-        });
+    /// Answers each request with an empty body.
+    async fn respond(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+        Ok(Response::new(String::new()))
+    }
+
+    fn handler() -> ConnectionHandler<
+        impl Service<Request<Incoming>, Response = Response<String>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    > {
         let send_limit = SendLimit::new(LIMITS.send_timeout, || false, Gauge::default());
         let builders = PROTOCOL.builders(send_limit.clone());
-        let streams = Gauge::default();
-        let handler = ConnectionHandler { builders, service, limits: LIMITS, send_limit, streams };
+        let (service, streams) = (tower::service_fn(respond), Gauge::default());
+        ConnectionHandler { builders, service, limits: LIMITS, send_limit, streams }
+    }
+
+    fn peer() -> ConnectionPeer {
+        let clients = Clients::new(ClientRules {
+            trusted_proxies: "none".parse().unwrap(),
+            forwarded_for: http::header::FORWARDED,
+            share_percent: 100,
+        });
+        clients.connection(([127, 0, 0, 1], 1).into())
+    }
+
+    /// Serves a stream that is no socket.
+    fn connect() -> DuplexStream {
         let (client, stream) = tokio::io::duplex(1024);
         tokio::spawn(async move {
-            let clients = Clients::new(ClientRules {
-                trusted_proxies: "none".parse().unwrap(),
-                forwarded_for: http::header::FORWARDED,
-                share_percent: 100,
-            });
-            let peer = clients.connection(([127, 0, 0, 1], 1).into());
             let open = ready(Some(Opened::plain(stream)));
-            handler.serve(open, peer, CancellationToken::new()).await;
+            handler().serve(open, || {}, peer(), CancellationToken::new()).await;
         });
         client
     }
@@ -216,6 +231,34 @@ mod tests {
             head.push(client.read_u8().await.unwrap());
         }
         String::from_utf8(head).unwrap()
+    }
+
+    /// The time of a TLS handshake is not added to that of the first request.
+    #[tokio::test(start_paused = true)]
+    async fn the_header_timeout_begins_before_the_connection_is_open() {
+        for (opened_after, is_timed_out) in [(0, false), (6, false), (11, true)] {
+            let (_client, stream) = tokio::io::duplex(1024);
+            let begun = Instant::now();
+            let open = async move {
+                sleep(secs(opened_after)).await;
+                Some(Opened::plain(stream))
+            };
+            let mut has_timed_out = false;
+            let handler = handler();
+            let time_out = || has_timed_out = true;
+            handler.serve(open, time_out, peer(), CancellationToken::new()).await;
+            assert_eq!((has_timed_out, begun.elapsed().as_secs()), (is_timed_out, 10));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_does_not_wait_for_a_connection_to_be_opened_and_is_no_timeout() {
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        let open = std::future::pending::<Option<Opened<DuplexStream>>>();
+        let begun = Instant::now();
+        handler().serve(open, || panic!("no time has passed"), peer(), shutdown).await;
+        assert!(begun.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]

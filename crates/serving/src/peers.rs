@@ -19,7 +19,7 @@ pub(crate) struct Peers(Mutex<HashMap<IpAddr, Weak<Peer>>>);
 pub(crate) struct Peer {
     peers: Arc<Peers>,
     key: IpAddr,
-    used: [AtomicUsize; 6],
+    used: [AtomicUsize; 7],
 }
 
 /// What an address uses a share of.
@@ -27,6 +27,8 @@ pub(crate) struct Peer {
 pub enum Resource {
     /// Connections.
     Connections,
+    /// Connections whose TLS handshake is not complete.
+    Handshakes,
     /// Requests in flight.
     Requests,
     /// Memory for bodies, in bytes.
@@ -72,9 +74,11 @@ pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
 impl Peer {
     /// Returns the counter of a resource.
     pub(crate) fn used(&self, resource: Resource) -> &AtomicUsize {
-        let [connections, requests, body_memory, waiting_calls, unfinished, discarded] = &self.used;
+        let [connections, handshakes, requests, body_memory, waiting_calls, unfinished, discarded] =
+            &self.used;
         match resource {
             Resource::Connections => connections,
+            Resource::Handshakes => handshakes,
             Resource::Requests => requests,
             Resource::BodyMemory => body_memory,
             Resource::WaitingCalls => waiting_calls,

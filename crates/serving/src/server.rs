@@ -13,7 +13,7 @@ use crate::{
     clients::Clients,
     connection::ConnectionHandler,
     endpoint::Endpoint,
-    handshake::Handshakes,
+    handshake::{HandshakeLimits, Handshakes},
     listener::Listener,
     opened::Opened,
     peers::Resource,
@@ -41,6 +41,14 @@ pub async fn serve<S, B, F>(
     let Endpoint { protocol, limits, clients, tls, is_scarce, metrics } = endpoint;
     let capacity = capacity(limits.max_connections);
     let open = Quota::new(Resource::Connections, capacity, clients.share_percent);
+    let handshakes = tls.map(|tls| {
+        let limits = HandshakeLimits {
+            is_http2_only: protocol.is_http2_only,
+            max_connections: capacity,
+            share_percent: clients.share_percent,
+        };
+        Handshakes::new(tls, limits, metrics.clone())
+    });
     let clients = Clients::new(clients);
     let listener = Listener::new(listener, protocol);
     let send_limit =
@@ -48,7 +56,6 @@ pub async fn serve<S, B, F>(
     let builders = protocol.builders(send_limit.clone());
     let streams = metrics.streams().clone();
     let handler = Arc::new(ConnectionHandler { builders, service, limits, send_limit, streams });
-    let handshakes = tls.map(|tls| Handshakes::new(tls, protocol.is_http2_only));
     let shutdown = CancellationToken::new();
     // Dropping the set aborts its tasks, and so closes their connections.
     let mut connections = JoinSet::new();
@@ -61,28 +68,35 @@ pub async fn serve<S, B, F>(
         };
         while connections.try_join_next().is_some() {}
         let connection_peer = clients.connection(peer);
-        let mut permit = open.permit(connection_peer.client());
-        if let Err(exhausted) = permit.grow(1) {
-            match exhausted {
-                Exhausted::Total => metrics.rejected_beyond_limit(),
-                Exhausted::Address => metrics.rejected_beyond_share(),
+        let client = connection_peer.client();
+        let mut permit = open.permit(client);
+        let begin = |it: &Arc<Handshakes>| it.admit(client).map(|permit| (Arc::clone(it), permit));
+        let handshake = permit.grow(1).and_then(|()| handshakes.as_ref().map(begin).transpose());
+        let handshake = match handshake {
+            Ok(handshake) => handshake,
+            Err(exhausted) => {
+                match exhausted {
+                    Exhausted::Total => metrics.rejected_beyond_limit(),
+                    Exhausted::Address => metrics.rejected_beyond_share(),
+                }
+                tracing::debug!(%peer, "connection rejected: too many are open, or in handshakes");
+                continue;
             }
-            tracing::debug!(%peer, "connection rejected: too many are open");
-            continue;
-        }
+        };
         let held = (permit, metrics.accepted());
         let (handler, shutdown) = (Arc::clone(&handler), shutdown.clone());
         // A task for each kind: one without TLS needs no room for what TLS needs.
-        match handshakes.clone() {
+        match handshake {
             None => connections.spawn(async move {
                 let _held = held;
                 let open = ready(Some(Opened::plain(stream)));
-                handler.serve(open, connection_peer, shutdown).await;
+                handler.serve(open, || {}, connection_peer, shutdown).await;
             }),
-            Some(handshakes) => connections.spawn(async move {
+            Some((handshakes, handshake)) => connections.spawn(async move {
                 let _held = held;
-                let open = handshakes.complete(stream, peer);
-                handler.serve(open, connection_peer, shutdown).await;
+                let open = handshakes.complete(stream, peer, handshake);
+                let time_out = || handshakes.time_out(peer);
+                handler.serve(open, time_out, connection_peer, shutdown).await;
             }),
         };
     }

@@ -25,6 +25,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_hosts (host) {
+        host -> Text,
+        tenant_id -> BigInt,
+        exclusive -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     audit_heads (tenant_id) {
         tenant_id -> BigInt,
         last_number -> BigInt,

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use rustls::{ClientConfig, pki_types::ServerName, sign::SingleCertAndKey};
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName, sign::SingleCertAndKey};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -16,7 +16,7 @@ use crate::{
     error::TlsError,
     identity::IdentityFiles,
     pem,
-    provider::{H2, provider},
+    provider::{BUFFER_LIMIT, H2, provider},
     reload::{Loaded, Reloading, Source},
 };
 
@@ -67,7 +67,8 @@ impl ClientTls {
             None => server_name(host).map_err(io::Error::other)?,
         };
         let config = Arc::clone(&self.configs.current().config);
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        let limit = |session: &mut ClientConnection| session.set_buffer_limit(Some(BUFFER_LIMIT));
+        let stream = TlsConnector::from(config).connect_with(name, stream, limit).await?;
         if stream.get_ref().1.alpn_protocol() != Some(H2) {
             let error = rustls::Error::General("the server does not agree to HTTP/2".to_owned());
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));

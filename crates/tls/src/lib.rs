@@ -22,3 +22,4 @@ pub use identity::IdentityFiles;
 pub use listener::{ListenerTls, peer_name};
 pub use options::{ClientAuth, TlsOptions};
 pub use probe::Probe;
+pub use provider::BUFFER_LIMIT;

@@ -129,3 +129,111 @@ fn client_verifier(path: &Path, auth: ClientAuth) -> Result<Arc<dyn ClientCertVe
     // It fails without authorities only.
     verifier.build().map_err(|_| TlsError::NoAuthority(path.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A certificate with that of its authority, and its key.
+    struct Issued {
+        chain: String,
+        key: String,
+    }
+
+    fn issue() -> Issued {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        Issued { chain: format!("{}{}", certificate.pem(), issuer.pem()), key: key.serialize_pem() }
+    }
+
+    /// A listener whose files are those of the first certificate.
+    struct Listener {
+        dir: TempDir,
+        tls: Reloading<ListenerFiles>,
+    }
+
+    impl Listener {
+        fn start(issued: &Issued) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name| dir.path().join(name);
+            let (certificate, key) = (path("tls.crt"), path("tls.key"));
+            fs::write(&certificate, &issued.chain).unwrap();
+            fs::write(&key, &issued.key).unwrap();
+            let identity = IdentityFiles { certificate, key };
+            let tls = Reloading::start(ListenerFiles { identity, clients: None }).unwrap();
+            Self { dir, tls }
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            fs::write(self.dir.path().join(name), content).unwrap();
+        }
+
+        /// Compares the files as often as is needed to read contents that stay.
+        fn settle(&self) -> Arc<ListenerConfigs> {
+            for _ in 0..2 {
+                self.tls.compare();
+            }
+            self.tls.current()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_cut_anywhere_is_not_used_and_the_whole_one_is() {
+        let (old, new) = (issue(), issue());
+        let ends: Vec<_> = new.chain.match_indices("-----END").map(|(end, _)| end).collect();
+        let [first, last] = ends[..] else { panic!("two certificates") };
+        for length in [0, 1, 30, first / 2, first, first + 10, (first + last) / 2, last] {
+            let listener = Listener::start(&old);
+            let before = listener.tls.current();
+            listener.write("tls.key", &new.key);
+            listener.write("tls.crt", &new.chain[..length]);
+            assert!(Arc::ptr_eq(&listener.settle(), &before), "{length}");
+            listener.write("tls.crt", &new.chain);
+            assert!(!Arc::ptr_eq(&listener.settle(), &before), "{length}");
+        }
+    }
+
+    /// What is cut between two certificates is a file of fewer: only time tells.
+    #[tokio::test]
+    async fn a_certificate_whose_authority_is_not_written_yet_is_not_used() {
+        let (old, new) = (issue(), issue());
+        let listener = Listener::start(&old);
+        let before = listener.tls.current();
+        listener.write("tls.key", &new.key);
+        let second = new.chain.rfind("-----BEGIN").unwrap();
+        listener.write("tls.crt", &new.chain[..second]);
+        listener.tls.compare();
+        listener.write("tls.crt", &new.chain);
+        listener.tls.compare();
+        assert!(Arc::ptr_eq(&listener.tls.current(), &before));
+        listener.tls.compare();
+        assert!(!Arc::ptr_eq(&listener.tls.current(), &before));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_and_a_key_that_are_replaced_one_after_the_other_are_used_together() {
+        let (old, new) = (issue(), issue());
+        for files in [["tls.crt", "tls.key"], ["tls.key", "tls.crt"]] {
+            let listener = Listener::start(&old);
+            let before = listener.tls.current();
+            let write = |name| {
+                let content = if name == "tls.crt" { &new.chain } else { &new.key };
+                listener.write(name, content);
+                listener.settle()
+            };
+            assert!(Arc::ptr_eq(&write(files[0]), &before), "{files:?}");
+            let error = listener.tls.source().load().unwrap_err();
+            assert!(matches!(error, TlsError::KeyMismatch { .. }), "{error}");
+            assert!(!Arc::ptr_eq(&write(files[1]), &before), "{files:?}");
+        }
+    }
+}

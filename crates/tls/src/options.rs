@@ -11,23 +11,11 @@ pub struct TlsOptions {
     /// Serve over TLS alone, with the certificate in this file (PEM), which the certificates of
     /// intermediate authorities follow. All files of certificates and keys are read again when they
     /// change, and on SIGHUP [default: without TLS]
-    #[arg(
-        long,
-        env = "CASELOAD_TLS_CERT",
-        requires = "tls_key",
-        value_name = "FILE",
-        global = true
-    )]
+    #[arg(long, env = "CASELOAD_TLS_CERT", requires("tls_key"), value_name = "FILE", global(true))]
     pub tls_cert: Option<PathBuf>,
 
     /// The file with the private key of --tls-cert (PEM)
-    #[arg(
-        long,
-        env = "CASELOAD_TLS_KEY",
-        requires = "tls_cert",
-        value_name = "FILE",
-        global = true
-    )]
+    #[arg(long, env = "CASELOAD_TLS_KEY", requires("tls_cert"), value_name = "FILE", global(true))]
     pub tls_key: Option<PathBuf>,
 
     /// Demand of each client a certificate that one of the authorities in this file (PEM) has issued:

@@ -1,4 +1,4 @@
-//! Who provides the cryptography, and the protocols that are negotiated.
+//! Who provides the cryptography, the protocols that are negotiated, and what a connection may buffer.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,6 +9,10 @@ pub(crate) const H2: &[u8] = b"h2";
 
 /// HTTP/1.1 in ALPN.
 pub(crate) const HTTP1: &[u8] = b"http/1.1";
+
+/// The most bytes that a connection keeps until they are encrypted, and the most until they are sent. What does not fit
+/// waits with whoever produces it.
+pub const BUFFER_LIMIT: usize = 64 * 1024;
 
 /// Returns the provider, which all configurations name: rustls has no default that could change with the
 /// features of another crate.

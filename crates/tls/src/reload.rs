@@ -24,6 +24,10 @@ use crate::{
 /// How often the files are compared with what is in use.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long changed contents must stay the same before they are read: somebody may be writing them. What is cut between
+/// two certificates can't be told from a shorter file otherwise.
+const SETTLING_TIME: Duration = Duration::from_millis(250);
+
 /// How often it is logged that files can't be used.
 const LOG_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -70,9 +74,18 @@ type Fingerprint = [u8; 32];
 #[derive(Debug)]
 struct State {
     in_use: Fingerprint,
+    /// What the last comparison has found.
+    seen: Fingerprint,
     /// What can't be used.
     failed: Option<Failed>,
     expiry_logged_at: Option<Instant>,
+}
+
+/// Whether somebody may be writing the files just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    Settled,
+    Changing,
 }
 
 #[derive(Debug)]
@@ -91,7 +104,7 @@ impl<S: Source> Reloading<S> {
         // In this order: what changes in between is found by the next comparison.
         let in_use = fingerprint(&source);
         let current = RwLock::new(Arc::new(source.load()?));
-        let state = Mutex::new(State { in_use, failed: None, expiry_logged_at: None });
+        let state = Mutex::new(State::new(in_use));
         let shared = Arc::new(Shared { source, current, state });
         tokio::spawn(watch(Arc::downgrade(&shared)));
         Ok(Self(shared))
@@ -101,58 +114,98 @@ impl<S: Source> Reloading<S> {
     pub(crate) fn current(&self) -> Arc<S::Loaded> {
         Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// Returns the source.
+    #[cfg(test)]
+    pub(crate) fn source(&self) -> &S {
+        &self.0.source
+    }
+
+    /// Compares the files once, as every few seconds.
+    #[cfg(test)]
+    pub(crate) fn compare(&self) {
+        self.0.compare(false, Instant::now());
+    }
 }
 
 /// Compares the files every few seconds, and on SIGHUP.
 async fn watch<S: Source>(shared: Weak<Shared<S>>) {
     let mut hangups = hangups();
+    let mut pause = INTERVAL;
     loop {
         let is_asked = tokio::select! {
-            () = sleep(INTERVAL) => false,
+            () = sleep(pause) => false,
             Ok(()) = hangups.changed() => true,
         };
         let Some(shared) = shared.upgrade() else { return };
         // A volume on a network may take its time.
         let compared = spawn_blocking(move || shared.compare(is_asked, Instant::now()));
-        if let Err(error) = compared.await {
-            tracing::error!(%error, "failed to compare the files of certificates");
-        }
+        pause = match compared.await {
+            Ok(Contents::Settled) => INTERVAL,
+            Ok(Contents::Changing) => SETTLING_TIME,
+            Err(error) => {
+                tracing::error!(%error, "failed to compare the files of certificates");
+                INTERVAL
+            }
+        };
     }
 }
 
 impl<S: Source> Shared<S> {
-    /// Reads the files again if they have changed.
-    fn compare(&self, is_asked: bool, now: Instant) {
+    /// Reads the files again if they have changed, and have stayed so, or somebody says that they are complete.
+    fn compare(&self, is_asked: bool, now: Instant) -> Contents {
         let fingerprint = fingerprint(&self.source);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if fingerprint == state.in_use {
+        let has_stayed = std::mem::replace(&mut state.seen, fingerprint) == fingerprint;
+        let contents = if fingerprint == state.in_use {
             state.failed = None;
             if is_asked {
                 tracing::info!(files = self.files(), "certificates have not changed");
             }
+            Contents::Settled
+        } else if has_stayed || is_asked {
+            self.reload(&mut state, fingerprint, is_asked, now)
         } else {
-            match self.source.load() {
-                Ok(loaded) => {
-                    let summary = loaded.summary();
-                    let name = summary.map(|summary| &*summary.name);
-                    let not_after = summary.map(Summary::not_after);
-                    tracing::info!(files = self.files(), name, not_after, "certificates reloaded");
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-                        Arc::new(loaded);
-                    *state = State { in_use: fingerprint, failed: None, expiry_logged_at: None };
-                }
-                Err(error) => {
-                    if state.is_logged(fingerprint, is_asked, now) {
-                        tracing::error!(
-                            files = self.files(),
-                            %error,
-                            "failed to reload certificates; those read before stay in use"
-                        );
-                    }
+            Contents::Changing
+        };
+        self.log_expiry(&mut state, now);
+        contents
+    }
+
+    /// Reads the files, which have this fingerprint, unless they change meanwhile.
+    fn reload(
+        &self,
+        state: &mut State,
+        found: Fingerprint,
+        is_asked: bool,
+        now: Instant,
+    ) -> Contents {
+        let loaded = self.source.load();
+        let after = fingerprint(&self.source);
+        if after != found {
+            state.seen = after;
+            return Contents::Changing;
+        }
+        match loaded {
+            Ok(loaded) => {
+                let summary = loaded.summary();
+                let name = summary.map(|summary| &*summary.name);
+                let not_after = summary.map(Summary::not_after);
+                tracing::info!(files = self.files(), name, not_after, "certificates reloaded");
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+                *state = State::new(found);
+            }
+            Err(error) => {
+                if state.is_logged(found, is_asked, now) {
+                    tracing::error!(
+                        files = self.files(),
+                        %error,
+                        "failed to reload certificates; those read before stay in use"
+                    );
                 }
             }
         }
-        self.log_expiry(&mut state, now);
+        Contents::Settled
     }
 
     /// Logs that the certificate in use is about to expire, or has expired.
@@ -182,6 +235,10 @@ impl<S: Source> Shared<S> {
 }
 
 impl State {
+    fn new(in_use: Fingerprint) -> Self {
+        Self { in_use, seen: in_use, failed: None, expiry_logged_at: None }
+    }
+
     /// Returns whether it is logged that contents can't be used. They may be half of a change, such as a new
     /// certificate whose key is not there yet, so that is so once they have stayed, or somebody asks.
     fn is_logged(&mut self, fingerprint: Fingerprint, is_asked: bool, now: Instant) -> bool {
@@ -265,13 +322,33 @@ mod tests {
         let reloading = reloading.unwrap();
         let path = dir.path().join("number");
         let replace = |text: &str| fs::write(&path, text).unwrap();
+        let mut before = 1;
         for (text, in_use) in [("2", 2), ("2", 2), ("x", 2), ("", 2), ("3", 3)] {
             replace(text);
-            reloading.0.compare(false, Instant::now());
+            reloading.compare();
+            assert_eq!(reloading.current().0, before, "{text}: it may not be complete");
+            reloading.compare();
             assert_eq!(reloading.current().0, in_use, "{text}");
+            before = in_use;
         }
+        replace("4");
+        reloading.0.compare(true, Instant::now());
+        assert_eq!(reloading.current().0, 4, "somebody says that it is complete");
         fs::remove_file(&path).unwrap();
         reloading.0.compare(true, Instant::now());
+        assert_eq!(reloading.current().0, 4);
+    }
+
+    #[tokio::test]
+    async fn contents_that_change_all_the_time_are_not_read() {
+        let (dir, reloading) = start("1");
+        let reloading = reloading.unwrap();
+        for text in ["2", "3", "2", "3"] {
+            fs::write(dir.path().join("number"), text).unwrap();
+            assert_eq!(reloading.0.compare(false, Instant::now()), Contents::Changing);
+            assert_eq!(reloading.current().0, 1);
+        }
+        assert_eq!(reloading.0.compare(false, Instant::now()), Contents::Settled);
         assert_eq!(reloading.current().0, 3);
     }
 
@@ -293,7 +370,7 @@ mod tests {
 
     #[test]
     fn contents_that_stay_unusable_are_logged_and_those_that_pass_are_not() {
-        let mut state = State { in_use: [0; 32], failed: None, expiry_logged_at: None };
+        let mut state = State::new([0; 32]);
         let start = Instant::now();
         let mut is_logged = |content: u8, is_asked, after: Duration| {
             state.is_logged([content; 32], is_asked, start + after)

@@ -73,7 +73,7 @@ async fn list(
 
 impl OptionalTenant {
     /// Returns the tenant with this name, or all of them.
-    async fn find(self, database: &Database) -> Result<Vec<Tenant>, Failure> {
+    pub(super) async fn find(self, database: &Database) -> Result<Vec<Tenant>, Failure> {
         let tenants = database.list_tenants().await?;
         let Some(name) = self.tenant else { return Ok(tenants) };
         match tenants.into_iter().find(|tenant| tenant.name == name) {

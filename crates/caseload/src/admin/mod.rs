@@ -1,6 +1,7 @@
 //! `caseload admin`: creates what an installation needs before the first call.
 
 mod audit;
+mod hosts;
 mod output;
 mod record;
 
@@ -68,6 +69,7 @@ async fn tenant(db: &Database, output: Output, command: TenantCommand) -> Result
     match command {
         TenantCommand::Create { name } => output.one::<TenantRecord>(db.create_tenant(name).await?),
         TenantCommand::List => output.all::<TenantRecord>(db.list_tenants().await?),
+        TenantCommand::Host(command) => hosts::run(db, output, command).await,
     }
 }
 

@@ -159,7 +159,7 @@ const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// Returns the time in the format of RFC 3339. A time out of its range becomes the nearest in it:
 /// Postgres stores times up to the year 294276, and infinity.
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     // humantime panics for times out of this range.
     format_rfc3339_seconds(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)).to_string()
 }

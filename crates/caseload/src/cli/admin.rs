@@ -10,7 +10,10 @@ use domain::{Email, Network, Scope};
 use runtime::command_line::{YEAR, duration};
 use store::DatabaseUrl;
 
-use super::{audit::AuditCommand, client::ClientOptions, import::DirectoryImportOptions};
+use super::{
+    audit::AuditCommand, client::ClientOptions, hosts::HostCommand, import::DirectoryImportOptions,
+    tenant::TenantOption,
+};
 
 #[derive(Args)]
 pub(crate) struct AdminOptions {
@@ -97,6 +100,9 @@ pub(crate) enum TenantCommand {
     },
     /// List all tenants
     List,
+    /// Host names of tenants: on them, keys of other tenants are not accepted
+    #[command(subcommand)]
+    Host(HostCommand),
 }
 
 #[derive(Subcommand)]
@@ -224,13 +230,6 @@ impl OldKeyEnd {
             (None, duration) => SystemTime::now().checked_add(duration.unwrap_or_default()),
         }
     }
-}
-
-#[derive(Args)]
-pub(crate) struct TenantOption {
-    /// The tenant's name
-    #[arg(long, env = "CASELOAD_TENANT", value_name = "NAME")]
-    pub(crate) tenant: String,
 }
 
 fn email(text: &str) -> Result<Email, String> {

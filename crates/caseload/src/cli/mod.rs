@@ -6,8 +6,10 @@ mod client;
 mod database;
 #[cfg(feature = "dev")]
 mod dev;
+mod hosts;
 mod import;
 mod tasks;
+mod tenant;
 
 use std::net::SocketAddr;
 
@@ -19,19 +21,21 @@ use telemetry::logs::LogOptions;
 
 pub(crate) use admin::{
     AdminCommand, AdminOptions, CaseCommand, DatabaseCommand, ImportCommand, KeyCommand,
-    NO_DATABASE, TenantCommand, TenantOption, UserCommand,
+    NO_DATABASE, TenantCommand, UserCommand,
 };
 pub(crate) use audit::{AuditCommand, OptionalTenant};
 pub(crate) use client::ClientOptions;
 use database::DatabaseOptions;
 #[cfg(feature = "dev")]
 pub(crate) use dev::DevOptions;
+pub(crate) use hosts::{HostCommand, Switch};
 pub(crate) use import::{
     DirectoryImportOptions, Format, ImportOptions, MAX_CONCURRENCY, TaskImportOptions,
 };
 pub(crate) use tasks::{
     AssignOptions, CreateOptions, ListOptions, SomeTasks, TasksCommand, TasksOptions,
 };
+pub(crate) use tenant::TenantOption;
 
 /// Creates and tracks the tasks of cases.
 ///

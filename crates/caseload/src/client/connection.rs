@@ -1,6 +1,9 @@
 //! Calls to a server.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use proto::wire::{header, limits};
 use tokio::time::{Instant, sleep};
@@ -16,7 +19,7 @@ use super::{
     retry::{self, Attempt, Repeat},
     tls,
 };
-use crate::cli::ClientOptions;
+use crate::{cli::ClientOptions, printable::printable};
 
 /// The most time that one attempt may take. A server that hangs is called again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +39,8 @@ pub(crate) struct Client {
     server: String,
     timeout: Duration,
     waits_while_throttled: bool,
+    /// Whether the server has answered a call.
+    was_reached: AtomicBool,
 }
 
 /// A response.
@@ -72,6 +77,7 @@ impl Client {
             server: options.server.to_string(),
             timeout: options.timeout,
             waits_while_throttled: false,
+            was_reached: AtomicBool::new(false),
         })
     }
 
@@ -106,15 +112,22 @@ impl Client {
             let left = deadline.saturating_duration_since(Instant::now());
             let request = self.request(message.clone(), left.min(ATTEMPT_TIMEOUT));
             let status = match method(self.channel.clone(), request).await {
-                Ok(response) => return Ok(reply(response, was_lost)),
+                Ok(response) => {
+                    self.was_reached.store(true, Relaxed);
+                    return Ok(reply(response, was_lost));
+                }
                 Err(status) => status,
             };
             let attempt = Attempt::of(&status);
+            if attempt.is_answer() {
+                self.was_reached.store(true, Relaxed);
+            }
             let pause = retry::pause(number).max(attempt.retry_after());
             if self.waits_while_throttled && attempt.is_throttled() {
                 deadline = Instant::now() + pause + self.timeout;
             }
-            if !attempt.is_repeated(repeat) || Instant::now() + pause >= deadline {
+            let is_repeated = attempt.is_repeated(repeat, self.was_reached.load(Relaxed));
+            if !is_repeated || Instant::now() + pause >= deadline {
                 return Err(self.conclude(repeat, attempt, was_lost));
             }
             was_lost |= matches!(attempt, Attempt::Lost(_) | Attempt::TimedOut);
@@ -146,8 +159,13 @@ impl Client {
             Attempt::Unreached(cause) => {
                 CallError::Unreached { server: self.server.clone(), cause }
             }
-            Attempt::Insecure(cause) if is_unknown => CallError::OutcomeUnknown(cause),
-            Attempt::Insecure(cause) => CallError::Insecure { server: self.server.clone(), cause },
+            Attempt::Insecure(failure) => {
+                let cause = printable(&failure.reason);
+                match is_unknown {
+                    true => CallError::OutcomeUnknown(cause),
+                    false => CallError::Insecure { server: self.server.clone(), cause },
+                }
+            }
             Attempt::Lost(cause) if changes => CallError::OutcomeUnknown(cause),
             Attempt::Lost(cause) => CallError::Lost(cause),
             Attempt::TimedOut if changes => {

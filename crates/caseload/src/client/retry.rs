@@ -5,7 +5,10 @@ use std::{error::Error, time::Duration};
 use proto::wire::Reason;
 use tonic::{Code, ConnectError, Status};
 
-use super::{refusal::Refusal, tls_failure};
+use super::{
+    refusal::Refusal,
+    tls_failure::{self, TlsFailure},
+};
 use crate::printable::printable;
 
 /// Whether a call may be made again while it is unknown what became of it.
@@ -27,8 +30,8 @@ pub(super) enum Attempt {
     Refused(Box<Refusal>),
     /// No connection could be made.
     Unreached(String),
-    /// No TLS connection could be made, for a reason that stays.
-    Insecure(String),
+    /// No TLS connection could be made, for a reason that stays, unless one was made before.
+    Insecure(TlsFailure),
     /// It is unknown what became of the call. Has what is known of the cause.
     Lost(String),
     /// There was no response in time, and it is unknown what became of the call.
@@ -50,7 +53,7 @@ impl Attempt {
         }
         if let Some(error) = connect_error(status) {
             return match tls_failure::find(error) {
-                Some(reason) => Self::Insecure(printable(&reason)),
+                Some(failure) => Self::Insecure(failure),
                 None => Self::Unreached(last_cause(error)),
             };
         }
@@ -61,16 +64,21 @@ impl Attempt {
         }
     }
 
-    /// Returns whether the call is made again.
-    pub(super) fn is_repeated(&self, repeat: Repeat) -> bool {
+    /// Returns whether the call is made again, given whether the server has answered a call before.
+    pub(super) fn is_repeated(&self, repeat: Repeat, was_reached: bool) -> bool {
         match self {
             Self::Refused(refusal) => {
                 matches!(refusal.code, Code::Unavailable | Code::ResourceExhausted)
             }
             Self::Unreached(_) => true,
-            Self::Insecure(_) => false,
+            Self::Insecure(failure) => was_reached && failure.is_refusal,
             Self::Lost(_) | Self::TimedOut => repeat != Repeat::IfUndone,
         }
+    }
+
+    /// Whether it is the server that has answered.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// Whether a limit of the caller's was reached.
@@ -158,9 +166,24 @@ mod tests {
             (Reason::Internal, false, false),
         ] {
             let attempt = attempt(reason);
-            assert_eq!(attempt.is_repeated(Repeat::Read), freely, "{reason:?}");
-            assert_eq!(attempt.is_repeated(Repeat::Idempotent), freely, "{reason:?}");
-            assert_eq!(attempt.is_repeated(Repeat::IfUndone), if_undone, "{reason:?}");
+            for was_reached in [false, true] {
+                let is_repeated = |repeat| attempt.is_repeated(repeat, was_reached);
+                assert_eq!(is_repeated(Repeat::Read), freely, "{reason:?}");
+                assert_eq!(is_repeated(Repeat::Idempotent), freely, "{reason:?}");
+                assert_eq!(is_repeated(Repeat::IfUndone), if_undone, "{reason:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_handshake_is_repeated_once_the_server_was_reached_and_a_wrong_server_never() {
+        for (is_refusal, was_reached, expected) in
+            [(true, false, false), (true, true, true), (false, false, false), (false, true, false)]
+        {
+            let attempt = Attempt::Insecure(TlsFailure { reason: String::new(), is_refusal });
+            for repeat in [Repeat::Read, Repeat::Idempotent, Repeat::IfUndone] {
+                assert_eq!(attempt.is_repeated(repeat, was_reached), expected);
+            }
         }
     }
 

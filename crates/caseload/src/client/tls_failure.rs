@@ -11,15 +11,28 @@ use super::document;
 /// private.
 const WITHOUT_HTTP2: &str = "HTTP/2 was not negotiated";
 
-/// Returns why no further attempt will succeed either, if an error or one of its causes tells so.
-pub(super) fn find(error: &(dyn Error + 'static)) -> Option<String> {
+/// Why one side does not accept the other.
+#[derive(Debug)]
+pub(super) struct TlsFailure {
+    /// The reason.
+    pub(super) reason: String,
+    /// Whether it is the server that has refused the handshake. One that accepted it before may do so again: it, or a
+    /// proxy before it, may be changing over to other certificates, or not know yet whom it serves.
+    pub(super) is_refusal: bool,
+}
+
+/// Returns why no further attempt will succeed either, unless one has before, if an error or one of its causes tells so.
+pub(super) fn find(error: &(dyn Error + 'static)) -> Option<TlsFailure> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(reason) = tls_error(error).and_then(describe) {
-            return Some(reason);
+        if let Some(error) = tls_error(error)
+            && let Some(reason) = describe(error)
+        {
+            let is_refusal = matches!(error, TlsError::AlertReceived(_));
+            return Some(TlsFailure { reason, is_refusal });
         }
         if error.to_string().starts_with(WITHOUT_HTTP2) {
-            return Some(no_http2());
+            return Some(TlsFailure { reason: no_http2(), is_refusal: false });
         }
         next = error.source();
     }

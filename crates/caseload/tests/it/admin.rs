@@ -1,5 +1,6 @@
 //! `caseload admin`: everything from an empty database to the first call, from a shell.
 
+mod hosts;
 mod networks;
 mod rotation;
 

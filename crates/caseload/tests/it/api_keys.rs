@@ -1,6 +1,7 @@
 //! API keys over gRPC and over REST: which are accepted, for how long, and how others are rejected.
 
 mod changes;
+mod hosts;
 mod networks;
 mod uses;
 

@@ -6,6 +6,7 @@ use reqwest::Method;
 
 use crate::support::{
     App, CreateCall, new_key,
+    polling::eventually,
     raw_http::{AfterSending, exchange},
 };
 
@@ -26,12 +27,25 @@ async fn checks_run_in_the_documented_order_over_grpc_and_rest() {
     let networks = Networks::new([network]).unwrap();
     app.admin.set_api_key_networks(app.tenant, id, networks).await.unwrap();
     let (unknown, writer) = (new_key(), app.key.clone());
+    let (other, ..) = app.other_tenant().await;
+    app.admin.add_tenant_hosts(other, vec!["theirs.example".parse().unwrap()]).await.unwrap();
     let call = || CreateCall::new(&app);
+    let on_their_host = || call().header("x-forwarded-host", "theirs.example");
+    eventually("the host", async || {
+        let result = on_their_host().key(&writer).result_over_grpc(&app).await;
+        (result == "UNAUTHENTICATED KEY_INVALID").then_some(())
+    })
+    .await;
+    app.database.query("TRUNCATE tasks CASCADE");
     let table = [
         // Everything is wrong: the first check decides, and the rest is not reported.
         (call().case(NO_CASE).task("", MALFORMED_EMAILS), "UNAUTHENTICATED KEY_REQUIRED"),
         (
             call().case(NO_CASE).task("", MALFORMED_EMAILS).key(&unknown),
+            "UNAUTHENTICATED KEY_INVALID",
+        ),
+        (
+            on_their_host().case(NO_CASE).task("", MALFORMED_EMAILS).key(&elsewhere),
             "UNAUTHENTICATED KEY_INVALID",
         ),
         (

@@ -10,3 +10,4 @@ mod shell;
 mod tasks;
 mod tls;
 mod tls_proxy;
+mod tls_reconnects;

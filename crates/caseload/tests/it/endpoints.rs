@@ -149,6 +149,42 @@ async fn each_endpoint_gives_each_caller_the_documented_result() {
     assert_eq!(result, "OK", "the key of another tenant works there");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_endpoint_takes_a_tenants_keys_on_its_host_and_those_of_nobody_elses() {
+    let app = App::start().await;
+    let (ours, theirs) = (app.key_for_all().await, new_key());
+    let (other, ..) = app.other_tenant().await;
+    app.store_key(other, &theirs, &Scope::ALL, None).await;
+    app.use_idempotency_key("the-key");
+    for (tenant, host) in [(app.tenant, "ours.example"), (other, "theirs.example")] {
+        app.admin.add_tenant_hosts(tenant, vec![host.parse().unwrap()]).await.unwrap();
+    }
+    eventually("the hosts", async || {
+        let call = &API_CALLS[0];
+        let result = call.result_on(&app, "ours.example", Some(&theirs), &app.target()).await;
+        (result == WRONG_KEY).then_some(())
+    })
+    .await;
+    for (endpoint, results) in TABLE {
+        let Some(api_call) = API_CALLS.iter().find(|call| call.name == endpoint) else {
+            assert_eq!(results, OPEN, "{endpoint} needs no key, so it is the same on each host");
+            continue;
+        };
+        let others = app.target_of(other.get());
+        let others = Target { idempotency_key: "their-key", ..others };
+        for (host, key, target, expected) in [
+            ("ours.example", &theirs, &others, WRONG_KEY),
+            ("Ours.Example.:8443", &theirs, &others, WRONG_KEY),
+            ("theirs.example", &ours, &app.target(), WRONG_KEY),
+            ("ours.example:80", &ours, &app.target(), "OK"),
+            ("nobodys.example", &ours, &app.target(), "OK"),
+        ] {
+            let result = api_call.result_on(&app, host, Some(key), target).await;
+            assert_eq!(result, expected, "{endpoint} on {host}");
+        }
+    }
+}
+
 /// Returns the scopes of which a call of the API needs one.
 fn endpoint_scopes(endpoint: &str) -> &'static [Scope] {
     let call = API_CALLS.iter().find(|call| call.name == endpoint);

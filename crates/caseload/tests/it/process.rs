@@ -268,16 +268,19 @@ async fn an_internal_error_is_logged_with_the_request_id_and_not_returned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_of_a_worker_about_a_batch_have_the_request_id_the_tenant_and_the_key() {
     let mut app = App::start().await;
-    let program = serve(&app.database, &["--writers", "1"]);
+    // On a busy machine the batch may wait longer than by default.
+    let patient = ["--lock-timeout", "9s", "--max-statement-age", "1m", "--call-timeout", "1m"];
+    let program = serve(&app.database, &[&["--writers", "1"], &patient[..]].concat());
     app.grpc_addr = program.wait_for_address("serving gRPC");
-    app.http_addr = app.start_gateway(&[]).await;
+    app.http_addr = app.start_gateway(&["--upstream-timeout", "1m"]).await;
     let mut session = Session::open(app.database.url());
+    let mut terminator = Session::open(app.database.url());
     session.lock("tasks");
 
     let request = app.post().header("x-request-id", "find-me").header("idempotency-key", "k");
     let reply = tokio::spawn(Reply::of(request.body(SAMPLE)));
     session.await_blocked(1);
-    Session::open(app.database.url()).query(TERMINATE_BLOCKED_SESSIONS);
+    terminator.query(TERMINATE_BLOCKED_SESSIONS);
     // Run again, on another connection.
     session.await_blocked(1);
     session.unlock();

@@ -9,6 +9,12 @@ use crate::{KeyId, TenantId};
 pub enum AuditEvent {
     /// A tenant was created.
     TenantCreated,
+    /// A host name was bound to a tenant.
+    HostAdded,
+    /// A host name is no longer bound to a tenant.
+    HostRemoved,
+    /// It was changed whether a tenant's keys are accepted on its own hosts only.
+    HostsExclusiveSet,
     /// A user was created by a command.
     UserCreated,
     /// A case was created by a command.
@@ -47,8 +53,11 @@ pub enum AuditEvent {
 
 impl AuditEvent {
     /// Every event.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::TenantCreated,
+        Self::HostAdded,
+        Self::HostRemoved,
+        Self::HostsExclusiveSet,
         Self::UserCreated,
         Self::CaseCreated,
         Self::KeyCreated,
@@ -73,6 +82,9 @@ impl AuditEvent {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TenantCreated => "tenant.created",
+            Self::HostAdded => "host.added",
+            Self::HostRemoved => "host.removed",
+            Self::HostsExclusiveSet => "host.exclusive_set",
             Self::UserCreated => "user.created",
             Self::CaseCreated => "case.created",
             Self::KeyCreated => "key.created",
@@ -112,7 +124,7 @@ pub enum Agent {
 }
 
 /// What else there is to say: words and numbers, as `scopes=admin count=3`. There is nothing in them that a
-/// person typed, so neither names nor secrets.
+/// person typed but names of hosts and networks, so neither names of people nor secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditDetails(String);
 

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue, request::Parts};
 use proto::wire::{
     Reason,
     header::{
-        ADDRESS_UNCERTAIN, IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE,
+        ADDRESS_UNCERTAIN, FORWARDED_HOST, IDEMPOTENCY_KEY, REQUEST_ID, REQUEST_TIMEOUT,
+        TRACEPARENT, TRACESTATE,
     },
     limits,
 };
@@ -18,6 +19,7 @@ use super::{
     Rejection,
     deadline::{Deadline, MaxTimeout},
     forwarded::forwarded,
+    forwarded_host::forwarded_host,
     header::{self, Malformed},
 };
 use crate::openapi::{
@@ -59,6 +61,9 @@ where
         let mut metadata = forwarded(&parts.headers, client.address());
         if client.address() != client.certain_address() {
             metadata.insert(&ADDRESS_UNCERTAIN, HeaderValue::from_static("true"));
+        }
+        if let Some(hosts) = forwarded_host(parts, client.is_behind_proxy()) {
+            metadata.insert(&FORWARDED_HOST, hosts);
         }
         Ok(Self { idempotency_key, deadline, metadata })
     }

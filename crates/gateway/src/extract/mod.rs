@@ -10,6 +10,7 @@ mod case_id;
 mod case_list_options;
 mod deadline;
 mod forwarded;
+mod forwarded_host;
 mod header;
 mod if_match;
 mod ignored_body;

@@ -25,7 +25,8 @@ pub static ADDRESS_UNCERTAIN: HeaderName = HeaderName::from_static("caseload-add
 /// The scheme with which the client sent the request, as a proxy that ends TLS says.
 pub static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The host that the client sent the request to, as a proxy says.
+/// The host that the client sent the request to, as a proxy says. The gateway sends the hosts that its request names, in
+/// a list.
 pub static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The key that makes a REST request safe to repeat (draft-ietf-httpapi-idempotency-key-header).

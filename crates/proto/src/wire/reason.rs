@@ -12,7 +12,7 @@ pub enum Reason {
     KeyRepeated,
     /// The authorization is not of the form `Bearer KEY`.
     AuthorizationMalformed,
-    /// The API key is unknown, revoked or expired.
+    /// The API key is unknown, revoked or expired, or is not accepted on the host that was called.
     KeyInvalid,
     /// The API key lacks the scope that the call needs.
     ScopeRequired,

@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
     net::IpAddr,
     sync::{
-        Mutex, PoisonError,
+        LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -13,11 +14,20 @@ use std::{
 /// The most client addresses of a key in a day.
 const MOST_ADDRESSES: usize = 100;
 
+/// How many of them are found without a lock.
+const RECENT: usize = 16;
+
+/// Clients can't choose their addresses so that they are taken for others.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 /// When a key was last used, and from where today.
 #[derive(Debug, Default)]
 pub(crate) struct KeyActivity {
     /// The minute of the last use, since 1970.
     minute: AtomicU64,
+    /// The hashes of some of today's clients, each with the day: most calls come from one of these, and only read here.
+    /// So the calls of a busy key, on all threads, wait for nothing and write nothing that others read.
+    recent: [AtomicU64; RECENT],
     today: Mutex<Today>,
 }
 
@@ -52,6 +62,18 @@ impl KeyActivity {
     /// Notes a use by a client. Returns whether it has used the key today, in UTC.
     pub(crate) fn see(&self, client: Option<IpAddr>, time: SystemTime) -> Seen {
         let day = day(time);
+        // None of them is that of a place which is free.
+        let hash = HASHER.hash_one((day, client)).max(1);
+        let recent = &self.recent[hash as usize % RECENT];
+        if recent.load(Relaxed) == hash {
+            return Seen::Before;
+        }
+        let seen = self.see_anew(client, day);
+        recent.store(hash, Relaxed);
+        seen
+    }
+
+    fn see_anew(&self, client: Option<IpAddr>, day: u64) -> Seen {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.day != day {
             *today = Today { day, ..Today::default() };
@@ -114,5 +136,32 @@ mod tests {
         }
         assert_eq!(key.see(client(101), at(2 * day)), Seen::TooMany);
         assert_eq!(key.see(client(102), at(2 * day)), Seen::Before);
+    }
+
+    #[test]
+    fn a_client_that_is_known_is_found_while_others_hold_the_lock() {
+        let key = KeyActivity::default();
+        let client = |number: u32| Some(IpAddr::from(Ipv4Addr::from(number)));
+        assert_eq!(key.see(client(1), at(0)), Seen::Never);
+        let _locked = key.today.lock().unwrap();
+        assert_eq!(key.see(client(1), at(0)), Seen::Before);
+    }
+
+    #[test]
+    fn of_threads_that_see_a_client_at_the_same_time_one_is_told_that_it_is_new() {
+        let key = KeyActivity::default();
+        let news = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for number in 0..MOST_ADDRESSES {
+                        let client = u32::try_from(number).ok().map(|it| Ipv4Addr::from(it).into());
+                        let is_new = key.see(client, at(0)) == Seen::Never;
+                        news.fetch_add(usize::from(is_new), Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(news.into_inner(), MOST_ADDRESSES);
     }
 }

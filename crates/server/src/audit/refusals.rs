@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     Revoked,
     /// It has expired.
     Expired,
+    /// It is not accepted on the host that was called.
+    Host,
     /// It is not accepted from the client's address.
     Address,
     /// It lacks the scope that the call needs.
@@ -34,6 +36,7 @@ impl Refusal {
         match self {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
+            Self::Host => "host",
             Self::Address => "address",
             Self::Scope => "scope",
         }

@@ -14,7 +14,9 @@ use super::{
     key_cache::{KeyCache, KnownKey, Version},
     key_uses::KeyUses,
     look_up_limit::{LookUpLimit, TooManyLookUps},
+    named_hosts::NamedHosts,
     single_flight::SingleFlight,
+    tenant_hosts::TenantHosts,
     waiting::{Arrival, WaitingCalls},
 };
 use crate::{
@@ -33,6 +35,8 @@ pub(crate) struct Authenticator {
     pub(super) database: Database,
     /// What was found.
     pub(super) cache: KeyCache,
+    /// On which hosts the keys of which tenants are accepted.
+    pub(super) hosts: TenantHosts,
     /// Where it is noted that a key was used.
     pub(super) uses: KeyUses,
     /// Where it is noted from where keys were used, and that keys were refused.
@@ -74,29 +78,37 @@ impl Authenticator {
         audit: AuditLog,
         metrics: KeyMetrics,
     ) -> Self {
-        let (uses, look_ups) = (KeyUses::default(), SingleFlight::new());
-        Self { database, cache, uses, audit, look_ups, limit, waiting, metrics }
+        let (hosts, uses, look_ups) =
+            (TenantHosts::default(), KeyUses::default(), SingleFlight::new());
+        Self { database, cache, hosts, uses, audit, look_ups, limit, waiting, metrics }
     }
 
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] if there is no key, or no valid one; [`Error::AddressNotAllowed`] if it is valid, but
-    /// not accepted from the client's address; [`Error::Unavailable`] if
-    /// the key is not cached and the database is not available; [`Error::Overloaded`] or
+    /// [`Error::Unauthenticated`] if there is no key, or no valid one, or it is not accepted on one of the hosts that the
+    /// call names; [`Error::AddressNotAllowed`] if it is valid, but not accepted from the client's address;
+    /// [`Error::Unavailable`] if the key is not cached and the database is not available; [`Error::Overloaded`] or
     /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
     /// calls wait for that.
     pub(crate) async fn authenticate(
         &self,
         credentials: Result<ApiKey, AuthError>,
         arrival: &Arrival<'_>,
+        hosts: &NamedHosts<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
-        self.accept(&key, arrival)
+        let is_host_allowed = self.hosts.allow(key.record.principal.tenant, hosts).await?;
+        self.accept(&key, arrival, is_host_allowed)
     }
 
     /// Checks a key that exists, and notes that it was used.
-    fn accept(&self, key: &KnownKey, arrival: &Arrival<'_>) -> Result<Principal, Error> {
+    fn accept(
+        &self,
+        key: &KnownKey,
+        arrival: &Arrival<'_>,
+        is_host_allowed: bool,
+    ) -> Result<Principal, Error> {
         let (caller, now) = (key.record.principal, SystemTime::now());
         let refuse = |refusal, error| {
             self.audit.note_refusal((caller.tenant, caller.key), refusal, &arrival.origin());
@@ -106,6 +118,10 @@ impl Authenticator {
             KeyState::Valid => {}
             KeyState::Revoked => return refuse(Refusal::Revoked, AuthError::InvalidKey.into()),
             KeyState::Expired => return refuse(Refusal::Expired, AuthError::InvalidKey.into()),
+        }
+        // On the host of another tenant, it is as unknown as that one's cases are to its holder.
+        if !is_host_allowed {
+            return refuse(Refusal::Host, AuthError::InvalidKey.into());
         }
         if !key.record.networks.allow(arrival.certain_address) {
             return refuse(Refusal::Address, Error::AddressNotAllowed);

@@ -14,6 +14,7 @@ use runtime::CancellationToken;
 use store::{ApiKeyRecord, KeyChange};
 use tokio::sync::mpsc;
 
+use super::tenant_hosts::TenantHosts;
 use crate::audit::{KeyActivities, KeyActivity};
 
 /// The most keys of each cache. Each takes some hundred bytes.
@@ -86,14 +87,18 @@ impl KeyCache {
         Some(key)
     }
 
-    /// Removes keys that were changed, until the token is cancelled.
-    pub(crate) async fn follow(
+    /// Removes keys that were changed, and has hosts that were changed read again, until the token is cancelled.
+    pub(super) async fn follow(
         self,
+        hosts: TenantHosts,
         mut changes: mpsc::Receiver<KeyChange>,
         shutdown: CancellationToken,
     ) {
         let following = async {
             while let Some(change) = changes.recv().await {
+                if matches!(change, KeyChange::OfHosts | KeyChange::OfAny) {
+                    hosts.mark_stale();
+                }
                 self.apply(change).await;
             }
         };
@@ -104,10 +109,16 @@ impl KeyCache {
     }
 
     async fn apply(&self, change: KeyChange) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
         match change {
-            KeyChange::Of(digest) => self.known.invalidate(&digest).await,
-            KeyChange::OfAny => self.known.invalidate_all(),
+            KeyChange::OfHosts => {}
+            KeyChange::Of(digest) => {
+                self.changes.fetch_add(1, Ordering::SeqCst);
+                self.known.invalidate(&digest).await;
+            }
+            KeyChange::OfAny => {
+                self.changes.fetch_add(1, Ordering::SeqCst);
+                self.known.invalidate_all();
+            }
         }
     }
 }
@@ -159,6 +170,8 @@ mod tests {
         let [one, two, three, four] = kept;
         assert_eq!((one.await, two.await, three.await, four.await), (true, false, true, true));
 
+        cache.apply(KeyChange::OfHosts).await;
+        assert!(is_kept(&cache, 1).await);
         cache.apply(KeyChange::OfAny).await;
         assert!(!is_kept(&cache, 1).await && !is_kept(&cache, 3).await);
         assert!(is_kept(&cache, 4).await, "that a key does not exist");

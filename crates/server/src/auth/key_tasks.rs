@@ -1,4 +1,4 @@
-//! What goes on for API keys beside the calls.
+//! What goes on for API keys, and for the hosts on which they are accepted, beside the calls.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::authenticator::Authenticator;
 /// How long each task may take to end: a server is not kept from its end for longer.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The tasks that keep the cache of keys up to date, and write down how keys were used. They end with this,
+/// The tasks that keep the cache of keys, and the hosts, up to date, and write down how keys were used. They end with this,
 /// not with the start of a shutdown: calls go on then for a while.
 #[derive(Debug)]
 pub(crate) struct KeyTasks {
@@ -20,11 +20,16 @@ pub(crate) struct KeyTasks {
 }
 
 impl KeyTasks {
-    /// Starts the tasks.
-    pub(crate) fn start(authenticator: &Authenticator, changes: mpsc::Receiver<KeyChange>) -> Self {
+    /// Starts the tasks. Hosts are read again after `max_age` if nobody says before that they were changed.
+    pub(crate) fn start(
+        authenticator: &Authenticator,
+        changes: mpsc::Receiver<KeyChange>,
+        max_age: Duration,
+    ) -> Self {
         let ended = CancellationToken::new();
-        tokio::spawn(authenticator.cache.clone().follow(changes, ended.clone()));
-        let Authenticator { uses, audit, database, .. } = authenticator;
+        let Authenticator { cache, hosts, uses, audit, database, .. } = authenticator;
+        tokio::spawn(cache.clone().follow(hosts.clone(), changes, ended.clone()));
+        tokio::spawn(hosts.clone().run(database.clone(), max_age, ended.clone()));
         let uses = uses.clone().run(database.clone(), ended.clone());
         let audit = audit.clone().run(database.clone(), ended.clone());
         let tasks = [tokio::spawn(uses), tokio::spawn(audit)];

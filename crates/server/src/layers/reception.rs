@@ -37,7 +37,7 @@ use super::{
     transit::Transits,
 };
 use crate::{
-    auth::{self, Arrival, Authenticator},
+    auth::{self, Arrival, Authenticator, NamedHosts},
     causes,
     metrics::TenantMetrics,
     refusals::Refusals,
@@ -181,7 +181,8 @@ impl ReceptionParts {
             connection: ConnectionId::of(&parts.extensions),
             bytes: message::head_bytes(&parts.headers),
         };
-        let caller = self.authenticator.authenticate(auth::api_key(&parts.headers), &arrival);
+        let (key, hosts) = (auth::api_key(&parts.headers), NamedHosts::of(parts, &client));
+        let caller = self.authenticator.authenticate(key, &arrival, &hosts);
         caller.await.map_err(|error| {
             causes::log(&error);
             status::of_layer(&error)

@@ -1,4 +1,4 @@
-//! Tells servers of each change of a key, as of a revocation.
+//! Tells servers of each change of a key, as of a revocation, and of a tenant's hosts.
 
 use std::io;
 
@@ -10,20 +10,25 @@ use crate::{connections::listener::Notification, database::Database};
 /// What is notified, by a trigger.
 const CHANNEL: &str = "caseload_api_keys";
 
+/// What is notified of a change of hosts. What is notified of one of a key is its digest.
+const HOSTS: &str = "hosts";
+
 /// The most changes that wait to be taken.
 const WAITING: usize = 256;
 
-/// What has changed of the API keys.
+/// What has changed of the API keys, and of the hosts on which they are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyChange {
     /// The key with this digest was changed or deleted.
     Of(KeyDigest),
-    /// Any key may have been: notifications may have been missed.
+    /// The hosts of a tenant were changed, and no key.
+    OfHosts,
+    /// Any key, and any host, may have been: notifications may have been missed.
     OfAny,
 }
 
 impl Database {
-    /// Starts to listen for changes of API keys that others make, for as long as the receiver and a clone of
+    /// Starts to listen for changes of API keys and hosts that others make, for as long as the receiver and a clone of
     /// this database exist. A change is there within a quarter of a second, as long as the connection for it
     /// is: once there is another one, that is told as [`KeyChange::OfAny`].
     ///
@@ -40,6 +45,7 @@ impl Database {
 
 fn change(notification: Notification) -> KeyChange {
     match notification {
+        Notification::Payload(payload) if payload == HOSTS => KeyChange::OfHosts,
         Notification::Payload(payload) => payload.parse().map_or(KeyChange::OfAny, KeyChange::Of),
         Notification::Gap => KeyChange::OfAny,
     }
@@ -60,5 +66,6 @@ mod tests {
             assert_eq!(change(Notification::Payload(payload.to_owned())), KeyChange::OfAny);
         }
         assert_eq!(change(Notification::Gap), KeyChange::OfAny);
+        assert_eq!(change(Notification::Payload("hosts".to_owned())), KeyChange::OfHosts);
     }
 }

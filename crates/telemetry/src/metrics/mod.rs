@@ -22,7 +22,7 @@ use prometheus_client::{
 };
 
 pub use latency::{Latencies, Latency};
-pub use listeners::{ListenerMetrics, OpenConnection};
+pub use listeners::{HandshakeResult, ListenerMetrics, OpenConnection};
 pub use reading::Reading;
 
 use listeners::Listeners;

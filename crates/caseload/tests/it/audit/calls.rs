@@ -226,6 +226,26 @@ async fn the_first_use_of_a_key_from_an_address_and_all_refusals_are_written_dow
     assert_intact(&app).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_refused_on_the_host_of_another_tenant_is_written_down() {
+    let app = App::start().await;
+    let (other, ..) = app.other_tenant().await;
+    app.admin.add_tenant_hosts(other, vec!["theirs.example".parse().unwrap()]).await.unwrap();
+    let call = CreateCall::new(&app).key(&app.key).header("x-forwarded-host", "theirs.example");
+    eventually("the refusal", async || {
+        (call.result_over_grpc(&app).await == "UNAUTHENTICATED KEY_INVALID").then_some(())
+    })
+    .await;
+    app.shutdown.cancel();
+    let refused = eventually("the entry", async || {
+        let mut entries = entries(&app, &[AuditEvent::KeyRefused]).await;
+        entries.pop()
+    })
+    .await;
+    assert!(refused.details.starts_with("reason=host count="), "{refused:?}");
+    assert_eq!(refused.tenant, app.tenant);
+}
+
 /// Each appends to the same log, while others change what they change.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_and_commands_at_the_same_time_do_not_fail_and_leave_one_chain() {

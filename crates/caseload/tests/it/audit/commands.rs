@@ -11,6 +11,13 @@ const TENANT: [&str; 2] = ["--tenant", "Globex"];
 fn each_command_that_changes_something_is_written_down_without_names() {
     let shell = Shell::open();
     shell.json(&["tenant", "create", "Globex"]);
+    for hosts in [&["B.example", "a.example"][..], &["a.example"]] {
+        shell.json(&[&["tenant", "host", "add"], &TENANT[..], hosts].concat());
+    }
+    for _ in 0..2 {
+        shell.json(&["tenant", "host", "exclusive", "--tenant", "Globex", "on"]);
+    }
+    shell.json(&["tenant", "host", "remove", "--tenant", "Globex", "a.example"]);
     shell.json(&["user", "create", "--tenant", "Globex", "ann@example.com", "--first-name", "Ann"]);
     shell.json(&["case", "create", "--tenant", "Globex", "A leak"]);
     let key = ["key", "create", "--tenant", "Globex", "the key of Ann", "--scope", "tasks:write"];
@@ -24,12 +31,17 @@ fn each_command_that_changes_something_is_written_down_without_names() {
     }
     // What fails or reads only is not in it.
     shell.run(&["tenant", "create", "Globex"]);
+    shell.run(&["tenant", "host", "remove", "--tenant", "Globex", "b.example"]);
     shell.run(&until);
     shell.json(&["key", "list", "--tenant", "Globex"]);
 
     let entries = shell.entries("Globex");
     let expected = [
         "tenant.created 1",
+        "host.added 1 host=a.example",
+        "host.added 1 host=b.example",
+        "host.exclusive_set 1 exclusive=true",
+        "host.removed 1 host=a.example",
         "user.created 1",
         "case.created 1",
         "key.created 1 scopes=tasks:write,admin networks=::1/128",

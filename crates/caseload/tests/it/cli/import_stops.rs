@@ -6,31 +6,31 @@ use super::{
 };
 use crate::support::{Program, Session, polling::wait_until};
 
-const LINES: usize = 3000;
+pub(super) const LINES: usize = 3000;
 
 /// SQL that has some tasks wait, before they are created, for an advisory lock with their number. Until
 /// then an import that has come to them gets no further.
-const GATES: &str = "CREATE FUNCTION await_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+pub(super) const GATES: &str = "CREATE FUNCTION await_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      PERFORM pg_advisory_xact_lock_shared(replace(NEW.description, 'Task ', '')::bigint); \
      RETURN NEW; END $$; \
      CREATE TRIGGER gates BEFORE INSERT ON tasks FOR EACH ROW \
      WHEN (NEW.description IN ('Task 700', 'Task 1900')) EXECUTE FUNCTION await_gate()";
 
 /// Holds imports up at the task with a number, as long as it is closed.
-struct Gate {
+pub(super) struct Gate {
     session: Session,
     number: usize,
 }
 
 impl Gate {
-    fn close(shell: &Shell, number: usize) -> Self {
+    pub(super) fn close(shell: &Shell, number: usize) -> Self {
         let mut session = Session::open(shell.app.database.url());
         session.query(&format!("SELECT pg_advisory_lock({number})"));
         Self { session, number }
     }
 
     /// Waits until an import has come to the task.
-    fn await_import(&mut self) {
+    pub(super) fn await_import(&mut self) {
         let waiting = format!(
             "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
              AND objid = {} AND database = (SELECT oid FROM pg_database WHERE datname = \
@@ -40,12 +40,12 @@ impl Gate {
         wait_until("an import at the gate", || self.session.query(&waiting) == "t");
     }
 
-    fn open(mut self) {
+    pub(super) fn open(mut self) {
         self.session.query(&format!("SELECT pg_advisory_unlock({})", self.number));
     }
 }
 
-fn file(shell: &Shell) -> String {
+pub(super) fn file(shell: &Shell) -> String {
     let lines: String = (0..LINES).map(|number| format!("Task {number}\n")).collect();
     shell.file("tasks.csv", format!("description\n{lines}"))
 }

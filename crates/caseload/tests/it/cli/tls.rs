@@ -1,15 +1,12 @@
 //! TLS between the command line and a server.
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
+use tokio::net::TcpListener;
 
 use super::{
     shell::Shell,
     tls_proxy::{Identity, Proxy},
 };
-use crate::support::{Authority, CASELOAD, Exited, Program};
+use crate::support::{Authority, CASELOAD, Exited, Program, refuse};
 
 /// A shell, and an authority whose certificate is in a file.
 struct Secure {
@@ -159,14 +156,8 @@ async fn refuse_with(alert: u8) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            // Unread bytes would have the connection reset, and the alert with it.
-            let mut head = [0; 5];
-            stream.read_exact(&mut head).await.unwrap();
-            let mut hello = vec![0; u16::from_be_bytes([head[3], head[4]]).into()];
-            stream.read_exact(&mut hello).await.unwrap();
-            // A record of the type "alert", of two bytes: it is fatal, and which one it is.
-            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
+        while let Ok((stream, _)) = listener.accept().await {
+            refuse(stream, alert).await;
         }
     });
     url

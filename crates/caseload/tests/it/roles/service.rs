@@ -82,6 +82,8 @@ impl Service {
         let uses = [KeyUse { tenant: app.tenant, key: id, time: SystemTime::now() }];
         expect("uses", format!("{:?}", self.database.store_key_uses(&uses).await), "Ok(())");
 
+        expect("hosts", format!("{:?}", self.database.list_tenant_hosts().await), "Ok([])");
+
         let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
         expect("sweep", format!("{swept:?}"), "Ok(2)");
         let swept = self.database.sweep_task_events(Duration::ZERO, 1).await;

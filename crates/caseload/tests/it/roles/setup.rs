@@ -95,6 +95,10 @@ fn every_admin_command_works_as_the_admin_role() {
     let tenant = ["--tenant", "Acme"];
     json(&["tenant", "create", "Acme"]);
     json(&["tenant", "list"]);
+    json(&[&["tenant", "host", "add"], &tenant[..], &["a.example", "b.example"]].concat());
+    json(&[&["tenant", "host", "exclusive"], &tenant[..], &["on"]].concat());
+    json(&[&["tenant", "host", "remove"], &tenant[..], &["a.example"]].concat());
+    json(&["tenant", "host", "list"]);
     json(&[&["user", "create"], &tenant[..], &["a@example.com"]].concat());
     json(&[&["user", "list"], &tenant[..]].concat());
     json(&[&["case", "create"], &tenant[..], &["A case"]].concat());

@@ -319,8 +319,20 @@ impl ApiCall {
 
     /// Makes the call with this key or none. Returns `OK`, or `CODE REASON…`.
     pub(crate) async fn result(&self, app: &App, key: Option<&ApiKey>, target: &Target) -> String {
+        let address = if self.name.contains(' ') { app.http_addr } else { app.grpc_addr };
+        self.result_on(app, &address.to_string(), key, target).await
+    }
+
+    /// Makes the call as one to this authority.
+    pub(crate) async fn result_on(
+        &self,
+        app: &App,
+        authority: &str,
+        key: Option<&ApiKey>,
+        target: &Target,
+    ) -> String {
         let Some((path, message)) = self.grpc_message(target) else {
-            let mut request = self.rest_request(app, target);
+            let mut request = self.rest_request(app, target).header("host", authority);
             if let Some(key) = key {
                 request = request.bearer_auth(key.expose());
             }
@@ -332,7 +344,8 @@ impl ApiCall {
             headers.insert("authorization", value);
         }
         let body = raw_grpc::frame(&message);
-        let status = raw_grpc::send(&mut app.channel().await, &path, headers, body).await;
+        let mut channel = app.channel_on(authority).await;
+        let status = raw_grpc::send(&mut channel, &path, headers, body).await;
         if status.code() == Code::Ok { "OK".to_owned() } else { code_and_reasons(&status) }
     }
 }

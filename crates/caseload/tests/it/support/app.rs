@@ -262,8 +262,14 @@ impl App {
 
     /// Opens a gRPC connection to the server.
     pub(crate) async fn channel(&self) -> Channel {
+        self.channel_on(&self.grpc_addr.to_string()).await
+    }
+
+    /// Opens a gRPC connection to the server, for calls to this authority.
+    pub(crate) async fn channel_on(&self, authority: &str) -> Channel {
         let endpoint = Endpoint::try_from(format!("http://{}", self.grpc_addr)).unwrap();
-        endpoint.connect().await.unwrap()
+        let origin = format!("http://{authority}").parse().unwrap();
+        endpoint.origin(origin).connect().await.unwrap()
     }
 
     /// Returns a gRPC request with the app's key.

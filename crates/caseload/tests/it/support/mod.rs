@@ -16,6 +16,7 @@ pub(crate) mod raw_grpc;
 pub(crate) mod raw_http;
 mod reply;
 mod session;
+mod switch;
 mod target;
 pub(crate) mod write_path;
 
@@ -34,4 +35,5 @@ pub(crate) use program::{Exited, Program};
 pub(crate) use programs::{CASELOAD, gateway_path, start_server_process};
 pub(crate) use reply::{Reply, http_client};
 pub(crate) use session::{Session, TERMINATE_BLOCKED_SESSIONS};
+pub(crate) use switch::{Switch, refuse};
 pub(crate) use target::Target;

@@ -20,8 +20,8 @@ use super::{
     files::{Files, borrowed, listeners},
 };
 use crate::support::{
-    App, Authority, Holder, Issued, ONE_TASK, Program, Reply, gateway_path, polling::eventually,
-    start_gateway_to, start_server_process,
+    App, Authority, Holder, Issued, ONE_TASK, Program, Reply, Switch, gateway_path,
+    polling::eventually, start_gateway_to, start_server_process,
 };
 
 /// Returns the certificate that a listener shows, as DER.
@@ -224,8 +224,8 @@ async fn authorities_of_clients_and_the_certificate_of_the_gateway_are_replaced_
         "--upstream-key",
         &paths[2],
     ];
-    // Each call has a connection of its own, which is made with what is in use then.
-    let upstream = format!("https://localhost:{}", server.port());
+    let switch = Switch::start(server).await;
+    let upstream = format!("https://localhost:{}", switch.port);
     app.http_addr = start_gateway_to(&upstream, &args, &app.shutdown).await;
     assert_eq!(Reply::of(app.post().body(ONE_TASK)).await.status, 201);
 
@@ -244,9 +244,46 @@ async fn authorities_of_clients_and_the_certificate_of_the_gateway_are_replaced_
     assert_ne!(before, shown(&new, server).await);
     assert!(old.channel(server).await.is_err());
 
-    // A gateway that had no connection yet uses the new files, as one with new connections does.
-    app.http_addr = start_gateway_to(&upstream, &args, &app.shutdown).await;
-    assert_eq!(Reply::of(app.post().body(ONE_TASK)).await.status, 201);
+    // The gateway has to connect anew, to a server that knows nothing of the first authority. The one accepts the other
+    // only if the gateway has read its own files again.
+    let later = app.start_server(&borrowed(&files.mutual(&[]))).await;
+    switch.redirect(later);
+    // A call may be lost with the connection that is cut.
+    eventually("a call of the gateway", async || {
+        (Reply::of(app.post().body(ONE_TASK)).await.status == 201).then_some(())
+    })
+    .await;
+}
+
+/// A key may be written long after its certificate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_not_that_of_the_certificate_is_logged_once_and_the_next_change_is_used() {
+    const FAILED: &str = "failed to reload certificates; those read before stay in use";
+    let files = Files::create();
+    let args = files.listener(&["--http-addr", "127.0.0.1:0"]);
+    let gateway = Program::start(&gateway_path(), &borrowed(&args));
+    let addr = gateway.wait_for_address("serving REST");
+    let client = Client::of(&files);
+    let before = shown(&client, addr).await;
+
+    let Issued { certificate, key } = files.authority.issue(Holder::default());
+    files.write("tls.crt", certificate);
+    let error = format!("is not that of the certificate in {}", files.path("tls.crt"));
+    await_logged(&gateway, FAILED, &error).await;
+    assert_eq!(shown(&client, addr).await, before);
+    // Half of the key is no key.
+    files.write("tls.key", &key[..key.len() / 2]);
+    let error =
+        format!("{} has a section that is not PEM, or that is cut off", files.path("tls.key"));
+    await_logged(&gateway, FAILED, &error).await;
+    assert_eq!(shown(&client, addr).await, before);
+    files.write("tls.key", key);
+    await_others(&client, &[addr], &[before]).await;
+
+    gateway.terminate();
+    let log = gateway.wait_for_exit().log();
+    let count = |message| log.iter().filter(|event| event["message"] == message).count();
+    assert_eq!((count(FAILED), count("certificates reloaded")), (2, 1), "once for each fault");
 }
 
 async fn shown_over_mutual(files: &Files, to: SocketAddr) -> Vec<u8> {

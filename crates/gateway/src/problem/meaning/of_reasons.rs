@@ -21,9 +21,10 @@ pub(super) const fn of(reason: Reason) -> Meaning {
             "Send `Bearer`, one space, and the key.",
         ),
         Reason::KeyInvalid => both(
-            "the API key is unknown, revoked or expired. The three are not distinguished",
-            "Use a key that is valid. Whoever administers the tenant can create one, with \
-             `caseload admin key create`.",
+            "the API key is unknown, revoked or expired, or is not accepted on the host that the request was sent to, \
+             as that of another tenant. These are not distinguished",
+            "Use a key that is valid, and the host that belongs to it. Whoever administers the tenant can create one, \
+             with `caseload admin key create`.",
         ),
         Reason::ScopeRequired => both(
             "the API key lacks the scope that the call needs. `detail` names it; over gRPC so does `scope` in the \

@@ -1,0 +1,2 @@
+DROP TABLE tenant_hosts;
+DROP FUNCTION notify_tenant_host_change();
