@@ -46,6 +46,7 @@ pub use database::Database;
 pub use deadline::until;
 pub use directory::Scrubbing;
 pub use error::{Cause, Error};
+pub use sweep::{Sweep, Swept};
 pub use tasks::TaskReader;
 pub use users::NewUser;
 pub use write_path::{TaskWriter, WriterSettings};
