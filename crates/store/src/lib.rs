@@ -34,6 +34,7 @@ mod time;
 mod transaction;
 mod turns;
 mod users;
+mod verification;
 mod write_path;
 
 pub use api_keys::{ApiKeyRecord, KeyChange, KeyState, KeyUse, NewApiKey};
@@ -49,4 +50,5 @@ pub use error::{Cause, Error};
 pub use sweep::{Sweep, Swept};
 pub use tasks::TaskReader;
 pub use users::NewUser;
+pub use verification::Checked;
 pub use write_path::{TaskWriter, WriterSettings};

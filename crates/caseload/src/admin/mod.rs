@@ -3,6 +3,7 @@
 mod audit;
 mod output;
 mod record;
+mod verification;
 
 use std::{
     num::NonZeroI64,
@@ -53,6 +54,7 @@ pub(crate) async fn run(
         DatabaseCommand::Case(command) => case(&database, output, command).await,
         DatabaseCommand::Key(command) => key(&database, output, command).await,
         DatabaseCommand::Audit(command) => audit::run(&database, output, command).await,
+        DatabaseCommand::Verify => verification::run(&database, output).await,
         DatabaseCommand::Demo => {
             let demo = demo::ensure(&database).await?;
             let key = new_api_key()?;

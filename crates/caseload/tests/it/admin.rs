@@ -2,6 +2,7 @@
 
 mod networks;
 mod rotation;
+mod verification;
 
 use std::fs;
 
