@@ -1,7 +1,7 @@
 -- The roles of Caseload's database, and what each of them may do. docs/OPERATIONS.md has the same as
 -- a table; a test compares the two with the database, and checks that each privilege is needed.
 --
---   caseload_owner    owns the tables:  caseload migrate, caseload admin audit prune
+--   caseload_owner    owns the tables:  caseload migrate, caseload admin audit prune, caseload admin verify
 --   caseload_service  reads and writes: caseload serve
 --   caseload_admin    administers:      caseload admin
 --

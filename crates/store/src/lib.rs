@@ -35,6 +35,7 @@ mod time;
 mod transaction;
 mod turns;
 mod users;
+mod verification;
 mod write_path;
 
 pub use api_keys::{ApiKeyRecord, KeyChange, KeyState, KeyUse, NewApiKey};
@@ -47,7 +48,9 @@ pub use database::Database;
 pub use deadline::until;
 pub use directory::Scrubbing;
 pub use error::{Cause, Error};
+pub use sweep::{Sweep, Swept};
 pub use tasks::TaskReader;
 pub use tenant_hosts::TenantHost;
 pub use users::NewUser;
+pub use verification::Checked;
 pub use write_path::{TaskWriter, WriterSettings};

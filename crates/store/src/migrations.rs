@@ -3,7 +3,7 @@
 use diesel::{
     PgConnection, QueryDsl as _, RunQueryDsl as _,
     dsl::sql,
-    migration::MigrationSource,
+    migration::{Migration, MigrationSource},
     pg::Pg,
     select, sql_query,
     sql_types::{Bool, Text},
@@ -57,6 +57,26 @@ impl Database {
         self.read("pending_migrations", missing_migrations).await
     }
 
+    /// Returns the versions of the migrations that were run and that this program does not know, as those of a
+    /// later release. Changes nothing, and needs no right to.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and [`Error::Internal`].
+    pub(crate) async fn unknown_migrations(&self) -> Result<Vec<String>, Error> {
+        self.read("unknown_migrations", |connection| {
+            if !missing_migrations(connection)?.is_empty() {
+                return Ok(Vec::new());
+            }
+            let known = known_migrations()?;
+            let known: Vec<_> =
+                known.iter().map(|migration| migration.name().version().to_string()).collect();
+            let done: Vec<String> =
+                schema_migrations::table.select(schema_migrations::version).load(connection)?;
+            Ok(done.into_iter().filter(|version| !known.contains(version)).collect())
+        })
+        .await
+    }
+
     /// Reverts all migrations, which drops all tables and all data.
     ///
     /// # Errors
@@ -95,13 +115,22 @@ fn missing_migrations(connection: &mut PgConnection) -> Result<Vec<String>, Erro
     } else {
         Vec::new()
     };
-    let all = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::internal)?;
-    Ok(all
+    Ok(known_migrations()?
         .iter()
         .map(|migration| migration.name())
         .filter(|name| !done.contains(&name.version().to_string()))
         .map(ToString::to_string)
         .collect())
+}
+
+/// Returns all migrations of this program.
+fn known_migrations() -> Result<Vec<Box<dyn Migration<Pg>>>, Error> {
+    MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(Error::internal)
+}
+
+/// Returns how many migrations this program has.
+pub(crate) fn count() -> usize {
+    known_migrations().map_or(0, |all| all.len())
 }
 
 /// Lock timeouts, cancelled statements and deadlocks are known by Postgres' messages. A locale may have

@@ -4,6 +4,7 @@ mod audit;
 mod hosts;
 mod output;
 mod record;
+mod verification;
 
 use std::{
     num::NonZeroI64,
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         DatabaseCommand::Case(command) => case(&database, output, command).await,
         DatabaseCommand::Key(command) => key(&database, output, command).await,
         DatabaseCommand::Audit(command) => audit::run(&database, output, command).await,
+        DatabaseCommand::Verify => verification::run(&database, output).await,
         DatabaseCommand::Demo => {
             let demo = demo::ensure(&database).await?;
             let key = new_api_key()?;

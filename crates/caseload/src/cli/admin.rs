@@ -85,6 +85,10 @@ pub(crate) enum DatabaseCommand {
     /// The audit log: what was administered, and how API keys were used
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Check that the data are consistent, as after a recovery from a backup; changes nothing
+    ///
+    /// It needs to read all tables, as their owner may. Exit code 1 means that something is wrong.
+    Verify,
     /// Create what the examples use: the tenant "Demo", three users, a case, and a new key
     ///
     /// Only the key is written to standard output. What exists already stays as it is.

@@ -3,6 +3,7 @@
 mod hosts;
 mod networks;
 mod rotation;
+mod verification;
 
 use std::fs;
 

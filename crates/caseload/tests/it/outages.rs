@@ -5,6 +5,7 @@ mod failover;
 mod frozen_server;
 mod key_lookups;
 mod pooler;
+mod recovery;
 mod stalled_commits;
 mod upstream;
 

@@ -1,12 +1,17 @@
 //! How Postgres runs the statements of this directory on a database of a million tasks.
 
 use super::{delete, event_sweep, events, get, list, update};
-use crate::explainer::Explainer;
+use crate::{
+    explainer::Explainer,
+    sweep::{Expiry, Order},
+    write_path::idempotency,
+};
 
 /// One tenant with 1,000,000 tasks: 100,000 in its first case, and 1,000 in each of 900 others. Each
 /// of its 200 users has 5,000 of them, and every tenth task is completed. Batches of 25 tasks have created
 /// them; the first task was changed 50,000 times since, and 5,000 others ten times each. Two more
-/// tenants have 200,000 events each, written in turn, of which the first 300 of one are two days old.
+/// tenants have 200,000 events each, written in turn, of which the first 300 of one are two days old. Of the
+/// idempotency keys of two tenants, 100,000 each, half of one are.
 const DATA: &str = "
     SET session_replication_role = replica;
     INSERT INTO tenants (id, name) VALUES (1, 'a');
@@ -40,6 +45,11 @@ const DATA: &str = "
             CASE WHEN n <= 600 AND n % 2 = 0 THEN now() - interval '2 days' ELSE now() END
         FROM generate_series(1, 400000) AS n;
     SELECT setval('task_events_id_seq', 540000);
+    INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, created_at)
+        SELECT
+            1 + n % 2, md5(n::text), 'create_task', sha256(''),
+            CASE WHEN n <= 100000 AND n % 2 = 1 THEN now() - interval '2 days' ELSE now() END
+        FROM generate_series(1, 200000) AS n;
     VACUUM ANALYZE";
 
 /// One tenant that has 300,000 tasks, almost all of them in one of its two cases, and all of them those of
@@ -159,18 +169,64 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
         assert!(pages <= 3 * first, "{pages} pages instead of {first}: {plan}");
     }
 
-    let sweep = event_sweep::SWEEP.statement.replace("{most}", "1000");
-    for (deleted, most_pages) in [(300, 3_000), (0, 50)] {
-        let (plan, pages) = explainer
-            .explain(&format!("PREPARE x(double precision) AS {sweep}"), "EXECUTE x(86400)");
-        let scan = plan.lines().find(|line| line.contains("Tid Scan on task_events"));
-        let scan = scan.unwrap_or_else(|| panic!("rows are not deleted by their places: {plan}"));
-        // What the planner expected comes before.
-        let (_, actual) = scan.split_once("(actual ").expect("actual figures");
-        assert!(actual.contains(&format!("rows={deleted} ")), "{deleted}: {plan}");
-        assert!(!plan.contains("Bitmap") && !plan.contains("Hash"), "{plan}");
-        assert!(pages <= most_pages, "{pages} pages are read: {plan}");
+    // The tenant with which it begins, the place there, and that in all others.
+    for (from, deleted, most_pages) in
+        [("-1, 0, 0", 300, 3_000), ("2, 0, 0", 0, 50), ("2, 140600, 140600", 0, 50)]
+    {
+        assert_sweeps(
+            &mut explainer,
+            &event_sweep::EXPIRY,
+            "task_events",
+            from,
+            (deleted, most_pages),
+        );
     }
+    let start = "-1, '-infinity', '-infinity'";
+    for (from, deleted, most_pages) in
+        [(start, 1000, 10_000), ("2, now() - interval '1 day', '-infinity'", 0, 50)]
+    {
+        assert_sweeps(
+            &mut explainer,
+            &idempotency::EXPIRY,
+            "idempotency_keys",
+            from,
+            (deleted, most_pages),
+        );
+    }
+}
+
+/// Checks that a sweep of what is older than a day deletes so many rows by their places, and reads neither all of a
+/// tenant nor more pages than these.
+#[track_caller]
+fn assert_sweeps(
+    explainer: &mut Explainer,
+    expiry: &Expiry,
+    table: &str,
+    from: &str,
+    (deleted, most_pages): (u32, u64),
+) {
+    let place = match expiry.order {
+        Order::Time => "timestamptz",
+        Order::Id => "bigint",
+    };
+    let statement = expiry.statement.replace("{most}", "1000");
+    let prepare = format!(
+        "PREPARE x(double precision, bigint, {place}, {place}, double precision) AS {statement}"
+    );
+    let (plan, pages) = explainer.explain(&prepare, &format!("EXECUTE x(86400, {from}, 60)"));
+    let scan = plan.lines().find(|line| line.contains(&format!("Tid Scan on {table}")));
+    let scan = scan.unwrap_or_else(|| panic!("rows are not deleted by their places: {plan}"));
+    // What the planner expected comes before.
+    let (_, actual) = scan.split_once("(actual ").expect("actual figures");
+    assert!(
+        actual.contains(&format!("rows={deleted} "))
+            || actual.contains(&format!("rows={deleted}.00 ")),
+        "{deleted}: {plan}"
+    );
+    for other in ["Bitmap", "Hash", "Sort"] {
+        assert!(!plan.contains(other), "{plan}");
+    }
+    assert!(pages <= most_pages, "{pages} pages are read: {plan}");
 }
 
 #[tokio::test]

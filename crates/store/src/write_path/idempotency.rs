@@ -7,7 +7,10 @@ use domain::{FingerprintVersion, IdempotencyKey, Idempotent, TenantId};
 
 use super::creation::Creation;
 use crate::{
-    database::Database, error::Error, schema::idempotency_keys, sweep::Sweep, time::from_postgres,
+    database::Database,
+    schema::idempotency_keys,
+    sweep::{Expiry, Order, Sweep},
+    time::from_postgres,
 };
 
 /// The record of an idempotency key: the request that used it, and what the database added to that.
@@ -95,44 +98,63 @@ pub(crate) fn is_key_reused(
 }
 
 /// Goes through the tenants one by one, along the index that the tenant leads. The tenants are those of
-/// the records, so that records of deleted tenants go, too.
-static SWEEP: Sweep = Sweep {
+/// the records, so that records of deleted tenants go, too. Records are deleted by their places: to find each by its
+/// key would read a page of the primary key for each, as keys have no order.
+///
+/// What has expired is filtered outside of the innermost query: with both bounds of a time in it, the planner takes the
+/// rows between them for few, and would read and sort all of them.
+pub(crate) static EXPIRY: Expiry = Expiry {
     name: "sweep_idempotency_keys",
     // "caseidem" in ASCII, for "Caseload, idempotency".
     lock: 0x6361_7365_6964_656d,
+    order: Order::Time,
     statement: "\
-    WITH RECURSIVE tenant AS (
-        SELECT min(f.tenant_id) AS id FROM idempotency_keys AS f
-        UNION ALL
-        SELECT (
-            SELECT min(n.tenant_id) FROM idempotency_keys AS n WHERE n.tenant_id > tenant.id
+        WITH RECURSIVE first AS (
+            SELECT
+                $2::bigint AS tenant_id,
+                $3::timestamptz AS since,
+                (
+                    SELECT k.created_at
+                    FROM idempotency_keys AS k
+                    WHERE k.tenant_id = $2 AND k.created_at >= $3
+                    ORDER BY k.created_at
+                    LIMIT 1
+                ) AS created_at
+            UNION ALL
+            SELECT next.tenant_id, $4::timestamptz, next.created_at
+            FROM first AS f
+            CROSS JOIN LATERAL (
+                SELECT k.tenant_id, k.created_at
+                FROM idempotency_keys AS k
+                WHERE k.tenant_id > f.tenant_id AND k.created_at >= $4
+                ORDER BY k.tenant_id, k.created_at
+                LIMIT 1
+            ) AS next
         )
-        FROM tenant
-        WHERE tenant.id IS NOT NULL
-    )
-    DELETE FROM idempotency_keys AS k
-    USING (
-        SELECT expired.tenant_id, expired.key
-        FROM tenant AS t
-        CROSS JOIN LATERAL (
-            SELECT e.tenant_id, e.key
-            FROM idempotency_keys AS e
-            WHERE e.tenant_id = t.id AND e.created_at < now() - make_interval(secs => $1)
-            ORDER BY e.created_at
+        DELETE FROM idempotency_keys AS k
+        WHERE k.ctid = ANY (ARRAY(
+            SELECT oldest.row
+            FROM first AS f
+            CROSS JOIN LATERAL (
+                SELECT o.ctid AS row, o.created_at
+                FROM idempotency_keys AS o
+                WHERE o.tenant_id = f.tenant_id AND o.created_at >= f.since
+                ORDER BY o.created_at
+                LIMIT {most}
+            ) AS oldest
+            WHERE f.created_at < now() - make_interval(secs => $1)
+                AND oldest.created_at < now() - make_interval(secs => $1)
             LIMIT {most}
-        ) AS expired
-        LIMIT {most}
-    ) AS expired
-    WHERE k.tenant_id = expired.tenant_id AND k.key = expired.key",
+        ))
+        RETURNING
+            k.tenant_id, 0::bigint AS id, k.created_at,
+            k.created_at < now() - make_interval(secs => $1 + $5) AS is_settled",
 };
 
 impl Database {
-    /// Deletes up to `most` records of idempotency keys that are older than `age`. Returns how many
-    /// it deleted; 0 while another program sweeps.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::ConnectionLost`] and [`Error::Internal`].
-    pub async fn sweep_idempotency_keys(&self, age: Duration, most: u32) -> Result<usize, Error> {
-        self.sweep(&SWEEP, age, most).await
+    /// Returns a sweep of the records of idempotency keys that are older than `age`.
+    #[must_use]
+    pub fn sweep_of_idempotency_keys(&self, age: Duration) -> Sweep {
+        Sweep::new(self, &EXPIRY, age)
     }
 }

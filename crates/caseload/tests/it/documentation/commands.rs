@@ -3,7 +3,8 @@
 use super::page::{Page, pages};
 
 /// The names of the blocks that tests run: in `<!-- run: NAME -->` before a block.
-const RUN: [&str; 11] = [
+const RUN: [&str; 15] = [
+    "base backup",
     "command line",
     "connect",
     "database roles",
@@ -13,8 +14,11 @@ const RUN: [&str; 11] = [
     "key rotation",
     "promotion",
     "readme",
+    "recovered ids",
+    "recovery",
     "synchronous standby",
     "tutorial",
+    "wal archive",
 ];
 
 /// The languages of blocks that a reader pastes into a shell.

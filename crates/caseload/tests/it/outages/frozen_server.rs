@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::probes::{await_ready, is_created};
 use crate::support::{
-    App, ONE_ASSIGNED_TASK, Reply, Session, start_gateway_with, start_server_process,
+    App, ONE_ASSIGNED_TASK, Reply, Session, polling::eventually, start_gateway_with,
+    start_server_process,
 };
 
 /// How many callers there are. Each repeats its call as soon as its time is over, so that together
@@ -22,6 +23,9 @@ const TIME: &str = "0.25";
 
 /// How long the server is frozen: less than the gateway waits for the answer to a PING.
 const FROZEN: Duration = Duration::from_secs(5);
+
+/// How long the changes of a locked task may take.
+const TIME_OF_CHANGES: Duration = Duration::from_secs(1);
 
 /// Each call whose time is over is reset on the gateway's one connection. The server finds all of the
 /// resets at once when it goes on, and must not take them for an attack: the calls that go on are on
@@ -101,15 +105,12 @@ async fn a_change_whose_time_was_over_while_the_server_was_frozen_is_not_begun()
     }
     for path in &tasks {
         session.query("BEGIN; SELECT FROM tasks FOR UPDATE");
-        let change = app
-            .request(reqwest::Method::PUT, path)
-            .bearer_auth(app.key.expose())
-            .header("request-timeout", "1")
-            .json(&serde_json::json!({"completed": true}));
-        let late = tokio::spawn(Reply::of(change));
-        session.await_blocked(1);
+        let late = blocked_change(&app, path, &mut session).await;
+        // The server has the call already, so this is not before the end of its time.
+        let end = Instant::now() + TIME_OF_CHANGES;
         signal("STOP");
         assert_eq!(late.await.unwrap().violations(), ["DEADLINE_EXCEEDED -"]);
+        tokio::time::sleep_until(end.into()).await;
         session.query("COMMIT");
         signal("CONT");
         await_ready(&app).await;
@@ -118,4 +119,27 @@ async fn a_change_whose_time_was_over_while_the_server_was_frozen_is_not_begun()
     let last = app.request(reqwest::Method::DELETE, &tasks[0]).bearer_auth(app.key.expose());
     assert_eq!(Reply::of(last).await.status, 200);
     assert_eq!(app.database.query("SELECT count(*) FROM tasks WHERE completed"), "0");
+}
+
+/// Starts a change of a task that is locked, and waits until it is blocked by that. On a busy machine its time may be over
+/// before: then it is made again.
+async fn blocked_change(app: &App, path: &str, session: &mut Session) -> JoinHandle<Reply> {
+    eventually("a change that is blocked", async || {
+        let change = app
+            .request(reqwest::Method::PUT, path)
+            .bearer_auth(app.key.expose())
+            .header("request-timeout", TIME_OF_CHANGES.as_secs().to_string())
+            .json(&serde_json::json!({"completed": true}));
+        let change = tokio::spawn(Reply::of(change));
+        loop {
+            if session.blocked() == 1 {
+                return Some(change);
+            }
+            if change.is_finished() {
+                return None;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
 }

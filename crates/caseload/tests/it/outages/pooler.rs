@@ -22,7 +22,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::probes::{await_not_serving, await_ready, grpc_code, grpc_health, is_created};
 use crate::support::{
-    App, ONE_ASSIGNED_TASK, TestDatabase,
+    App, CreateCall, ONE_ASSIGNED_TASK, TestDatabase,
     polling::{eventually, wait_until},
     start_server_process,
 };
@@ -111,6 +111,22 @@ async fn a_pooler_in_session_mode_works() {
         assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
     }
     assert_eq!(app.row_counts().0, 5);
+}
+
+/// Notifications come through it: the key is in the cache for an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_in_session_mode_a_revoked_key_is_refused_at_once() {
+    let Some(pooler) = PgBouncer::start(&TestDatabase::create(), "session", HOUR) else { return };
+    let args = ["--key-ttl", "1h"];
+    let app = App::builder().server_args(&args).start_on(TestDatabase::at(&pooler.url())).await;
+    await_ready(&app).await;
+    let call = CreateCall::new(&app).key(&app.key);
+    assert_eq!(call.result(&app).await, "OK");
+    app.database.query("UPDATE api_keys SET revoked_at = now()");
+    eventually("the revocation", async || {
+        (call.result_over_grpc(&app).await == "UNAUTHENTICATED KEY_INVALID").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

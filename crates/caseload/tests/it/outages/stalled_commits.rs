@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use localdb::Cluster;
+use store::Swept;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -89,14 +90,12 @@ async fn queries_that_do_not_write_for_callers_do_not_count_as_old_statements() 
         tokio::spawn(async move { reader.find_api_key(new_key().digest()).await })
     };
     let sweep = {
-        let sweeper = sweeper.clone();
-        tokio::spawn(
-            async move { sweeper.sweep_idempotency_keys(Duration::from_secs(3600), 1).await },
-        )
+        let mut sweep = sweeper.sweep_of_idempotency_keys(Duration::from_secs(3600));
+        tokio::spawn(async move { sweep.step(1).await })
     };
     session.await_blocked(2);
     assert_eq!((reader.oldest_statement(), sweeper.oldest_statement()), (None, None));
     session.unlock();
     assert!(read.await.unwrap().unwrap().is_none());
-    assert_eq!(sweep.await.unwrap().unwrap(), 0);
+    assert_eq!(sweep.await.unwrap().unwrap(), Swept::Rows(0));
 }

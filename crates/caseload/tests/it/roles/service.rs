@@ -84,10 +84,10 @@ impl Service {
 
         expect("hosts", format!("{:?}", self.database.list_tenant_hosts().await), "Ok([])");
 
-        let swept = self.database.sweep_idempotency_keys(Duration::ZERO, 10).await;
-        expect("sweep", format!("{swept:?}"), "Ok(2)");
-        let swept = self.database.sweep_task_events(Duration::ZERO, 1).await;
-        expect("sweep of events", format!("{swept:?}"), "Ok(1)");
+        let swept = self.database.sweep_of_idempotency_keys(Duration::ZERO).step(10).await;
+        expect("sweep", format!("{swept:?}"), "Ok(Rows(2))");
+        let swept = self.database.sweep_of_task_events(Duration::ZERO).step(1).await;
+        expect("sweep of events", format!("{swept:?}"), "Ok(Rows(1))");
         failures
     }
 }

@@ -58,16 +58,20 @@ impl Session {
         self.query("COMMIT");
     }
 
-    /// Waits until this many sessions of the database are blocked by a lock.
+    /// Returns how many sessions of the database are blocked by a lock.
     #[track_caller]
-    pub(crate) fn await_blocked(&mut self, count: usize) {
+    pub(crate) fn blocked(&mut self) -> usize {
         const BLOCKED: &str = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock'";
         // Within a transaction, Postgres would otherwise return its first snapshot each time.
-        wait_until("sessions that are blocked by a lock", || {
-            self.query(&format!("SELECT pg_stat_clear_snapshot(); {BLOCKED}")).trim()
-                == count.to_string()
-        });
+        let count = self.query(&format!("SELECT pg_stat_clear_snapshot(); {BLOCKED}"));
+        count.trim().parse().unwrap()
+    }
+
+    /// Waits until this many sessions of the database are blocked by a lock.
+    #[track_caller]
+    pub(crate) fn await_blocked(&mut self, count: usize) {
+        wait_until("sessions that are blocked by a lock", || self.blocked() == count);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use store::{Database, Sweep, Swept};
+
 use crate::support::{Session, TestDatabase, polling::wait_until};
 
 /// Writes events of tenants, each so many hours old, in the order of their ids. The tenants need not
@@ -31,20 +33,22 @@ async fn events_are_deleted_once_they_are_old_in_small_steps_of_one_program_at_a
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let database = TestDatabase::create();
     let admin = database.open();
+    let mut sweep = admin.sweep_of_task_events(DAY);
     write(&database, &[(1, 30), (2, 2), (1, 29), (3, 50), (1, 1), (3, 49), (1, 25), (2, 30)]);
 
     let mut other = Session::open(database.url());
     other.query("BEGIN; SELECT pg_advisory_xact_lock(x'6361736565766e74'::bit(64)::bigint)");
-    assert_eq!(admin.sweep_task_events(DAY, 10).await.unwrap(), 0);
+    assert_eq!(sweep.step(10).await.unwrap(), Swept::Busy);
     other.query("COMMIT");
-    assert_eq!(admin.sweep_task_events(DAY, 2).await.unwrap(), 2);
+    assert_eq!(sweep.step(2).await.unwrap(), Swept::Rows(2));
     assert_eq!(kept(&database), "1:1 1:25 2:2 2:30 3:50 3:49");
     // An event that is behind a younger one waits until that one has expired, too.
-    assert_eq!(admin.sweep_task_events(DAY, 2).await.unwrap(), 2);
-    assert_eq!(admin.sweep_task_events(DAY, 2).await.unwrap(), 0);
+    assert_eq!(sweep.step(2).await.unwrap(), Swept::Rows(2));
+    assert_eq!(sweep.step(2).await.unwrap(), Swept::Rows(0));
     assert_eq!(kept(&database), "1:1 1:25 2:2 2:30");
-    assert_eq!(admin.sweep_task_events(DAY / 24, 10).await.unwrap(), 4);
-    assert_eq!(admin.sweep_task_events(Duration::ZERO, 10).await.unwrap(), 0);
+    let mut sweep = admin.sweep_of_task_events(DAY / 24);
+    assert_eq!(sweep.step(10).await.unwrap(), Swept::Rows(4));
+    assert_eq!(sweep.step(10).await.unwrap(), Swept::Rows(0));
 }
 
 #[tokio::test]
@@ -57,9 +61,10 @@ async fn sweeping_reads_no_more_of_a_tenant_than_what_has_expired() {
     write(&database, &[(1000, 5), (1000, 4)]);
     database.query("ANALYZE task_events; SELECT pg_stat_reset()");
     let admin = database.open();
-    assert_eq!(admin.sweep_task_events(Duration::from_secs(3600), 1000).await.unwrap(), 2);
+    let mut sweep = admin.sweep_of_task_events(Duration::from_secs(3600));
+    assert_eq!(sweep.step(1000).await.unwrap(), Swept::Rows(2));
     // A session reports what it has read when it ends.
-    drop(admin);
+    drop((admin, sweep));
     let read = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes
         WHERE relname = 'task_events'";
     wait_until("statistics", || {
@@ -67,4 +72,58 @@ async fn sweeping_reads_no_more_of_a_tenant_than_what_has_expired() {
         assert!(read < 1000, "{read} entries were read");
         read > 0
     });
+}
+
+/// Rows that were deleted stay where they are while any transaction can see them, as that of a dump. A sweep
+/// that begins at the start each time reads all of them each time.
+#[tokio::test]
+async fn sweeping_does_not_pass_again_what_it_has_deleted_before() {
+    type Start = fn(&Database) -> Sweep;
+    const AGE: Duration = Duration::from_secs(3600);
+    const STEPS: u32 = 20;
+    const ROWS: u32 = 50;
+    for (table, write, start) in [
+        (
+            "task_events",
+            "INSERT INTO task_events
+                 (tenant_id, kind, case_id, task_id, api_key_id, request_id, created_at)
+             SELECT 1 + n / 250, 'completed', 1, n, 1, 'r', now() - interval '2 hours'
+             FROM generate_series(0, 999) AS n",
+            (|database| database.sweep_of_task_events(AGE)) as Start,
+        ),
+        (
+            "idempotency_keys",
+            "INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, created_at)
+             SELECT
+                 1 + n / 250, 'key-' || n, 'batch_create_tasks', sha256(''),
+                 now() - interval '2 hours' + n * interval '1 second'
+             FROM generate_series(0, 999) AS n",
+            |database| database.sweep_of_idempotency_keys(AGE),
+        ),
+    ] {
+        let database = TestDatabase::create();
+        database.query(write);
+        database.query(&format!("ANALYZE {table}; SELECT pg_stat_reset()"));
+        let mut dump = Session::open(database.url());
+        dump.query(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM {table}"));
+        let admin = database.open();
+        let mut sweep = start(&admin);
+        for _ in 0..STEPS {
+            assert_eq!(sweep.step(ROWS).await.unwrap(), Swept::Rows(ROWS as usize));
+        }
+        // Those at the end, and later sweeps.
+        for _ in 0..10 {
+            assert_eq!(sweep.step(ROWS).await.unwrap(), Swept::Rows(0));
+        }
+        drop((admin, sweep));
+        let read = format!(
+            "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = '{table}'"
+        );
+        wait_until("statistics", || {
+            let read: u32 = database.query(&read).parse().unwrap();
+            assert!(read < 3 * STEPS * ROWS, "{table}: {read} entries were read");
+            read > 0
+        });
+        dump.query("COMMIT");
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{CreatedTasks, Error};
-use store::WriterSettings;
+use store::{Swept, WriterSettings};
 
 use crate::support::{
     Session, TERMINATE_BLOCKED_SESSIONS,
@@ -267,11 +267,12 @@ async fn old_idempotency_records_are_deleted_in_steps_by_one_server_at_a_time() 
 
     let mut other = Session::open(path.database.url());
     other.query("BEGIN; SELECT pg_advisory_xact_lock(x'636173656964656d'::bit(64)::bigint)");
-    assert_eq!(admin.sweep_idempotency_keys(day, 10).await.unwrap(), 0);
+    let mut sweep = admin.sweep_of_idempotency_keys(day);
+    assert_eq!(sweep.step(10).await.unwrap(), Swept::Busy);
     other.query("COMMIT");
-    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 2);
-    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 1);
-    assert_eq!(admin.sweep_idempotency_keys(day, 2).await.unwrap(), 0);
+    for deleted in [2, 1, 0] {
+        assert_eq!(sweep.step(2).await.unwrap(), Swept::Rows(deleted));
+    }
 
     replayed(writer.create(b.actor(), batch_with_key(b, &["x"], "young")).await);
     created(writer.create(a.actor(), batch_with_key(a, &["x"], "1")).await);
@@ -286,6 +287,7 @@ async fn records_of_tenants_that_no_longer_exist_are_deleted_too() {
          FROM unnest(ARRAY[77777, 88888, 99999]) AS tenant",
     );
     let admin = path.database.open();
-    assert_eq!(admin.sweep_idempotency_keys(Duration::from_secs(3600), 100).await.unwrap(), 3);
+    let mut sweep = admin.sweep_of_idempotency_keys(Duration::from_secs(3600));
+    assert_eq!(sweep.step(100).await.unwrap(), Swept::Rows(3));
     assert_eq!(count(&mut path, "idempotency_keys"), 0);
 }

@@ -1,0 +1,148 @@
+//! Whether constraints are in force, and the foreign keys of the database.
+
+use diesel::{
+    PgConnection, QueryableByName, RunQueryDsl as _, sql_query,
+    sql_types::{Array, Text},
+};
+
+use super::{
+    Checked,
+    pages::reading,
+    tables::{TABLES, Table},
+};
+use crate::{database::Database, error::Error};
+
+/// A foreign key.
+#[derive(Clone, Debug, QueryableByName)]
+pub(super) struct ForeignKey {
+    #[diesel(sql_type = Text)]
+    pub(super) name: String,
+    #[diesel(sql_type = Text)]
+    pub(super) table: String,
+    #[diesel(sql_type = Array<Text>)]
+    columns: Vec<String>,
+    #[diesel(sql_type = Text)]
+    referenced_table: String,
+    #[diesel(sql_type = Array<Text>)]
+    referenced_columns: Vec<String>,
+}
+
+impl ForeignKey {
+    /// Returns the statement that selects the rows of a page which refer to nothing.
+    pub(super) fn faults(&self, table: &Table) -> String {
+        let Self { columns, referenced_table, referenced_columns, .. } = self;
+        let equal = columns.iter().zip(referenced_columns);
+        let equal = equal.map(|(column, referenced)| format!("r.{referenced} = t.{column}"));
+        let equal = equal.collect::<Vec<_>>().join(" AND ");
+        let given = columns.iter().map(|column| format!("t.{column} IS NOT NULL"));
+        let given = given.collect::<Vec<_>>().join(" AND ");
+        let refers =
+            columns.iter().map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
+        let key = table.key_columns();
+        format!(
+            "SELECT format('{} %s refers to %s %s, which is missing', ({key}), '{referenced_table}', ({refers})) AS fault
+             FROM page AS t
+             WHERE {given} AND NOT EXISTS (SELECT FROM {referenced_table} AS r WHERE {equal})",
+            self.table
+        )
+    }
+}
+
+/// A text.
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Returns the foreign keys of all tables.
+pub(super) fn foreign_keys(connection: &mut PgConnection) -> Result<Vec<ForeignKey>, Error> {
+    let columns = |table: &str, numbers: &str| {
+        format!(
+            "(
+                SELECT array_agg(quote_ident(a.attname) ORDER BY n.no)
+                FROM unnest(c.{numbers}) WITH ORDINALITY AS n (number, no)
+                JOIN pg_attribute AS a ON a.attrelid = c.{table} AND a.attnum = n.number
+            )"
+        )
+    };
+    let [own, referenced] = [columns("conrelid", "conkey"), columns("confrelid", "confkey")];
+    let statement = format!(
+        "SELECT
+             c.conname::text AS name, t.relname::text AS table, {own} AS columns,
+             r.relname::text AS referenced_table, {referenced} AS referenced_columns
+         FROM pg_constraint AS c
+         JOIN pg_class AS t ON t.oid = c.conrelid
+         JOIN pg_class AS r ON r.oid = c.confrelid
+         WHERE c.contype = 'f' AND c.conrelid = ANY ($1::text[]::regclass[])
+         ORDER BY c.conname"
+    );
+    Ok(sql_query(statement).bind::<Array<Text>, _>(names()).load(connection)?)
+}
+
+fn names() -> Vec<&'static str> {
+    TABLES.iter().map(|table| table.name).collect()
+}
+
+impl Database {
+    /// Checks that this role may read all tables.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it may not.
+    pub(super) async fn require_reading(&self) -> Result<(), Error> {
+        const FORBIDDEN: &str = "
+            SELECT n.name AS line
+            FROM unnest($1::text[] || '__diesel_schema_migrations'::text) AS n (name)
+            WHERE NOT has_table_privilege(to_regclass(n.name), 'SELECT')";
+        let forbidden = self.lines("list_forbidden_tables", FORBIDDEN).await?;
+        if forbidden.is_empty() {
+            return Ok(());
+        }
+        let tables = forbidden.join(", ");
+        Err(Error::Invalid(format!(
+            "the role may not read {tables}: verify as the owner of the tables"
+        )))
+    }
+
+    /// Checks that no constraint, index or trigger is switched off or incomplete.
+    pub(super) async fn check_enforcement(&self) -> Result<Vec<Checked>, Error> {
+        const COUNT: &str = "
+            SELECT c.conname::text AS line FROM pg_constraint AS c
+            WHERE c.conrelid = ANY ($1::text[]::regclass[])
+            UNION ALL
+            SELECT i.indexrelid::regclass::text FROM pg_index AS i
+            WHERE i.indrelid = ANY ($1::text[]::regclass[])
+            UNION ALL
+            SELECT t.tgname::text FROM pg_trigger AS t WHERE t.tgrelid = ANY ($1::text[]::regclass[])";
+        const FAULTS: &str = "
+            SELECT format('constraint %s of %s was not checked for all rows', c.conname, c.conrelid::regclass) AS line
+            FROM pg_constraint AS c
+            WHERE c.conrelid = ANY ($1::text[]::regclass[]) AND NOT c.convalidated
+            UNION ALL
+            SELECT format('index %s of %s is not complete', i.indexrelid::regclass, i.indrelid::regclass)
+            FROM pg_index AS i
+            WHERE i.indrelid = ANY ($1::text[]::regclass[]) AND NOT (i.indisvalid AND i.indisready)
+            UNION ALL
+            SELECT format('trigger %s of %s is switched off', t.tgname, t.tgrelid::regclass)
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = ANY ($1::text[]::regclass[]) AND t.tgenabled NOT IN ('O', 'A')";
+        let count = self.lines("count_constraints", COUNT).await?.len();
+        let faults = self.lines("list_constraints_out_of_force", FAULTS).await?;
+        Ok(vec![Checked::of("constraints, indexes and triggers are in force", count, faults)])
+    }
+
+    async fn lines(
+        &self,
+        name: &'static str,
+        statement: &'static str,
+    ) -> Result<Vec<String>, Error> {
+        self.read(name, move |connection| {
+            reading(connection, |connection| {
+                let query = sql_query(statement).bind::<Array<Text>, _>(names());
+                let lines: Vec<Line> = query.load(connection)?;
+                Ok(lines.into_iter().map(|line| line.line).collect())
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether all tables are known.
+
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text,
+};
+use localdb::Cluster;
+
+use super::tables::TABLES;
+use crate::{
+    connections::{pool::PoolSettings, url::DatabaseUrl},
+    database::Database,
+};
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+#[tokio::test]
+async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
+    let cluster = Cluster::temporary().start().unwrap();
+    cluster.create_database("verified", None).unwrap();
+    let url = cluster.url("verified");
+    let settings = PoolSettings {
+        writers: 0,
+        readers: 1,
+        changers: 0,
+        tenant_queue_length: 1,
+        checkout_timeout: std::time::Duration::from_secs(10),
+        lock_timeout: std::time::Duration::from_secs(1),
+    };
+    Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings).migrate().await.unwrap();
+
+    let mut connection = PgConnection::establish(&url).unwrap();
+    let statement = "
+        SELECT
+            c.conrelid::regclass || ': ' || string_agg(
+                a.attname || ' ' || format_type(a.atttypid, NULL), ', ' ORDER BY n.no
+            ) || CASE
+                WHEN EXISTS (
+                    SELECT FROM pg_attribute AS i
+                    WHERE i.attrelid = c.conrelid AND i.attname = 'id' AND i.attidentity <> ''
+                )
+                THEN ', with a sequence'
+                ELSE ''
+            END AS line
+        FROM pg_constraint AS c
+        CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS n (number, no)
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = n.number
+        WHERE c.contype = 'p' AND c.connamespace = 'public'::regnamespace
+            AND c.conrelid <> '__diesel_schema_migrations'::regclass
+        GROUP BY c.conrelid";
+    let lines: Vec<Line> = sql_query(statement).load(&mut connection).unwrap();
+    let mut found: Vec<_> = lines.into_iter().map(|line| line.line).collect();
+    found.sort_unstable();
+    let known = TABLES.iter().map(|table| {
+        let key = table.key.iter().map(|(column, kind)| format!("{column} {kind}"));
+        let key = key.collect::<Vec<_>>().join(", ");
+        let sequence = if table.has_sequence { ", with a sequence" } else { "" };
+        format!("{}: {key}{sequence}", table.name)
+    });
+    let mut known: Vec<_> = known.collect();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}
