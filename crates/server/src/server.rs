@@ -235,6 +235,7 @@ impl Server {
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
+            max_status_bytes: self.options.limits.max_status_bytes,
             transits: Transits::new(),
             admission,
             refusals: Refusals::new(max_in_flight / 2),
