@@ -36,6 +36,7 @@ use crate::{
     sweep,
     tasks::Tasks,
     tenant_quota::TenantQuota,
+    version,
     web::{self, Schemas, TranslationLayer, WebLayer, WebProtocols},
 };
 
@@ -306,6 +307,7 @@ fn routes(tasks: Tasks, cases: Cases, directory: Directory) -> Result<Routes, St
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_file_descriptor_set(version::described())
     };
     let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(limits::MESSAGE_BYTES);
     let cases = CaseServiceServer::new(cases).max_decoding_message_size(limits::MESSAGE_BYTES);
