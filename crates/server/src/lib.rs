@@ -26,6 +26,7 @@ mod status;
 mod sweep;
 mod tasks;
 mod tenant_quota;
+mod version;
 mod web;
 
 pub use health::is_serving;

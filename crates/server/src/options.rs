@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use clap::Args;
+use proto::wire::limits;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use serving::ConnectionOptions;
 use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
@@ -205,6 +206,11 @@ pub struct LimitOptions {
     /// left for others: alone half, two tenants a third each
     #[arg(long, env = "CASELOAD_MESSAGE_MEMORY", default_value_t = 256, value_parser = count(16_u32..=1024 * 1024), value_name = "MIB")]
     pub message_memory: u32,
+
+    /// The most metadata of a status, in bytes, also for callers that ask for more: less where a proxy
+    /// before the server takes less. Of many field violations, the first ones that fit are listed
+    #[arg(long, env = "CASELOAD_MAX_STATUS_BYTES", default_value_t = limits::MAX_STATUS_BYTES, value_parser = count(limits::STATUS_BYTES..=limits::MAX_STATUS_BYTES), value_name = "BYTES")]
+    pub max_status_bytes: usize,
 
     /// The longest deadline of a call, also for callers that give a longer one or none
     #[arg(long, env = "CASELOAD_CALL_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]

@@ -36,6 +36,7 @@ use crate::{
     sweep,
     tasks::Tasks,
     tenant_quota::TenantQuota,
+    version,
     web::{self, Schemas, TranslationLayer, WebLayer, WebProtocols},
 };
 
@@ -236,6 +237,7 @@ impl Server {
             memory,
             unfinished: Shares::new(max_unfinished_calls),
             message_timeout: self.options.limits.message_timeout,
+            max_status_bytes: self.options.limits.max_status_bytes,
             transits: Transits::new(),
             admission,
             refusals: Refusals::new(max_in_flight / 2),
@@ -306,6 +308,7 @@ fn routes(tasks: Tasks, cases: Cases, directory: Directory) -> Result<Routes, St
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_file_descriptor_set(version::described())
     };
     let tasks = TaskServiceServer::new(tasks).max_decoding_message_size(limits::MESSAGE_BYTES);
     let cases = CaseServiceServer::new(cases).max_decoding_message_size(limits::MESSAGE_BYTES);

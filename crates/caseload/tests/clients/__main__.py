@@ -1,11 +1,11 @@
 """Starts a system, runs the examples against it through proxies that disturb them, and stops it."""
 
 import argparse
-import signal
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import checks
 
 from .examples import NAMES, Example, examples, once, typed_calls
 from .grpc_proxy import GrpcProxy
@@ -18,8 +18,7 @@ LONGEST_ATTEMPT = 6.0
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="clients", description=__doc__)
-    parser.add_argument("--program", type=Path, required=True, help="the program caseload")
+    parser = checks.parser("clients", __doc__)
     parser.add_argument("--built", type=Path, required=True, help="what was generated and compiled")
     parser.add_argument("--rust", type=Path, help="the compiled example in Rust")
     parser.add_argument("--go", type=Path, help="the compiled example in Go")
@@ -135,20 +134,17 @@ def failure(check, system: System, example: Example) -> str | None:
 
 
 def main() -> int:
-    # Ends the process by an exception, so that the system is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     found = examples(chosen.built, chosen.rust, chosen.go)
-    checks = [(check, example) for check in CHECKS for example in found]
-    checks += [(check, example) for check in REST_CHECKS for example in found if not example.is_grpc]
-    checks += [(check_types, program) for program in typed_calls(chosen.built)]
+    pairs = [(check, example) for check in CHECKS for example in found]
+    pairs += [(check, example) for check in REST_CHECKS for example in found if not example.is_grpc]
+    pairs += [(check_types, program) for program in typed_calls(chosen.built)]
     single = once(chosen.grpcurl)
-    checks += [(check_once, example) for example in single]
-    with tempfile.TemporaryDirectory(prefix="clients-") as path, System(chosen.program, Path(path)) as system:
+    pairs += [(check_once, example) for example in single]
+    with checks.started("clients", System, chosen.program) as system:
         # Most of the time the examples wait, so all of them run at once.
-        with ThreadPoolExecutor(len(checks)) as pool:
-            outcomes = list(pool.map(lambda pair: failure(pair[0], system, pair[1]), checks))
+        with ThreadPoolExecutor(len(pairs)) as pool:
+            outcomes = list(pool.map(lambda pair: failure(pair[0], system, pair[1]), pairs))
     failures = [outcome for outcome in outcomes if outcome]
     for line in failures:
         print(line, file=sys.stderr)
@@ -156,7 +152,7 @@ def main() -> int:
     print(f"clients: ran {', '.join(ran)}")
     if left_out := [name for name in NAMES if name not in ran]:
         print(f"clients: not run, as this machine lacks what they need: {', '.join(left_out)}")
-    print(f"{len(checks) - len(failures)} passed, {len(failures)} failed")
+    print(f"{len(pairs) - len(failures)} passed, {len(failures)} failed")
     return 1 if failures else 0
 
 

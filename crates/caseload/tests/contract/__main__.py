@@ -2,16 +2,14 @@
 
 import argparse
 import json
-import random
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import checks
 from interop.system import System, environment
 
 HERE = Path(__file__).parent
@@ -19,11 +17,8 @@ BIN = Path(sys.executable).parent
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="contract", description=__doc__)
-    parser.add_argument("--program", type=Path, required=True, help="the program caseload")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of all that is random")
+    parser = checks.parser("contract", __doc__, CHECKS)
     parser.add_argument("--examples", type=int, help="how many requests are drawn for each operation, and sequences")
-    parser.add_argument("--check", action="append", choices=CHECKS, help="only this one; may be repeated")
     parser.add_argument("--unconfigured", action="store_true", help="run schemathesis with its defaults instead")
     return parser.parse_args()
 
@@ -42,32 +37,33 @@ def prepare(system: System) -> None:
         urllib.request.urlopen(request).close()
 
 
-def validate(system: System, chosen: argparse.Namespace) -> int:
+def validate(system: System, chosen: argparse.Namespace) -> str:
     """The document is one of OpenAPI 3.1."""
     document = system.directory / "openapi.json"
     with urllib.request.urlopen(f"{system.rest_url}/openapi.json") as response:
         document.write_bytes(response.read())
-    return subprocess.run([BIN / "openapi-spec-validator", document], check=False).returncode
+    subprocess.run([BIN / "openapi-spec-validator", document], check=True)
+    return "passed"
 
 
-def requests(system: System, chosen: argparse.Namespace) -> int:
+def requests(system: System, chosen: argparse.Namespace) -> str:
     """What the document says of each request is what is served."""
     return schemathesis(system, chosen, "--phases", "examples,coverage,fuzzing")
 
 
-def sequences(system: System, chosen: argparse.Namespace) -> int:
+def sequences(system: System, chosen: argparse.Namespace) -> str:
     """So is what it says of sequences of requests, by its links."""
     # After the other phases, in the same run, schemathesis follows next to none of them.
     return schemathesis(system, chosen, "--phases", "stateful")
 
 
-def unconfigured(system: System, chosen: argparse.Namespace) -> int:
+def unconfigured(system: System, chosen: argparse.Namespace) -> str:
     """What a stranger finds, who has the address and a key."""
     return schemathesis(system, chosen, "--header", f"Authorization: Bearer {system.key}")
 
 
-def schemathesis(system: System, chosen: argparse.Namespace, *arguments: str) -> int:
-    """Runs schemathesis. Returns its exit code."""
+def schemathesis(system: System, chosen: argparse.Namespace, *arguments: str) -> str:
+    """Runs schemathesis, which must find nothing."""
     command = [BIN / "schemathesis", "--no-color"]
     common = ["--seed", str(chosen.seed)]
     if chosen.examples:
@@ -81,13 +77,14 @@ def schemathesis(system: System, chosen: argparse.Namespace, *arguments: str) ->
             "PYTHONPATH": str(HERE.parent),
         }
     # schemathesis looks for a configuration where it is started.
-    return subprocess.run(
+    subprocess.run(
         [*command, "run", f"{system.rest_url}/openapi.json", *common, *arguments],
-        cwd=system.directory, env=environment() | variables, check=False
-    ).returncode  # fmt: skip
+        cwd=system.directory, env=environment() | variables, check=True
+    )  # fmt: skip
+    return "passed"
 
 
-CHECKS: dict[str, Callable[[System, argparse.Namespace], int]] = {
+CHECKS: dict[str, Callable[[System, argparse.Namespace], str]] = {
     "validator": validate,
     "requests": requests,
     "sequences": sequences,
@@ -95,27 +92,16 @@ CHECKS: dict[str, Callable[[System, argparse.Namespace], int]] = {
 
 
 def main() -> int:
-    # Ends the process by an exception, so that the system is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     print(f"contract: --seed {chosen.seed}", flush=True)
-    failed = []
-    with tempfile.TemporaryDirectory(prefix="contract-") as path, System(chosen.program, Path(path)) as system:
+    with checks.started("contract", System, chosen.program) as system:
         prepare(system)
-        checks = {"unconfigured": unconfigured} if chosen.unconfigured else CHECKS
-        for name, check in checks.items():
-            if chosen.check and name not in chosen.check:
-                continue
-            begin = time.monotonic()
-            outcome = "passed" if check(system, chosen) == 0 else "FAILED"
-            if outcome == "FAILED":
-                failed.append(name)
-            print(f"contract: {name}: {outcome} ({time.monotonic() - begin:.1f} s)", flush=True)
-        if failed:
+        found = {"unconfigured": unconfigured} if chosen.unconfigured else CHECKS
+        names = [name for name in found if not chosen.check or name in chosen.check]
+        code = checks.run("contract", [(name, partial(found[name], system, chosen)) for name in names])
+        if code:
             print(f"contract: the end of the system's log:\n{system.end_of_log()}", file=sys.stderr)
-    print(f"contract: {'failed: ' + ', '.join(failed) if failed else 'all checks passed'}")
-    return 1 if failed else 0
+    return code
 
 
 sys.exit(main())

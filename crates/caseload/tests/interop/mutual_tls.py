@@ -2,7 +2,11 @@
 
 import socket
 import ssl
+import threading
 import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +20,10 @@ from .system import System
 
 # How long a replaced certificate may take to be used: a comparison each 2 s, on a busy machine.
 RELOAD_TIMEOUT = 30
+
+# How often the certificate is replaced under load, and the least calls of each kind in that time.
+SWAPS = 3
+LEAST_CALLS = 50
 
 
 class Files:
@@ -70,20 +78,31 @@ def drive(system: System, files: Files, name: str) -> str:
     chain = b"".join(blob.bytes() for blob in client.cert_chain_pems)
     root = files.authority.cert_pem.bytes()
     known = grpc.ssl_channel_credentials(root, client.private_key_pem.bytes(), chain)
+    newest = files.context(client, ssl.TLSVersion.TLSv1_3)
     with Server(system.grpc_address, known) as server:
         case_id = server.cases(system.key).CreateCase(case={"name": name}).case.id
-        calls = 0
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            calls += over_rest(system, files.context(client, version), case_id)
+            over_rest(system, files.context(client, version), case_id)
             refused(system, files.context(None, version))
-        before = shown(system, files.context(client, ssl.TLSVersion.TLSv1_3))
-        files.renew()
-        deadline = time.monotonic() + RELOAD_TIMEOUT
         tasks = server.tasks(system.key)
-        while shown(system, files.context(client, ssl.TLSVersion.TLSv1_3)) == before:
-            holds(time.monotonic() < deadline, "the new certificate is used")
-            tasks.ListTasks(case_id=case_id)
-            calls += 1 + over_rest(system, files.context(client, ssl.TLSVersion.TLSv1_3), case_id)
+        url = f"{system.rest_url}/api/v2/cases/{case_id}/tasks"
+        headers = {"Authorization": f"Bearer {system.key}"}
+
+        def anew() -> None:
+            with Server(system.grpc_address, known) as other:
+                other.tasks(system.key).ListTasks(case_id=case_id)
+
+        with httpx.Client(verify=newest, trust_env=False, headers=headers) as kept:
+            calls = {
+                "REST, connections of their own": lambda: over_rest(system, newest, case_id),
+                "REST, one connection": lambda: equal(kept.get(url).status_code, 200, "a list"),
+                "gRPC, connections of their own": anew,
+                "gRPC, one connection": lambda: tasks.ListTasks(case_id=case_id),
+            }
+            with Callers(calls) as callers:
+                for _ in range(SWAPS):
+                    replace(system, files, newest, callers)
+            made = sum(callers.made.values())
     nobody = grpc.ssl_channel_credentials(root)
     with Server(system.grpc_address, nobody) as server:
         try:
@@ -92,16 +111,66 @@ def drive(system: System, files: Files, name: str) -> str:
             pass
         else:
             raise AssertionError("a client without a certificate was served")
-    return f"{calls} calls over mutual TLS, also while the certificate was replaced; nobody else is served"
+    return (
+        f"{made} calls over mutual TLS while the certificate was replaced {SWAPS} times, none failed; "
+        "nobody else is served"
+    )
 
 
-def over_rest(system: System, context: ssl.SSLContext, case_id: int) -> int:
-    """Makes a request on a connection of its own. Returns how many that were."""
+def replace(system: System, files: Files, context: ssl.SSLContext, callers: "Callers") -> None:
+    """Replaces the certificate, and waits until it is used, and for more calls of each kind."""
+    before, made = shown(system, context), Counter(callers.made)
+    files.renew()
+    deadline = time.monotonic() + RELOAD_TIMEOUT
+    while shown(system, context) == before:
+        holds(time.monotonic() < deadline, "the new certificate is used")
+        time.sleep(0.05)
+    while any(callers.made[kind] < made[kind] + LEAST_CALLS for kind in callers.kinds):
+        callers.check()
+        holds(time.monotonic() < deadline + RELOAD_TIMEOUT, f"calls are made: {callers.made}")
+        time.sleep(0.05)
+
+
+class Callers:
+    """Makes calls of several kinds, each on a thread of its own, one after another, while the context lasts. None
+    may fail."""
+
+    def __init__(self, kinds: dict[str, Callable[[], object]]) -> None:
+        self.kinds = kinds
+        self.made: Counter[str] = Counter()
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(len(kinds))
+
+    def __enter__(self) -> "Callers":
+        self._running = [self._pool.submit(self._repeat, kind, call) for kind, call in self.kinds.items()]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._pool.shutdown()
+        self.check()
+
+    def check(self) -> None:
+        """Fails if a call has failed."""
+        for running in self._running:
+            if running.done():
+                running.result()
+
+    def _repeat(self, kind: str, call: Callable[[], object]) -> None:
+        while not self._ended.is_set():
+            try:
+                call()
+            except Exception as error:
+                raise AssertionError(f"{kind}: call {self.made[kind] + 1} failed") from error
+            self.made[kind] += 1
+
+
+def over_rest(system: System, context: ssl.SSLContext, case_id: int) -> None:
+    """Makes a request on a connection of its own."""
     headers = {"Authorization": f"Bearer {system.key}"}
     with httpx.Client(verify=context, trust_env=False) as client:
         response = client.get(f"{system.rest_url}/api/v2/cases/{case_id}/tasks", headers=headers)
     equal((response.status_code, "strict-transport-security" in response.headers), (200, True), "a list over TLS")
-    return 1
 
 
 def refused(system: System, context: ssl.SSLContext) -> None:

@@ -18,7 +18,7 @@ class Server:
 
     def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         # Variables of the environment may name a proxy for all that is not on this machine.
-        options = [("grpc.enable_http_proxy", 0)]
+        options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
         if credentials:
             self.channel = grpc.secure_channel(address, credentials, options)
         else:

@@ -1,17 +1,15 @@
-"""Starts a system with two servers and two gateways, and runs the checks one after another."""
+"""Starts a system with several servers and gateways, and runs the checks one after another."""
 
 import argparse
 import random
-import signal
 import sys
-import tempfile
-import time
-import traceback
+from functools import partial
 from pathlib import Path
 
+import checks
 from interop.system import System
 
-from . import ejection, front, retries, statuses
+from . import ejection, front, retries, statuses, three
 from .programs import Programs
 from .run import Run
 
@@ -20,45 +18,40 @@ CHECKS = {
     "defaults": retries.defaults,
     "ejection": ejection.check,
     "statuses": statuses.check,
+    "three": three.check,
     "envoy": front.envoy,
+    "envoy-losses": front.envoy_losses,
     "nginx": front.nginx,
+    "nginx-losses": front.nginx_losses,
+    "nginx-repeats": front.nginx_that_repeats,
 }
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mesh", description=__doc__)
-    parser.add_argument("--program", type=Path, required=True, help="the program caseload")
+    parser = checks.parser("mesh", __doc__, CHECKS)
     parser.add_argument("--nginx", type=Path, help="the program nginx; without it, nginx is not checked")
     parser.add_argument("--seconds", type=float, default=6, help="how long each check disturbs the traffic")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of all that is random")
-    parser.add_argument("--check", action="append", choices=CHECKS, help="only this one; may be repeated")
     return parser.parse_args()
 
 
+def check(name: str, system: System, chosen: argparse.Namespace) -> str:
+    """Runs a check with programs of its own."""
+    if name.startswith("nginx") and chosen.nginx is None:
+        return "NOT CHECKED: nginx is not there"
+    with Programs(system, system.directory / name) as programs:
+        try:
+            return CHECKS[name](Run(system, programs, random.Random(f"{chosen.seed} {name}"), chosen))
+        except Exception:
+            print(f"mesh: the ends of the logs:\n{programs.ends_of_logs()}", file=sys.stderr)
+            raise
+
+
 def main() -> int:
-    # Ends the process by an exception, so that everything is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     chosen = options()
     print(f"mesh: --seed {chosen.seed} --seconds {chosen.seconds:g}", flush=True)
-    failed = []
-    with tempfile.TemporaryDirectory(prefix="mesh-") as path, System(chosen.program, Path(path)) as system:
-        for name in chosen.check or CHECKS:
-            if name == "nginx" and chosen.nginx is None:
-                print("mesh: nginx: not checked: the program is missing", flush=True)
-                continue
-            begin = time.monotonic()
-            with Programs(system, Path(path) / name) as programs:
-                try:
-                    outcome = CHECKS[name](Run(system, programs, random.Random(f"{chosen.seed} {name}"), chosen))
-                except Exception:
-                    traceback.print_exc()
-                    print(f"mesh: the ends of the logs:\n{programs.ends_of_logs()}", file=sys.stderr)
-                    outcome = "FAILED"
-                    failed.append(name)
-            print(f"mesh: {name}: {outcome} ({time.monotonic() - begin:.1f} s)", flush=True)
-    print(f"mesh: {'failed: ' + ', '.join(failed) if failed else 'all checks passed'}")
-    return 1 if failed else 0
+    with checks.started("mesh", System, chosen.program) as system:
+        names = chosen.check or CHECKS
+        return checks.run("mesh", [(name, partial(check, name, system, chosen)) for name in names])
 
 
 sys.exit(main())

@@ -136,13 +136,18 @@ def cluster(name: str, ports: list[int], patch: int | None) -> Config:
 
 
 def front(ports: dict[str, int]) -> Config:
-    """Returns deploy/envoy.yaml with other addresses: the ports of its listeners and of the hosts behind it."""
+    """Returns deploy/envoy.yaml with other addresses: the ports of its listeners and of the hosts behind it. Those
+    may be more than the two of each kind that it has: `server-c` is another server."""
     config = yaml.safe_load((DEPLOY / "envoy.yaml").read_text())
     resources = config["static_resources"]
     for each in resources["listeners"]:
         each["address"] = address(ports[each["name"]])
     for each in resources["clusters"]:
-        for endpoint in each["load_assignment"]["endpoints"][0]["lb_endpoints"]:
-            host = endpoint["endpoint"]["address"]["socket_address"]["address"]
-            endpoint["endpoint"]["address"] = address(ports[host])
+        endpoints = each["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        hosts = [endpoint["endpoint"]["address"]["socket_address"]["address"] for endpoint in endpoints]
+        kind = hosts[0].removesuffix("a")
+        found = {name: port for name, port in ports.items() if name.startswith(kind)}
+        if not set(hosts) <= set(found):
+            raise AssertionError(f"deploy/envoy.yaml has {hosts}, but there are {found}")
+        endpoints[:] = [{"endpoint": {"address": address(port)}} for port in found.values()]
     return config

@@ -1,6 +1,7 @@
 """Clients that create batches, and the outcomes that are reported to them."""
 
 import threading
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ REST_TIMEOUT = 30
 
 # A batch with an idempotency key is repeated until it is created.
 MAX_ATTEMPTS = 100
+PAUSE = 0.05
 
 # What a server says of a call that it may have completed. Everything else of its own means: nothing was written.
 UNKNOWN_REASONS = {"OUTCOME_UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"}
@@ -63,6 +65,8 @@ class Load:
         self.batches: list[Batch] = []
         self.answers: Counter[str] = Counter()
         """How many responses there were, by client and kind of response."""
+        self.errors: list[float] = []
+        """When each response came that was no success, on the monotonic clock."""
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(clients)
 
@@ -102,8 +106,10 @@ class Load:
             self.answers[f"{batch.client} {answer}"] += 1
             if batch.outcome is Outcome.CREATED:
                 return
+            self.errors.append(time.monotonic())
             may_exist |= batch.outcome is Outcome.UNKNOWN
-            self._ended.wait(0.05)
+            # Also once the load has ended: what is left then is repeated until the proxy trusts a server again.
+            time.sleep(PAUSE)
         if may_exist:
             batch.outcome = Outcome.UNKNOWN
 

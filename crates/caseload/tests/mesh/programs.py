@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Callable
 
 import httpx
-from interop.system import GUARDIAN, System, environment
+from dev_system import GUARDIAN, environment
+from interop.system import System
 
 START_TIMEOUT = 60
 STOP_TIMEOUT = 30

@@ -21,14 +21,12 @@ pub(crate) struct CallContext {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseBytes(pub(crate) usize);
 
-/// A caller may ask for more than the default, up to a limit. Anything else counts as the default.
-pub(super) fn max_status_bytes(headers: &HeaderMap) -> usize {
+/// A caller may ask for more than the default, up to `most`. Anything else counts as the default.
+pub(super) fn max_status_bytes(headers: &HeaderMap, most: usize) -> usize {
     headers
         .get(&header::MAX_STATUS_BYTES)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
-        .map_or(limits::STATUS_BYTES, |bytes| {
-            bytes.clamp(limits::STATUS_BYTES, limits::MAX_STATUS_BYTES)
-        })
+        .map_or(limits::STATUS_BYTES, |bytes| bytes.min(most).max(limits::STATUS_BYTES))
 }
 
 #[cfg(test)]
@@ -37,14 +35,15 @@ mod tests {
 
     #[test]
     fn a_caller_may_ask_for_more_than_the_default_up_to_a_limit() {
-        let read = |value: &'static str| {
+        let read = |value: &'static str, most| {
             let headers = HeaderMap::from_iter([(
                 header::MAX_STATUS_BYTES.clone(),
                 http::HeaderValue::from_static(value),
             )]);
-            max_status_bytes(&headers)
+            max_status_bytes(&headers, most)
         };
-        assert_eq!(max_status_bytes(&HeaderMap::new()), 8192);
+        let most = limits::MAX_STATUS_BYTES;
+        assert_eq!(max_status_bytes(&HeaderMap::new(), most), 8192);
         for (value, bytes) in [
             ("16384", 16384),
             ("1048576", 1_048_576),
@@ -56,7 +55,11 @@ mod tests {
             ("much", 8192),
             ("", 8192),
         ] {
-            assert_eq!(read(value), bytes, "{value:?}");
+            assert_eq!(read(value, most), bytes, "{value:?}");
+        }
+        for (value, bytes) in [("12288", 12288), ("14337", 14336), ("1048576", 14336), ("0", 8192)]
+        {
+            assert_eq!(read(value, 14336), bytes, "{value:?}");
         }
     }
 }

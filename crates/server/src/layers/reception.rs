@@ -65,6 +65,8 @@ pub(crate) struct ReceptionParts {
     pub(crate) unfinished: Arc<Shares<ConnectionId>>,
     /// How long a message may take to arrive.
     pub(crate) message_timeout: Duration,
+    /// The most metadata of a status, in bytes, whatever its caller takes.
+    pub(crate) max_status_bytes: usize,
     /// Finds out how long calls were on their way.
     pub(crate) transits: Transits,
     /// Limits the calls that are worked on.
@@ -230,7 +232,8 @@ impl ReceptionParts {
         };
         let permit = self.admission.admit(access, &Client::of(&parts.extensions), caller.tenant);
         let permit = permit.map_err(|error| status::of_layer(&error))?;
-        let max_status_bytes = call_context::max_status_bytes(&parts.headers);
+        let max_status_bytes =
+            call_context::max_status_bytes(&parts.headers, self.max_status_bytes);
         parts.extensions.insert(CallContext { caller, max_status_bytes });
         let request = Request::from_parts(parts, Body::new(Full::new(message)));
         let Ok(mut response) = inner.call(request).await;
