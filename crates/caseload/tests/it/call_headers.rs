@@ -1,78 +1,13 @@
-//! What the server reads from the headers of a call, and what it does not read from its trailers.
+//! What the server reads from the headers of a call, it does not read from its trailers.
 
 use domain::Scope;
 use h2::client;
 use http::{HeaderMap, Request};
 use prost::Message as _;
-use proto::tasks::v1::{BatchCreateTasksRequest, NewTask, task_service_client::TaskServiceClient};
-use tonic::{Code, Status, transport::Endpoint};
-use tonic_types::StatusExt as _;
+use proto::tasks::v1::BatchCreateTasksRequest;
+use tonic::Code;
 
 use crate::support::{App, new_task, raw_http::connect};
-
-/// The metadata that gRPC libraries accept by default, in bytes.
-const DEFAULT_LIMIT: u32 = 8 * 1024;
-
-/// Returns a request with 25 tasks of 50 unknown emails each.
-fn unknown_emails(app: &App) -> BatchCreateTasksRequest {
-    let emails = |task| (0..50).map(|n| format!("nobody-{n}@{task}.example")).collect();
-    let task = |task| NewTask { description: "a task".to_owned(), assignee_emails: emails(task) };
-    BatchCreateTasksRequest {
-        case_id: app.case_id,
-        tasks: (0..25).map(task).collect(),
-        ..Default::default()
-    }
-}
-
-/// Makes a call that is rejected, as a client that accepts `client_limit` bytes of metadata, and
-/// that asks the server for statuses of up to `requested` bytes. Returns the status.
-async fn rejected(app: &App, client_limit: u32, requested: Option<&'static str>) -> Status {
-    let endpoint = Endpoint::try_from(format!("http://{}", app.grpc_addr)).unwrap();
-    let channel = endpoint.http2_max_header_list_size(client_limit).connect().await.unwrap();
-    let mut request = app.with_key(unknown_emails(app));
-    request.metadata_mut().insert("x-request-id", "x".repeat(128).parse().unwrap());
-    if let Some(bytes) = requested {
-        request.metadata_mut().insert("caseload-max-status-bytes", bytes.parse().unwrap());
-    }
-    TaskServiceClient::new(channel).batch_create_tasks(request).await.unwrap_err()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_status_stays_below_8_kib_and_says_how_many_violations_there_are() {
-    let app =
-        App::builder().server_args(&["--key-rate", "100", "--tenant-rate", "100"]).start().await;
-
-    let status = rejected(&app, DEFAULT_LIMIT, None).await;
-
-    assert_eq!(status.code(), Code::InvalidArgument, "{status:.300?}");
-    assert_eq!(status.message(), "1250 field violations; nothing was changed");
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!(
-        (info.reason.as_str(), &*info.metadata["violation_count"]),
-        ("INVALID_BATCH", "1250")
-    );
-    let violations = status.get_details_bad_request().unwrap().field_violations;
-    assert!((40..200).contains(&violations.len()), "{}", violations.len());
-    for (index, violation) in violations.iter().enumerate() {
-        let (task, email) = (index / 50, index % 50);
-        assert_eq!(violation.field, format!("tasks[{task}].assignee_emails[{email}]"));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_takes_larger_statuses_receives_more_violations() {
-    let app = App::start().await;
-    let mut listed = Vec::new();
-    for (client_limit, requested) in
-        [(DEFAULT_LIMIT, None), (32 * 1024, Some("32768")), (1024 * 1024, Some("1048576"))]
-    {
-        let status = rejected(&app, client_limit, requested).await;
-        assert_eq!(status.code(), Code::InvalidArgument, "{status:.300?}");
-        listed.push(status.get_details_bad_request().unwrap().field_violations.len());
-    }
-    assert!(listed[0] < listed[1] && listed[1] < listed[2], "{listed:?}");
-    assert_eq!(listed[2], 1250);
-}
 
 /// Makes a call with one API key in the headers, or none, and another one in the trailers. Returns
 /// the headers or trailers that have the status.

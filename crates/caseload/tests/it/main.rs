@@ -32,6 +32,7 @@ mod first_steps;
 mod grpc;
 mod idempotency;
 mod logs;
+mod long_statuses;
 mod malformed_input;
 mod manifests;
 mod many_violations;

@@ -3,6 +3,8 @@
 
 mod agreement;
 mod confinement;
+mod migration;
 mod options;
+mod placement;
 mod rendered;
 mod rendering;

@@ -4,7 +4,8 @@
 use crate::support::{CASELOAD, Program, gateway_path};
 
 /// The kinds of values that have bounds, as `--help` writes them.
-const KINDS: [&str; 5] = ["<DURATION>", "<COUNT>", "<MIB>", "<PERCENT>", "<RATE[:BURST]>"];
+const KINDS: [&str; 6] =
+    ["<BYTES>", "<DURATION>", "<COUNT>", "<MIB>", "<PERCENT>", "<RATE[:BURST]>"];
 
 /// Values that no option takes, except those of [`ZERO`].
 const EXTREMES: [&str; 13] = [

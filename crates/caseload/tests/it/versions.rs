@@ -2,9 +2,15 @@
 
 use std::{fs, path::Path};
 
+use prost::Message as _;
+use prost_types::FileDescriptorProto;
 use serde_json::Value;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 
-use crate::support::{CASELOAD, Program, gateway_path};
+use crate::support::{App, CASELOAD, Program, gateway_path};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -46,4 +52,18 @@ async fn the_admin_ports_say_the_version() {
         let version: Value = reply.json().await.unwrap();
         assert_eq!(version, serde_json::json!({"program": name, "version": VERSION}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_says_the_version() {
+    let app = App::start().await;
+    let question = MessageRequest::FileContainingSymbol("caseload.Program".to_owned());
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+    let mut client = ServerReflectionClient::new(app.channel().await);
+    let replies = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    let reply = replies.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+    let MessageResponse::FileDescriptorResponse(files) = reply else { panic!("{reply:?}") };
+    let file = FileDescriptorProto::decode(files.file_descriptor_proto[0].as_slice()).unwrap();
+    let field = &file.message_type[0].field[0];
+    assert_eq!((field.name(), field.default_value()), ("version", VERSION));
 }

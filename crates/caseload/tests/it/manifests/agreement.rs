@@ -105,6 +105,24 @@ fn each_service_and_policy_names_ports_of_its_pods() {
     }
 }
 
+/// Proxies go by it: without it, they look into the first bytes, or pass them on as they are.
+#[test]
+fn each_port_of_a_service_says_what_is_spoken_there() {
+    for rendered in rendered::overlays() {
+        for service in rendered.of_kind("Service") {
+            for port in items(&service["spec"]["ports"]) {
+                let expected = match (text(&port["name"]), rendered.name) {
+                    ("grpc", "istio") => "grpc",
+                    ("grpc", _) => "kubernetes.io/h2c",
+                    ("http" | "admin", _) => "http",
+                    unknown => panic!("{unknown:?}"),
+                };
+                assert_eq!(port["appProtocol"], expected, "{}: {service}", rendered.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn the_jobs_of_metrics_have_the_names_that_the_alerts_have() {
     let rules = fs::read_to_string(rendered::directory().join("../prometheus/rules.yaml")).unwrap();
@@ -144,32 +162,6 @@ fn the_gateway_calls_the_service_of_the_servers() {
         }
         // Proxies balance calls. Without them, several connections do.
         assert_eq!(upstream.contains(','), rendered.name == "plain", "{}", rendered.name);
-    }
-}
-
-#[test]
-fn what_scales_and_what_keeps_pods_name_the_same_deployments() {
-    for rendered in rendered::overlays() {
-        let names = |kind: &str| -> BTreeSet<&str> {
-            rendered.of_kind(kind).iter().map(|value| text(&value["metadata"]["name"])).collect()
-        };
-        let deployments = names("Deployment");
-        assert_eq!(deployments, names("PodDisruptionBudget"), "{}", rendered.name);
-        for scaler in rendered.of_kind("HorizontalPodAutoscaler") {
-            let spec = &scaler["spec"];
-            assert!(deployments.contains(text(&spec["scaleTargetRef"]["name"])), "{scaler}");
-            assert!(number(&spec["minReplicas"]) >= 2, "{scaler}");
-            assert_eq!(spec["metrics"][0]["type"], "Pods", "{scaler}");
-            let target = text(&spec["scaleTargetRef"]["name"]);
-            let pod = &rendered.named("Deployment", target)["spec"]["template"];
-            let processor = &spec["metrics"][1]["containerResource"];
-            assert_eq!(processor["name"], "cpu", "{scaler}");
-            // Not that of a sidecar, which may be busy while the program is idle.
-            assert_eq!(processor["container"], pod["spec"]["containers"][0]["name"], "{scaler}");
-        }
-        for deployment in rendered.of_kind("Deployment") {
-            assert!(deployment["spec"].get("replicas").is_none(), "the autoscaler's: {deployment}");
-        }
     }
 }
 

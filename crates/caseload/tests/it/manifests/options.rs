@@ -10,6 +10,41 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)).unwrap()
 }
 
+/// An option, as docs/CONFIGURATION.md describes it: a test compares that page with the programs.
+struct Documented {
+    variable: String,
+    /// As the page writes it, without quotes.
+    default: String,
+    commands: Vec<String>,
+}
+
+fn documented() -> Vec<Documented> {
+    // The columns are: option, environment, default, of, meaning.
+    let configuration = page("CONFIGURATION.md");
+    let rows = configuration.lines().map(|line| line.split('|').collect::<Vec<_>>());
+    let unquoted = |text: &str| text.trim().trim_matches('`').to_owned();
+    rows.filter(|columns| columns.len() > 5)
+        .map(|columns| Documented {
+            variable: unquoted(columns[2]),
+            default: unquoted(columns[3]),
+            commands: columns[4].split(',').map(unquoted).collect(),
+        })
+        .collect()
+}
+
+/// Returns the value of an option: that of the manifests, or else the program's default.
+pub(super) fn value(container: &Container<'_>, variable: &str) -> String {
+    if let Some(value) = container.environment().get(variable) {
+        return value.clone();
+    }
+    let command = command(container).unwrap();
+    let is_it = |option: &Documented| {
+        option.variable == variable && option.commands.iter().any(|name| name == command)
+    };
+    let option = documented().into_iter().find(is_it);
+    option.unwrap_or_else(|| panic!("{variable} is no option of {command}")).default
+}
+
 /// Returns the command that a container runs, as docs/CONFIGURATION.md calls it; `None` for psql.
 fn command(container: &Container<'_>) -> Option<&'static str> {
     match (container.image(), container.value["args"][0].as_str()) {
@@ -24,10 +59,7 @@ fn command(container: &Container<'_>) -> Option<&'static str> {
 
 #[test]
 fn each_variable_is_an_option_of_the_program_that_gets_it() {
-    let configuration = page("CONFIGURATION.md");
-    // The columns are: option, environment, default, of, meaning.
-    let rows = configuration.lines().map(|line| line.split('|').collect::<Vec<_>>());
-    let rows: Vec<_> = rows.filter(|columns| columns.len() > 5).collect();
+    let options = documented();
     let mut seen = 0;
     for rendered in rendered::all() {
         for container in rendered.containers() {
@@ -35,9 +67,8 @@ fn each_variable_is_an_option_of_the_program_that_gets_it() {
             let secrets = container.secrets();
             let secrets = secrets.iter().map(|(variable, ..)| (*variable).to_owned());
             for variable in container.environment().into_keys().chain(secrets) {
-                let is_option = rows.iter().any(|columns| {
-                    columns[2].trim() == format!("`{variable}`")
-                        && columns[4].split(',').any(|name| name.trim() == command)
+                let is_option = options.iter().any(|option| {
+                    option.variable == variable && option.commands.iter().any(|it| it == command)
                 });
                 assert!(is_option, "{}: {variable} is no option of {command}", container.name());
                 seen += 1;
@@ -57,7 +88,7 @@ async fn the_programs_run_with_the_values_and_have_what_is_asked_for() {
                 Some("gateway") => (gateway.as_str(), "serving REST"),
                 other => panic!("{}: {other:?}", container.name()),
             };
-            let program = start(&container, path);
+            let program = start(&container, path, "postgresql://nobody@127.0.0.1:1/none");
             let own = program.wait_for_address(serving);
             let admin = program.wait_for_address("serving the admin port");
             for probe in ["livenessProbe", "readinessProbe"] {
@@ -80,9 +111,9 @@ async fn the_programs_run_with_the_values_and_have_what_is_asked_for() {
     }
 }
 
-/// Starts the program of a container with its arguments and environment, at other addresses and without its
+/// Starts the program of a container with its arguments and environment, at other addresses and on another
 /// database.
-fn start(container: &Container<'_>, path: &str) -> Program {
+pub(super) fn start(container: &Container<'_>, path: &str, database_url: &str) -> Program {
     let mut environment = container.environment();
     for (name, value) in &mut environment {
         if name.ends_with("_ADDR") {
@@ -90,7 +121,7 @@ fn start(container: &Container<'_>, path: &str) -> Program {
         }
     }
     for (name, ..) in container.secrets() {
-        environment.insert(name.to_owned(), "postgresql://nobody@127.0.0.1:1/none".to_owned());
+        environment.insert(name.to_owned(), database_url.to_owned());
     }
     let arguments: Vec<_> = rendered::items(&container.value["args"]).map(rendered::text).collect();
     let variables: Vec<_> =
@@ -102,9 +133,8 @@ fn start(container: &Container<'_>, path: &str) -> Program {
 fn a_pod_gets_more_time_to_end_than_its_program_takes() {
     for rendered in rendered::overlays() {
         for container in rendered.containers() {
-            let environment = container.environment();
-            let seconds = |option: &str| -> u64 {
-                environment[option].strip_suffix('s').unwrap().parse().unwrap()
+            let seconds = |variable: &str| -> u64 {
+                value(&container, variable).strip_suffix('s').unwrap().parse().unwrap()
             };
             let drain = seconds("CASELOAD_DRAIN_DELAY") + seconds("CASELOAD_DRAIN_TIMEOUT");
             let grace = rendered::number(&container.pod["spec"]["terminationGracePeriodSeconds"]);
@@ -114,13 +144,38 @@ fn a_pod_gets_more_time_to_end_than_its_program_takes() {
     }
 }
 
+/// docs/OPERATIONS.md says what the proxies of each mesh take.
+#[test]
+fn statuses_are_no_longer_than_the_proxies_of_a_mesh_take() {
+    const KIB: u64 = 1024;
+    for rendered in rendered::overlays() {
+        let containers = rendered.containers();
+        let server = containers.iter().find(|container| container.image() == "caseload-server");
+        let most: u64 = value(server.unwrap(), "CASELOAD_MAX_STATUS_BYTES").parse().unwrap();
+        match rendered.name {
+            "plain" => assert_eq!(most, 1024 * KIB),
+            // All headers of a response, and proxies add some.
+            "linkerd" => assert!(most <= 14 * KIB, "{most}"),
+            "istio" => {
+                let patches = rendered.named("EnvoyFilter", "caseload-status");
+                for patch in rendered::items(&patches["spec"]["configPatches"]) {
+                    let options = &patch["patch"]["value"]["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+                    let headers = &options["common_http_protocol_options"];
+                    let headers = rendered::number(&headers["max_response_headers_kb"]);
+                    assert!(most <= headers * KIB, "{most}, {patch}");
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
 /// The sums of "Memory" in docs/OPERATIONS.md, with an eighth of the limit for busy connections.
 #[test]
 fn a_container_has_the_memory_that_its_program_needs() {
     for rendered in rendered::overlays() {
         for container in rendered.containers() {
-            let environment = container.environment();
-            let mib = |option: &str| -> u64 { environment[option].parse().unwrap() };
+            let mib = |variable: &str| -> u64 { value(&container, variable).parse().unwrap() };
             let messages = match command(&container) {
                 Some("serve") => 2 * mib("CASELOAD_MESSAGE_MEMORY"),
                 _ => 4 * mib("CASELOAD_BODY_MEMORY"),

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tonic::Code;
 
 use super::{
     installation::Installation,
-    promql::{self, Selector},
+    promql::{self, Matcher, Selector},
     read,
     rules::rules,
     scrape::{Sample, Scrape},
@@ -34,6 +35,41 @@ fn dashboard() -> Vec<(String, String)> {
     targets.collect()
 }
 
+/// Returns the names of the scrape jobs.
+fn jobs() -> BTreeSet<String> {
+    let scrape = read("deploy/prometheus/scrape.yaml");
+    let names = scrape.lines().filter_map(|line| line.trim().strip_prefix("- job_name: "));
+    names.map(str::to_owned).collect()
+}
+
+/// Returns the values that a label may have: those of the samples, and all codes and statuses, as what fails is not
+/// there from the beginning.
+fn values(label: &str, samples: &[&Sample]) -> BTreeSet<String> {
+    let found = samples.iter().filter_map(|sample| sample.labels.get(label).cloned());
+    match label {
+        "status" => (100..600).map(|status| status.to_string()).collect(),
+        "grpc_code" => {
+            // gRPC's other libraries write one of them in another way.
+            let name = |code| format!("{:?}", Code::from(code)).replace("Cancelled", "Canceled");
+            (0..=16).map(name).chain(found).collect()
+        }
+        _ => found.collect(),
+    }
+}
+
+/// Returns each pattern that matches none of these values: it selects nothing, ever.
+fn unknown_values(
+    label: &str,
+    matcher: &Matcher,
+    values: &BTreeSet<String>,
+) -> impl Iterator<Item = String> {
+    let patterns: &[String] = if matcher.is_variable() { &[][..] } else { &matcher.patterns };
+    patterns
+        .iter()
+        .filter(move |pattern| !values.iter().any(|value| promql::matches(pattern, value)))
+        .map(move |pattern| format!("{label} is never {pattern:?}"))
+}
+
 /// Returns what is wrong with an expression.
 fn faults(expression: &str, scrape: &Scrape, recorded: &BTreeSet<String>) -> Vec<String> {
     let named = promql::read(expression);
@@ -43,6 +79,9 @@ fn faults(expression: &str, scrape: &Scrape, recorded: &BTreeSet<String>) -> Vec
     }
     let mut known: BTreeSet<&str> = OF_PROMETHEUS.into_iter().collect();
     for Selector { metric, labels } in &named.selectors {
+        for (_, matcher) in labels.iter().filter(|(label, _)| label == "job") {
+            faults.extend(unknown_values("job", matcher, &jobs()));
+        }
         if recorded.contains(metric) || metric == UP {
             continue;
         }
@@ -50,14 +89,21 @@ fn faults(expression: &str, scrape: &Scrape, recorded: &BTreeSet<String>) -> Vec
             scrape.samples().filter(|sample| sample.name == *metric).collect();
         known.extend(samples.iter().flat_map(|sample| sample.labels.keys().map(String::as_str)));
         let is_selected = |sample: &&&Sample| {
-            labels.iter().all(|(label, value)| {
+            labels.iter().all(|(label, matcher)| {
                 let is_of_prometheus = OF_PROMETHEUS.contains(&label.as_str());
                 let found = sample.labels.get(label);
-                is_of_prometheus || found.is_some_and(|it| value.as_ref().is_none_or(|v| v == it))
+                // A request that fails on time is not always among those that were made.
+                let may_be_absent = label == "status";
+                is_of_prometheus || found.is_some_and(|it| may_be_absent || matcher.selects(it))
             })
         };
         if !samples.iter().any(|sample| is_selected(&sample)) {
             faults.push(format!("nothing is selected by {metric} with {labels:?}"));
+        }
+        for (label, matcher) in labels {
+            if !OF_PROMETHEUS.contains(&label.as_str()) {
+                faults.extend(unknown_values(label, matcher, &values(label, &samples)));
+            }
         }
     }
     let unknown = named.groups.iter().filter(|label| !known.contains(label.as_str()));
@@ -110,10 +156,18 @@ fn a_name_that_is_not_there_is_found() {
     let text = "# HELP a A.\n# TYPE a counter\na_total{b=\"c\"} 1\n# EOF\n";
     let (scrape, recorded) = (Scrape::parse(text), BTreeSet::new());
     let faults = |expression| faults(expression, &scrape, &recorded).len();
-    assert_eq!(faults(r#"sum by (b, job) (rate(a_total{b="c",job=~"x"}[5m]))"#), 0);
+    assert_eq!(faults(r#"sum by (b, job) (rate(a_total{b="c",job=~"caseload"}[5m]))"#), 0);
+    assert_eq!(faults(r#"a_total{b=~"c|.",job=~"$job",instance=~"any"}"#), 0);
     assert_eq!(faults("rate(b_total[5m])"), 1);
-    assert_eq!(faults(r#"a_total{d="c"}"#), 1);
-    assert_eq!(faults(r#"a_total{b="d"}"#), 1);
+    // The label, and its value.
+    assert_eq!(faults(r#"a_total{d="c"}"#), 2);
+    // What is selected, and the value.
+    assert_eq!(faults(r#"a_total{b="d"}"#), 2);
+    assert_eq!(faults(r#"a_total{b!="d"}"#), 1);
+    assert_eq!(faults(r#"a_total{b=~"c|d"}"#), 1);
+    assert_eq!(faults(r#"a_total{b=~"c|d.*"}"#), 1);
+    assert_eq!(faults(r#"a_total{job=~"caseload|casel"}"#), 1);
+    assert_eq!(faults(r#"up{job=~"casel"}"#), 1);
     assert_eq!(faults("sum by (d) (a_total)"), 1);
     assert_eq!(faults("1 + 1"), 1);
 }

@@ -7,8 +7,57 @@ use std::collections::BTreeSet;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Selector {
     pub(super) metric: String,
-    /// The labels that are compared with a value, and that value where it must be equal.
-    pub(super) labels: Vec<(String, Option<String>)>,
+    /// The labels that are compared, and with what.
+    pub(super) labels: Vec<(String, Matcher)>,
+}
+
+/// What a label is compared with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Matcher {
+    /// Whether it must not match.
+    is_negative: bool,
+    /// The values, of which it must match one, as patterns: `.` is any character, `.*` any text.
+    pub(super) patterns: Vec<String>,
+}
+
+impl Matcher {
+    /// Reads an operator and what it compares with: a value, or a regular expression of which this knows
+    /// `.`, `.*` and `|`.
+    fn read(operator: &str, value: &str) -> Self {
+        let is_negative = operator.starts_with('!');
+        if !operator.ends_with('~') {
+            assert!(!value.contains('.'), "{value}: not told from a pattern");
+            return Self { is_negative, patterns: vec![value.to_owned()] };
+        }
+        assert!(!value.contains(['\\', '(', '[', '+', '?', '^']), "{value}: not read");
+        Self { is_negative, patterns: value.split('|').map(str::to_owned).collect() }
+    }
+
+    /// Returns whether it selects a value.
+    pub(super) fn selects(&self, value: &str) -> bool {
+        self.patterns.iter().any(|pattern| matches(pattern, value)) != self.is_negative
+    }
+
+    /// Returns whether a variable of Grafana is among its patterns.
+    pub(super) fn is_variable(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.starts_with('$'))
+    }
+}
+
+/// Returns whether a value matches a pattern as a whole.
+pub(super) fn matches(pattern: &str, value: &str) -> bool {
+    if let Some(rest) = pattern.strip_prefix(".*") {
+        let mut ends = value.char_indices().map(|(index, _)| &value[index..]).chain([""]);
+        return ends.any(|end| matches(rest, end));
+    }
+    let (mut pattern, mut value) = (pattern.chars(), value.chars());
+    match (pattern.next(), value.next()) {
+        (None, None) => true,
+        (Some(expected), Some(found)) => {
+            (expected == '.' || expected == found) && matches(pattern.as_str(), value.as_str())
+        }
+        _ => false,
+    }
 }
 
 /// What an expression names.
@@ -69,8 +118,8 @@ fn read_name<'a>(name: &str, behind: &'a str, named: &mut Named) -> &'a str {
         let (name, value) = label.split_once('"').unwrap();
         let operator = name.find(['=', '!']).unwrap();
         let (name, operator) = name.split_at(operator);
-        let value = value.trim_end_matches('"').to_owned();
-        (name.trim().to_owned(), (operator.trim() == "=").then_some(value))
+        let value = value.trim_end_matches('"');
+        (name.trim().to_owned(), Matcher::read(operator.trim(), value))
     });
     named.selectors.push(Selector { metric: name.to_owned(), labels: labels.collect() });
     rest
@@ -90,16 +139,28 @@ fn metrics_and_labels_are_found_and_functions_and_words_are_not() {
         r#"histogram_quantile(0.99, sum by (le, kind) (rate(a_bucket{job=~"$job",b="c d"}[5m]))) > 1.5e3
            and x:y:rate5m / ignoring (place) z unless count(up{n!="1"} offset 5m) or vector(1)"#,
     );
-    let label = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+    let label =
+        |name: &str, operator: &str, value: &str| (name.to_owned(), Matcher::read(operator, value));
     let selector = |metric: &str, labels| Selector { metric: metric.to_owned(), labels };
     assert_eq!(
         named.selectors,
         [
-            selector("a_bucket", vec![label("job", None), label("b", Some("c d"))]),
+            selector("a_bucket", vec![label("job", "=~", "$job"), label("b", "=", "c d")]),
             selector("x:y:rate5m", vec![]),
             selector("z", vec![]),
-            selector("up", vec![label("n", None)]),
+            selector("up", vec![label("n", "!=", "1")]),
         ]
     );
     assert_eq!(named.groups.into_iter().collect::<Vec<_>>(), ["kind", "le", "place"]);
+}
+
+#[test]
+fn patterns_match_as_a_whole() {
+    let is_selected = |operator, value, found| Matcher::read(operator, value).selects(found);
+    assert!(is_selected("=", "a", "a") && !is_selected("=", "a", "ab"));
+    assert!(is_selected("!=", "a", "b") && !is_selected("!=", "a", "a"));
+    assert!(is_selected("=~", "a|b.", "bc") && !is_selected("=~", "a|b.", "b"));
+    assert!(is_selected("=~", "/api/.*", "/api/v2") && !is_selected("=~", "/api/.*", "/docs"));
+    assert!(is_selected("=~", ".*a.*b", "xaxbab") && !is_selected("=~", ".*a.*b", "xaxbabx"));
+    assert!(is_selected("!~", "5..", "404") && !is_selected("!~", "5..", "504"));
 }
