@@ -24,7 +24,7 @@ const GREY: RGBColor = RGBColor(125, 133, 144);
 /// What turns black on white into white on black for readers who prefer that. Attributes of SVG have less
 /// weight than any rule.
 const DARK: &str = "<style>@media (prefers-color-scheme: dark) {\
-    [fill=\"#FFFFFF\"] { fill: #0d1117 } [fill=\"#000000\"] { fill: #e6edf3 } \
+    [fill=\"#FFFFFF\"] { fill: #0d1117 } [stroke=\"#FFFFFF\"] { stroke: #0d1117 } [fill=\"#000000\"] { fill: #e6edf3 } \
     [stroke=\"#000000\"] { stroke: #8b949e } [stroke=\"#E6E6E6\"] { stroke: #30363d } }</style>";
 
 /// The lines of the grid, and the marks of faults.
@@ -144,7 +144,8 @@ impl Panel {
     fn draw(&self, area: &Area<'_>, minutes: f64, faults: &[Fault]) {
         let height = |value: f64| if self.is_logarithmic { value.max(1.0).log10() } else { value };
         let points = self.lines.iter().flat_map(|lines| lines.parts.iter().flatten());
-        let highest = points.map(|(_, value)| height(*value)).fold(1.0, f64::max) * 1.15;
+        // Leaves room for the legend.
+        let highest = points.map(|(_, value)| height(*value)).fold(1.0, f64::max) * 1.5;
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, ("sans-serif", 17))
             .margin(10)
