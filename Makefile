@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile clients interop web browser contract mesh test-postgres manifests sbom
+.PHONY: help setup run test lint bench chaos hostile soak clients interop web browser contract mesh test-postgres manifests sbom
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -52,6 +52,13 @@ hostile: SEED := $(SEED)
 hostile: setup ## Attack a deployment, and count what others notice; SEED=
 	cargo build --release --locked --bin caseload --bin caseload-gateway
 	@exec cargo test --release --locked -p caseload --test hostile -- --full --seed $(SEED) $(ARGS)
+
+soak: SEED := $(SEED)
+soak: MINUTES = 30
+soak: setup ## Load a system for half an hour with a fault a minute, and judge whether anything grows; SEED=, MINUTES=, KEEP=docs
+	cargo build --release --locked --bin caseload --bin caseload-gateway
+	@exec cargo test --release --locked -p caseload --test soak -- --seed $(SEED) --minutes $(MINUTES) \
+		$(if $(SABOTAGE),--sabotage $(SABOTAGE)) $(if $(KEEP),--keep $(abspath $(KEEP))) $(ARGS)
 
 # A debug build is enough to develop the examples and checks.
 PROFILE ?= release

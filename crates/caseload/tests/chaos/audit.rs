@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{deployment::Psql, history::Entry, report::Report, statements::SentStatements};
+use crate::{history::Entry, psql::Psql, report::Report, statements::SentStatements};
 
 /// How much later than its caller's response a statement may be seen: it takes a moment until what the
 /// server sent is read.

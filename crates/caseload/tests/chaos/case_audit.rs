@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    audit::Verdict, batch::LAST_CASE, deployment::Psql, known::KnownStates, report::Report,
+    audit::Verdict, batch::LAST_CASE, known::KnownStates, psql::Psql, report::Report,
     statements::SentStatements, states::Recorded,
 };
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Mutex, time::Instant};
 
 use crate::{
     audit::{TOLERANCE, Verdict},
-    deployment::Psql,
+    psql::Psql,
     report::Report,
     statements::SentStatements,
 };

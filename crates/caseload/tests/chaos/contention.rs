@@ -5,9 +5,9 @@ use std::{thread, time::Duration};
 
 use crate::{
     batch::{LAST_CASE, TENANTS},
-    deployment::Psql,
     faults::Actor,
     flood::Flood,
+    psql::Psql,
 };
 
 /// The pause between two attempts to end the wait for a standby, while Postgres is down.

@@ -19,14 +19,11 @@ use std::{
     fs, mem,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
-use domain::{ApiKey, Networks, Scope};
+use domain::ApiKey;
 use localdb::Cluster;
-use store::{Database, DatabaseUrl, NewApiKey, PoolSettings};
 
 use crate::{
     batch::{CASES, LAST_CASE, TENANTS, USERS},
@@ -35,8 +32,10 @@ use crate::{
     port::ReservedPort,
     program::Program,
     proxy::{Proxy, Upstream},
+    psql::Psql,
     report::Report,
     statements::SentStatements,
+    tenants,
 };
 
 const DATABASE: &str = "chaos";
@@ -68,13 +67,6 @@ pub(crate) struct Addresses {
     pub(crate) rest: Vec<SocketAddr>,
 }
 
-/// Runs psql against the database, without a proxy.
-#[derive(Clone)]
-pub(crate) struct Psql {
-    program: PathBuf,
-    url: String,
-}
-
 impl Deployment {
     /// Starts everything, also Envoy if there is a program. Logs and sockets are created in the directory.
     pub(crate) async fn start(
@@ -92,8 +84,7 @@ impl Deployment {
         }
         let cluster = builder.start().unwrap();
         cluster.create_database(DATABASE, None).unwrap();
-        let url = cluster.url(DATABASE);
-        let database = Psql { program: cluster.bin_dir().join("psql"), url };
+        let database = Psql::new(&cluster, DATABASE);
         let api_keys = load(&database).await;
         let mut deployment = Self {
             programs: Vec::new(),
@@ -191,56 +182,9 @@ impl Deployment {
     }
 }
 
-impl Psql {
-    pub(crate) fn command(&self, sql: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args([&self.url, "-XAtqv", "ON_ERROR_STOP=1", "-c", sql]).stdin(Stdio::null());
-        command
-    }
-
-    /// Runs SQL that fails while Postgres is down. Returns whether it succeeded.
-    pub(crate) fn succeeds(&self, sql: &str) -> bool {
-        self.command(sql).output().unwrap().status.success()
-    }
-
-    pub(crate) fn run(&self, sql: &str) -> String {
-        let output = self.command(sql).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-}
-
 /// Migrates the database, and creates the tenants with users and cases. Returns an API key for each.
 async fn load(psql: &Psql) -> Vec<ApiKey> {
-    let checkout_timeout = Duration::from_secs(10);
-    let lock_timeout = Duration::from_secs(1);
-    let settings = PoolSettings {
-        writers: 0,
-        readers: 1,
-        changers: 0,
-        checkout_timeout,
-        lock_timeout,
-        tenant_queue_length: 1,
-    };
-    let database = Database::open(&psql.url.parse::<DatabaseUrl>().unwrap(), &settings);
-    database.migrate().await.unwrap();
-    let mut keys = Vec::new();
-    for number in 1..=TENANTS {
-        let tenant = database.create_tenant(format!("Tenant {number}")).await.unwrap();
-        assert_eq!(usize::try_from(tenant.id.get()).unwrap(), number);
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).unwrap();
-        let key = ApiKey::from_random_bytes(bytes);
-        let new = NewApiKey {
-            name: "chaos".to_owned(),
-            digest: key.digest(),
-            scopes: Scope::ALL.into_iter().collect(),
-            networks: Networks::default(),
-            expires_at: None,
-        };
-        database.create_api_key(tenant.id, new).await.unwrap();
-        keys.push(key);
-    }
+    let keys = tenants::create(&psql.url, TENANTS, "chaos").await;
     psql.run(&format!(
         "INSERT INTO users (tenant_id, email, first_name, last_name)
          SELECT tenant, 'user' || n || '@example.com', 'First' || n, 'Last' || n

@@ -22,7 +22,7 @@ pub(crate) use batches::BatchRequest;
 pub(crate) use cases::{CaseAction, CaseAnswer, CaseContents, CaseRequest, SeenCase};
 pub(crate) use directory::{DirectoryAction, DirectoryAnswer, DirectoryRequest};
 pub(crate) use edit::{Action, Answer, Contents, Edit, Seen};
-pub(crate) use failure::Failure;
+pub(crate) use failure::{ENVOY, Failure};
 pub(crate) use rivalry::Changed;
 
 /// The time limit of one attempt.

@@ -10,12 +10,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::guardian::Guardian;
+use crate::{endpoints::ENVOY, guardian::Guardian};
 
 const API: &str = "type.googleapis.com/envoy.extensions";
-
-/// The name that Envoy gives itself in the header `server` of its own responses.
-pub(crate) const NAME: &str = "envoy";
 
 /// A running Envoy. It is killed on drop.
 pub(crate) struct Envoy {
@@ -90,7 +87,7 @@ fn connection_manager() -> Value {
         "@type": format!("{API}.filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "servers",
         "codec_type": "HTTP2",
-        "server_name": NAME,
+        "server_name": ENVOY,
         "route_config": {"virtual_hosts": [{
             "name": "servers",
             "domains": ["*"],

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::{audit::Verdict, deployment::Psql, history::Entry, report::Report};
+use crate::{audit::Verdict, history::Entry, psql::Psql, report::Report};
 
 /// Returns a line for each event of a creation: the tenant and the case, then each task with its
 /// assignees, as `Entry::Acknowledged` has them.

@@ -32,6 +32,7 @@ mod person;
 mod port;
 mod program;
 mod proxy;
+mod psql;
 mod random;
 mod records;
 mod report;
@@ -40,6 +41,7 @@ mod rival;
 mod sabotage;
 mod statements;
 mod states;
+mod tenants;
 mod traces;
 mod worker;
 

@@ -61,6 +61,11 @@ impl Program {
         self.child = Some(child);
     }
 
+    /// Returns the id of the process; `None` while there is none.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Ends the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.check_is_running();
@@ -118,12 +123,9 @@ impl Program {
     }
 
     fn send(&self, signal: &str) {
-        if let Some(child) = &self.child {
+        if let Some(pid) = self.pid() {
             // This fails if the process has ended by itself, which `check_is_running` reports.
-            let _ = Command::new("kill")
-                .args(["-s", signal, &child.id().to_string()])
-                .status()
-                .unwrap();
+            let _ = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().unwrap();
         }
     }
 }

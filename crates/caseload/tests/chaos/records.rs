@@ -1,6 +1,6 @@
 //! Compares the records of idempotency keys with what was created.
 
-use crate::{audit::Verdict, deployment::Psql, report::Report};
+use crate::{audit::Verdict, psql::Psql, report::Report};
 
 /// Returns the idempotency records of what neither exists nor was deleted.
 const INCOMPLETE_RECORDS: &str = "

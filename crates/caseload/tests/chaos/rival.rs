@@ -12,9 +12,9 @@ use tokio::time::sleep;
 use crate::{
     audit::Verdict,
     batch::CASES,
-    deployment::Psql,
     endpoints::{Changed, Endpoints, Failure},
     patience::RepairedAt,
+    psql::Psql,
     random::Random,
     report::Report,
 };

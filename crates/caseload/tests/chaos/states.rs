@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::deployment::Psql;
+use crate::psql::Psql;
 
 /// Records each state of each case and each user, in the transaction that makes it. That of a user has no
 /// name in it: nothing may be left of one who is erased.

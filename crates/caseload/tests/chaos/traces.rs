@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::{
     audit::Verdict,
-    deployment::Psql,
     known::{ERASED, KnownStates},
+    psql::Psql,
     report::Report,
 };
 

@@ -50,6 +50,7 @@ mod reference;
 mod request_ids;
 mod roles;
 mod rolling_restart;
+mod soak;
 mod support;
 mod tasks;
 mod tls;

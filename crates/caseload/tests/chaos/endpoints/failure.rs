@@ -6,8 +6,6 @@ use proto::wire::Reason;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
-use crate::envoy;
-
 /// Why an attempt has not succeeded, as far as the client can know it.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
@@ -22,6 +20,9 @@ pub(crate) enum Failure {
     /// A response that no fault explains.
     Unexpected(String),
 }
+
+/// The name that Envoy gives itself in the header `server` of its own responses.
+pub(crate) const ENVOY: &str = "envoy";
 
 /// The reasons for which a request of these clients may be rejected.
 const REJECTIONS: [&str; 7] = [
@@ -55,7 +56,7 @@ impl Failure {
         if source.is_none() {
             let info = status.get_details_error_info();
             let server = status.metadata().get("server");
-            if info.is_none() && server.is_some_and(|server| server == envoy::NAME) {
+            if info.is_none() && server.is_some_and(|server| server == ENVOY) {
                 return Self::unknown("a proxy responded");
             }
             let mut reason = info.map_or("no reason".to_owned(), |info| info.reason);
