@@ -3,7 +3,7 @@
 -- Replicas of the release before know nothing of it, and accept every key on every host.
 CREATE TABLE tenant_hosts (
     -- In lower case, with A-labels, without a port and without a dot at the end.
-    host text NOT NULL,
+    host text COLLATE "C" NOT NULL,
     tenant_id bigint NOT NULL,
     -- Whether the tenant's keys are accepted on its own hosts only. It is the same for all hosts of a tenant; where
     -- it is not, one is enough.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     drain::Drained,
     rounds::Rounds,
-    table::{TABLES, Table, Vacuum},
+    table::{TABLES, Table},
+    vacuum::Vacuum,
 };
 
 /// The batches of a day, at 4,000 a second.

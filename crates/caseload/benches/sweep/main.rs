@@ -21,6 +21,7 @@ mod grpc;
 mod load;
 mod rounds;
 mod table;
+mod vacuum;
 #[expect(dead_code, reason = "the bench of the write path uses the rest of it")]
 #[path = "../write_path/work.rs"]
 mod work;
@@ -32,6 +33,7 @@ use clap::Parser;
 use serde_json::json;
 
 use rounds::Rounds;
+use vacuum::Vacuum;
 use world::World;
 
 /// Measures the sweep of expired rows beside the full write rate.
@@ -108,7 +110,7 @@ fn main() {
     let drained = drain::run(&world, rows, Duration::from_secs(options.drain));
     drop(snapshot);
     println!("\n{drained}");
-    let vacuumed: Vec<_> = drained.tables.iter().map(|table| table.vacuum(&world)).collect();
+    let vacuumed: Vec<_> = drained.tables.iter().map(|table| Vacuum::run(&world, table)).collect();
     for vacuum in &vacuumed {
         println!("{vacuum}");
     }

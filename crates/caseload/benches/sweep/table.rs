@@ -1,8 +1,6 @@
 //! The tables that are swept, as Postgres sees them.
 
-use std::{fmt, time::Instant};
-
-use crate::world::World;
+use std::fmt;
 
 /// The tables that are swept.
 pub(crate) const TABLES: [&str; 2] = ["idempotency_keys", "task_events"];
@@ -15,18 +13,23 @@ pub(crate) struct Table {
     pub(crate) heap: f64,
     pub(crate) indexes: f64,
     pub(crate) deleted: f64,
-    dead: f64,
+    pub(crate) dead: f64,
     autovacuums: f64,
 }
 
 impl Table {
-    pub(crate) fn read(world: &World, name: &'static str) -> Self {
-        let line = world.psql(&format!(
+    /// Returns the statement that reads a table.
+    pub(crate) fn statement(name: &str) -> String {
+        format!(
             "SELECT c.reltuples, pg_table_size(c.oid), pg_indexes_size(c.oid), s.n_tup_del, s.n_dead_tup,
                  s.autovacuum_count
              FROM pg_class AS c JOIN pg_stat_user_tables AS s ON s.relid = c.oid
              WHERE c.oid = '{name}'::regclass"
-        ));
+        )
+    }
+
+    /// Takes what the statement returned.
+    pub(crate) fn of(name: &'static str, line: &str) -> Self {
         let numbers: Vec<f64> = line.split('|').map(|number| number.parse().unwrap()).collect();
         let [rows, heap, indexes, deleted, dead, autovacuums] = numbers[..] else {
             panic!("{line}")
@@ -50,14 +53,6 @@ impl Table {
             self.bytes_per_row()
         )
     }
-
-    /// Vacuums it.
-    pub(crate) fn vacuum(&self, world: &World) -> Vacuum {
-        let (begin, wal) = (Instant::now(), world.wal());
-        world.psql(&format!("VACUUM {}", self.name));
-        let seconds = begin.elapsed().as_secs_f64();
-        Vacuum { name: self.name, before: *self, seconds, wal: world.wal() - wal }
-    }
 }
 
 impl fmt::Display for Table {
@@ -70,28 +65,6 @@ impl fmt::Display for Table {
             mib(self.indexes),
             self.dead,
             self.autovacuums
-        )
-    }
-}
-
-/// What a vacuum of a table took.
-pub(crate) struct Vacuum {
-    pub(crate) name: &'static str,
-    before: Table,
-    pub(crate) seconds: f64,
-    /// The bytes that it has written to the write-ahead log.
-    pub(crate) wal: f64,
-}
-
-impl fmt::Display for Vacuum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "VACUUM {:<16} {:.1} s for {:.0} dead rows, {:.0} MiB of write-ahead log",
-            self.name,
-            self.seconds,
-            self.before.dead,
-            mib(self.wal)
         )
     }
 }

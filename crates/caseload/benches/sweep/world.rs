@@ -111,7 +111,7 @@ impl World {
     }
 
     pub(crate) fn tables(&self) -> [Table; 2] {
-        TABLES.map(|name| Table::read(self, name))
+        TABLES.map(|name| Table::of(name, &self.psql(&Table::statement(name))))
     }
 
     /// Returns how many bytes were written to the write-ahead log so far.

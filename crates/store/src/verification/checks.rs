@@ -161,6 +161,20 @@ pub(super) static EVENTS: &[Check] = &[
                 )",
     },
     Check {
+        name: "events without a task are those of batches",
+        faults: "\
+            SELECT format('event %s of tenant %s has no task, and does not create a batch', t.id, t.tenant_id) AS fault
+            FROM page AS t
+            WHERE t.task_id IS NULL
+                AND (
+                    t.kind <> 'created'
+                    OR t.task_ids IS NULL
+                    OR t.user_ends IS NULL
+                    OR t.assignee_ids IS NOT NULL
+                    OR t.description IS NOT NULL
+                )",
+    },
+    Check {
         name: "events of batches have the parts of all tasks",
         faults: "\
             SELECT format('event %s of tenant %s has lists of different lengths', t.id, t.tenant_id) AS fault

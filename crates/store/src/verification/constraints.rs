@@ -6,8 +6,8 @@ use diesel::{
 };
 
 use super::{
-    Checked,
-    pages::reading,
+    checked::Checked,
+    reading::reading,
     tables::{TABLES, Table},
 };
 use crate::{database::Database, error::Error};

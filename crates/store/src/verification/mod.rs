@@ -4,54 +4,20 @@
 //! and no snapshot is kept open, however large a table is. Each fault is found in one statement, which sees
 //! everything as it is at one time, so that others may write meanwhile.
 
+mod checked;
 mod checks;
 mod constraints;
 mod pages;
+mod reading;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use crate::{database::Database, error::Error};
 
+pub use checked::Checked;
 use constraints::foreign_keys;
 use tables::TABLES;
-
-/// The most faults of a check that are described.
-const EXAMPLES: usize = 20;
-
-/// What was found by one check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// The name of the check: what is as it should be, if there are no faults.
-    pub check: String,
-    /// How many rows, or other things, were checked.
-    pub count: u64,
-    /// How many faults there are.
-    pub faults: u64,
-    /// What is wrong, for the first 20 faults.
-    pub examples: Vec<String>,
-}
-
-impl Checked {
-    fn new(check: impl Into<String>) -> Self {
-        Self { check: check.into(), count: 0, faults: 0, examples: Vec::new() }
-    }
-
-    /// Returns the result of a check of some things, with all faults.
-    fn of(check: impl Into<String>, count: usize, faults: Vec<String>) -> Self {
-        let mut checked = Self::new(check);
-        checked.add(count as u64, faults.len() as u64, faults);
-        checked
-    }
-
-    /// Adds what was found in further rows.
-    fn add(&mut self, count: u64, faults: u64, examples: Vec<String>) {
-        self.count += count;
-        self.faults += faults;
-        let room = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples.extend(examples.into_iter().take(room));
-    }
-}
 
 impl Database {
     /// Checks everything that no constraint ensures, and that the constraints are in force and hold: they don't for

@@ -1,13 +1,16 @@
 //! Reads a table page by page, and checks each page.
 
 use diesel::{
-    PgConnection, QueryResult, QueryableByName, RunQueryDsl as _,
-    connection::SimpleConnection as _,
-    sql_query,
+    PgConnection, QueryResult, QueryableByName, RunQueryDsl as _, sql_query,
     sql_types::{Array, BigInt, Nullable, Text},
 };
 
-use super::{Checked, constraints::ForeignKey, tables::Table};
+use super::{
+    checked::{Checked, EXAMPLES},
+    constraints::ForeignKey,
+    reading::reading,
+    tables::Table,
+};
 use crate::{database::Database, error::Error};
 
 /// The rows of a page.
@@ -112,19 +115,6 @@ struct Sequence {
     last: i64,
 }
 
-/// Runs statements that only read, and read all rows or fail.
-pub(super) fn reading<T>(
-    connection: &mut PgConnection,
-    read: impl FnOnce(&mut PgConnection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    connection.build_transaction().read_only().run(|connection| {
-        // A page of rows that are not in memory may take longer than a call may.
-        connection
-            .batch_execute("SET LOCAL row_security = off; SET LOCAL statement_timeout = '10min'")?;
-        read(connection)
-    })
-}
-
 /// Reads the next page after a key. Returns `None` behind the last one.
 fn read(
     connection: &mut PgConnection,
@@ -170,7 +160,7 @@ fn page_statement(table: &Table) -> String {
 fn of_page(table: &Table, faults: &str) -> String {
     let (key, name) = (table.key_columns(), table.name);
     let [after, to] = ["$1", "$2"].map(|parameter| table.key_values(parameter));
-    let (most, examples) = (2 * PAGE, super::EXAMPLES);
+    let (most, examples) = (2 * PAGE, EXAMPLES);
     format!(
         "WITH page AS MATERIALIZED (
              SELECT *

@@ -20,6 +20,7 @@ const ID: (&str, &str) = ("id", "bigint");
 /// All tables. A test compares them with those of the database.
 pub(super) static TABLES: &[Table] = &[
     Table { name: "tenants", key: &[ID], has_sequence: true, checks: &[] },
+    Table { name: "tenant_hosts", key: &[("host", "text")], has_sequence: false, checks: &[] },
     Table { name: "api_keys", key: &[TENANT, ID], has_sequence: true, checks: &[] },
     Table { name: "users", key: &[TENANT, ID], has_sequence: true, checks: &[] },
     Table { name: "cases", key: &[TENANT, ID], has_sequence: true, checks: &[] },
