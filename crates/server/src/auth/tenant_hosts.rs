@@ -72,15 +72,19 @@ impl TenantHosts {
     }
 
     async fn bindings(&self) -> Result<Arc<Bindings>, store::Error> {
-        let known = self.0.last.borrow().clone();
-        if let Some(last) = known {
-            return last;
-        }
         let mut changes = self.0.last.subscribe();
-        let read = timeout(READ_TIMEOUT, changes.wait_for(Option::is_some)).await;
+        let known = changes.borrow_and_update().clone();
+        match known {
+            Some(Ok(known)) => return Ok(known),
+            // The database may be back: callers have no reason to wait for the next regular attempt.
+            Some(Err(_)) => self.mark_stale(),
+            None => {}
+        }
+        let read = timeout(READ_TIMEOUT, changes.changed()).await;
         let read = read.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)))?;
-        let read = read.map_err(|closed| store::Error::Unavailable(Arc::new(closed)))?;
-        read.clone().unwrap_or_else(|| Ok(Arc::default()))
+        read.map_err(|closed| store::Error::Unavailable(Arc::new(closed)))?;
+        let read = changes.borrow().clone();
+        read.unwrap_or_else(|| Ok(Arc::default()))
     }
 
     /// Has the hosts read again, as they were changed.
@@ -211,6 +215,20 @@ mod tests {
             let found = allowed(authority, forwarded, client);
             assert_eq!(found, expected, "{authority} {forwarded:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_hosts_read_again_that_could_not_be_read() {
+        let hosts = TenantHosts::default();
+        hosts.fail(store::Error::Unavailable(Arc::new(std::io::Error::other("away"))));
+        let (parts, ()) = Request::get("http://one.example/").body(()).unwrap().into_parts();
+        let named = NamedHosts::of(&parts, &Client::default());
+        let read = async {
+            hosts.0.is_stale.notified().await;
+            hosts.replace(vec![host("one.example", 1, false)]);
+        };
+        let (allowed, ()) = tokio::join!(hosts.allow(TenantId::new(1).unwrap(), &named), read);
+        assert!(allowed.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
