@@ -3,7 +3,7 @@
 use runtime::{CancellationToken, shutdown};
 use server::Server;
 use serving::{AdminPort, ListenerTls};
-use telemetry::{Admin, metrics::Metrics};
+use telemetry::{Admin, Traces, metrics::Metrics};
 
 use crate::{cli::ServeOptions, failure::Failure};
 
@@ -17,8 +17,11 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
         tls::reload_on_hangup()?;
     }
     let admin_port = AdminPort::bind(admin)?;
-    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(server, &database.database_url, &metrics)?.with_tls(tls);
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = Metrics::new("caseload", version);
+    let traces = Traces::start("caseload-server", version, &metrics)?;
+    let server = Server::bind(server, &database.database_url, &metrics)?;
+    let server = server.with_tls(tls).with_tracer(traces.tracer());
     let (addr, database) = (server.local_addr(), database.database_url);
     tracing::info!(%addr, has_tls, %database, "serving gRPC");
     let admin = Admin::new(&metrics).ready_if(server.readiness());
@@ -27,5 +30,6 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
         Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await?,
         None => running.await?,
     }
+    traces.end().await;
     Ok(())
 }

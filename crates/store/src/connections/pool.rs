@@ -2,28 +2,33 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use diesel::{
     Connection as _, PgConnection,
-    r2d2::{self, HandleError, PooledConnection},
+    r2d2::{self, PooledConnection},
 };
 use tokio::{
     sync::{oneshot, watch},
     task::spawn_blocking,
     time::sleep,
 };
+use traces::Kind;
 
 use super::{
     connector::Connector,
+    log_errors::LogErrors,
     session::{Session, Sharing},
     statements::{Observer, Statements},
     threads::{Length, Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{deadline, error::Error, metrics::QueryMetrics};
+use crate::{deadline, error::Error, metrics::QueryMetrics, statement_spans::query_span};
+
+/// The name of the span of a query's wait for its tenant's turn and a connection.
+const WAIT: &str = "connection wait";
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -354,8 +359,10 @@ fn prepare<T: Send + 'static>(
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let trace = traces::current();
     let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
+        trace.child_since(Kind::Internal, WAIT, waiting.since).end();
         drop(waiting);
         let begun = Instant::now();
         // The span of the query is for debugging: without it, log lines are in the caller's.
@@ -372,36 +379,21 @@ fn prepare<T: Send + 'static>(
                 return None;
             }
         };
+        let recorded = query_span(&trace, name);
         // What fails then may have failed because of that.
         let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });
         metrics.ran(name, begun.elapsed());
+        if result.is_err() {
+            recorded.fail();
+        }
+        recorded.end();
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);
         connection
     };
     (Box::new(run), receiver)
-}
-
-/// The shortest time between two lines about failed connections: a line for each attempt of each
-/// connection would bury all others.
-const LOG_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Logs errors with `tracing`; r2d2's own handler uses another log.
-#[derive(Debug, Default)]
-struct LogErrors {
-    last: Mutex<Option<Instant>>,
-}
-
-impl HandleError<r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: r2d2::Error) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(%error, "no connection to the database");
-            *last = Some(Instant::now());
-        }
-    }
 }
