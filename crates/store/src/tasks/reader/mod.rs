@@ -12,7 +12,7 @@ use domain::{
 use tokio::sync::oneshot;
 
 use crate::{
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     error::Error as StoreError,
     queued::Queued,
@@ -84,6 +84,10 @@ impl Queued for Job {
 
     fn is_withdrawn(&self) -> bool {
         self.call.caller.is_gone()
+    }
+
+    fn may_be_repeat(&self) -> bool {
+        false
     }
 }
 

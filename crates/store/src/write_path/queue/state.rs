@@ -28,7 +28,8 @@ pub(super) struct State<T> {
     pub(super) turn: Option<Generation>,
     /// When the next turn in the lane may begin.
     pub(super) next_turn: Option<Instant>,
-    /// Whether the queue comes before the lane: its jobs have just waited behind one that was blocked.
+    /// Whether the queue comes before the lane: its jobs have just waited behind one that was blocked, or behind
+    /// those that may be repeats.
     is_turn_of_queue: bool,
     /// The number of jobs of each tenant that wait, in the lane or not.
     waiting: HashMap<TenantId, usize>,
@@ -98,6 +99,15 @@ impl<T: Queued> State<T> {
         left
     }
 
+    /// Adds a job that was taken, and is no repeat, behind those of its case, or before all others of its tenant if
+    /// it does not belong in the lane any more.
+    pub(super) fn wait(&mut self, job: T) {
+        self.count_up(job.tenant());
+        if let Some(job) = self.lane.wait(job) {
+            self.jobs.push_front(job);
+        }
+    }
+
     /// Adds a job that has waited for a lock in vain to the lane, and all jobs of the queue that belong
     /// there with it.
     pub(super) fn block(&mut self, job: T) -> Addition {
@@ -120,8 +130,16 @@ impl<T: Queued> State<T> {
     /// Removes the jobs for what is to be done next, if there is something to do.
     pub(super) fn take(&mut self, most: Most) -> Option<Work<T>> {
         let is_turn_of_queue = mem::take(&mut self.is_turn_of_queue) && self.jobs.len() > 0;
-        if !is_turn_of_queue && let Some(turn) = self.take_turn() {
-            return Some(Work::Lane(turn));
+        if !is_turn_of_queue {
+            let repeats = self.lane.take_repeats();
+            if !repeats.is_empty() {
+                repeats.iter().for_each(|job| self.count_down(job.tenant()));
+                self.is_turn_of_queue = true;
+                return Some(Work::Repeats(repeats));
+            }
+            if let Some(turn) = self.take_turn() {
+                return Some(Work::Lane(turn));
+            }
         }
         let taken = self.jobs.take(most);
         for job in &taken {
