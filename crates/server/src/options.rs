@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use clap::Args;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use serving::ConnectionOptions;
-use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
+use store::{Database, DatabaseUrl, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
 use crate::Rate;
 
@@ -125,6 +125,11 @@ pub struct PoolOptions {
     /// --lock-timeout
     #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MIN_STATEMENT_AGE..=DAY), value_name = "DURATION")]
     pub max_statement_age: Duration,
+
+    /// Have Postgres restrict whatever is done for a tenant to the tenant's rows, apart from the creation
+    /// of tasks and cases: by row-level security, as deploy/row_level_security.sql sets it up
+    #[arg(long, env = "CASELOAD_ROW_LEVEL_SECURITY")]
+    pub row_level_security: bool,
 }
 
 /// The caches of API keys.
@@ -286,7 +291,15 @@ impl ServerOptions {
         self.auth.unknown_key_look_ups.unwrap_or_else(|| (self.pool.readers / 2).max(1))
     }
 
-    pub(crate) fn pool_settings(&self) -> PoolSettings {
+    /// Starts the connections to the database.
+    pub(crate) fn open(&self, url: &DatabaseUrl) -> Database {
+        match self.pool.row_level_security {
+            true => Database::open_with_row_level_security(url, &self.pool_settings()),
+            false => Database::open(url, &self.pool_settings()),
+        }
+    }
+
+    fn pool_settings(&self) -> PoolSettings {
         PoolSettings {
             writers: self.writer.writers,
             readers: self.pool.readers,

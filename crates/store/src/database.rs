@@ -17,6 +17,7 @@ use crate::{
         url::DatabaseUrl,
     },
     error::Error,
+    scope::{Access, Scope, TenantConnection},
 };
 
 /// The database, through a pool of connections. Cheap to clone.
@@ -28,7 +29,15 @@ impl Database {
     /// is not there yet, and reconnects once it is available again.
     #[must_use]
     pub fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        Self(Arc::new(CurrentPool::open(url, settings)))
+        Self(Arc::new(CurrentPool::open(url, settings, false)))
+    }
+
+    /// Starts a pool as [`Self::open`] does. Whatever is done for a tenant is restricted to the tenant's rows by
+    /// Postgres, which `deploy/row_level_security.sql` must have been run for. Whether it was is known by
+    /// [`Self::has_current_schema`].
+    #[must_use]
+    pub fn open_with_row_level_security(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        Self(Arc::new(CurrentPool::open(url, settings, true)))
     }
 
     /// Starts to monitor the connections, until the last clone is dropped. If the server stops
@@ -79,7 +88,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Queries);
-        let result = pool.run(waiting, name, ignoring(query)).await;
+        let result = pool.run(waiting, name, Access::All, ignoring(query)).await;
         self.conclude(name, result.map_err(Error::without_effect))
     }
 
@@ -95,7 +104,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Checks);
-        let result = pool.run(waiting, name, ignoring(query)).await;
+        let result = pool.run(waiting, name, Access::All, ignoring(query)).await;
         self.conclude(name, result.map_err(Error::without_effect))
     }
 
@@ -113,7 +122,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Queries);
-        self.conclude(name, pool.run(waiting, name, ignoring(query)).await)
+        self.conclude(name, pool.run(waiting, name, Access::All, ignoring(query)).await)
     }
 
     /// Runs a query that changes nothing as [`Self::read`] does, for a caller of this tenant, which
@@ -145,6 +154,67 @@ impl Database {
         self.read_in(Lane::Lists, tenant, name, query).await
     }
 
+    /// Runs statements as [`Self::list_for`] does, each of which brings along whose rows it may see.
+    ///
+    /// # Errors
+    /// As [`Self::read_for`].
+    pub(crate) async fn list_scoped<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        name: &'static str,
+        query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        let waiting = self.0.get().waiting(Lane::Lists);
+        let (access, query) = self.scoped([tenant], query);
+        let query = self.shared(tenant, Lane::Lists, ignoring(query)).await?;
+        let result = self.0.get().run(waiting, name, access, query).await;
+        Ok(self.conclude(name, result.map_err(Error::without_effect))?)
+    }
+
+    /// Runs statements for callers of several tenants as [`Self::read`] does, each of which brings along
+    /// whose rows it may see.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn read_scoped<T: Send + 'static>(
+        &self,
+        tenants: impl IntoIterator<Item = TenantId>,
+        name: &'static str,
+        query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let pool = self.0.get();
+        let waiting = pool.waiting(Lane::Queries);
+        let (access, query) = self.scoped(tenants, query);
+        let result = pool.run(waiting, name, access, ignoring(query)).await;
+        self.conclude(name, result.map_err(Error::without_effect))
+    }
+
+    /// Returns what statements that bring along whose rows they may see need, and how they are run.
+    fn scoped<T>(
+        &self,
+        tenants: impl IntoIterator<Item = TenantId>,
+        query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> (Access, impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static) {
+        let scope = self.is_row_level_security_on().then(|| Scope::of(tenants));
+        let access = if scope.is_some() { Access::OfStatements } else { Access::All };
+        (access, |connection: &mut PgConnection| {
+            query(&mut TenantConnection::new(connection, scope))
+        })
+    }
+
+    /// Returns what a query of a tenant may see or change.
+    fn access(&self, tenant: TenantId) -> Access {
+        match self.is_row_level_security_on() {
+            true => Access::Tenants(Scope::of([tenant])),
+            false => Access::All,
+        }
+    }
+
+    /// Whether queries of tenants are restricted to their rows by Postgres.
+    pub(crate) fn is_row_level_security_on(&self) -> bool {
+        self.0.is_row_level_security_on()
+    }
+
     /// Runs a query as [`Self::read_for`] does, on the connections of a lane.
     ///
     /// # Errors
@@ -159,7 +229,7 @@ impl Database {
         // The tenant's turn is waited for, too.
         let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, ignoring(query)).await?;
-        let result = self.0.get().run(waiting, name, query).await;
+        let result = self.0.get().run(waiting, name, self.access(tenant), query).await;
         Ok(self.conclude(name, result.map_err(Error::without_effect))?)
     }
 
@@ -179,7 +249,8 @@ impl Database {
     ) -> Result<T, domain::Error> {
         let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, query).await?;
-        Ok(self.conclude(name, self.0.get().run(waiting, name, query).await)?)
+        let access = self.access(tenant);
+        Ok(self.conclude(name, self.0.get().run(waiting, name, access, query).await)?)
     }
 
     /// Waits for the tenant's turn. Returns the query, which holds the tenant's place until it ends,

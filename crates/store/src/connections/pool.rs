@@ -2,13 +2,13 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use diesel::{
     Connection as _, PgConnection,
-    r2d2::{self, HandleError, PooledConnection},
+    r2d2::{self, PooledConnection},
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -18,12 +18,13 @@ use tokio::{
 
 use super::{
     connector::Connector,
+    log_errors::LogErrors,
     session::{Session, Sharing},
     statements::{Observer, Statements},
     threads::{Length, Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{deadline, error::Error, metrics::QueryMetrics};
+use crate::{deadline, error::Error, metrics::QueryMetrics, scope::Access};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -216,6 +217,13 @@ impl Pool {
     /// # Errors
     /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
+        let mut connection = self.checked_out()?;
+        // A query of a tenant may have had it before.
+        connection.enter(&Access::All)?;
+        Ok(connection)
+    }
+
+    fn checked_out(&self) -> Result<Connection, Error> {
         let mut connection = self.connections.get().map_err(Error::unavailable)?;
         // A writer may have had it before.
         connection.set_instrumentation(None::<Observer>);
@@ -238,7 +246,8 @@ impl Pool {
         Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
     }
 
-    /// Runs a query on a thread of the lane that it waits for, in a span with its name.
+    /// Runs a query on a thread of the lane that it waits for, in a span with its name, in a session that may
+    /// see what the query may.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
@@ -248,6 +257,7 @@ impl Pool {
         self: Arc<Self>,
         waiting: Waiting,
         name: &'static str,
+        access: Access,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let lane = waiting.lane;
@@ -260,7 +270,7 @@ impl Pool {
             Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let (run, mut result) = prepare((waiting, name), query, caller);
+        let (run, mut result) = prepare((waiting, name), access, query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -293,11 +303,15 @@ impl Pool {
     }
 
     fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
+        let mut connection = self.checked_out()?;
         match lane {
-            Lane::Changes | Lane::Contended => self.writer_connection(),
+            Lane::Changes | Lane::Contended => {
+                connection.set_instrumentation(self.statements.observer());
+            }
             // A large upsert may take its time, and does not mean that the server can't serve.
-            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => self.connection(),
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => {}
         }
+        Ok(connection)
     }
 
     fn threads(&self, lane: Lane) -> &Threads<Connection> {
@@ -349,6 +363,7 @@ impl Drop for Waiting {
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
     (waiting, name): (Waiting, &'static str),
+    access: Access,
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
@@ -373,7 +388,10 @@ fn prepare<T: Send + 'static>(
             }
         };
         // What fails then may have failed because of that.
-        let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
+        let entered =
+            connection.enter(&access).map_err(|error| Error::from(error).without_effect());
+        let result = entered.and_then(|()| query(&mut connection, &caller));
+        let result = result.map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });
@@ -384,24 +402,4 @@ fn prepare<T: Send + 'static>(
         connection
     };
     (Box::new(run), receiver)
-}
-
-/// The shortest time between two lines about failed connections: a line for each attempt of each
-/// connection would bury all others.
-const LOG_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Logs errors with `tracing`; r2d2's own handler uses another log.
-#[derive(Debug, Default)]
-struct LogErrors {
-    last: Mutex<Option<Instant>>,
-}
-
-impl HandleError<r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: r2d2::Error) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(%error, "no connection to the database");
-            *last = Some(Instant::now());
-        }
-    }
 }

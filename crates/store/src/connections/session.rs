@@ -9,7 +9,7 @@ use std::{
 
 use diesel::{
     ConnectionError::BadConnection,
-    PgConnection, PgExpressionMethods as _, RunQueryDsl as _,
+    PgConnection, PgExpressionMethods as _, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
     define_sql_function,
     dsl::sql,
@@ -18,6 +18,8 @@ use diesel::{
     select,
     sql_types::{Bool, Text},
 };
+
+use crate::scope::{Access, ROLE, Scope};
 
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
 /// on how full the tables were when it was made, so the look-ups are made to use their indexes, and no
@@ -109,16 +111,48 @@ impl Sharing {
     }
 }
 
-/// A connection, and the token by which it knows its session.
+/// A connection, the token by which it knows its session, and what its session may see.
 pub(crate) struct Tokened {
     connection: PgConnection,
     token: String,
+    is_restricted: bool,
+    /// The tenants that the session names, which matters while it is restricted.
+    tenants: Option<Scope>,
 }
 
 impl Tokened {
     /// Returns a connection with a random token, which [`Session`] stores in its session.
     pub(super) fn new(connection: PgConnection) -> Self {
-        Self { connection, token: format!("{:016x}", RandomState::new().hash_one(())) }
+        let token = format!("{:016x}", RandomState::new().hash_one(()));
+        Self { connection, token, is_restricted: false, tenants: None }
+    }
+
+    /// Sets what the session may see or change, in one round trip unless that is what it may already.
+    ///
+    /// # Errors
+    /// Those of the statements, as where the role of the connection may not become the other one. The session
+    /// stays as it was.
+    pub(super) fn enter(&mut self, access: &Access) -> QueryResult<()> {
+        let (is_restricted, tenants) = match access {
+            Access::All => (false, self.tenants.clone()),
+            Access::Tenants(tenants) => (true, Some(tenants.clone())),
+            Access::OfStatements => (true, None),
+        };
+        let mut statements = String::new();
+        match (self.is_restricted, is_restricted) {
+            (false, true) => statements += &format!("SET ROLE {ROLE};"),
+            (true, false) => statements += "RESET ROLE;",
+            (false, false) | (true, true) => {}
+        }
+        if tenants != self.tenants {
+            let tenants = tenants.as_ref().map_or("", Scope::as_str);
+            statements += &format!("SET caseload.tenants = '{tenants}';");
+        }
+        if !statements.is_empty() {
+            self.connection.batch_execute(&statements)?;
+            (self.is_restricted, self.tenants) = (is_restricted, tenants);
+        }
+        Ok(())
     }
 
     /// Checks that the session is still that of this connection and meets a condition, in one round trip unless

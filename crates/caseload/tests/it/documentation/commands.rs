@@ -3,7 +3,7 @@
 use super::page::{Page, pages};
 
 /// The names of the blocks that tests run: in `<!-- run: NAME -->` before a block.
-const RUN: [&str; 11] = [
+const RUN: [&str; 12] = [
     "command line",
     "connect",
     "database roles",
@@ -13,6 +13,7 @@ const RUN: [&str; 11] = [
     "key rotation",
     "promotion",
     "readme",
+    "row-level security",
     "synchronous standby",
     "tutorial",
 ];

@@ -235,7 +235,8 @@ impl Runner {
     async fn read(&self, jobs: Vec<Job>) {
         let (calls, results): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.call, job.result)).unzip();
-        let found = self.shared.database.read("get_tasks", move |connection| {
+        let tenants: Vec<TenantId> = calls.iter().map(|call| call.tenant).collect();
+        let found = self.shared.database.read_scoped(tenants, "get_tasks", move |connection| {
             let mut wanted = Wanted::default();
             for Call { tenant, case, tasks, caller } in &calls {
                 wanted.add(*tenant, *case, if caller.is_gone() { &[] } else { tasks });
