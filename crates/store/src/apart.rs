@@ -6,7 +6,7 @@ use diesel::{PgConnection, QueryResult};
 use domain::{Error, TenantId};
 
 use crate::{
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     error::is_lock_timeout,
 };

@@ -10,8 +10,10 @@ use crate::{
     connections::{
         current::CurrentPool,
         failover,
+        lane::Lane,
         listener::{self, Notification},
-        pool::{Connection, Lane, PoolSettings, Presence},
+        pool::{Connection, PoolSettings},
+        presence::Presence,
         readings::PoolReadings,
         statements::Statements,
         url::DatabaseUrl,

@@ -10,7 +10,7 @@ use domain::{
 };
 
 use crate::{
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     error::is_lock_timeout,
     schema::idempotency_keys,

@@ -15,7 +15,7 @@ use domain::{Agent, Anchor, AuditEntry, AuditRecord, NewAuditEntry, TenantId};
 
 use super::row::{Head, Row};
 use crate::{
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     error::Error,
     schema::{audit_entries, audit_heads},

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use crate::{
     apart::{Attempt, MOMENT},
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
     time::from_postgres,

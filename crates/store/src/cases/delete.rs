@@ -17,7 +17,7 @@ use domain::{Actor, CaseId, CaseUpdate, Error, FieldPath, Precondition, Resource
 
 use crate::{
     apart::{Attempt, MOMENT},
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     schema::{
         cases,

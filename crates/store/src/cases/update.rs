@@ -17,7 +17,7 @@ use domain::{
 use super::row::{OptionalColumns, OptionalRow, to_optional_case};
 use crate::{
     apart::Attempt,
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     schema::cases,
     sql::{Parameters, Sql, Statement, bind},

@@ -9,7 +9,8 @@ use diesel::r2d2::{CustomizeConnection as _, ManageConnection as _};
 
 use super::{
     connector::Connector,
-    pool::{Lane, Pool, PoolSettings},
+    lane::Lane,
+    pool::{Pool, PoolSettings},
     session::{Session, Sharing, Tokened},
     tenant_shares::TenantShares,
     url::DatabaseUrl,

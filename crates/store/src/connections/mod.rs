@@ -3,8 +3,10 @@
 
 pub(crate) mod current;
 pub(crate) mod failover;
+pub(crate) mod lane;
 pub(crate) mod listener;
 pub(crate) mod pool;
+pub(crate) mod presence;
 pub(crate) mod readings;
 pub(crate) mod statements;
 pub(crate) mod tenant_shares;

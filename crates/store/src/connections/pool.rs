@@ -18,12 +18,14 @@ use tokio::{
 
 use super::{
     connector::Connector,
+    lane::Lane,
+    presence::Presence,
     session::{Session, Sharing},
     statements::{Observer, Statements},
-    threads::{Length, Load, Run, Threads},
+    threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{deadline, error::Error, metrics::QueryMetrics};
+use crate::{error::Error, metrics::QueryMetrics};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -46,50 +48,6 @@ pub struct PoolSettings {
     pub lock_timeout: Duration,
 }
 
-/// Which connections a query may use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Lane {
-    /// Those for all other queries.
-    Queries,
-    /// The same, but for one that is left to other queries: a list may take long.
-    Lists,
-    /// Those for changes. A commit may take long, while a standby is away; reads go on then.
-    Changes,
-    /// Those for changes to rows that another transaction has locked: they wait.
-    Contended,
-    /// Those for the directory: the calls that feed users and cases, of which one may have hundreds.
-    Directory,
-    /// The one for checks whether the database works, which is free whatever callers do.
-    Checks,
-}
-
-impl Lane {
-    /// The lanes with threads of their own. Lists run on those of other queries.
-    pub(super) const OF_THREADS: [Self; 5] =
-        [Self::Queries, Self::Changes, Self::Contended, Self::Directory, Self::Checks];
-
-    /// Returns the name in metrics.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Queries => "queries",
-            Self::Lists => "lists",
-            Self::Changes => "changes",
-            Self::Contended => "contended",
-            Self::Directory => "directory",
-            Self::Checks => "checks",
-        }
-    }
-
-    fn length(self) -> Length {
-        match self {
-            Self::Lists => Length::Long,
-            Self::Queries | Self::Changes | Self::Contended | Self::Directory | Self::Checks => {
-                Length::Brief
-            }
-        }
-    }
-}
-
 /// The connections for the directory: so few that feeding a large one leaves the database to others.
 const DIRECTORY_CONNECTIONS: usize = 2;
 
@@ -102,36 +60,6 @@ impl PoolSettings {
     /// Returns how many connections there are for the directory.
     pub(crate) fn directory(&self) -> usize {
         if self.writers == 0 { 0 } else { DIRECTORY_CONNECTIONS }
-    }
-}
-
-/// Whether the caller of a query still waits for its result.
-#[derive(Clone, Debug)]
-pub(crate) struct Presence {
-    present: Weak<()>,
-    /// When the caller stops waiting, if that matters here.
-    deadline: Option<Instant>,
-}
-
-impl Presence {
-    /// Returns the presence of a caller that waits until `present` is dropped.
-    pub(crate) fn of(present: &Arc<()>) -> Self {
-        Self { present: Arc::downgrade(present), deadline: None }
-    }
-
-    /// The same, but not for longer than until the deadline of the call that runs.
-    fn until_deadline(present: &Arc<()>) -> Self {
-        Self { deadline: deadline::current(), ..Self::of(present) }
-    }
-
-    /// Whether the caller has gone, as it does when its time is over. After a pause of the whole process it
-    /// may not have noticed yet.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.present.strong_count() == 0 || self.is_over()
-    }
-
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 }
 

@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use super::{current::CurrentPool, pool::Lane, threads::Load};
+use super::{current::CurrentPool, lane::Lane, threads::Load};
 use crate::metrics::LaneLabel;
 
 /// Reads the pool in use, for as long as there is one.

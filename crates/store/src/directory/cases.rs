@@ -9,7 +9,7 @@ use domain::{
 use super::case_row::{COLUMNS, Row, to_case};
 use crate::{
     audit::audited,
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     schema::cases::{self, dsl},
     time::to_postgres,

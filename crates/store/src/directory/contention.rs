@@ -13,7 +13,7 @@ use domain::{Error, TenantId};
 use tokio::time::sleep;
 
 use crate::{
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     error::is_lock_timeout,
     transaction::in_transaction,

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     audit::audited,
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     schema::users::{self, dsl},
     sql::{Parameters, Sql, Statement, bind},

@@ -14,7 +14,7 @@ use domain::{
 use super::row::{self, COLUMNS, Row};
 use crate::{
     audit::audited,
-    connections::pool::{Lane, Presence},
+    connections::{lane::Lane, presence::Presence},
     database::Database,
     schema::users::{self, dsl},
 };

@@ -5,7 +5,7 @@ use domain::{Error, TenantId};
 
 use crate::{
     apart::Attempt,
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     schema::tasks::{self, dsl},
     transaction::in_transaction,

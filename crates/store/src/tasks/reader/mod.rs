@@ -12,7 +12,7 @@ use domain::{
 use tokio::sync::oneshot;
 
 use crate::{
-    connections::pool::Presence,
+    connections::presence::Presence,
     database::Database,
     error::Error as StoreError,
     queued::Queued,
