@@ -43,8 +43,8 @@ pub(crate) struct ConnectionHandler<S> {
 
 impl<S> ConnectionHandler<S> {
     /// Serves a connection, once it is open, until it is closed. The header timeout begins before it is
-    /// opened; if it ends before, `time_out` is called. Once `shutdown` is cancelled, it accepts no more requests, and the connection is closed
-    /// after the running ones.
+    /// opened; if it ends before, `time_out` is called. Once `shutdown` is cancelled, it accepts no more requests,
+    /// and the connection is closed after the running ones.
     pub(crate) async fn serve<I, B>(
         &self,
         open: impl Future<Output = Option<Opened<I>>>,

@@ -3,8 +3,10 @@
 
 mod chain;
 mod entry;
+mod fault;
 mod verifier;
 
 pub use chain::{Anchor, AuditRecord, ChainHash, MalformedAnchor};
 pub use entry::{Agent, AuditDetails, AuditEntry, AuditEvent, NewAuditEntry};
-pub use verifier::{AuditFault, ChainVerifier};
+pub use fault::AuditFault;
+pub use verifier::ChainVerifier;
