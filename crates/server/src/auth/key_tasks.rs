@@ -29,7 +29,12 @@ impl KeyTasks {
         let ended = CancellationToken::new();
         let Authenticator { cache, hosts, uses, audit, database, .. } = authenticator;
         tokio::spawn(cache.clone().follow(hosts.clone(), changes, ended.clone()));
-        tokio::spawn(hosts.clone().run(database.clone(), max_age, ended.clone()));
+        let hosts_of = database.clone();
+        let read = move || {
+            let database = hosts_of.clone();
+            async move { database.list_tenant_hosts().await }
+        };
+        tokio::spawn(hosts.clone().run(read, max_age, ended.clone()));
         let uses = uses.clone().run(database.clone(), ended.clone());
         let audit = audit.clone().run(database.clone(), ended.clone());
         let tasks = [tokio::spawn(uses), tokio::spawn(audit)];

@@ -11,7 +11,7 @@ use std::{
 
 use domain::{Error, HostName, TenantId};
 use runtime::CancellationToken;
-use store::{Database, TenantHost};
+use store::TenantHost;
 use telemetry::Throttle;
 use tokio::{
     sync::{Notify, watch},
@@ -29,6 +29,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When they are read again after that has failed.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The least time between two attempts, however many calls want one.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The least time between two log lines about hosts that can't be read.
 static FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
@@ -93,10 +96,17 @@ impl TenantHosts {
     }
 
     /// Reads the hosts, and again when they were changed and at least once in `max_age`, until the token is cancelled.
-    pub(super) async fn run(self, database: Database, max_age: Duration, ended: CancellationToken) {
+    pub(super) async fn run<F>(
+        self,
+        read: impl Fn() -> F,
+        max_age: Duration,
+        ended: CancellationToken,
+    ) where
+        F: Future<Output = Result<Vec<TenantHost>, store::Error>>,
+    {
         let max_age = max_age.max(SHORTEST_AGE);
         loop {
-            let read = timeout(READ_TIMEOUT, database.list_tenant_hosts()).await;
+            let read = timeout(READ_TIMEOUT, read()).await;
             let read = read.map_err(|elapsed| store::Error::Unavailable(Arc::new(elapsed)));
             let pause = match read.flatten() {
                 Ok(hosts) => {
@@ -108,10 +118,14 @@ impl TenantHosts {
                     RETRY_INTERVAL
                 }
             };
+            let next = async {
+                sleep(SHORTEST_PAUSE).await;
+                // At once, if they were changed or a call wanted them meanwhile.
+                let _waited = timeout(pause, self.0.is_stale.notified()).await;
+            };
             tokio::select! {
                 () = ended.cancelled() => return,
-                () = self.0.is_stale.notified() => {}
-                () = sleep(pause) => {}
+                () = next => {}
             }
         }
     }
@@ -164,7 +178,7 @@ impl Bindings {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::{future::ready, sync::atomic::AtomicUsize, time::UNIX_EPOCH};
 
     use http::Request;
     use serving::Client;
@@ -229,6 +243,33 @@ mod tests {
         };
         let (allowed, ()) = tokio::join!(hosts.allow(TenantId::new(1).unwrap(), &named), read);
         assert!(allowed.unwrap());
+    }
+
+    /// Each attempt is a statement, and a line in the log of Postgres, as long as a privilege is missing.
+    #[tokio::test(start_paused = true)]
+    async fn hosts_that_cannot_be_read_are_not_read_as_often_as_calls_want_them() {
+        let hosts = TenantHosts::default();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&reads);
+        let read = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            ready(Err(store::Error::Unavailable(Arc::new(std::io::Error::other("denied")))))
+        };
+        let ended = CancellationToken::new();
+        tokio::spawn(hosts.clone().run(read, Duration::from_secs(60), ended.clone()));
+        let (parts, ()) = Request::get("http://one.example/").body(()).unwrap().into_parts();
+        let named = NamedHosts::of(&parts, &Client::default());
+        let (begin, tenant) = (Instant::now(), TenantId::new(1).unwrap());
+        for _ in 0..100 {
+            assert!(hosts.allow(tenant, &named).await.is_err());
+        }
+        let most = begin.elapsed().as_millis() / SHORTEST_PAUSE.as_millis() + 1;
+        assert!(
+            reads.load(Ordering::Relaxed) as u128 <= most,
+            "{reads:?} in {:?}",
+            begin.elapsed()
+        );
+        ended.cancel();
     }
 
     #[tokio::test(start_paused = true)]
