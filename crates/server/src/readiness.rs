@@ -1,6 +1,7 @@
 //! Reports readiness, through `grpc.health.v1` and on the admin port.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -73,6 +74,7 @@ pub(crate) async fn report(
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
+    let mut is_first = true;
     loop {
         let current = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -82,7 +84,12 @@ pub(crate) async fn report(
         };
         if last.as_ref() != Some(&current) {
             match &current {
-                Finding::Ready => tracing::info!("serving"),
+                Finding::Ready => {
+                    if mem::take(&mut is_first) {
+                        warn_of_unused_row_level_security(&database).await;
+                    }
+                    tracing::info!("serving");
+                }
                 Finding::Unavailable => tracing::warn!(
                     "not serving: the database is not available or its schema is not up to date"
                 ),
@@ -122,6 +129,17 @@ async fn check(database: &Database, max_statement_age: Duration) -> Finding {
     match database.oldest_statement() {
         Some(age) if age > max_statement_age => Finding::Stalled,
         _ => Finding::Ready,
+    }
+}
+
+/// Logs a warning if the database is set up for row-level security, and the server was started without it: nobody
+/// would notice that it restricts nothing.
+async fn warn_of_unused_row_level_security(database: &Database) {
+    if let Ok(Ok(true)) = timeout(TIMEOUT, database.has_unused_row_level_security()).await {
+        tracing::warn!(
+            "row-level security is set up in the database, but not used: start the server with \
+             --row-level-security"
+        );
     }
 }
 

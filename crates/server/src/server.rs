@@ -116,7 +116,7 @@ impl Server {
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        let database = Database::open(database_url, &options.pool_settings());
+        let database = options.open(database_url);
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;

@@ -4,5 +4,6 @@
 mod fixture;
 mod grants;
 mod passwords;
+mod row_level_security;
 mod service;
 mod setup;

@@ -49,6 +49,15 @@ async fn every_statement_uses_its_indexes() {
     ];
     explainer.assert_uses::<create::Create>("users_email_key", &create, 200);
 
+    assert_uses_indexes(&mut explainer, ["7", "8"]);
+    explainer.restrict();
+    assert_uses_indexes(&mut explainer, ["17", "18"]);
+}
+
+/// Checks the plans of the other statements, which update and delete these cases.
+#[track_caller]
+fn assert_uses_indexes(explainer: &mut Explainer, [case, other]: [&str; 2]) {
+    let null = "null";
     // Priority, status, team; after, skip, limit, count.
     let list = |status, count| ["1", null, status, null, "5000", "0", "21", count];
     explainer.assert_uses::<list::List>(OF_TENANT, &list(null, "false"), 40);
@@ -71,13 +80,13 @@ async fn every_statement_uses_its_indexes() {
     let (last, plan) = page("9977");
     assert!(last <= first + 40, "{last} pages instead of {first}: {plan}");
 
-    let update = ["1", "7", "'b'", null, null, "'CLOSED'", "false", null, null, "false"];
+    let update = ["1", case, "'b'", null, null, "'CLOSED'", "false", null, null, "false"];
     explainer.assert_uses::<update::Update>(OF_TENANT, &update, 40);
     explainer.assert_uses::<update::UpdateTrial>(OF_TENANT, &update, 20);
 
-    explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", "7"], 60);
-    let delete = ["1", "7", null, "1", "'a-request'"];
+    explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", case], 60);
+    let delete = ["1", case, null, "1", "'a-request'"];
     explainer.assert_uses::<delete::Delete>("tasks_case_idx", &delete, 400);
-    let delete = ["1", "8", null, "1", "'a-request'"];
+    let delete = ["1", other, null, "1", "'a-request'"];
     explainer.assert_uses::<delete::Delete>("task_assignees_pkey", &delete, 400);
 }

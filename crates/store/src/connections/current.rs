@@ -21,6 +21,7 @@ use crate::{error::Error, metrics::QueryMetrics};
 pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
+    is_row_level_security_on: bool,
     sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
@@ -38,12 +39,17 @@ type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
 
 impl CurrentPool {
     /// Starts a pool; see [`Pool::open`].
-    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+    pub(crate) fn open(
+        url: &DatabaseUrl,
+        settings: &PoolSettings,
+        is_row_level_security_on: bool,
+    ) -> Self {
         let (metrics, sharing) = (Arc::<QueryMetrics>::default(), Sharing::default());
         let pool = Arc::new(Pool::open(url, settings, &sharing, Arc::clone(&metrics)));
         Self {
             url: url.clone(),
             settings: *settings,
+            is_row_level_security_on,
             sharing,
             pool: RwLock::new(pool),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
@@ -75,6 +81,11 @@ impl CurrentPool {
     /// Returns the settings of the pool.
     pub(crate) fn settings(&self) -> &PoolSettings {
         &self.settings
+    }
+
+    /// Returns whether Postgres restricts queries of tenants to their rows.
+    pub(crate) fn is_row_level_security_on(&self) -> bool {
+        self.is_row_level_security_on
     }
 
     /// Returns what each tenant has of the connections of a lane; `None` if no tenant uses it.

@@ -26,7 +26,7 @@ use super::{
     threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics};
+use crate::{error::Error, metrics::QueryMetrics, scope::Access};
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -145,6 +145,13 @@ impl Pool {
     /// # Errors
     /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
+        let mut connection = self.checked_out()?;
+        // A query of a tenant may have had it before.
+        connection.enter(&Access::All)?;
+        Ok(connection)
+    }
+
+    fn checked_out(&self) -> Result<Connection, Error> {
         let mut connection = self.connections.get().map_err(Error::unavailable)?;
         // A writer may have had it before.
         connection.set_instrumentation(None::<Observer>);
@@ -167,7 +174,8 @@ impl Pool {
         Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
     }
 
-    /// Runs a query on a thread of the lane that it waits for, in a span with its name.
+    /// Runs a query on a thread of the lane that it waits for, in a span with its name, and in a session with this
+    /// access.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
@@ -177,6 +185,7 @@ impl Pool {
         self: Arc<Self>,
         waiting: Waiting,
         name: &'static str,
+        access: Access,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let lane = waiting.lane;
@@ -189,7 +198,7 @@ impl Pool {
             Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let (run, mut result) = prepare((waiting, name), query, caller);
+        let (run, mut result) = prepare((waiting, name), access, query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -222,11 +231,15 @@ impl Pool {
     }
 
     fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
+        let mut connection = self.checked_out()?;
         match lane {
-            Lane::Changes | Lane::Contended => self.writer_connection(),
+            Lane::Changes | Lane::Contended => {
+                connection.set_instrumentation(self.statements.observer());
+            }
             // A large upsert may take its time, and does not mean that the server can't serve.
-            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => self.connection(),
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => {}
         }
+        Ok(connection)
     }
 
     fn threads(&self, lane: Lane) -> &Threads<Connection> {
@@ -278,6 +291,7 @@ impl Drop for Waiting {
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
     (waiting, name): (Waiting, &'static str),
+    access: Access,
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
@@ -301,8 +315,11 @@ fn prepare<T: Send + 'static>(
                 return None;
             }
         };
-        // What fails then may have failed because of that.
-        let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
+        let entered =
+            connection.enter(&access).map_err(|error| Error::from(error).without_effect());
+        let result = entered.and_then(|()| query(&mut connection, &caller));
+        // What fails when the caller's time is over may have failed because of that.
+        let result = result.map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });

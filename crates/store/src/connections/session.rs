@@ -9,7 +9,7 @@ use std::{
 
 use diesel::{
     ConnectionError::BadConnection,
-    PgConnection, PgExpressionMethods as _, RunQueryDsl as _,
+    PgConnection, PgExpressionMethods as _, QueryResult, RunQueryDsl as _,
     connection::SimpleConnection as _,
     define_sql_function,
     dsl::sql,
@@ -18,6 +18,8 @@ use diesel::{
     select,
     sql_types::{Bool, Text},
 };
+
+use crate::scope::{Access, ROLE, Scope};
 
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
 /// on how full the tables were when it was made, so the look-ups are made to use their indexes, and no
@@ -73,6 +75,17 @@ fn mark(token: &str) -> String {
     )
 }
 
+/// Returns a statement that fails in a session without the mark of this connection.
+fn require_mark(token: &str) -> String {
+    format!(
+        "DO $$ BEGIN
+            IF current_setting('{MARK}', true) IS DISTINCT FROM '{token}' THEN
+                RAISE EXCEPTION '{USED}';
+            END IF;
+        END $$;"
+    )
+}
+
 /// The setting that has the token of the connection that the session belongs to.
 const MARK: &str = "caseload.session";
 
@@ -109,16 +122,55 @@ impl Sharing {
     }
 }
 
-/// A connection, and the token by which it knows its session.
+/// A connection, the token by which it knows its session, and what its session may see.
 pub(crate) struct Tokened {
     connection: PgConnection,
     token: String,
+    /// Whether the role of the session is [`ROLE`].
+    is_restricted: bool,
+    /// The session's setting `caseload.tenants`, which has an effect while it is restricted.
+    tenants: Option<Scope>,
 }
 
 impl Tokened {
     /// Returns a connection with a random token, which [`Session`] stores in its session.
     pub(super) fn new(connection: PgConnection) -> Self {
-        Self { connection, token: format!("{:016x}", RandomState::new().hash_one(())) }
+        let token = format!("{:016x}", RandomState::new().hash_one(()));
+        Self { connection, token, is_restricted: false, tenants: None }
+    }
+
+    /// Sets what the session may see or change: in one round trip, or none if it is set already.
+    ///
+    /// Nothing is set in a session of another connection, as a pooler in transaction mode may give this one: that
+    /// connection would go on with this role and these tenants.
+    ///
+    /// # Errors
+    /// Those of the statements, as where the role of the connection may not become [`ROLE`], or where the session
+    /// is that of another connection. The session stays as it was.
+    pub(super) fn enter(&mut self, access: &Access) -> QueryResult<()> {
+        let (is_restricted, tenants) = match access {
+            Access::All if !self.is_restricted => return Ok(()),
+            Access::All => (false, self.tenants.clone()),
+            Access::Tenants(tenants) => (true, Some(tenants.clone())),
+            Access::OfStatements => (true, None),
+        };
+        let mut statements = String::new();
+        match (self.is_restricted, is_restricted) {
+            // With row_security off, as a database or a role may have it, Postgres would refuse every statement.
+            (false, true) => statements += &format!("SET row_security = on; SET ROLE {ROLE};"),
+            (true, false) => statements += "RESET ROLE;",
+            (false, false) | (true, true) => {}
+        }
+        if tenants != self.tenants {
+            let tenants = tenants.as_ref().map_or("", Scope::as_str);
+            statements += &format!("SET caseload.tenants = '{tenants}';");
+        }
+        if !statements.is_empty() {
+            // One transaction for all of them.
+            self.connection.batch_execute(&(require_mark(&self.token) + &statements))?;
+            (self.is_restricted, self.tenants) = (is_restricted, tenants);
+        }
+        Ok(())
     }
 
     /// Checks that the session is still that of this connection and meets a condition, in one round trip unless
@@ -186,4 +238,48 @@ impl CustomizeConnection<Tokened, r2d2::Error> for Session {
 
 fn shared_sessions() -> r2d2::Error {
     r2d2::Error::ConnectionError(BadConnection(SHARED_SESSIONS.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use localdb::Cluster;
+
+    use super::*;
+    use diesel::{Connection as _, sql_query};
+
+    const ROLES: &str = "CREATE ROLE caseload_tenant";
+
+    /// Returns the role and the tenants of a session.
+    fn state(connection: &mut Tokened) -> (Option<String>, Option<String>) {
+        let settings = (current_setting("role", true), current_setting("caseload.tenants", true));
+        select(settings).get_result(&mut **connection).unwrap()
+    }
+
+    #[test]
+    fn access_is_set_in_the_session_of_the_connection_and_in_no_other() {
+        let cluster = Cluster::temporary().setting("shared_buffers", "4MB").start().unwrap();
+        let connection = PgConnection::establish(&cluster.url("postgres")).unwrap();
+        let mut connection = Tokened::new(connection);
+        connection.batch_execute(ROLES).unwrap();
+        let session = Session { lock_timeout: Duration::from_secs(1), sharing: Sharing::default() };
+        session.on_acquire(&mut connection).unwrap();
+        let of = |tenant| Access::Tenants(Scope::of([domain::TenantId::new(tenant).unwrap()]));
+
+        connection.enter(&of(7)).unwrap();
+        let restricted = (Some(ROLE.to_owned()), Some("{7}".to_owned()));
+        assert_eq!(state(&mut connection), restricted);
+        // As if a pooler had given this session to another connection meanwhile.
+        sql_query(format!("SET {MARK} = 'another'")).execute(&mut *connection).unwrap();
+        for access in [of(8), Access::OfStatements, Access::All] {
+            let error = connection.enter(&access).unwrap_err();
+            assert_eq!(error.to_string(), USED);
+            assert_eq!(state(&mut connection), restricted);
+        }
+        let token = connection.token.clone();
+        sql_query(format!("SET {MARK} = '{token}'")).execute(&mut *connection).unwrap();
+        connection.enter(&Access::OfStatements).unwrap();
+        assert_eq!(state(&mut connection), (Some(ROLE.to_owned()), Some(String::new())));
+        connection.enter(&Access::All).unwrap();
+        assert_eq!(state(&mut connection).0.as_deref(), Some("none"));
+    }
 }

@@ -93,7 +93,9 @@ impl Database {
         const FORBIDDEN: &str = "
             SELECT n.name AS line
             FROM unnest($1::text[] || '__diesel_schema_migrations'::text) AS n (name)
-            WHERE NOT has_table_privilege(to_regclass(n.name), 'SELECT')";
+            WHERE NOT has_table_privilege(to_regclass(n.name), 'SELECT')
+                -- A policy may hide rows from the role.
+                OR row_security_active(to_regclass(n.name))";
         let forbidden = self.lines("list_forbidden_tables", FORBIDDEN).await?;
         if forbidden.is_empty() {
             return Ok(());

@@ -3,7 +3,7 @@
 use super::page::{Page, pages};
 
 /// The names of the blocks that tests run: in `<!-- run: NAME -->` before a block.
-const RUN: [&str; 15] = [
+const RUN: [&str; 16] = [
     "base backup",
     "command line",
     "connect",
@@ -16,6 +16,7 @@ const RUN: [&str; 15] = [
     "readme",
     "recovered ids",
     "recovery",
+    "row-level security",
     "synchronous standby",
     "tutorial",
     "wal archive",

@@ -134,13 +134,16 @@ async fn a_pooler_in_transaction_mode_is_refused_with_the_reason() {
     let Some(pooler) = PgBouncer::start(&TestDatabase::create(), "transaction", HOUR) else {
         return;
     };
-    let server = start_server_process(&pooler.url(), &[]);
-    let addr = server.wait_for_address("serving gRPC");
-    wait_until("the reason in the log", || server.stderr().contains(REASON));
-    eventually("the loss of health", async || {
-        grpc_health(addr).await.filter(|statuses| *statuses == [ServingStatus::NotServing; 2])
-    })
-    .await;
+    for args in [&[][..], &["--row-level-security"]] {
+        let args = [&["--grpc-addr", "127.0.0.1:0"], args].concat();
+        let server = start_server_process(&pooler.url(), &args);
+        let addr = server.wait_for_address("serving gRPC");
+        wait_until("the reason in the log", || server.stderr().contains(REASON));
+        eventually("the loss of health", async || {
+            grpc_health(addr).await.filter(|statuses| *statuses == [ServingStatus::NotServing; 2])
+        })
+        .await;
+    }
 }
 
 /// Sessions that PgBouncer has just opened have no mark, so each of them looks like a connection's own.

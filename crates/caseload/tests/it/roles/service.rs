@@ -25,11 +25,17 @@ struct Service {
 impl Service {
     /// Starts a service on the database `caseload`, which is migrated and has roles.
     async fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, &[]).await
+    }
+
+    /// Starts the same, with options of the server.
+    async fn start_with(cluster: &Cluster, more_args: &[&'static str]) -> Self {
         let database = TestDatabase::at(&cluster.url("caseload"));
         let url = url_as(cluster, SERVICE);
         // No key is cached: each call looks its key up.
         let args = ["--key-ttl", "0s", "--unknown-key-ttl", "0s"];
-        let app = App::builder().server_args(&args).start_as(database, &url).await;
+        let app = App::builder().server_args(&args).server_args(more_args);
+        let app = app.start_as(database, &url).await;
         Self { app, database: open(&url) }
     }
 
@@ -94,7 +100,12 @@ impl Service {
 
 /// Checks that a service that connects as its role can do everything that a service does.
 pub(super) async fn assert_works(cluster: &Cluster) {
-    let service = Service::start(cluster).await;
+    assert_works_with(cluster, &[]).await;
+}
+
+/// Checks the same of a service with options.
+pub(super) async fn assert_works_with(cluster: &Cluster, args: &[&'static str]) {
+    let service = Service::start_with(cluster, args).await;
     assert_eq!(service.failures(0).await, Vec::<String>::new());
 }
 

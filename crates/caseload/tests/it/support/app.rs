@@ -14,7 +14,7 @@ use store::{Database, DatabaseUrl, NewApiKey, NewUser};
 use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{Reply, TestDatabase, http_client};
+use super::{Reply, TestDatabase, database::row_level_security, http_client};
 
 /// A server and a gateway in this process, on a database that has a tenant, the three users of the
 /// API document, a case, and an API key that may write. Both end when the test's runtime does.
@@ -113,6 +113,8 @@ pub(crate) async fn start_server(
             args.extend([name, value]);
         }
     }
+    let is_asked_for = args.contains(&"--row-level-security");
+    args.extend(row_level_security(database_url).filter(|_| !is_asked_for));
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
     let server = Server::bind(program, database_url, &metrics()).unwrap().with_tls(tls);

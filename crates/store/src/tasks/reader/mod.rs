@@ -235,7 +235,9 @@ impl Runner {
     async fn read(&self, jobs: Vec<Job>) {
         let (calls, results): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.call, job.result)).unzip();
-        let found = self.shared.database.read("get_tasks", move |connection| {
+        let database = &self.shared.database;
+        let scope = database.scope(calls.iter().map(|call| call.tenant));
+        let found = database.read_scoped(scope, "get_tasks", move |connection| {
             let mut wanted = Wanted::default();
             for Call { tenant, case, tasks, caller } in &calls {
                 wanted.add(*tenant, *case, if caller.is_gone() { &[] } else { tasks });
