@@ -22,7 +22,7 @@ class System(DevSystem):
 
     def admin(self, *arguments: str) -> dict:
         """Runs a command of `caseload admin`, which must succeed, and returns what it prints."""
-        process = self.start(["admin", "--json", *arguments], CASELOAD_DATABASE_URL=self.database_url)
+        process = self.start(["admin", "--json", "--log-level", "warn", *arguments], CASELOAD_DATABASE_URL=self.database_url)
         printed = process.communicate()[0]
         if process.returncode != 0:
             raise AssertionError(f"{arguments}: exit code {process.returncode}")
