@@ -90,7 +90,7 @@ impl Authenticator {
     /// call names; [`Error::AddressNotAllowed`] if it is valid, but not accepted from the client's address;
     /// [`Error::Unavailable`] if the key is not cached and the database is not available; [`Error::Overloaded`] or
     /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
-    /// calls wait for that.
+    /// calls wait for that, or for the hosts of tenants.
     pub(crate) async fn authenticate(
         &self,
         credentials: Result<ApiKey, AuthError>,
@@ -98,7 +98,8 @@ impl Authenticator {
         hosts: &NamedHosts<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
-        let is_host_allowed = self.hosts.allow(key.record.principal.tenant, hosts).await?;
+        let wait = || self.waiting.admit(arrival, true);
+        let is_host_allowed = self.hosts.allow(key.record.principal.tenant, hosts, wait).await?;
         self.accept(&key, arrival, is_host_allowed)
     }
 
