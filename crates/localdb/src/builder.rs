@@ -36,6 +36,8 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     /// `None` unless the cluster is a standby.
     primary: Option<Primary>,
+    /// The port on the loopback interface; `None` to listen on the socket only.
+    loopback_port: Option<u16>,
 }
 
 /// The cluster that a standby follows.
@@ -47,14 +49,13 @@ struct Primary {
 
 impl Builder {
     pub(crate) fn temporary() -> Self {
-        let builder = Self { path: None, durable: false, settings: Vec::new(), primary: None };
+        let builder = Self::new(None, false, Vec::new(), None);
         // Tests run in parallel, each with its own connection pool.
         builder.setting("max_connections", "200").setting("shared_buffers", "64MB")
     }
 
     pub(crate) fn persistent(path: PathBuf) -> Self {
-        Self { path: Some(path), durable: true, settings: Vec::new(), primary: None }
-            .setting("shared_buffers", "128MB")
+        Self::new(Some(path), true, Vec::new(), None).setting("shared_buffers", "128MB")
     }
 
     /// A standby needs limits at least as high as its primary's, so it has the same settings. They
@@ -64,7 +65,16 @@ impl Builder {
         binaries: Binaries,
         settings: Vec<(String, String)>,
     ) -> Self {
-        Self { path: None, durable: true, settings, primary: Some(Primary { url, binaries }) }
+        Self::new(None, true, settings, Some(Primary { url, binaries }))
+    }
+
+    fn new(
+        path: Option<PathBuf>,
+        durable: bool,
+        settings: Vec<(String, String)>,
+        primary: Option<Primary>,
+    ) -> Self {
+        Self { path, durable, settings, primary, loopback_port: None }
     }
 
     /// Sets whether committed data survive a power cut. If not, `fsync`, `synchronous_commit` and
@@ -80,6 +90,13 @@ impl Builder {
     /// `unix_socket_directories` can't be changed.
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a free port on which the server also listens, on 127.0.0.1: there is no TLS on a Unix socket. Every
+    /// local user can connect there without a password until the test replaces `pg_hba.conf`.
+    pub fn loopback_port(mut self, port: u16) -> Self {
+        self.loopback_port = Some(port);
         self
     }
 
@@ -115,8 +132,9 @@ impl Builder {
             };
             initdb::create(&home, &launcher, &mut log, &mut guardian, origin, self.durable)?;
         }
+        let port = self.loopback_port.unwrap_or(PORT);
         let settings = self.all_settings(sockets.path());
-        let mut cluster = Cluster::new(launcher, settings, log, sockets, home, guardian);
+        let mut cluster = Cluster::new(launcher, settings, log, (sockets, port), home, guardian);
         cluster.start()?;
         Ok(cluster)
     }
@@ -138,9 +156,10 @@ impl Builder {
         }
         settings.extend(self.settings);
         let sockets = sockets.display().to_string();
-        let port = PORT.to_string();
+        let port = self.loopback_port.unwrap_or(PORT).to_string();
+        let address = if self.loopback_port.is_some() { "127.0.0.1" } else { "" };
         let listeners = [
-            ("listen_addresses", ""),
+            ("listen_addresses", address),
             ("unix_socket_directories", sockets.as_str()),
             ("port", port.as_str()),
         ];

@@ -9,7 +9,7 @@ use crate::{
     log::Log, postmaster::Postmaster, psql,
 };
 
-/// The port, which is only part of the socket's file name.
+/// The port of a cluster without a loopback port, which is only part of the socket's file name.
 pub(crate) const PORT: u16 = 5432;
 
 /// The timeout of a promotion.
@@ -28,6 +28,7 @@ pub struct Cluster {
     log: Log,
     // Fields are dropped in order: the directories before the guardian, which would remove them.
     sockets: TempDir,
+    port: u16,
     _home: Home,
     guardian: Guardian,
 }
@@ -63,12 +64,22 @@ impl Cluster {
         launcher: Launcher,
         settings: Vec<(String, String)>,
         log: Log,
-        sockets: TempDir,
+        (sockets, port): (TempDir, u16),
         home: Home,
         guardian: Guardian,
     ) -> Self {
         let data_dir = home.data_dir();
-        Self { postmaster: None, launcher, settings, data_dir, log, sockets, _home: home, guardian }
+        Self {
+            postmaster: None,
+            launcher,
+            settings,
+            data_dir,
+            log,
+            sockets,
+            port,
+            _home: home,
+            guardian,
+        }
     }
 
     /// Returns the URL of a database for libpq: as the superuser, through the socket. It stays the
@@ -76,7 +87,8 @@ impl Cluster {
     pub fn url(&self, database: &str) -> String {
         let database = encode(database.as_bytes());
         // Without a port libpq would use that of PGPORT.
-        format!("postgresql://{SUPERUSER}@localhost:{PORT}/{database}?host={}", self.host())
+        let (port, host) = (self.port, self.host());
+        format!("postgresql://{SUPERUSER}@localhost:{port}/{database}?host={host}")
     }
 
     /// Returns the URL of a database on the one of two clusters that accepts writes; libpq tries

@@ -13,7 +13,8 @@
 //! a small shell script in its own process, then stops it.
 //!
 //! The server listens only on a Unix socket, in a directory that only its user and root can enter,
-//! and asks for no password. Postgres refuses to run as root; the clusters of root run as the user
+//! and asks for no password. For tests of TLS it also listens on a loopback port
+//! ([`Builder::loopback_port`]). Postgres refuses to run as root; the clusters of root run as the user
 //! `postgres`, else `nobody`.
 //!
 //! All calls block. Linux and macOS.

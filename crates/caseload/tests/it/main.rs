@@ -22,6 +22,7 @@ mod check_order;
 mod cli;
 mod configuration;
 mod connections;
+mod database_tls;
 mod deadlines;
 mod descriptions;
 mod dev;

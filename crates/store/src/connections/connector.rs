@@ -14,6 +14,13 @@ use super::{
     url::DatabaseUrl,
 };
 
+/// libpq's message for a server certificate that it rejects, except for the wrong host name, which has its own.
+const UNVERIFIED: &str = "certificate verify failed";
+
+/// The possible reasons, which libpq does not tell apart.
+const REASONS: &str = "the server's certificate is of no authority in sslrootcert, has expired, or is \
+    not valid yet; Postgres' log has the alert that says which";
+
 /// Opens connections to the server that the URL asks for.
 ///
 /// libpq selects the server among the hosts only when it connects. A server may become read-only
@@ -48,11 +55,16 @@ impl Connector {
         Arc::downgrade(&self.life)
     }
 
-    /// Removes secrets from an error: some of libpq's messages quote parts of the URL.
+    /// Removes secrets from an error: some of libpq's messages quote parts of the URL. Adds the possible reasons if
+    /// the server's certificate was rejected.
     fn redact(&self, error: ConnectionError) -> ConnectionError {
         match error {
             ConnectionError::BadConnection(message) => {
-                ConnectionError::BadConnection(self.redaction.apply(&message))
+                let mut message = self.redaction.apply(&message);
+                if message.contains(UNVERIFIED) {
+                    message = format!("{} ({REASONS})", message.trim_end());
+                }
+                ConnectionError::BadConnection(message)
             }
             ConnectionError::InvalidConnectionUrl(message) => {
                 ConnectionError::InvalidConnectionUrl(self.redaction.apply(&message))
@@ -83,5 +95,33 @@ impl ManageConnection for Connector {
 
     fn has_broken(&self, connection: &mut Tokened) -> bool {
         std::thread::panicking() || connection.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what is reported of a message of libpq, for a URL with a password.
+    fn reported(message: &str) -> String {
+        let url = "postgresql://me:hunter2@a/b?sslmode=verify-full&sslrootcert=ca.pem";
+        let connector = Connector::new(&url.parse().unwrap(), Sharing::default());
+        connector.redact(ConnectionError::BadConnection(message.to_owned())).to_string()
+    }
+
+    #[test]
+    fn the_possible_reasons_are_added_to_a_rejected_certificate_only() {
+        let failed = "connection to server at \"a\", port 5432 failed: ";
+        let unverified = reported(&format!("{failed}SSL error: certificate verify failed\n"));
+        assert_eq!(unverified, format!("{failed}SSL error: certificate verify failed ({REASONS})"));
+        for clear in [
+            "server certificate for \"b\" does not match host name \"a\"",
+            "server does not support SSL, but SSL was required",
+            "root certificate file \"ca.pem\" does not exist",
+        ] {
+            assert_eq!(reported(&format!("{failed}{clear}")), format!("{failed}{clear}"));
+        }
+        let quoted = reported(&format!("{failed}hunter2, certificate verify failed"));
+        assert!(!quoted.contains("hunter2"), "{quoted}");
     }
 }

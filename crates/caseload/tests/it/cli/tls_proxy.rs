@@ -56,7 +56,9 @@ impl Proxy {
         identity: Identity,
     ) -> Self {
         let Identity { name, years, is_authority, signs_itself, protocols } = identity;
-        let issued = authority.issue(Holder { names: &[name], years, is_authority, signs_itself });
+        let holder =
+            Holder { names: &[name], years, is_authority, signs_itself, ..Holder::default() };
+        let issued = authority.issue(holder);
         let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
         let provider = Arc::new(ring::default_provider());

@@ -13,6 +13,8 @@ pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub(crate) struct Holder<'a> {
     /// Its names, addresses and URIs.
     pub(crate) names: &'a [&'a str],
+    /// Its common name, if it has one of its own.
+    pub(crate) common_name: Option<&'a str>,
     /// The years in which the certificate begins and ends to be valid.
     pub(crate) years: (i32, i32),
     /// Whether it is an authority itself.
@@ -25,6 +27,7 @@ impl Default for Holder<'_> {
     fn default() -> Self {
         Self {
             names: &["localhost", "127.0.0.1"],
+            common_name: None,
             years: (2000, 4000),
             is_authority: false,
             signs_itself: false,
@@ -64,6 +67,9 @@ impl Authority {
         params.subject_alt_names.extend(uris);
         params.not_before = date_time_ymd(holder.years.0, 1, 1);
         params.not_after = date_time_ymd(holder.years.1, 1, 1);
+        if let Some(name) = holder.common_name {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
         if holder.is_authority {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
