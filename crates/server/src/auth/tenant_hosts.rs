@@ -74,6 +74,14 @@ impl TenantHosts {
         Ok(self.bindings().await?.allow(tenant, hosts))
     }
 
+    /// Waits until it is known which hosts are whose: no key is accepted before that.
+    ///
+    /// # Errors
+    /// [`store::Error::Unavailable`] and [`store::Error::Internal`] if it can't be found out.
+    pub(super) async fn known(&self) -> Result<(), store::Error> {
+        self.bindings().await.map(drop)
+    }
+
     async fn bindings(&self) -> Result<Arc<Bindings>, store::Error> {
         let mut changes = self.0.last.subscribe();
         let known = changes.borrow_and_update().clone();
