@@ -41,14 +41,33 @@ const FIRST: &str = "\
         CROSS JOIN LATERAL ({next}) AS next
     )";
 
-/// The tenant after `f`, and its first row. A place may be anywhere between the entries of the tenant, so Postgres before
-/// version 18 reads them from the first one on, though not their rows.
+/// The tenant after `f` that has rows, and the first one of those. Postgres before version 18 looks for it among all entries
+/// of that tenant, also where it does not look at their rows: of those that were deleted, too.
 const NEXT_OF_ALL: &str = "\
     SELECT r.tenant_id, r.{place} AS place, r.created_at
     FROM {table} AS r
     WHERE r.tenant_id > f.tenant_id AND r.{place} >= {since}
     ORDER BY r.tenant_id, r.{place}
     LIMIT 1";
+
+/// The tenant after `f` that has an API key, and its first row, if it has one. No look-up begins elsewhere than at a place
+/// in the entries of a tenant that is known.
+const NEXT_WITH_KEYS: &str = "\
+    SELECT k.tenant_id, r.place, r.created_at
+    FROM (
+        SELECT a.tenant_id
+        FROM api_keys AS a
+        WHERE a.tenant_id > f.tenant_id
+        ORDER BY a.tenant_id
+        LIMIT 1
+    ) AS k
+    LEFT JOIN LATERAL (
+        SELECT r.{place} AS place, r.created_at
+        FROM {table} AS r
+        WHERE r.tenant_id = k.tenant_id AND r.{place} >= {since}
+        ORDER BY r.{place}
+        LIMIT 1
+    ) AS r ON true";
 
 /// Selects the first row of all.
 ///
@@ -116,7 +135,8 @@ fn complete(
     id: &str,
 ) -> String {
     let next = match tenants {
-        Tenants::All | Tenants::WithKeys => NEXT_OF_ALL,
+        Tenants::All => NEXT_OF_ALL,
+        Tenants::WithKeys => NEXT_WITH_KEYS,
     };
     let (place, kind) = order.column();
     let mut text = text.replace("{first}", FIRST).replace("{next}", next);
