@@ -171,12 +171,6 @@ impl Server {
         let metrics = ServerMetrics::new(&self.metrics, self.options.metrics.metrics_per_tenant);
         let (health, health_service) = tonic_health::server::health_reporter();
         readiness::set(&health, false).await;
-        let reporter = tokio::spawn(readiness::report(
-            self.database.clone(),
-            self.options.pool.max_statement_age,
-            (health.clone(), self.readiness.clone()),
-            shutdown.clone(),
-        ));
         for table in [
             sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
             sweep::Table::TaskEvents(self.options.history.event_retention),
@@ -185,17 +179,6 @@ impl Server {
             tokio::spawn(sweep::run(database, table, sweeps, shutdown.clone()));
         }
         tokio::spawn(erasures::run(self.database.clone(), shutdown.clone()));
-        let accepting = {
-            let shutdown = shutdown.clone();
-            async move {
-                drain.accepting(shutdown).await;
-                if let Err(error) = reporter.await {
-                    tracing::error!(%error, "readiness reporter panicked");
-                }
-                readiness::end_watch_streams(health).await;
-            }
-        };
-
         let LimitOptions { key_rate, tenant_rate, max_in_flight, call_timeout, .. } =
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
@@ -220,9 +203,30 @@ impl Server {
             clients.share_percent,
         );
         let authenticator =
-            authenticator(self.database, &self.options, waiting, audit, metrics.keys);
+            authenticator(self.database.clone(), &self.options, waiting, audit, metrics.keys);
         let key_ttl = self.options.auth.key_ttl;
         let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl);
+        let reporter = tokio::spawn(readiness::report(
+            self.database,
+            self.options.pool.max_statement_age,
+            {
+                let authenticator = authenticator.clone();
+                move || authenticator.clone().prepared()
+            },
+            (health.clone(), self.readiness.clone()),
+            shutdown.clone(),
+        ));
+        let accepting = {
+            let shutdown = shutdown.clone();
+            async move {
+                drain.accepting(shutdown).await;
+                if let Err(error) = reporter.await {
+                    tracing::error!(%error, "readiness reporter panicked");
+                }
+                readiness::end_watch_streams(health).await;
+            }
+        };
+
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
         self.metrics.register(|registry| {

@@ -83,6 +83,14 @@ impl Authenticator {
         Self { database, cache, hosts, uses, audit, look_ups, limit, waiting, metrics }
     }
 
+    /// Waits until keys can be accepted, which they can't as long as the hosts of tenants were not read.
+    ///
+    /// # Errors
+    /// [`store::Error::Unavailable`] and [`store::Error::Internal`] if they can't be read.
+    pub(crate) async fn prepared(self) -> Result<(), store::Error> {
+        self.hosts.known().await
+    }
+
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors

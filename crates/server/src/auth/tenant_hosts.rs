@@ -83,6 +83,14 @@ impl TenantHosts {
         Ok(bindings.allow(tenant, hosts))
     }
 
+    /// Waits until it is known which hosts are whose: no key is accepted before that.
+    ///
+    /// # Errors
+    /// [`store::Error::Unavailable`] and [`store::Error::Internal`] if it can't be found out.
+    pub(super) async fn known(&self) -> Result<(), store::Error> {
+        self.await_bindings().await.map(drop)
+    }
+
     async fn await_bindings(&self) -> Result<Arc<Bindings>, store::Error> {
         let mut changes = self.0.last.subscribe();
         let known = changes.borrow_and_update().clone();

@@ -93,7 +93,7 @@ async fn a_database_that_only_the_service_has_changed_is_consistent() {
 /// What is done, and what is found of it: the check, and a part of what it says.
 type Sabotage = (&'static str, &'static [(&'static str, &'static str)]);
 
-const SABOTAGE: [Sabotage; 17] = [
+const SABOTAGE: [Sabotage; 25] = [
     (
         "DELETE FROM task_assignees WHERE task_id = 3 AND position = 0",
         &[
@@ -200,6 +200,62 @@ const SABOTAGE: [Sabotage; 17] = [
         &[(
             "constraints, indexes and triggers are in force",
             "trigger api_keys_changed of api_keys is switched off",
+        )],
+    ),
+    (
+        "ALTER TABLE tasks DROP CONSTRAINT tasks_case_fkey",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "tasks: foreign key tasks_case_fkey (tenant_id, case_id) -> cases (tenant_id, id) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE task_events DROP CONSTRAINT task_events_pkey",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "task_events: primary key task_events_pkey (tenant_id, id) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE tenants DROP CONSTRAINT tenants_name_key",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "tenants: unique key tenants_name_key (name) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE api_keys DROP CONSTRAINT api_keys_digest_check",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "api_keys: check api_keys_digest_check (digest) is missing",
+        )],
+    ),
+    (
+        "DROP INDEX cases_external_id_key",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "cases: unique index cases_external_id_key (tenant_id, external_id) of some rows is missing",
+        )],
+    ),
+    (
+        "DROP INDEX tasks_case_idx; CREATE INDEX tasks_case_idx ON tasks (tenant_id, id)",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "instead of tasks: index tasks_case_idx (tenant_id, case_id, id), there is tasks: index tasks_case_idx (tenant_id, id)",
+        )],
+    ),
+    (
+        "DROP TRIGGER task_events_of_one_task ON task_events",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "task_events: trigger task_events_of_one_task (before insert or update, each row, check_event_of_one_task) is missing",
+        )],
+    ),
+    (
+        "DROP TRIGGER api_keys_changed ON api_keys",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "api_keys: trigger api_keys_changed (",
         )],
     ),
     (

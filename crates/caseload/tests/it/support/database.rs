@@ -13,6 +13,8 @@ use store::{Database, DatabaseUrl, PoolSettings};
 
 use std::time::Duration;
 
+use super::polling::wait_until;
+
 /// The migrated database that others are copied from.
 const TEMPLATE: &str = "template_caseload";
 
@@ -83,6 +85,15 @@ impl TestDatabase {
     /// Opens a connection pool for the database, apart from the server's.
     pub(crate) fn open(&self) -> Database {
         open(&self.url)
+    }
+
+    /// Waits until nobody is connected any more. What a session has done is counted at its end: Postgres' statistics
+    /// are complete then.
+    pub(crate) fn await_end_of_sessions(&self) {
+        const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND backend_type = 'client backend'
+                AND pid <> pg_backend_pid()";
+        wait_until("the end of sessions", || self.query(OTHERS) == "0");
     }
 
     /// Runs SQL with `psql` and returns what it prints: unaligned, without headings.
