@@ -13,6 +13,8 @@ use store::{Database, DatabaseUrl, PoolSettings};
 
 use std::time::Duration;
 
+use super::polling::wait_until;
+
 /// The migrated database that others are copied from.
 const TEMPLATE: &str = "template_caseload";
 
@@ -61,6 +63,14 @@ impl TestDatabase {
             &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"),
         );
         database
+    }
+
+    /// Waits until this many servers listen for changes of API keys. They look the keys up again that they have
+    /// cached before, and keep those that they cache from then on.
+    pub(crate) fn await_listeners(&self, count: u32) {
+        let listeners = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND query = 'LISTEN caseload_api_keys' AND state = 'idle'";
+        wait_until("servers that listen", || self.query(listeners) == count.to_string());
     }
 
     /// Returns the database at a URL, as it is.
