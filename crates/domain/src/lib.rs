@@ -14,6 +14,7 @@ mod case_key;
 mod case_list;
 mod case_update;
 mod case_upsert;
+mod change_token;
 mod choice;
 mod description;
 mod directory_case_list;
@@ -64,10 +65,12 @@ pub use case_key::{CaseKey, CaseKeyDraft};
 pub use case_list::{CaseFilter, CaseListDraft, CasePage, CaseQuery};
 pub use case_update::{CaseUpdate, CaseUpdateDraft};
 pub use case_upsert::{CaseUpsert, CaseUpsertDraft, CaseUpserts};
+pub use change_token::ChangeToken;
 pub use choice::Choice;
 pub use description::Description;
 pub use directory_case_list::{
     DirectoryCaseFilter, DirectoryCaseListDraft, DirectoryCasePage, DirectoryCaseQuery,
+    DirectoryCaseStart,
 };
 pub use directory_page::DirectoryPageSize;
 pub use email::Email;

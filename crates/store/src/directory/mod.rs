@@ -6,6 +6,7 @@ mod case_row;
 mod cases;
 mod contention;
 mod erasure;
+mod list_changed;
 #[cfg(test)]
 mod plans;
 pub(crate) mod row;
