@@ -72,7 +72,7 @@ BEGIN
                     'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)'),
                 ('TABLE', 'audit_entries', 'INSERT', 'SELECT, INSERT'),
                 ('TABLE', 'users',
-                    'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at)',
+                    'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at), UPDATE (scrubbed_up_to)',
                     'SELECT, INSERT'),
                 ('TABLE', 'cases',
                     'SELECT, INSERT, DELETE, UPDATE (name), UPDATE (description), UPDATE (priority), UPDATE (status), UPDATE (team_id), UPDATE (updated_at), UPDATE (deletion_until)',

@@ -70,6 +70,7 @@ diesel::table! {
         deactivated_at -> Nullable<Timestamptz>,
         erased_at -> Nullable<Timestamptz>,
         scrubbed_at -> Nullable<Timestamptz>,
+        scrubbed_up_to -> Nullable<Text>,
     }
 }
 

@@ -10,8 +10,10 @@ mod list_changed;
 #[cfg(test)]
 mod plans;
 pub(crate) mod row;
+mod scrubbing;
 mod upsert_cases;
 mod upsert_users;
 mod users;
 
-pub use erasure::Scrubbing;
+pub use erasure::PendingErasure;
+pub use scrubbing::ScrubStep;

@@ -1,7 +1,8 @@
 //! How Postgres runs the statements of this directory.
 
 use super::{
-    erasure::Scrub, list_changed::ListChanged, upsert_cases::UpsertCases, upsert_users::UpsertUsers,
+    list_changed::ListChanged, scrubbing::Scrub, upsert_cases::UpsertCases,
+    upsert_users::UpsertUsers,
 };
 use crate::explainer::Explainer;
 
