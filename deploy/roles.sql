@@ -71,6 +71,7 @@ BEGIN
                     'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)',
                     'SELECT, INSERT, UPDATE (last_number), UPDATE (last_hash)'),
                 ('TABLE', 'audit_entries', 'INSERT', 'SELECT, INSERT'),
+                ('TABLE', 'audit_outbox', 'SELECT, INSERT, DELETE', NULL),
                 ('TABLE', 'users',
                     'SELECT, INSERT, UPDATE (external_id), UPDATE (email), UPDATE (first_name), UPDATE (last_name), UPDATE (deactivated_at), UPDATE (erased_at), UPDATE (scrubbed_at), UPDATE (scrubbed_up_to)',
                     'SELECT, INSERT'),

@@ -54,8 +54,8 @@ mod violation;
 pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedDigest, MalformedKey};
 pub use audit::{
-    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, ChainHash,
-    ChainVerifier, MalformedAnchor, NewAuditEntry,
+    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, CallAgent,
+    ChainHash, ChainVerifier, MalformedAnchor, NewAuditEntry,
 };
 pub use batch::TaskBatch;
 pub use case::{

@@ -1,6 +1,7 @@
 //! The audit log: what is in it, and that nobody changes it unnoticed.
 
 mod calls;
+mod changes;
 mod commands;
 mod hanging_database;
 mod pruning;

@@ -45,12 +45,27 @@ async fn every_statement_uses_its_indexes() {
 
     // For each user two look-ups, and one more of the row; then the same row is changed, if it is.
     for (names, most_pages) in [(&nulls, 500 * 12), (&names, 500 * 24)] {
-        let users = ["1", &ids, &emails, names, &nulls, "false", "1", "1"];
+        let users =
+            ["1", &ids, &emails, names, &nulls, "false", "1", "1", "1", "null", "'a-request'"];
         for index in ["users_email_key", "users_external_id_key", "users_pkey"] {
             explainer.assert_uses::<UpsertUsers>(index, &users, most_pages);
         }
     }
-    let cases = ["1", &ids, &names, &nulls, &nulls, &nulls, &nulls, "false", "1", "1"];
+    let cases = [
+        "1",
+        &ids,
+        &names,
+        &nulls,
+        &nulls,
+        &nulls,
+        &nulls,
+        "false",
+        "1",
+        "1",
+        "1",
+        "null",
+        "'a-request'",
+    ];
     explainer.assert_uses::<UpsertCases>("cases_external_id_key", &cases, 500 * 40);
 
     // Status, time, case, pages.
