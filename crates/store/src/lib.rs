@@ -46,7 +46,7 @@ pub use connections::{
 };
 pub use database::Database;
 pub use deadline::until;
-pub use directory::Scrubbing;
+pub use directory::{PendingErasure, ScrubStep};
 pub use error::{Cause, Error};
 pub use sweep::{Sweep, Swept};
 pub use tasks::TaskReader;

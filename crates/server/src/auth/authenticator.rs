@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
@@ -161,8 +161,8 @@ impl Authenticator {
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();
-        let version = self.cache.version();
-        let look_up = async move { authenticator.look_up(digest, client, version).await };
+        let (version, now) = (self.cache.version(), Instant::now());
+        let look_up = async move { authenticator.look_up(digest, client, (version, now)).await };
         match self.look_ups.run((digest, version), look_up).await {
             Some(found) => Ok(found?),
             None => Err(Error::Internal("the look-up of an API key panicked".into())),
@@ -174,7 +174,7 @@ impl Authenticator {
         &self,
         digest: KeyDigest,
         client: Option<IpAddr>,
-        version: Version,
+        begun: (Version, Instant),
     ) -> LookUpResult {
         let _permit = self.limit.admit(&digest, client).await?;
         let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
@@ -182,6 +182,6 @@ impl Authenticator {
         if found.is_some() {
             self.limit.remember(digest).await;
         }
-        Ok(self.cache.insert(digest, found, version).await)
+        Ok(self.cache.insert(digest, found, begun).await)
     }
 }

@@ -77,6 +77,10 @@ impl Queued for Job {
     fn is_withdrawn(&self) -> bool {
         self.caller.is_gone()
     }
+
+    fn may_be_repeat(&self) -> bool {
+        self.batch.idempotency_key().is_some()
+    }
 }
 
 impl Caller {

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Shell;
-use crate::support::{API_CALLS, App, ONE_ASSIGNED_TASK, Reply, SAMPLE};
+use crate::support::{API_CALLS, AdminShell, App, ONE_ASSIGNED_TASK, Reply, SAMPLE};
 
 /// Returns what is wrong: each check that has found something, and what.
-fn faults(shell: &Shell) -> BTreeSet<(String, String)> {
+fn faults(shell: &AdminShell) -> BTreeSet<(String, String)> {
     let exited = shell.run(&["verify", "--json"]);
     let checks: Value = serde_json::from_str(&exited.stdout).unwrap();
     let mut faults = BTreeSet::new();
@@ -32,9 +31,9 @@ fn faults(shell: &Shell) -> BTreeSet<(String, String)> {
 /// Starts a service whose tenant has tasks that were created, changed and deleted: 1 to 3 with an idempotency key,
 /// 4, which was deleted, 5, and 6, which was deleted, too. The events of these creations are 1, 2, 8 and 9; those of
 /// the deletions are 7 and 10.
-async fn start() -> (App, Shell) {
+async fn start() -> (App, AdminShell) {
     let app = App::start().await;
-    let shell = Shell { database: app.database.clone() };
+    let shell = AdminShell { database: app.database.clone() };
     let created = async |key: &str, body: &'static str| {
         let request = app.post().body(body);
         let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };

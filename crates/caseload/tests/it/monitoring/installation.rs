@@ -37,6 +37,7 @@ impl Installation {
         let upstream = format!("http://{}", server.addr);
         let gateway = Process::gateway(&upstream, gateway_args);
         gateway.await_ready().await;
+        app.database.await_listeners(2);
         (app.grpc_addr, app.http_addr) = (server.addr, gateway.addr);
         Self { app, server, gateway }
     }

@@ -116,7 +116,7 @@ fn every_admin_command_works_as_the_admin_role() {
     let refused = run_as(&cluster, ADMIN, &["admin", "verify"]);
     assert_eq!(refused.code(), Some(1), "{refused:?}");
     let reason = "error: the role may not read tasks, task_assignees, task_events, idempotency_keys, \
-                  __diesel_schema_migrations: verify as the owner of the tables\n";
+                  audit_outbox, __diesel_schema_migrations: verify as the owner of the tables\n";
     assert_eq!(refused.stderr, reason);
     let verified = run_as(&cluster, OWNER, &["admin", "verify"]);
     assert_eq!(verified.code(), Some(0), "{verified:?}");

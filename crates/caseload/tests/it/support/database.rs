@@ -65,6 +65,14 @@ impl TestDatabase {
         database
     }
 
+    /// Waits until this many servers listen for changes of API keys. They look the keys up again that they have
+    /// cached before, and keep those that they cache from then on.
+    pub(crate) fn await_listeners(&self, count: u32) {
+        let listeners = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND query = 'LISTEN caseload_api_keys' AND state = 'idle'";
+        wait_until("servers that listen", || self.query(listeners) == count.to_string());
+    }
+
     /// Returns the database at a URL, as it is.
     pub(crate) fn at(url: &str) -> Self {
         Self { url: url.parse().unwrap() }

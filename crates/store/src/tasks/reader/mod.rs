@@ -85,6 +85,10 @@ impl Queued for Job {
     fn is_withdrawn(&self) -> bool {
         self.call.caller.is_gone()
     }
+
+    fn may_be_repeat(&self) -> bool {
+        false
+    }
 }
 
 impl TaskReader {
