@@ -2,13 +2,13 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use diesel::{
     Connection as _, PgConnection,
-    r2d2::{self, HandleError, PooledConnection},
+    r2d2::{self, PooledConnection},
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     connector::Connector,
     lane::Lane,
+    log_errors::LogErrors,
     presence::Presence,
     session::{Session, Sharing},
     statements::{Observer, Statements},
@@ -312,24 +313,4 @@ fn prepare<T: Send + 'static>(
         connection
     };
     (Box::new(run), receiver)
-}
-
-/// The shortest time between two lines about failed connections: a line for each attempt of each
-/// connection would bury all others.
-const LOG_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Logs errors with `tracing`; r2d2's own handler uses another log.
-#[derive(Debug, Default)]
-struct LogErrors {
-    last: Mutex<Option<Instant>>,
-}
-
-impl HandleError<r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: r2d2::Error) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(%error, "no connection to the database");
-            *last = Some(Instant::now());
-        }
-    }
 }
