@@ -1,7 +1,14 @@
-//! Reads the trace that a request is part of (W3C Trace Context, level 1).
+//! Reads and writes the trace that a request is part of (W3C Trace Context, level 1).
 
-use http::HeaderMap;
-use proto::wire::header::TRACEPARENT;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use proto::wire::header::{TRACEPARENT, TRACESTATE};
+use traces::Context;
+
+/// The most entries and bytes of a `tracestate` that are passed on (W3C Trace Context, 3.3.1.1 and 3.3.1.5).
+const MOST_ENTRIES: usize = 32;
+const MOST_BYTES: usize = 512;
 
 /// The id of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +19,8 @@ impl TraceId {
     /// or its caller does not record it: then nobody finds the trace.
     #[must_use]
     pub fn of_sampled(headers: &HeaderMap) -> Option<Self> {
-        let id = trace_id(headers)?;
-        // Valid, so the flags are the last one of the first four parts, two digits.
-        let flags = headers.get(&TRACEPARENT)?.to_str().ok()?.split('-').nth(3)?;
-        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        is_sampled.then(|| Self::parse(id)).flatten()
+        let (value, context) = valid(headers)?;
+        context.is_sampled.then(|| Self::parse(id_in(value))).flatten()
     }
 
     /// Parses 32 hexadecimal digits in lower case, not all of them zero.
@@ -34,18 +38,61 @@ impl TraceId {
 /// Returns the trace id of the header `traceparent`: 32 lowercase hexadecimal digits. `None` if the
 /// header is missing, repeated or invalid.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    valid(headers).map(|(value, _)| id_in(value))
+}
+
+/// Returns the context of the header `traceparent`. `None` if the header is missing, repeated or invalid.
+pub(crate) fn context(headers: &HeaderMap) -> Option<Context> {
+    valid(headers).map(|(_, context)| context)
+}
+
+fn valid(headers: &HeaderMap) -> Option<(&str, Context)> {
     let mut values = headers.get_all(&TRACEPARENT).iter();
     let value = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok()?,
         _ => return None,
     };
-    let mut parts = value.split('-');
-    let version = parts.next().filter(|version| is_hex(version, 2) && *version != "ff")?;
-    let trace_id = parts.next().filter(|id| is_id(id, 32))?;
-    parts.next().filter(|id| is_id(id, 16))?;
-    parts.next().filter(|flags| is_hex(flags, 2))?;
-    // Later versions may add parts.
-    (version != "00" || parts.next().is_none()).then_some(trace_id)
+    Some((value, Context::parse(value)?))
+}
+
+/// Returns the trace id in a valid value: it is behind the version.
+fn id_in(value: &str) -> &str {
+    value.get(3..35).unwrap_or_default()
+}
+
+/// Returns what tracing systems have added to a valid `traceparent`: of several headers, and the entries in them,
+/// the first ones, as many as there may be. The first ones are the newest.
+pub(crate) fn state(headers: &HeaderMap) -> Option<Arc<str>> {
+    let mut state = String::new();
+    let values = headers.get_all(&TRACESTATE).iter().filter_map(|value| value.to_str().ok());
+    let entries = values.flat_map(|value| value.split(',')).map(str::trim);
+    for entry in entries.filter(|entry| !entry.is_empty()).take(MOST_ENTRIES) {
+        if state.len() + usize::from(!state.is_empty()) + entry.len() > MOST_BYTES {
+            break;
+        }
+        if !state.is_empty() {
+            state.push(',');
+        }
+        state.push_str(entry);
+    }
+    (!state.is_empty()).then(|| state.into())
+}
+
+/// Replaces the trace context in these headers.
+pub(crate) fn write(headers: &mut HeaderMap, context: &Context, state: Option<&str>) {
+    headers.remove(&TRACESTATE);
+    headers.insert(&TRACEPARENT, header(context));
+    // It was one, so it still is.
+    if let Some(state) = state.and_then(|state| HeaderValue::try_from(state).ok()) {
+        headers.insert(&TRACESTATE, state);
+    }
+}
+
+/// Returns the value of a header `traceparent`.
+#[must_use]
+pub fn header(context: &Context) -> HeaderValue {
+    // Digits and hyphens are a valid value.
+    HeaderValue::try_from(context.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
@@ -111,5 +158,42 @@ mod tests {
         ] {
             assert_eq!(trace_id_of(&[value]), None, "{value:?}");
         }
+    }
+
+    fn state_of(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&TRACESTATE, value.parse().unwrap());
+        }
+        state(&headers).map(|state| state.to_string())
+    }
+
+    #[test]
+    fn a_state_is_passed_on_in_its_order_up_to_its_limits() {
+        assert_eq!(state_of(&[]), None);
+        assert_eq!(state_of(&["", " , "]), None);
+        assert_eq!(state_of(&["a=1 ,b=2", "c=3"]).as_deref(), Some("a=1,b=2,c=3"));
+        let entries: Vec<String> = (0..40).map(|number| format!("k{number}=v")).collect();
+        let kept = state_of(&[&entries.join(",")]).unwrap();
+        assert_eq!(kept, entries[..32].join(","));
+        let long = format!("b={}", "x".repeat(254));
+        let kept = state_of(&[&long, &format!("c={}", "x".repeat(253)), "d=1"]).unwrap();
+        assert_eq!((kept.len(), kept.contains("d=")), (512, false));
+    }
+
+    #[test]
+    fn a_written_context_replaces_all_that_was_there() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [(&TRACEPARENT, "x"), (&TRACEPARENT, "y"), (&TRACESTATE, "a=1"), (&TRACESTATE, "b=2")]
+        {
+            headers.append(name, value.parse().unwrap());
+        }
+        let own = Context::parse(&format!("00-{ID}-b7ad6b7169203331-01")).unwrap();
+        write(&mut headers, &own, Some("a=1"));
+        assert_eq!(context(&headers), Some(own));
+        assert_eq!(state(&headers).as_deref(), Some("a=1"));
+        write(&mut headers, &own, None);
+        assert_eq!((headers.len(), state(&headers)), (1, None));
     }
 }
