@@ -15,6 +15,7 @@ use tokio::{
     task::spawn_blocking,
     time::sleep,
 };
+use traces::Kind;
 
 use super::{
     connector::Connector,
@@ -26,7 +27,10 @@ use super::{
     threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics};
+use crate::{error::Error, metrics::QueryMetrics, statement_spans::query_span};
+
+/// The name of the span of a query's wait for its tenant's turn and a connection.
+const WAIT: &str = "connection wait";
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -283,8 +287,10 @@ fn prepare<T: Send + 'static>(
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let trace = traces::current();
     let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
+        trace.child_since(Kind::Internal, WAIT, waiting.since).end();
         drop(waiting);
         let begun = Instant::now();
         // The span of the query is for debugging: without it, log lines are in the caller's.
@@ -301,12 +307,17 @@ fn prepare<T: Send + 'static>(
                 return None;
             }
         };
+        let recorded = query_span(&trace, name);
         // What fails then may have failed because of that.
         let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });
         metrics.ran(name, begun.elapsed());
+        if result.is_err() {
+            recorded.fail();
+        }
+        recorded.end();
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);

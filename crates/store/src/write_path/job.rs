@@ -7,6 +7,7 @@ use std::{
 
 use domain::{Actor, CaseId, Error, Idempotent as _, TaskBatch, TenantId};
 use tokio::sync::oneshot;
+use traces::Span as TraceSpan;
 use tracing::Span;
 
 use super::outcome::Outcome;
@@ -35,6 +36,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Caller {
     span: Span,
+    /// The span of the call in its trace, if that is recorded.
+    trace: TraceSpan,
     /// Since when the batch waits; `None` once a worker has taken it.
     pub(super) waiting_since: Option<Instant>,
     /// When the caller stops waiting, if it said so.
@@ -49,6 +52,7 @@ impl Job {
         let (sender, receiver) = oneshot::channel();
         let caller = Caller {
             span: Span::current(),
+            trace: traces::current(),
             waiting_since: Some(Instant::now()),
             deadline: None,
             outcome: Some(sender),
@@ -94,6 +98,11 @@ impl Caller {
     /// Returns the span in which the batch was submitted.
     pub(super) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Returns the span of the call in its trace; nothing if that is not recorded.
+    pub(super) fn trace(&self) -> &TraceSpan {
+        &self.trace
     }
 
     /// Sends the outcome, unless the caller is gone.
