@@ -9,6 +9,8 @@ use traces::Context;
 /// The most entries and bytes of a `tracestate` that are passed on (W3C Trace Context, 3.3.1.1 and 3.3.1.5).
 const MOST_ENTRIES: usize = 32;
 const MOST_BYTES: usize = 512;
+/// Entries that are longer, in bytes, are the first to be left out.
+const LONG_ENTRY: usize = 128;
 
 /// The id of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,22 +62,40 @@ fn id_in(value: &str) -> &str {
     value.get(3..35).unwrap_or_default()
 }
 
-/// Returns what tracing systems have added to a valid `traceparent`: of several headers, and the entries in them,
-/// the first ones, as many as there may be. The first ones are the newest.
+/// Returns what tracing systems have added to a valid `traceparent`: the entries of all headers, the newest first.
+/// `None` if there are none, or one is malformed: then all of them are discarded. If they are too long, long entries are
+/// left out, and then the oldest ones, as W3C Trace Context has it (3.3.1.5).
 pub(crate) fn state(headers: &HeaderMap) -> Option<Arc<str>> {
-    let mut state = String::new();
-    let values = headers.get_all(&TRACESTATE).iter().filter_map(|value| value.to_str().ok());
-    let entries = values.flat_map(|value| value.split(',')).map(str::trim);
-    for entry in entries.filter(|entry| !entry.is_empty()).take(MOST_ENTRIES) {
-        if state.len() + usize::from(!state.is_empty()) + entry.len() > MOST_BYTES {
-            break;
+    let mut entries: Vec<&str> = Vec::new();
+    for value in headers.get_all(&TRACESTATE) {
+        let found = value.to_str().ok()?.split(',').map(str::trim);
+        for entry in found.filter(|entry| !entry.is_empty()) {
+            if !is_entry(entry) {
+                return None;
+            }
+            if entries.len() < MOST_ENTRIES {
+                entries.push(entry);
+            }
         }
-        if !state.is_empty() {
-            state.push(',');
-        }
-        state.push_str(entry);
     }
-    (!state.is_empty()).then(|| state.into())
+    // With the commas.
+    let length = |entries: &[&str]| entries.iter().map(|entry| entry.len() + 1).sum::<usize>();
+    if length(&entries) > MOST_BYTES + 1 {
+        entries.retain(|entry| entry.len() <= LONG_ENTRY);
+    }
+    while length(&entries) > MOST_BYTES + 1 {
+        entries.pop();
+    }
+    (!entries.is_empty()).then(|| entries.join(",").into())
+}
+
+/// Whether this is a key and a value (W3C Trace Context, 3.3.1.3), but for the form of a key with a tenant.
+fn is_entry(entry: &str) -> bool {
+    let Some((key, value)) = entry.split_once('=') else { return false };
+    let of_key =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(&byte);
+    let is_value = !value.is_empty() && !value.contains('=');
+    is_value && !key.is_empty() && key.len() <= 256 && value.len() <= 256 && key.bytes().all(of_key)
 }
 
 /// Replaces the trace context in these headers.
@@ -177,8 +197,19 @@ mod tests {
         let kept = state_of(&[&entries.join(",")]).unwrap();
         assert_eq!(kept, entries[..32].join(","));
         let long = format!("b={}", "x".repeat(254));
-        let kept = state_of(&[&long, &format!("c={}", "x".repeat(253)), "d=1"]).unwrap();
-        assert_eq!((kept.len(), kept.contains("d=")), (512, false));
+        let kept = state_of(&["a=1", &long, &format!("c={}", "x".repeat(252)), "d=1"]);
+        assert_eq!(kept.as_deref(), Some("a=1,d=1"));
+        let longest = format!("b={}", "x".repeat(200));
+        assert_eq!(state_of(&["a=1", &longest]), Some(format!("a=1,{longest}")));
+        let entries = ["a", "b", "c", "d", "e"].map(|key| format!("{key}={}", "x".repeat(118)));
+        assert_eq!(state_of(&[&entries.join(",")]), Some(entries[..4].join(",")));
+    }
+
+    #[test]
+    fn a_malformed_state_is_discarded() {
+        for malformed in ["a", "=1", "a=", "A=1", "a b=1", "a=1=2"] {
+            assert_eq!(state_of(&["x=1", malformed]), None, "{malformed}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -21,7 +22,6 @@ pub struct Limits {
 }
 
 /// Takes ended spans, and never blocks those whose they are.
-#[derive(Debug)]
 pub(crate) struct Queue<T> {
     limits: Limits,
     state: Mutex<State<T>>,
@@ -29,10 +29,16 @@ pub(crate) struct Queue<T> {
     dropped: AtomicU64,
 }
 
-#[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<T>,
     is_closed: bool,
+}
+
+/// Without what waits.
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl<T> Queue<T> {

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, PoisonError},
     time::{Instant, SystemTime},
 };
@@ -18,10 +18,9 @@ const MOST_LINKS: usize = 64;
 
 /// A span of a trace that is sampled, or nothing, if no trace is. Clones are of the same span. It ends with
 /// [`Self::end`], or when the last clone is dropped.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Span(Option<Arc<Recording>>);
 
-#[derive(Debug)]
 struct Recording {
     shared: Arc<Shared>,
     context: Context,
@@ -143,6 +142,13 @@ impl Span {
         {
             change(data);
         }
+    }
+}
+
+/// Shows which span it is.
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Span").field(&self.context()).finish()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The collector, and what is sent to it.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{
@@ -8,15 +11,18 @@ use http::{
     header::{CONTENT_TYPE, HOST, TE, USER_AGENT},
     uri::Scheme,
 };
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tls::ClientTls;
 use tokio::net::TcpStream;
 
 use super::{
     connection::Connection,
     endpoint::{Endpoint, FRAME_HEAD, Protocol},
-    reply::{self, ExportError},
+    reply::{self, Accepted, ExportError},
 };
+
+/// A connection that was idle for longer is not used again: what is between may have forgotten it, and tells nobody.
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// The largest body of a response that is read, in bytes: it says how many spans were rejected, and why.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -31,7 +37,8 @@ pub(super) struct Collector {
     headers: HeaderMap,
     /// `None` for plaintext.
     tls: Option<ClientTls>,
-    connection: Option<Connection>,
+    /// The connection, and since when it is idle.
+    connection: Option<(Connection, Instant)>,
 }
 
 /// Without the headers.
@@ -55,18 +62,18 @@ impl Collector {
         Self { endpoint, protocol, headers, tls, connection: None }
     }
 
-    /// Sends a message. Returns how many of its spans the collector has rejected. A future that is dropped leaves
-    /// no connection behind that has begun with the message.
+    /// Sends a message. A future that is dropped leaves no connection behind that has begun with the message.
     ///
     /// # Errors
     /// [`ExportError`].
-    pub(super) async fn export(&mut self, message: Bytes) -> Result<u64, ExportError> {
+    pub(super) async fn export(&mut self, message: Bytes) -> Result<Accepted, ExportError> {
         // A connection that was kept may have been closed in the meantime, and nobody has looked.
-        if let Some(kept) = self.connection.take()
+        if let Some((kept, since)) = self.connection.take()
+            && since.elapsed() < LONGEST_IDLE
             && let Some(kept) = kept.ready().await
-            && let Ok(rejected) = self.send(kept, message.clone()).await
+            && let Ok(result) = self.send(kept, message.clone()).await
         {
-            return rejected;
+            return result;
         }
         let connection = self.connect().await?;
         self.send(connection, message).await?
@@ -80,12 +87,17 @@ impl Collector {
         &mut self,
         mut connection: Connection,
         message: Bytes,
-    ) -> Result<Result<u64, ExportError>, ExportError> {
+    ) -> Result<Result<Accepted, ExportError>, ExportError> {
         let request = self.request(message)?;
         let (head, body) = connection.send(request).await.map_err(unreached)?.into_parts();
         let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
-        let body = body.map_err(ExportError::Unreached)?;
-        self.connection = Some(connection);
+        let body = match body {
+            Ok(body) => body,
+            // It has the message, and would say as much again.
+            Err(error) if error.is::<LengthLimitError>() => return Ok(Err(ExportError::Malformed)),
+            Err(error) => return Err(ExportError::Unreached(error)),
+        };
+        self.connection = Some((connection, Instant::now()));
         let trailers = body.trailers().cloned();
         let bytes = body.to_bytes();
         Ok(match self.protocol {

@@ -79,7 +79,11 @@ impl Endpoint {
         if authority.host().is_empty() {
             return Err(MALFORMED);
         }
-        let default_port = if is_secure { 443 } else { 80 };
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") if is_secure => 443,
+            Some("") => 80,
+            _ => authority.port_u16().filter(|port| *port != 0).ok_or("has no valid port")?,
+        };
         let path = match (protocol, is_of_all) {
             (Protocol::Grpc, _) => PathAndQuery::from_static(GRPC_METHOD),
             (Protocol::HttpProtobuf, true) => {
@@ -90,7 +94,6 @@ impl Endpoint {
                 uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"))
             }
         };
-        let port = authority.port_u16().unwrap_or(default_port);
         Ok(Self { is_secure, host: authority.host().to_owned(), port, path })
     }
 
@@ -148,8 +151,20 @@ mod tests {
 
     #[test]
     fn a_url_that_leads_nowhere_is_refused_and_none_is_shown_whole() {
-        for url in ["", "c:4317", "c", "ftp://c", "http://", "http://me:secret@c:4317", "http:///x"]
-        {
+        for url in [
+            "",
+            "c:4317",
+            "c",
+            "ftp://c",
+            "http://",
+            "http://me:secret@c:4317",
+            "http:///x",
+            "http://c:",
+            "http://c:0",
+            "http://c:431700",
+            "http://c:4317a",
+            "http://[::1]4317",
+        ] {
             assert!(Endpoint::parse(url, Protocol::Grpc, true).is_err(), "{url}");
         }
         let endpoint = Endpoint::parse("http://c/secret", Protocol::HttpProtobuf, false).unwrap();

@@ -122,6 +122,8 @@ pub(super) struct ExportTraceServiceResponse {
 pub(super) struct ExportTracePartialSuccess {
     #[prost(int64, tag = "1")]
     pub(super) rejected_spans: i64,
+    #[prost(string, tag = "2")]
+    pub(super) error_message: String,
 }
 
 /// `SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK`: whether the parent is of another program is known.

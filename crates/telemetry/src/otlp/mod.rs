@@ -26,7 +26,10 @@ use traces::Tracer;
 pub use variables::SettingsError;
 
 use self::{
-    collector::Collector, counts::Counts, exporter::Exporter, settings::Settings,
+    collector::Collector,
+    counts::Counts,
+    exporter::Exporter,
+    settings::{Environment, Settings},
     variables::Warning,
 };
 use crate::metrics::Metrics;
@@ -95,19 +98,18 @@ impl Traces {
         let counts = Counts::register(metrics);
         let mut all = [const { Self::OFF }; N];
         for (traces, service) in all.iter_mut().zip(services) {
-            let variable = |name: &str| env::var(name).ok();
-            if let Some(settings) = Settings::read(variable, service, version)? {
-                *traces = Self::export(settings, counts.clone())?;
+            // What is not Unicode is invalid wherever that matters.
+            let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+            match Settings::read(variable, service, version)? {
+                Environment::On(settings) => *traces = Self::export(*settings, counts.clone())?,
+                Environment::Off(warnings) => log(warnings),
             }
         }
         Ok(all)
     }
 
     fn export(settings: Settings, counts: Counts) -> Result<Self, TracesError> {
-        for warning in settings.warnings {
-            let Warning { variable, problem, used } = warning;
-            tracing::warn!(variable, problem, used, "a variable of OpenTelemetry is not used");
-        }
+        log(settings.warnings);
         let Settings { endpoint, protocol, headers, files, sampling, limits, .. } = settings;
         let tls = match endpoint.is_secure {
             true => Some(ClientTls::start(files, None)?),
@@ -122,6 +124,7 @@ impl Traces {
             request_timeout: settings.request_timeout,
             batch_timeout: settings.batch_timeout,
             counts,
+            not_before: None,
         };
         let ended = exporter.start(spans).map_err(TracesError::Thread)?;
         Ok(Self { tracer, ended: Some(ended) })
@@ -141,5 +144,11 @@ impl Traces {
         {
             tracing::warn!("the last spans were not exported in time");
         }
+    }
+}
+
+fn log(warnings: Vec<Warning>) {
+    for Warning { variable, problem, used } in warnings {
+        tracing::warn!(variable, problem, used, "a variable of OpenTelemetry is not used");
     }
 }

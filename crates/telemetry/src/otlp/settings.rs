@@ -31,6 +31,14 @@ const PROPAGATORS: &str = "OTEL_PROPAGATORS";
 /// The most spans that may wait: with up to a kilobyte each, a gigabyte.
 const MOST_SPANS: usize = 1_000_000;
 
+/// What the environment says.
+pub(super) enum Environment {
+    /// Traces are off. Variables that would have switched them on are not used.
+    Off(Vec<Warning>),
+    /// They are on.
+    On(Box<Settings>),
+}
+
 /// How traces are sampled, and where they are exported to.
 pub(super) struct Settings {
     pub(super) endpoint: Endpoint,
@@ -63,7 +71,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Reads the environment. Returns `None` if it does not switch traces on.
+    /// Reads the environment.
     ///
     /// # Errors
     /// What is wrong with a variable that says where spans go.
@@ -71,10 +79,10 @@ impl Settings {
         read: impl Fn(&str) -> Option<String>,
         service: &str,
         version: &str,
-    ) -> Result<Option<Self>, SettingsError> {
+    ) -> Result<Environment, SettingsError> {
         let mut variables = Variables::new(read);
         if !is_on(&mut variables) {
-            return Ok(None);
+            return Ok(Environment::Off(variables.warnings));
         }
         let protocol = protocol(&variables)?;
         let settings = Self {
@@ -94,7 +102,7 @@ impl Settings {
             warnings: Vec::new(),
         };
         warn_of_unsupported(&mut variables);
-        Ok(Some(Self { warnings: variables.warnings, ..settings }))
+        Ok(Environment::On(Box::new(Self { warnings: variables.warnings, ..settings })))
     }
 }
 
@@ -149,6 +157,8 @@ fn headers<F: Fn(&str) -> Option<String>>(
     };
     let parse = |(name, value): (String, String)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        // Nor is anything else allowed in a call over gRPC.
+        let value = value.is_ascii().then_some(value)?;
         let mut value = HeaderValue::try_from(value).ok()?;
         // Not shown by `Debug`, and not kept by HTTP/2's compression.
         value.set_sensitive(true);
@@ -213,7 +223,10 @@ mod tests {
 
     fn read(set: &[(&str, &str)]) -> Result<Option<Settings>, SettingsError> {
         let value = |name: &str| Some(set.iter().find(|(it, _)| *it == name)?.1.to_owned());
-        Settings::read(value, "caseload-server", "1.2.3")
+        Ok(match Settings::read(value, "caseload-server", "1.2.3")? {
+            Environment::On(settings) => Some(*settings),
+            Environment::Off(_) => None,
+        })
     }
 
     /// Returns the settings of traces that are switched on, with more variables.
@@ -246,6 +259,11 @@ mod tests {
         ] {
             assert_eq!(read(set).unwrap().is_some(), is_on, "{set:?}");
         }
+        let misspelt = |name: &str| (name == EXPORTER).then(|| "oltp".to_owned());
+        let Ok(Environment::Off(warnings)) = Settings::read(misspelt, "x", "1") else {
+            panic!("on");
+        };
+        assert_eq!((warnings.len(), warnings[0].variable), (1, EXPORTER));
         // What is not used is not judged.
         assert!(read(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "x")]).unwrap().is_none());
         let both = [("OTEL_TRACES_EXPORTER", "zipkin")];
@@ -319,6 +337,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization: secret"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=secret%0a"),
+            // What is not Unicode is read like this.
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=secret\u{fffd}"),
         ] {
             let error = read(&[ON, (variable, value)]).unwrap_err();
             assert_eq!(error.variable, variable);
