@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    attempts::Attempts, call_span, channel::Channel, clock, failure::Failure,
+    attempts::Attempts, call_span::CallSpan, channel::Channel, clock, failure::Failure,
     origin::OriginResponses, reply::Reply, retry::Retry, servers::Servers, transport::Transport,
 };
 use crate::extract::CallOptions;
@@ -107,16 +107,14 @@ impl<T: Transport> Client<T> {
     {
         let server = self.servers.next().ok_or(Failure::Unreached)?;
         let call = server.begin_call().ok_or(Failure::Unreached)?;
-        let span = call_span::begin(server.uri());
-        let transport = server.transport().in_span(span.clone());
+        let span = CallSpan::begin(server.uri());
+        let transport = server.transport().in_span(span.span());
         // tonic's own timeout does not count the wait for a connection.
         let result = match timeout_at(deadline, method(transport, request)).await {
             Ok(result) => result.map_err(Failure::from),
             Err(_elapsed) => Err(Failure::TimedOut),
         };
-        if span.is_recording() {
-            call_span::end(&span, result.as_ref().err());
-        }
+        span.end(result.as_ref().err());
         if matches!(result, Err(Failure::Unreached | Failure::Lost)) {
             server.mark_down();
         }

@@ -15,7 +15,7 @@ use tokio::{
     task::spawn_blocking,
     time::sleep,
 };
-use traces::Kind;
+use traces::{Kind, Span};
 
 use super::{
     connector::Connector,
@@ -168,7 +168,8 @@ impl Pool {
 
     /// Begins to wait for a connection of a lane.
     pub(crate) fn waiting(&self, lane: Lane) -> Waiting {
-        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
+        let span = traces::current().child(Kind::Internal, WAIT);
+        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now(), span }
     }
 
     /// Runs a query on a thread of the lane that it waits for, in a span with its name.
@@ -271,10 +272,13 @@ pub(crate) struct Waiting {
     metrics: Arc<QueryMetrics>,
     lane: Lane,
     since: Instant,
+    /// The span of the wait in the caller's trace, if that is recorded.
+    span: Span,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        self.span.end();
         self.metrics.waited(self.lane.name(), self.since.elapsed());
     }
 }
@@ -290,7 +294,6 @@ fn prepare<T: Send + 'static>(
     let trace = traces::current();
     let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
-        trace.child_since(Kind::Internal, WAIT, waiting.since).end();
         drop(waiting);
         let begun = Instant::now();
         // The span of the query is for debugging: without it, log lines are in the caller's.

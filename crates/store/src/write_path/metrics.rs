@@ -11,13 +11,11 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use traces::Kind as SpanKind;
 
 use super::job::Job;
 use crate::{metrics::durations, queued::Queued as _, statement_spans::StatementSpans};
 
-/// The names of spans: of the wait for a writer, and of the statement that creates tasks.
-const QUEUE_WAIT: &str = "write queue";
+/// The name of the span of the statement that creates tasks.
 const CREATE: &str = "create_tasks";
 
 /// The metrics of one queue and of its workers.
@@ -64,7 +62,7 @@ impl WriteMetrics {
         for job in jobs {
             if let Some(since) = job.caller.waiting_since.take() {
                 self.wait.observe(since.elapsed().as_secs_f64());
-                job.caller.trace().child_since(SpanKind::Internal, QUEUE_WAIT, since).end();
+                job.caller.end_wait();
             }
         }
     }

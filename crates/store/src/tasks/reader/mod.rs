@@ -66,8 +66,9 @@ struct Call {
     tasks: Vec<i64>,
     caller: Presence,
     since: Instant,
-    /// The span of the call in its trace, if that is recorded.
+    /// The span of the call in its trace, if that is recorded, and that of its wait, which ends with it at the latest.
     trace: Span,
+    wait: Span,
 }
 
 /// A call that waits.
@@ -161,7 +162,8 @@ impl TaskReader {
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
         let (caller, trace) = (Presence::of(&present), traces::current());
-        let call = Call { tenant, case, tasks, caller, since: Instant::now(), trace };
+        let wait = trace.child(Kind::Internal, QUEUE_WAIT);
+        let call = Call { tenant, case, tasks, caller, since: Instant::now(), trace, wait };
         let (sender, result) = oneshot::channel();
         self.0.push(Job { call, result: sender })?;
         let found = result.await.unwrap_or_else(|lost| Err(StoreError::internal(lost)));
@@ -246,8 +248,8 @@ impl Runner {
             jobs.into_iter().map(|job| (job.call, job.result)).unzip();
         let found = self.shared.database.read(GET, move |connection| {
             let mut wanted = Wanted::default();
-            for Call { tenant, case, tasks, caller, since, trace } in &calls {
-                trace.child_since(Kind::Internal, QUEUE_WAIT, *since).end();
+            for Call { tenant, case, tasks, caller, wait, .. } in &calls {
+                wait.end();
                 wanted.add(*tenant, *case, if caller.is_gone() { &[] } else { tasks });
             }
             let traces = || calls.iter().map(|call| &call.trace);
