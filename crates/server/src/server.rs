@@ -11,10 +11,11 @@ use proto::{
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
-use telemetry::{layers::RequestLayers, metrics::Metrics};
+use telemetry::{SpanLayer, layers::RequestLayers, metrics::Metrics};
 use tokio::{net::TcpListener, sync::mpsc};
 use tonic::service::Routes;
-use tower::{Layer as _, ServiceBuilder};
+use tower::{Layer as _, ServiceBuilder, util::option_layer};
+use traces::Tracer;
 
 use crate::{
     audit::AuditLog,
@@ -77,6 +78,7 @@ pub struct Server {
     writer: TaskWriter,
     readiness: Readiness,
     metrics: Metrics,
+    tracer: Tracer,
 }
 
 /// Why a server failed to start.
@@ -136,6 +138,7 @@ impl Server {
             writer,
             readiness,
             metrics,
+            tracer: Tracer::default(),
         })
     }
 
@@ -143,6 +146,12 @@ impl Server {
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Sets what records the traces of calls. Without it, none are recorded.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
@@ -255,6 +264,7 @@ impl Server {
             .map_response(attach_error_info)
             .layer(reception);
         let (tls, metrics) = (self.tls, self.metrics.listener("grpc"));
+        let spans = option_layer(SpanLayer::new(&self.tracer));
         let WebOptions { grpc_web, connect } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
@@ -266,6 +276,7 @@ impl Server {
                 clients.share_percent,
             );
             let service = ServiceBuilder::new()
+                .layer(spans)
                 .layer(RequestLayers)
                 .layer(connections.browsers.cors(web::cors_rules()))
                 .layer(web)
@@ -276,7 +287,7 @@ impl Server {
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
-            let service = RequestLayers.layer(layers.service(routes));
+            let service = spans.layer(RequestLayers.layer(layers.service(routes)));
             let protocol = PROTOCOL;
             let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain

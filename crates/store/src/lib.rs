@@ -27,6 +27,7 @@ mod migrations;
 mod queued;
 mod schema;
 mod sql;
+mod statement_spans;
 mod sweep;
 mod tasks;
 mod tenant_hosts;

@@ -13,6 +13,7 @@ pub(crate) mod tenant_shares;
 pub(crate) mod url;
 
 mod connector;
+mod log_errors;
 mod redaction;
 pub(crate) mod session;
 mod threads;

@@ -2,30 +2,35 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use diesel::{
     Connection as _, PgConnection,
-    r2d2::{self, HandleError, PooledConnection},
+    r2d2::{self, PooledConnection},
 };
 use tokio::{
     sync::{oneshot, watch},
     task::spawn_blocking,
     time::sleep,
 };
+use traces::{Kind, Span};
 
 use super::{
     connector::Connector,
     lane::Lane,
+    log_errors::LogErrors,
     presence::Presence,
     session::{Session, Sharing},
     statements::{Observer, Statements},
     threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics};
+use crate::{error::Error, metrics::QueryMetrics, statement_spans::query_span};
+
+/// The name of the span of a query's wait for its tenant's turn and a connection.
+const WAIT: &str = "connection wait";
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -163,7 +168,8 @@ impl Pool {
 
     /// Begins to wait for a connection of a lane.
     pub(crate) fn waiting(&self, lane: Lane) -> Waiting {
-        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
+        let span = traces::current().child(Kind::Internal, WAIT);
+        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now(), span }
     }
 
     /// Runs a query on a thread of the lane that it waits for, in a span with its name.
@@ -266,10 +272,13 @@ pub(crate) struct Waiting {
     metrics: Arc<QueryMetrics>,
     lane: Lane,
     since: Instant,
+    /// The span of the wait in the caller's trace, if that is recorded.
+    span: Span,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        self.span.end();
         self.metrics.waited(self.lane.name(), self.since.elapsed());
     }
 }
@@ -282,6 +291,7 @@ fn prepare<T: Send + 'static>(
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let trace = traces::current();
     let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
         drop(waiting);
@@ -300,36 +310,21 @@ fn prepare<T: Send + 'static>(
                 return None;
             }
         };
+        let recorded = query_span(&trace, name);
         // What fails then may have failed because of that.
         let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });
         metrics.ran(name, begun.elapsed());
+        if result.is_err() {
+            recorded.fail();
+        }
+        recorded.end();
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);
         connection
     };
     (Box::new(run), receiver)
-}
-
-/// The shortest time between two lines about failed connections: a line for each attempt of each
-/// connection would bury all others.
-const LOG_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Logs errors with `tracing`; r2d2's own handler uses another log.
-#[derive(Debug, Default)]
-struct LogErrors {
-    last: Mutex<Option<Instant>>,
-}
-
-impl HandleError<r2d2::Error> for LogErrors {
-    fn handle_error(&self, error: r2d2::Error) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            tracing::warn!(%error, "no connection to the database");
-            *last = Some(Instant::now());
-        }
-    }
 }

@@ -7,10 +7,14 @@ use std::{
 
 use domain::{Actor, CaseId, Error, Idempotent as _, TaskBatch, TenantId};
 use tokio::sync::oneshot;
+use traces::{Kind, Span as TraceSpan};
 use tracing::Span;
 
 use super::outcome::Outcome;
 use crate::queued::Queued;
+
+/// The name of the span of the wait for a worker.
+const QUEUE_WAIT: &str = "write queue";
 
 /// The least time that a caller must have left for its batch to be begun. No outcome would reach it in
 /// less, and between the check and the statement's arrival at the database the time could pass: the
@@ -35,6 +39,10 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Caller {
     span: Span,
+    /// The span of the call in its trace, if that is recorded.
+    trace: TraceSpan,
+    /// The span of the wait for a worker. It ends with the caller at the latest.
+    wait: TraceSpan,
     /// Since when the batch waits; `None` once a worker has taken it.
     pub(super) waiting_since: Option<Instant>,
     /// When the caller stops waiting, if it said so.
@@ -47,8 +55,11 @@ impl Job {
     /// Returns a job for a batch that is submitted in the current span, and the receiver of its outcome.
     pub(super) fn new(actor: Actor, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
+        let trace = traces::current();
         let caller = Caller {
             span: Span::current(),
+            wait: trace.child(Kind::Internal, QUEUE_WAIT),
+            trace,
             waiting_since: Some(Instant::now()),
             deadline: None,
             outcome: Some(sender),
@@ -98,6 +109,16 @@ impl Caller {
     /// Returns the span in which the batch was submitted.
     pub(super) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Returns the span of the call in its trace; nothing if that is not recorded.
+    pub(super) fn trace(&self) -> &TraceSpan {
+        &self.trace
+    }
+
+    /// Ends the wait for a worker in the trace.
+    pub(super) fn end_wait(&self) {
+        self.wait.end();
     }
 
     /// Sends the outcome, unless the caller is gone.

@@ -35,7 +35,9 @@ pub(crate) use database::{
 };
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Exited, Program};
-pub(crate) use programs::{CASELOAD, gateway_path, start_server_process};
+pub(crate) use programs::{
+    CASELOAD, gateway_path, start_server_process, start_server_process_with_env,
+};
 pub(crate) use reply::{Reply, http_client};
 pub(crate) use session::{Session, TERMINATE_BLOCKED_SESSIONS};
 pub(crate) use switch::{Switch, refuse};
