@@ -33,7 +33,8 @@ impl Refused {
     fn start(url: &DatabaseUrl) -> Self {
         let commands = [&["migrate"][..], &["migrate", "--check"], &["admin", "tenant", "list"]];
         let commands = commands.map(|args| start(url, args)).into();
-        let server = start_server_process(url.expose(), &["--checkout-timeout", "500ms"]);
+        let args = ["--grpc-addr", "127.0.0.1:0", "--checkout-timeout", "500ms"];
+        let server = start_server_process(url.expose(), &args);
         Self { commands, server }
     }
 
