@@ -222,7 +222,7 @@ impl Server {
         let authenticator =
             authenticator(self.database, &self.options, waiting, audit, metrics.keys);
         let key_ttl = self.options.auth.key_ttl;
-        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl, metrics.audit);
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
         self.metrics.register(|registry| {
