@@ -106,6 +106,10 @@ impl DirectoryCaseStart {
             let after = PageToken::position(token, filter)?;
             return Ok(Self::Id(after.and_then(CaseId::new)));
         };
+        // A release before had the order of ids with this filter, too: such a walk goes on as it has begun.
+        if let Ok(Some(after)) = PageToken::position(token, filter) {
+            return Ok(Self::Id(CaseId::new(after)));
+        }
         Ok(match ChangeToken::position(token, filter)? {
             Some((time, id)) => Self::Change(time, CaseId::new(id)),
             None => Self::Change(updated_after, None),
@@ -114,14 +118,16 @@ impl DirectoryCaseStart {
 }
 
 impl DirectoryCasePage {
-    /// Returns the token of the next page of the list with this filter; `None` after the last page.
+    /// Returns the token of the page after this one, which the query has returned; `None` after the last page.
     #[must_use]
-    pub fn next_page_token(&self, filter: &DirectoryCaseFilter) -> Option<String> {
+    pub fn next_page_token(&self, query: &DirectoryCaseQuery) -> Option<String> {
         let last = self.cases.last().filter(|_| self.has_more)?;
-        let id = last.case.id.get();
-        Some(match filter.updated_after {
-            None => PageToken::after(id, filter).to_string(),
-            Some(_) => ChangeToken::after(last.case.updated_at, id, filter).to_string(),
+        let (id, filter) = (last.case.id.get(), &query.filter);
+        Some(match query.start {
+            DirectoryCaseStart::Id(_) => PageToken::after(id, filter).to_string(),
+            DirectoryCaseStart::Change(..) => {
+                ChangeToken::after(last.case.updated_at, id, filter).to_string()
+            }
         })
     }
 }
@@ -162,9 +168,9 @@ mod tests {
         let lists: Vec<_> = lists.collect();
         let changed = UNIX_EPOCH + Duration::from_secs(9);
         for list in &lists {
-            let filter = DirectoryCaseQuery::parse(list.clone()).unwrap().filter;
-            let (id, token) = (CaseId::new(7), last_of_page(7, changed).next_page_token(&filter));
-            let expected = match filter.updated_after {
+            let query = DirectoryCaseQuery::parse(list.clone()).unwrap();
+            let (id, token) = (CaseId::new(7), last_of_page(7, changed).next_page_token(&query));
+            let expected = match query.filter.updated_after {
                 None => DirectoryCaseStart::Id(id),
                 Some(_) => DirectoryCaseStart::Change(changed, id),
             };
@@ -188,6 +194,21 @@ mod tests {
             updated_at,
         };
         DirectoryCasePage { cases: vec![DirectoryCase { case, external_id: None }], has_more: true }
+    }
+
+    #[test]
+    fn a_walk_that_an_older_release_has_begun_goes_on_in_the_order_of_ids() {
+        let list = DirectoryCaseListDraft {
+            updated_after: Some(Time { seconds: 1, nanos: 0 }),
+            ..DirectoryCaseListDraft::default()
+        };
+        let filter = DirectoryCaseQuery::parse(list.clone()).unwrap().filter;
+        let page_token = PageToken::after(7, &filter).to_string();
+        let second = DirectoryCaseListDraft { page_token, ..list };
+        let query = DirectoryCaseQuery::parse(second.clone()).unwrap();
+        assert_eq!(query.start, DirectoryCaseStart::Id(CaseId::new(7)));
+        let token = last_of_page(9, UNIX_EPOCH).next_page_token(&query).unwrap();
+        assert_eq!(start(&token, &second), Some(DirectoryCaseStart::Id(CaseId::new(9))));
     }
 
     #[test]

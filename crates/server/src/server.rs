@@ -214,7 +214,7 @@ impl Server {
         let authenticator =
             authenticator(self.database.clone(), &self.options, waiting, audit, metrics.keys);
         let key_ttl = self.options.auth.key_ttl;
-        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl, metrics.audit);
         let reporter = tokio::spawn(readiness::report(
             self.database,
             self.options.pool.max_statement_age,

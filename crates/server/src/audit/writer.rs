@@ -19,6 +19,7 @@ use super::{
     queue::{Queue, Waiting},
     refusals::{Refusal, Refusals},
 };
+use crate::metrics::AuditMetrics;
 
 /// How often entries are appended. What a process that crashes has not appended is lost.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -74,14 +75,18 @@ impl AuditLog {
     }
 
     /// Appends what was noted, and what is in the outbox, until the token is cancelled, and then what is left.
-    pub(crate) async fn run(self, database: Database, ended: CancellationToken) {
+    pub(crate) async fn run(
+        self,
+        database: Database,
+        metrics: AuditMetrics,
+        ended: CancellationToken,
+    ) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let appending = async {
             loop {
                 ticks.tick().await;
-                self.append(&database, false).await;
-                outbox::append(&database).await;
+                tokio::join!(self.append(&database, false), outbox::append(&database, &metrics));
             }
         };
         tokio::select! {
@@ -93,7 +98,8 @@ impl AuditLog {
             tracing::warn!("failed to append to the audit log before the end");
         }
         // What is left there is not lost: another server appends it, or this one when it is started again.
-        let _is_complete = timeout_at(end.into(), outbox::append(&database)).await.is_ok();
+        let _is_complete =
+            timeout_at(end.into(), outbox::append(&database, &metrics)).await.is_ok();
     }
 
     /// Appends all that waits, of two tenants at a time: there are two connections for it.
@@ -127,7 +133,7 @@ impl AuditLog {
                     }
                 }
                 Err(error) => {
-                    log_failure(&error);
+                    log_failure(Some(tenant), &error);
                     self.fail(number, &error);
                 }
             }

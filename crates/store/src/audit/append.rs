@@ -77,7 +77,7 @@ impl Database {
         let append = move |connection: &mut PgConnection, _: &Presence| {
             audited(connection, |_| Ok(((), tenant, entries)))
         };
-        self.write_for(tenant, Lane::Directory, "append_to_audit_log", append).await
+        self.write_for(tenant, Lane::Audit, "append_to_audit_log", append).await
     }
 }
 
@@ -133,6 +133,25 @@ pub(super) fn lock_head(connection: &mut PgConnection, tenant: TenantId) -> Resu
         .on_conflict_do_nothing()
         .execute(connection)?;
     head.for_no_key_update().first::<Head>(connection)?.last()
+}
+
+/// Locks the head of the tenant's log, which is created with the first entry, unless somebody else has it locked.
+/// Returns the last entry.
+pub(super) fn try_lock_head(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+) -> Result<Option<Anchor>, Error> {
+    let head = audit_heads::table.find(tenant.get()).select(Head::as_select());
+    let free = head.for_no_key_update().skip_locked();
+    let mut locked: Option<Head> = free.first(connection).optional()?;
+    if locked.is_none() {
+        diesel::insert_into(audit_heads::table)
+            .values(audit_heads::tenant_id.eq(tenant.get()))
+            .on_conflict_do_nothing()
+            .execute(connection)?;
+        locked = free.first(connection).optional()?;
+    }
+    locked.map(|head| head.last()).transpose()
 }
 
 /// What the database says about a session.

@@ -3,6 +3,8 @@
 mod append;
 mod bound_agent;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod reads;
 mod row;

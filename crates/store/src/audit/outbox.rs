@@ -4,23 +4,91 @@
 //! transaction, so that no change lacks its row. Whoever moves rows locks the head of the tenant's log first: nobody
 //! else deletes rows of the tenant meanwhile.
 
-use diesel::{PgConnection, pg::data_types::PgTimestamp, prelude::*};
+use std::{sync::LazyLock, time::SystemTime};
+
+use diesel::{
+    PgConnection,
+    pg::{Pg, data_types::PgTimestamp},
+    prelude::*,
+    query_builder::AstPass,
+    sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
+};
 use domain::{AuditDetails, AuditEntry, TenantId};
 
-use super::append::{lock_head, logged, write};
+use super::append::{logged, try_lock_head, write};
 use crate::{
     connections::{lane::Lane, presence::Presence},
     database::Database,
     error::Error,
-    schema::audit_outbox::{self, dsl},
-    time::to_micros,
+    sql::{Parameters, Sql, Statement, bind},
+    time::{from_postgres, to_micros},
 };
 
 /// The most rows that are moved in one transaction.
 const BATCH: usize = 1000;
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = audit_outbox)]
+/// Finds the tenants of whom changes wait.
+pub(super) struct Tenants;
+
+impl Statement for Tenants {
+    type Columns = (BigInt, Timestamptz);
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> =
+            LazyLock::new(|| Sql::new(include_str!("tenants_in_outbox.sql")));
+        &TEXT
+    }
+}
+
+/// Takes the oldest changes of a tenant.
+pub(super) struct Take;
+
+impl Statement for Take {
+    type Columns = (
+        BigInt,
+        Timestamptz,
+        Text,
+        BigInt,
+        Nullable<Text>,
+        Text,
+        Nullable<BigInt>,
+        Nullable<Array<BigInt>>,
+        Nullable<Array<BigInt>>,
+        Text,
+    );
+
+    fn text() -> &'static Sql {
+        static TEXT: LazyLock<Sql> =
+            LazyLock::new(|| Sql::new(include_str!("take_from_outbox.sql")));
+        &TEXT
+    }
+}
+
+/// No parameters.
+struct Nothing;
+
+impl Parameters for Nothing {
+    fn bind<'b>(&'b self, _: usize, _: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Ok(())
+    }
+}
+
+/// The parameters, as take_from_outbox.sql describes them.
+struct Wanted {
+    tenant: i64,
+    most: i64,
+}
+
+impl Parameters for Wanted {
+    fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match number {
+            1 => out.push_bind_param::<BigInt, _>(&self.tenant),
+            _ => out.push_bind_param::<BigInt, _>(&self.most),
+        }
+    }
+}
+
+#[derive(Queryable)]
 struct Row {
     id: i64,
     created_at: PgTimestamp,
@@ -60,47 +128,48 @@ impl Row {
 }
 
 impl Database {
-    /// Returns the tenants of whom changes are in the outbox.
+    /// Returns the tenants of whom changes are in the outbox, and the time of the oldest change of each.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
-    pub async fn tenants_in_audit_outbox(&self) -> Result<Vec<TenantId>, Error> {
+    pub async fn tenants_in_audit_outbox(&self) -> Result<Vec<(TenantId, SystemTime)>, Error> {
         self.read("tenants_in_audit_outbox", |connection| {
-            let tenants = audit_outbox::table.select(dsl::tenant_id).distinct();
-            let tenants: Vec<i64> = tenants.order(dsl::tenant_id).load(connection)?;
-            Ok(tenants.into_iter().filter_map(TenantId::new).collect())
+            let oldest: Vec<(i64, PgTimestamp)> = bind(Tenants, Nothing).load(connection)?;
+            let oldest = oldest.into_iter();
+            Ok(oldest
+                .filter_map(|(tenant, time)| Some((TenantId::new(tenant)?, from_postgres(time))))
+                .collect())
         })
         .await
     }
 
-    /// Moves the oldest changes of a tenant from the outbox to the log. Returns whether there may be more.
+    /// Moves the oldest changes of a tenant from the outbox to the log, unless somebody else appends to it now. Returns
+    /// whether there may be more to move.
     ///
     /// # Errors
     /// [`domain::Error::Unavailable`], [`domain::Error::OutcomeUnknown`] and [`domain::Error::Internal`];
-    /// [`domain::Error::TenantOverloaded`] if too much of the tenant waits for the same connections.
+    /// [`domain::Error::TenantOverloaded`] if too much of the tenant waits to be appended.
     pub async fn move_audit_outbox(&self, tenant: TenantId) -> Result<bool, domain::Error> {
         let move_some = move |connection: &mut PgConnection, _: &Presence| {
             logged(connection, |connection| {
-                let last = lock_head(connection, tenant)?;
+                let Some(last) = try_lock_head(connection, tenant)? else {
+                    return Ok((false, Vec::new()));
+                };
                 let rows = take_oldest(connection, tenant)?;
                 let may_be_more = rows.len() == BATCH;
                 let entries = rows.into_iter().map(|row| row.into_entry(tenant));
                 Ok((may_be_more, write(connection, tenant, last, entries)?))
             })
         };
-        self.write_for(tenant, Lane::Directory, "move_audit_outbox", move_some).await
+        self.write_for(tenant, Lane::Audit, "move_audit_outbox", move_some).await
     }
 }
 
 /// Deletes the oldest rows, and returns them in their order.
 fn take_oldest(connection: &mut PgConnection, tenant: TenantId) -> QueryResult<Vec<Row>> {
-    let of_tenant = audit_outbox::table.filter(dsl::tenant_id.eq(tenant.get()));
-    let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-    let oldest: Vec<i64> =
-        of_tenant.select(dsl::id).order(dsl::id).limit(limit).load(connection)?;
-    let mut rows: Vec<Row> = diesel::delete(of_tenant.filter(dsl::id.eq_any(oldest)))
-        .returning(Row::as_returning())
-        .get_results(connection)?;
+    let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
+    let wanted = Wanted { tenant: tenant.get(), most };
+    let mut rows: Vec<Row> = bind(Take, wanted).load(connection)?;
     rows.sort_unstable_by_key(|row| row.id);
     Ok(rows)
 }

@@ -191,7 +191,9 @@ impl Pool {
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
         let caller = match lane {
-            Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
+            Lane::Changes | Lane::Contended | Lane::Directory | Lane::Audit => {
+                Presence::until_deadline(&present)
+            }
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
         let (run, mut result) = prepare((waiting, name), query, caller);
@@ -203,7 +205,8 @@ impl Pool {
         }
         // In the other lanes, a turn may take as long as others wait for locks, or for a standby, and as
         // long as lists take.
-        let mut is_limited = matches!(lane, Lane::Queries | Lane::Directory | Lane::Checks);
+        let mut is_limited =
+            matches!(lane, Lane::Queries | Lane::Directory | Lane::Audit | Lane::Checks);
         loop {
             tokio::select! {
                 result = &mut result => {
@@ -230,7 +233,9 @@ impl Pool {
         match lane {
             Lane::Changes | Lane::Contended => self.writer_connection(),
             // A large upsert may take its time, and does not mean that the server can't serve.
-            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => self.connection(),
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Audit | Lane::Checks => {
+                self.connection()
+            }
         }
     }
 
@@ -239,7 +244,7 @@ impl Pool {
             Lane::Queries | Lane::Lists => &self.queries,
             Lane::Changes => &self.changes,
             Lane::Contended => &self.contended,
-            Lane::Directory => &self.directory,
+            Lane::Directory | Lane::Audit => &self.directory,
             Lane::Checks => &self.checks,
         }
     }

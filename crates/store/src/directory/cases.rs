@@ -15,6 +15,7 @@ use crate::{
     connections::{lane::Lane, presence::Presence},
     database::Database,
     schema::cases::{self, dsl},
+    time::to_postgres,
 };
 
 impl Database {
@@ -129,6 +130,9 @@ fn listed(tenant: TenantId, query: &DirectoryCaseQuery, after: Option<CaseId>) -
     let mut listed = of_tenant(tenant).filter(dsl::id.gt(after.map_or(0, CaseId::get)));
     if let Some(status) = query.filter.status {
         listed = listed.filter(dsl::status.eq(status.as_str()));
+    }
+    if let Some(time) = query.filter.updated_after {
+        listed = listed.filter(dsl::updated_at.gt(to_postgres(time)));
     }
     listed.order(dsl::id).limit(query.page_size.limit())
 }

@@ -198,7 +198,8 @@ impl Execution<'_> {
                 Ok(None) => self.queue.wait(job),
                 Err(error) if is_fatal(&error) => {
                     is_usable = false;
-                    self.queue.requeue(job);
+                    // Not once more: what breaks the connection might break each.
+                    fail(self.queue, [job], &not_sent());
                 }
                 Err(error) => fail(self.queue, [job], &error.into()),
             }

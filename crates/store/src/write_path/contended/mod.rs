@@ -119,8 +119,18 @@ impl<T: Queued> Lane<T> {
     /// ([`Self::wait`]).
     pub(super) fn take_repeats(&mut self) -> Vec<T> {
         let mut taken = Vec::new();
+        let mut served = 0;
         for tenant in &mut self.tenants {
-            taken.extend(tenant.take_repeats(MAX_REPEATS_OF_TENANT.min(MAX_REPEATS - taken.len())));
+            let most = MAX_REPEATS_OF_TENANT.min(MAX_REPEATS - taken.len());
+            if most == 0 {
+                break;
+            }
+            taken.extend(tenant.take_repeats(most));
+            served += 1;
+        }
+        if !taken.is_empty() {
+            // The others are first the next time.
+            self.tenants.rotate_left(served % self.tenants.len().max(1));
         }
         self.length -= taken.len();
         taken
