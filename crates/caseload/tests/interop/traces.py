@@ -1,17 +1,18 @@
-"""Traces: a caller, and a collector, that use OpenTelemetry's own libraries."""
+"""Traces: a caller that uses OpenTelemetry's SDK, and a receiver that uses its messages and its stub of the service."""
 
+import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Iterator
 
 import grpc
 import httpx
+from dev_system import START_TIMEOUT, STOP_TIMEOUT, environment
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as services
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -97,34 +98,67 @@ def over_http(collector: Collector) -> Iterator[str]:
         server.server_close()
 
 
+@contextmanager
+def programs(system: System, variables: dict[str, str]) -> Iterator[str]:
+    """Starts a server and a gateway, each as a program of its own, on the data of a system. Returns the gateway's URL."""
+    grpc_addr, http_addr = (f"127.0.0.1:{port}" for port in free_ports(2))
+    quiet = {"CASELOAD_LOG_LEVEL": "error"}
+    server = ["serve", "--grpc-addr", grpc_addr]
+    gateway = [system.program.with_name("caseload-gateway"), "--http-addr", http_addr, "--upstream", f"http://{grpc_addr}"]
+    started = [system.start(server, CASELOAD_DATABASE_URL=system.database_url, **quiet, **variables)]
+    try:
+        started.append(subprocess.Popen(gateway, stdin=subprocess.DEVNULL, env=environment() | quiet | variables))
+        await_ready(f"http://{http_addr}/readyz")
+        yield f"http://{http_addr}"
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            equal(process.wait(STOP_TIMEOUT), 0, f"the exit code of {process.args[0]}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns ports on which nothing listens."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [it.getsockname()[1] for it in sockets]
+
+
+def await_ready(url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            if httpx.get(url, trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        holds(time.monotonic() < deadline, f"{url} is ready")
+        time.sleep(0.05)
+
+
 def check(run: Run) -> str:
     count = 0
     for protocol, serve in (("grpc", over_grpc), ("http/protobuf", over_http)):
         collector = Collector()
-        with serve(collector) as url, TemporaryDirectory(prefix="interop-traces-") as path:
-            # The guardian of the system runs as whoever runs this.
-            directory = Path(path)
-            (directory / "system").mkdir()
-            directory.chmod(0o755)
+        with serve(collector) as url:
             variables = {
                 "OTEL_EXPORTER_OTLP_ENDPOINT": url,
                 "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
                 "OTEL_BSP_SCHEDULE_DELAY": "100",
             }
-            with System(run.system.program, directory / "system", variables) as system:
-                count += drive(system, collector)
+            with programs(run.system, variables) as rest_url:
+                count += drive(run.system, rest_url, protocol, collector)
         holds(collector.requests > 0, "requests to the collector")
     return f"{count} spans of a caller's traces, over gRPC and over HTTP"
 
 
-def drive(system: System, collector: Collector) -> int:
+def drive(system: System, rest_url: str, name: str, collector: Collector) -> int:
     """Creates tasks in a span of the caller's. Returns how many spans its trace has."""
     with TracerProvider().get_tracer("interop").start_as_current_span("caller") as caller:
-        headers = {"Authorization": f"Bearer {system.key}", "Idempotency-Key": "traced"}
+        headers = {"Authorization": f"Bearer {system.key}", "Idempotency-Key": f"traced-{name}"}
         TraceContextTextMapPropagator().inject(headers)
         with httpx.Client(trust_env=False) as client:
             response = client.post(
-                f"{system.rest_url}/api/v2/cases/{system.case_id}/tasks/batch",
+                f"{rest_url}/api/v2/cases/{system.case_id}/tasks/batch",
                 json={"tasks": [{"description": "traced"}]}, headers=headers,
             )  # fmt: skip
         equal(response.status_code, 201, "a batch in a trace")

@@ -12,6 +12,7 @@ mod promql;
 mod rules;
 mod scrape;
 mod trace_export;
+mod trace_tls;
 mod traced;
 mod traces;
 

@@ -1,6 +1,7 @@
 //! A collector of traces in this process, which speaks OTLP.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -11,13 +12,23 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
     routing::post,
+    serve::Listener,
 };
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+    server::TlsStream,
+};
 
 use super::otlp::{ExportRequest, Span};
-use crate::support::polling::eventually;
+use crate::support::{Issued, polling::eventually};
 
 /// A collector, which takes spans over gRPC and over HTTP on one port. It ends when the test's runtime does.
 pub(super) struct Collector {
@@ -52,16 +63,16 @@ impl Collector {
 
     /// Starts a collector that says of its first requests, so many, that it has no time for them.
     pub(super) async fn start_after(refused: usize) -> Self {
-        let received = Received::default();
-        received.0.lock().unwrap().refused = refused;
+        let collector = Received::default();
+        collector.0.lock().unwrap().refused = refused;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let router = Router::new()
-            .route("/v1/traces", post(take))
-            .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(take_call))
-            .with_state(received.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { addr, received }
+        collector.serve(listener)
+    }
+
+    /// Starts a collector that speaks TLS.
+    pub(super) async fn start_secure(issued: &Issued) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Received::default().serve(Secure { listener, acceptor: acceptor(issued) })
     }
 
     /// Returns the URL that `OTEL_EXPORTER_OTLP_ENDPOINT` gets.
@@ -116,7 +127,53 @@ impl Trace {
     }
 }
 
+/// A listener that speaks TLS.
+struct Secure {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Secure {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, addr) = self.listener.accept().await.unwrap();
+            // Whoever does not trust the certificate leaves.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, addr);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+fn acceptor(issued: &Issued) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = ["h2", "http/1.1"].map(|name| name.as_bytes().to_vec()).to_vec();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 impl Received {
+    /// Serves what comes to a listener.
+    fn serve<L: Listener<Addr = SocketAddr>>(self, listener: L) -> Collector {
+        let addr = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/v1/traces", post(take))
+            .route("/opentelemetry.proto.collector.trace.v1.TraceService/Export", post(take_call))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Collector { addr, received: self }
+    }
+
     /// Returns whether the request is taken.
     fn add(&self, headers: HeaderMap, message: &[u8]) -> bool {
         let request = ExportRequest::decode(message).unwrap();

@@ -105,6 +105,15 @@ async fn a_collector_that_hangs_costs_spans_and_nothing_else() {
     for _ in 0..20 {
         assert_eq!(app.create(ONE_TASK).await.status, 201);
     }
+    // Counted although the first batch has not ended.
+    for process in [&server, &gateway] {
+        eventually("dropped spans that are counted", async || {
+            let dropped = [("result", "dropped")];
+            let count = process.scrape().await.sum("caseload_trace_spans_total", &dropped);
+            (count > 0.0).then_some(())
+        })
+        .await;
+    }
     for exited in end(server, gateway) {
         assert_eq!(exited.code(), Some(0));
         let log = exited.log();

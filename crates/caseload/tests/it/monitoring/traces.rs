@@ -204,7 +204,13 @@ async fn a_request_without_a_trace_begins_one_and_metrics_name_it() {
             scrape.with(name, &labels).filter_map(|sample| sample.exemplar.as_deref()).collect();
         let [exemplar] = exemplars[..] else { panic!("{name}: {exemplars:?}") };
         assert!(exemplar.starts_with(&format!(r#"{{trace_id="{id}"}} "#)), "{exemplar}");
-        assert!(scrape.sum("caseload_trace_spans_total", &[("result", "exported")]) > 0.0);
+        // They are once the collector has answered.
+        eventually("exported spans that are counted", async || {
+            let exported = [("result", "exported")];
+            let count = process.scrape().await.sum("caseload_trace_spans_total", &exported);
+            (count > 0.0).then_some(())
+        })
+        .await;
     }
     // Probes begin no traces.
     let names: Vec<_> = collector.spans().into_iter().map(|it| it.span.name).collect();
