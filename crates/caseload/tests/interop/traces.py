@@ -154,7 +154,7 @@ def check(run: Run) -> str:
 def drive(system: System, rest_url: str, name: str, collector: Collector) -> int:
     """Creates tasks in a span of the caller's. Returns how many spans its trace has."""
     with TracerProvider().get_tracer("interop").start_as_current_span("caller") as caller:
-        headers = {"Authorization": f"Bearer {system.key}", "Idempotency-Key": f"traced over {name}"}
+        headers = {"Authorization": f"Bearer {system.key}", "Idempotency-Key": f"traced-{name}"}
         TraceContextTextMapPropagator().inject(headers)
         with httpx.Client(trust_env=False) as client:
             response = client.post(

@@ -148,6 +148,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use domain::{KeyId, TaskDraft};
+    use traces::{Limits, Root, Sampling, Tracer};
 
     use super::*;
 
@@ -174,5 +175,21 @@ pub(super) mod tests {
         assert!(job.caller.is_gone());
         drop(job);
         assert!(matches!(outcome.try_recv(), Ok(Err(Error::DeadlineExceeded))));
+    }
+
+    #[test]
+    fn a_wait_in_vain_is_in_the_trace_too() {
+        let sampling = Sampling { is_parent_based: true, root: Root::Always };
+        let limits = Limits { queue: 9, batch: 9, delay: Duration::from_secs(3600) };
+        let (tracer, ended) = Tracer::new(sampling, limits);
+        let (context, call) = tracer.serve(None, || None, "call").unwrap();
+        let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
+        let batch = TaskBatch::parse(1, [draft].into_iter(), String::new()).unwrap();
+        let submitted = call.in_scope(|| Job::new(actor("r-1"), batch));
+        drop((submitted, call));
+        tracer.close();
+        let spans = ended.take().unwrap();
+        let wait = spans.iter().find(|span| span.name == QUEUE_WAIT).unwrap();
+        assert_eq!(wait.parent, Some((context.span, false)));
     }
 }
