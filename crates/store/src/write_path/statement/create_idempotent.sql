@@ -12,7 +12,7 @@
 -- Nothing here is recursive, but only so can `batch` read from what comes after it.
 WITH RECURSIVE batch AS MATERIALIZED (
     SELECT
-        b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id,
+        b.no, b.tenant_id, b.case_id,
         -- Whoever is about to delete the case holds this lock, or waits for it.
         CASE
             WHEN c.deletion_until > now()
@@ -26,30 +26,14 @@ WITH RECURSIVE batch AS MATERIALIZED (
             ) IS NULL
             THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
             ELSE c.id IS NOT NULL
-        END AS case_exists,
-        b.first_task, b.last_task, b.first_email, b.last_email,
-        ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
-        nextval('task_events_id_seq') AS event_id
-    FROM (
-        SELECT
-            r.no,
-            p.numbers[7 * r.no - 6] AS tenant_id,
-            p.numbers[7 * r.no - 5] AS case_id,
-            p.numbers[7 * r.no - 4] AS api_key_id,
-            p.numbers[7 * r.no - 3] AS first_task,
-            p.numbers[7 * r.no - 2] AS last_task,
-            p.numbers[7 * r.no - 1] AS first_email,
-            p.numbers[7 * r.no] AS last_email,
-            r.request_id
-        FROM (SELECT $2::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS r (request_id, no)
-    ) AS b
+        END AS case_exists
+    FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS b (tenant_id, case_id, no)
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
-    SELECT t.no, ($4::bigint[])[t.no] AS batch_no, t.description
-    FROM unnest($5::text[]) WITH ORDINALITY AS t (description, no)
+    SELECT t.no, ($3::bigint[])[t.no] AS batch_no, t.description
+    FROM unnest($4::text[]) WITH ORDINALITY AS t (description, no)
 ),
 
 email AS MATERIALIZED (
@@ -64,15 +48,15 @@ email AS MATERIALIZED (
             p.numbers[4 * a.no - 1] AS task_no,
             p.numbers[4 * a.no]::smallint AS position,
             a.address
-        FROM (SELECT $6::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($7::text[]) WITH ORDINALITY AS a (address, no)
+        FROM (SELECT $5::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($6::text[]) WITH ORDINALITY AS a (address, no)
     ) AS e
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
 idempotency_key AS MATERIALIZED (
     SELECT k.batch_no, k.key, k.operation, k.fingerprint
-    FROM unnest($8::bigint[], $9::text[], $10::text[], $11::bytea[])
+    FROM unnest($7::bigint[], $8::text[], $9::text[], $10::bytea[])
         AS k (batch_no, key, operation, fingerprint)
 ),
 
@@ -81,10 +65,10 @@ idempotency_key AS MATERIALIZED (
 valid AS MATERIALIZED (
     SELECT
         ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
-        ordered.api_key_id, ordered.event_id, nextval('tasks_id_seq') AS id
+        nextval('tasks_id_seq') AS id
     FROM (
         SELECT
-            t.no, t.batch_no, b.tenant_id, b.case_id, t.description, b.api_key_id, b.event_id
+            t.no, t.batch_no, b.tenant_id, b.case_id, t.description
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -104,7 +88,7 @@ recorded AS (
             task_ids, user_ids, first_names, last_names
         )
     SELECT
-        b.tenant_id, k.key, k.operation, k.fingerprint, $12::smallint,
+        b.tenant_id, k.key, k.operation, k.fingerprint, $11::smallint,
         v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k
@@ -133,7 +117,7 @@ recorded AS (
 -- The tasks of the batches without a key, and of those whose key was new.
 accepted AS MATERIALIZED (
     SELECT
-        v.no, v.tenant_id, v.case_id, v.description, v.api_key_id, v.event_id, v.id
+        v.no, v.tenant_id, v.case_id, v.description, v.id
     FROM valid AS v
     WHERE v.batch_no NOT IN (SELECT k.batch_no FROM idempotency_key AS k)
         OR v.batch_no IN (
@@ -145,9 +129,9 @@ accepted AS MATERIALIZED (
 
 created AS (
     INSERT INTO tasks
-        (tenant_id, id, case_id, description, created_by, updated_by, creation_event_id)
+        (tenant_id, id, case_id, description)
     SELECT
-        a.tenant_id, a.id, a.case_id, a.description, a.api_key_id, a.api_key_id, a.event_id
+        a.tenant_id, a.id, a.case_id, a.description
     FROM accepted AS a
 ),
 
@@ -156,9 +140,8 @@ assigned AS (
     SELECT a.tenant_id, a.id, e.user_id, e.position
     FROM email AS e
     JOIN accepted AS a ON a.no = e.task_no
-),
+)
 
-result AS MATERIALIZED (
     SELECT
         now() AS created_at,
         (SELECT array_agg(b.case_exists ORDER BY b.no) FROM batch AS b) AS case_exists,
@@ -174,21 +157,3 @@ result AS MATERIALIZED (
     FROM (
         SELECT e.user_id, e.first_name, e.last_name FROM email AS e ORDER BY e.no
     ) AS ordered
-),
-
--- One event for each batch that was created, with its parts of the result.
-event AS (
-    INSERT INTO task_events
-        (
-            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
-        )
-    SELECT
-        b.tenant_id, b.event_id, 'created', b.case_id, r.task_ids[b.first_task : b.last_task],
-        b.user_ends, r.user_ids[b.first_email : b.last_email], b.api_key_id, b.request_id
-    FROM result AS r
-    CROSS JOIN batch AS b
-    WHERE r.task_ids[b.first_task] IS NOT NULL
-)
-
-SELECT r.created_at, r.case_exists, r.task_ids, r.user_ids, r.first_names, r.last_names
-FROM result AS r
