@@ -69,7 +69,7 @@ clients: setup ## Generate clients from the contracts into target/clients, and r
 # The time of imports is limited in release builds only.
 interop: SEED := $(SEED)
 interop: setup ## Have clients that are not ours drive a system; QUICK=1, SEED=, PROFILE=debug
-	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload --bin caseload-gateway
 	@exec .ci/interop target/$(PROFILE)/caseload --seed $(SEED) $(if $(QUICK),--rows 2000) \
 		$(if $(filter release,$(PROFILE)),--import-limit 60) $(ARGS)
 

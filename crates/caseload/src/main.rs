@@ -12,6 +12,8 @@ mod migrate;
 mod printable;
 mod serve;
 
+use std::error::Error;
+
 use cli::{AdminCommand, Cli, Command, ImportCommand};
 use runtime::{command_line, process};
 use serving::TlsError;
@@ -60,10 +62,17 @@ async fn run(cli: Cli) -> u8 {
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();
-            match error.downcast_ref::<TlsError>() {
-                Some(error) => command_line::misconfigured(error),
-                None => command_line::fail(&*error),
+            if is_misconfiguration(&*error) {
+                command_line::misconfigured(&*error)
+            } else {
+                command_line::fail(&*error)
             }
         }
     }
+}
+
+/// Whether somebody has to change what the program is configured with.
+fn is_misconfiguration(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TlsError>()
+        || error.downcast_ref().is_some_and(telemetry::TracesError::is_misconfiguration)
 }

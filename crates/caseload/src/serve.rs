@@ -3,7 +3,7 @@
 use runtime::{CancellationToken, shutdown};
 use server::Server;
 use serving::{AdminPort, ListenerTls};
-use telemetry::{Admin, metrics::Metrics};
+use telemetry::{Admin, Traces, metrics::Metrics};
 
 use crate::{cli::ServeOptions, failure::Failure};
 
@@ -16,16 +16,21 @@ pub(crate) async fn run(options: Box<ServeOptions>) -> Result<(), Failure> {
     if has_tls {
         tls::reload_on_hangup()?;
     }
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = Metrics::new("caseload", version);
+    let traces = Traces::start("caseload-server", version, &metrics)?;
     let admin_port = AdminPort::bind(admin)?;
-    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(server, &database.database_url, &metrics)?.with_tls(tls);
+    let server = Server::bind(server, &database.database_url, &metrics)?;
+    let server = server.with_tls(tls).with_tracer(traces.tracer());
     let (addr, database) = (server.local_addr(), database.database_url);
     tracing::info!(%addr, has_tls, %database, "serving gRPC");
     let admin = Admin::new(&metrics).ready_if(server.readiness());
     let running = server.run(connections, drain, stop);
-    match admin_port {
-        Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await?,
-        None => running.await?,
-    }
-    Ok(())
+    let outcome = match admin_port {
+        Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await,
+        None => running.await,
+    };
+    // Also if serving has failed: the last spans say what was done until then.
+    traces.end().await;
+    Ok(outcome?)
 }

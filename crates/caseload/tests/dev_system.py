@@ -64,6 +64,8 @@ class DevSystem:
         self.database_url: str = ready["database_url"]
         self.key: str = ready["api_key"]
         """A key that may read and write tasks and cases."""
+        self.case_id: int = ready["case_id"]
+        """The case that the example has."""
 
     def _stop(self) -> None:
         # Before the process: its id may be another's after that.
@@ -96,4 +98,6 @@ class DevSystem:
 def environment() -> dict[str, str]:
     """Returns the environment without what would configure Caseload or a client."""
     kept = "CASELOAD_POSTGRES_BIN"
-    return {name: value for name, value in os.environ.items() if not name.startswith("CASELOAD_") or name == kept}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("CASELOAD_", "OTEL_")) or name == kept
+    }

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    CaseId, CaseStatus, Choice, DirectoryCase, DirectoryPageSize, FieldPath, ListFilter, PageToken,
-    Time, Violation, Violations, time::micros,
+    CaseId, CaseStatus, ChangeToken, Choice, DirectoryCase, DirectoryPageSize, FieldPath,
+    ListFilter, PageToken, Rule, Time, Violation, Violations, time::micros,
 };
 
 /// Which cases to list, as the caller sent it.
@@ -36,16 +36,26 @@ pub struct DirectoryCaseFilter {
 pub struct DirectoryCaseQuery {
     /// Which cases are listed.
     pub filter: DirectoryCaseFilter,
-    /// The case after which the page begins; `None` for the first page.
-    pub after: Option<CaseId>,
+    /// The order of the list, and where the page begins.
+    pub start: DirectoryCaseStart,
     /// The most cases to return.
     pub page_size: DirectoryPageSize,
+}
+
+/// The order of a list of cases, and where a page of it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryCaseStart {
+    /// In the order of their ids: behind this case, or with the first one.
+    Id(Option<CaseId>),
+    /// In the order of their last changes, and of their ids where these are the same: behind the change of this case at
+    /// this time, or behind all changes of the time.
+    Change(SystemTime, Option<CaseId>),
 }
 
 /// A page of a list of cases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryCasePage {
-    /// The cases, in the order of their ids.
+    /// The cases, in the order of the list.
     pub cases: Vec<DirectoryCase>,
     /// Whether there are more behind them.
     pub has_more: bool,
@@ -73,28 +83,52 @@ impl DirectoryCaseQuery {
             Choice::Unset | Choice::Unknown => None,
         };
         let filter = DirectoryCaseFilter { status, updated_after: updated_after.ok().flatten() };
-        let after = PageToken::position(&draft.page_token, &filter);
-        let after = after.map_err(|rule| report("page_token", rule)).ok().flatten();
-        let after = after.and_then(CaseId::new);
+        let start = DirectoryCaseStart::parse(&draft.page_token, &filter);
+        let start = start.map_err(|rule| report("page_token", rule));
         if draft.status == Choice::Unknown {
             report("status", &CaseStatus::UNKNOWN);
         }
         if let Err(rule) = updated_after {
             report("updated_after", rule);
         }
-        match page_size {
-            Ok(page_size) if violations.is_empty() => Ok(Self { filter, after, page_size }),
+        match (page_size, start) {
+            (Ok(page_size), Ok(start)) if violations.is_empty() => {
+                Ok(Self { filter, start, page_size })
+            }
             _ => Err(Violations(violations)),
         }
     }
 }
 
+impl DirectoryCaseStart {
+    fn parse(token: &str, filter: &DirectoryCaseFilter) -> Result<Self, &'static Rule> {
+        let Some(updated_after) = filter.updated_after else {
+            let after = PageToken::position(token, filter)?;
+            return Ok(Self::Id(after.and_then(CaseId::new)));
+        };
+        // A release before had the order of ids with this filter, too: such a walk goes on as it has begun.
+        if let Ok(Some(after)) = PageToken::position(token, filter) {
+            return Ok(Self::Id(CaseId::new(after)));
+        }
+        Ok(match ChangeToken::position(token, filter)? {
+            Some((time, id)) => Self::Change(time, CaseId::new(id)),
+            None => Self::Change(updated_after, None),
+        })
+    }
+}
+
 impl DirectoryCasePage {
-    /// Returns the token of the next page of the list with this filter; `None` after the last page.
+    /// Returns the token of the page after this one, which the query has returned; `None` after the last page.
     #[must_use]
-    pub fn next_page_token(&self, filter: &DirectoryCaseFilter) -> Option<String> {
+    pub fn next_page_token(&self, query: &DirectoryCaseQuery) -> Option<String> {
         let last = self.cases.last().filter(|_| self.has_more)?;
-        Some(PageToken::after(last.case.id.get(), filter).to_string())
+        let (id, filter) = (last.case.id.get(), &query.filter);
+        Some(match query.start {
+            DirectoryCaseStart::Id(_) => PageToken::after(id, filter).to_string(),
+            DirectoryCaseStart::Change(..) => {
+                ChangeToken::after(last.case.updated_at, id, filter).to_string()
+            }
+        })
     }
 }
 
@@ -109,33 +143,83 @@ impl ListFilter for DirectoryCaseFilter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    fn position(token: &str, draft: DirectoryCaseListDraft) -> Option<CaseId> {
-        let draft = DirectoryCaseListDraft { page_token: token.to_owned(), ..draft };
-        DirectoryCaseQuery::parse(draft).ok()?.after
+    use super::*;
+    use crate::{Case, Priority};
+
+    fn start(token: &str, draft: &DirectoryCaseListDraft) -> Option<DirectoryCaseStart> {
+        let draft = DirectoryCaseListDraft { page_token: token.to_owned(), ..draft.clone() };
+        Some(DirectoryCaseQuery::parse(draft).ok()?.start)
     }
 
     #[test]
     fn a_token_belongs_to_one_list() {
-        let time = Some(Time { seconds: 1, nanos: 1000 });
+        let lists = [Some(Time { seconds: 1, nanos: 1000 }), Some(Time::default()), None]
+            .into_iter()
+            .flat_map(|updated_after| {
+                let statuses = [Choice::Known(CaseStatus::Open), Choice::Unset];
+                statuses.map(|status| DirectoryCaseListDraft {
+                    status,
+                    updated_after,
+                    ..DirectoryCaseListDraft::default()
+                })
+            });
+        let lists: Vec<_> = lists.collect();
+        let changed = UNIX_EPOCH + Duration::from_secs(9);
+        for list in &lists {
+            let query = DirectoryCaseQuery::parse(list.clone()).unwrap();
+            let (id, token) = (CaseId::new(7), last_of_page(7, changed).next_page_token(&query));
+            let expected = match query.filter.updated_after {
+                None => DirectoryCaseStart::Id(id),
+                Some(_) => DirectoryCaseStart::Change(changed, id),
+            };
+            for other in &lists {
+                let found = start(token.as_deref().unwrap(), other);
+                assert_eq!(found, (list == other).then_some(expected));
+            }
+        }
+    }
+
+    /// Returns a page with one case, which is not the last one.
+    fn last_of_page(id: i64, updated_at: SystemTime) -> DirectoryCasePage {
+        let case = Case {
+            id: CaseId::new(id).unwrap(),
+            name: "a".to_owned(),
+            description: String::new(),
+            priority: Priority::default(),
+            status: CaseStatus::default(),
+            team: None,
+            created_at: UNIX_EPOCH,
+            updated_at,
+        };
+        DirectoryCasePage { cases: vec![DirectoryCase { case, external_id: None }], has_more: true }
+    }
+
+    #[test]
+    fn a_walk_that_an_older_release_has_begun_goes_on_in_the_order_of_ids() {
         let list = DirectoryCaseListDraft {
-            status: Choice::Known(CaseStatus::Open),
-            updated_after: time,
+            updated_after: Some(Time { seconds: 1, nanos: 0 }),
             ..DirectoryCaseListDraft::default()
         };
         let filter = DirectoryCaseQuery::parse(list.clone()).unwrap().filter;
-        let token = PageToken::after(7, &filter).to_string();
-        assert_eq!(position(&token, list.clone()), CaseId::new(7));
-        for other in [
-            DirectoryCaseListDraft::default(),
-            DirectoryCaseListDraft { status: Choice::Unset, ..list.clone() },
-            DirectoryCaseListDraft { status: Choice::Known(CaseStatus::Closed), ..list.clone() },
-            DirectoryCaseListDraft { updated_after: None, ..list.clone() },
-            DirectoryCaseListDraft { updated_after: Some(Time::default()), ..list },
-        ] {
-            assert_eq!(position(&token, other), None);
-        }
+        let page_token = PageToken::after(7, &filter).to_string();
+        let second = DirectoryCaseListDraft { page_token, ..list };
+        let query = DirectoryCaseQuery::parse(second.clone()).unwrap();
+        assert_eq!(query.start, DirectoryCaseStart::Id(CaseId::new(7)));
+        let token = last_of_page(9, UNIX_EPOCH).next_page_token(&query).unwrap();
+        assert_eq!(start(&token, &second), Some(DirectoryCaseStart::Id(CaseId::new(9))));
+    }
+
+    #[test]
+    fn a_list_of_changes_begins_behind_all_changes_of_its_time() {
+        let time = Time { seconds: 1, nanos: 0 };
+        let list = DirectoryCaseListDraft {
+            updated_after: Some(time),
+            ..DirectoryCaseListDraft::default()
+        };
+        let begin = UNIX_EPOCH + Duration::from_secs(1);
+        assert_eq!(start("", &list), Some(DirectoryCaseStart::Change(begin, None)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod case_key;
 mod case_list;
 mod case_update;
 mod case_upsert;
+mod change_token;
 mod choice;
 mod description;
 mod directory_case_list;
@@ -53,8 +54,8 @@ mod violation;
 pub use actor::Actor;
 pub use api_key::{ApiKey, KeyDigest, MalformedDigest, MalformedKey};
 pub use audit::{
-    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, ChainHash,
-    ChainVerifier, MalformedAnchor, NewAuditEntry,
+    Agent, Anchor, AuditDetails, AuditEntry, AuditEvent, AuditFault, AuditRecord, CallAgent,
+    ChainHash, ChainVerifier, MalformedAnchor, NewAuditEntry,
 };
 pub use batch::TaskBatch;
 pub use case::{
@@ -64,10 +65,12 @@ pub use case_key::{CaseKey, CaseKeyDraft};
 pub use case_list::{CaseFilter, CaseListDraft, CasePage, CaseQuery};
 pub use case_update::{CaseUpdate, CaseUpdateDraft};
 pub use case_upsert::{CaseUpsert, CaseUpsertDraft, CaseUpserts};
+pub use change_token::ChangeToken;
 pub use choice::Choice;
 pub use description::Description;
 pub use directory_case_list::{
     DirectoryCaseFilter, DirectoryCaseListDraft, DirectoryCasePage, DirectoryCaseQuery,
+    DirectoryCaseStart,
 };
 pub use directory_page::DirectoryPageSize;
 pub use email::Email;

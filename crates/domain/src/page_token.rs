@@ -37,21 +37,13 @@ impl PageToken {
     /// Returns the position after the item with this id, in the list with this filter.
     #[must_use]
     pub fn after(id: i64, filter: &impl ListFilter) -> Self {
-        Self { after: id, check: check(id, filter) }
+        Self { after: id, check: check(&[id], filter) }
     }
 
     /// Reads a token; `None` for another text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(Self::FORMAT)?;
-        let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if digits.len() != 32 || !is_hex {
-            return None;
-        }
-        let (after, check) = digits.split_at(16);
-        Some(Self {
-            after: i64::from_str_radix(after, 16).ok().filter(|after| *after > 0)?,
-            check: u64::from_str_radix(check, 16).ok()?,
-        })
+        let [after, check] = parse_numbers(text, Self::FORMAT)?;
+        Some(Self { after: i64::try_from(after).ok().filter(|after| *after > 0)?, check })
     }
 
     /// Returns the id of the item after which a caller goes on in the list with this filter; `None` for an
@@ -73,7 +65,7 @@ impl PageToken {
     /// Returns the id of the item after which the list goes on; `None` if this is a token of another
     /// list.
     pub(crate) fn position_in(self, filter: &impl ListFilter) -> Option<i64> {
-        (self.check == check(self.after, filter)).then_some(self.after)
+        (self.check == check(&[self.after], filter)).then_some(self.after)
     }
 }
 
@@ -84,9 +76,26 @@ impl fmt::Display for PageToken {
     }
 }
 
-fn check(after: i64, filter: &impl ListFilter) -> u64 {
+/// Reads the numbers of a token of a format, of 16 hexadecimal digits each.
+pub(crate) fn parse_numbers<const N: usize>(text: &str, format: &str) -> Option<[u64; N]> {
+    let digits = text.strip_prefix(format)?;
+    let is_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if digits.len() != 16 * N || !is_hex {
+        return None;
+    }
+    let mut numbers = [0; N];
+    for (index, number) in numbers.iter_mut().enumerate() {
+        *number = u64::from_str_radix(digits.get(16 * index..16 * (index + 1))?, 16).ok()?;
+    }
+    Some(numbers)
+}
+
+/// Returns the check sum over a position and a list's filter.
+pub(crate) fn check(position: &[i64], filter: &impl ListFilter) -> u64 {
     let mut hash = Sha256::new();
-    hash.update(after.to_be_bytes());
+    for number in position {
+        hash.update(number.to_be_bytes());
+    }
     filter.hash(&mut hash);
     let digest: [u8; 32] = hash.finalize().into();
     let mut first = [0; 8];

@@ -6,8 +6,9 @@ use axum::middleware;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
-use telemetry::metrics::Metrics;
+use telemetry::{SpanLayer, metrics::Metrics};
 use tokio::net::TcpListener;
+use traces::Tracer;
 
 use crate::{
     Docs, GatewayOptions, Upstream,
@@ -50,6 +51,7 @@ pub struct Gateway {
     docs: Docs,
     hsts_max_age: Option<Duration>,
     metrics: Metrics,
+    tracer: Tracer,
 }
 
 /// Why a gateway failed to start.
@@ -100,6 +102,7 @@ impl Gateway {
             docs,
             hsts_max_age,
             metrics,
+            tracer: Tracer::default(),
         })
     }
 
@@ -107,6 +110,12 @@ impl Gateway {
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Sets what records the traces of requests. Without it, none are recorded.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Returns what tells whether the gateway is ready, as `/readyz` does: a server behind it serves, and
@@ -175,6 +184,9 @@ impl Gateway {
             let value = security_headers::strict_transport(max_age);
             let require_tls = security_headers::require_tls;
             router = router.layer(middleware::from_fn_with_state(value, require_tls));
+        }
+        if let Some(spans) = SpanLayer::new(&self.tracer) {
+            router = router.layer(spans);
         }
         let accepting = drain.accepting(shutdown.clone());
         let serving = serving::serve(self.listener, router, endpoint, accepting);

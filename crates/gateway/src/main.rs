@@ -11,7 +11,7 @@ use runtime::{
 };
 use serving::{AdminPort, AdminPortOptions, ConnectionOptions, ListenerTls, TlsError};
 use telemetry::{
-    Admin,
+    Admin, Traces,
     logs::{self, LogOptions},
     metrics::Metrics,
 };
@@ -97,12 +97,19 @@ async fn run(cli: Cli, upstream: Upstream) -> u8 {
         Err(error) => {
             // The reason for the end comes last.
             logs::flush();
-            match error.downcast_ref::<TlsError>() {
-                Some(error) => command_line::misconfigured(error),
-                None => command_line::fail(&*error),
+            if is_misconfiguration(&*error) {
+                command_line::misconfigured(&*error)
+            } else {
+                command_line::fail(&*error)
             }
         }
     }
+}
+
+/// Whether somebody has to change what the program is configured with.
+fn is_misconfiguration(error: &(dyn Error + 'static)) -> bool {
+    error.is::<TlsError>()
+        || error.downcast_ref().is_some_and(telemetry::TracesError::is_misconfiguration)
 }
 
 async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
@@ -114,9 +121,12 @@ async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
         tls::reload_on_hangup()?;
     }
     let has_tls = tls.is_some();
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = Metrics::new("caseload-gateway", version);
+    let traces = Traces::start("caseload-gateway", version, &metrics)?;
     let admin_port = AdminPort::bind(cli.admin)?;
-    let metrics = Metrics::new("caseload-gateway", env!("CARGO_PKG_VERSION"));
-    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics)?.with_tls(tls);
+    let gateway = Gateway::bind(&cli.gateway, &upstream, &metrics)?;
+    let gateway = gateway.with_tls(tls).with_tracer(traces.tracer());
     tracing::info!(addr = %gateway.local_addr(), has_tls, %upstream, "serving REST");
     let admin = Admin::new(&metrics).ready_if(gateway.readiness(&shutdown));
     let running = gateway.run(cli.connections.clone(), cli.drain, shutdown);
@@ -124,6 +134,7 @@ async fn serve(cli: &Cli, upstream: Upstream) -> Result<(), Box<dyn Error>> {
         Some(port) => port.serve_during(running, admin, metrics.listener("admin")).await,
         None => running.await,
     }
+    traces.end().await;
     Ok(())
 }
 

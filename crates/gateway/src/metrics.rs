@@ -19,6 +19,7 @@ use telemetry::{
     TraceId,
     metrics::{Latencies, Latency, Metrics, Reading},
 };
+use traces::Span;
 
 /// The label of paths that there is nothing at: callers choose them. Likewise of methods.
 const UNKNOWN: &str = "unknown";
@@ -115,6 +116,8 @@ pub(crate) struct RunningRequest {
     method: usize,
     begun: Instant,
     trace: Option<TraceId>,
+    /// The span of the request, if its trace is recorded.
+    span: Span,
     has_ended: bool,
 }
 
@@ -147,7 +150,7 @@ impl RequestMetrics {
         }))
     }
 
-    /// Starts to measure a request.
+    /// Starts to measure a request. If its trace is recorded, the current span is that of the request.
     pub(crate) fn start(&self, request: &Request) -> RunningRequest {
         let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let method = METHODS.iter().position(|method| method == request.method());
@@ -157,6 +160,7 @@ impl RequestMetrics {
             method: method.unwrap_or(METHODS.len()),
             begun: Instant::now(),
             trace: TraceId::of_sampled(request.headers()),
+            span: traces::current(),
             has_ended: false,
         }
     }
@@ -206,6 +210,32 @@ impl RunningRequest {
         self.has_ended = true;
         let place = (self.route, self.method);
         self.metrics.record(place, status, self.begun.elapsed(), self.trace);
+        if self.span.is_recording() {
+            self.end_span(status);
+        }
+    }
+
+    /// Says in the span of the request what it was, and how it has ended.
+    fn end_span(&self, status: u16) {
+        let span = &self.span;
+        let method = METHOD_NAMES.get(self.method).copied().unwrap_or(UNKNOWN);
+        let route = self.metrics.0.routes.get(self.route).map(|route| route.path);
+        let is_known = method != UNKNOWN;
+        span.set("http.request.method", if is_known { method } else { "_OTHER" });
+        let shown = if is_known { method } else { "HTTP" };
+        match route.filter(|route| *route != UNKNOWN) {
+            Some(route) => {
+                span.rename(|| format!("{shown} {route}").into());
+                span.set("http.route", route);
+            }
+            None => span.rename(|| shown.into()),
+        }
+        span.set("http.response.status_code", status);
+        if status >= 500 {
+            span.set("error.type", status.to_string());
+            span.fail();
+        }
+        span.end();
     }
 }
 

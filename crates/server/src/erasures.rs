@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{Error, TenantId, UserId};
 use runtime::CancellationToken;
-use store::{Database, Scrubbing};
+use store::{Database, PendingErasure, ScrubStep};
 use telemetry::Throttle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -31,7 +31,7 @@ impl Limits {
         wait: Duration::from_secs(60),
         scrub: Duration::from_secs(60),
         users: 100,
-        records: Scrubbing::RECORDS,
+        records: ScrubStep::RECORDS,
     };
 }
 
@@ -54,20 +54,21 @@ pub(crate) async fn run(database: Database, shutdown: CancellationToken) {
     }
 }
 
-/// The erasures that are pending, and how far they have come.
+/// The erasures that are pending.
 struct Erasures {
     database: Database,
     limits: Limits,
     /// The user behind whom the next look begins, so that those who can't be completed do not keep it from
     /// others.
     after: Option<(TenantId, UserId)>,
-    /// What has begun, at most once for a tenant: whoever is erased meanwhile is next.
-    begun: BTreeMap<TenantId, Scrubbing>,
 }
+
+/// Users of each tenant.
+type Users = BTreeMap<TenantId, Vec<UserId>>;
 
 impl Erasures {
     const fn new(database: Database, limits: Limits) -> Self {
-        Self { database, limits, after: None, begun: BTreeMap::new() }
+        Self { database, limits, after: None }
     }
 
     /// Goes on with some of the erasures that are pending, each tenant by itself: what fails, or takes long,
@@ -76,32 +77,35 @@ impl Erasures {
         let most = self.limits.users;
         let pending = self.database.pending_erasures(self.after, most).await?;
         let is_rest = u32::try_from(pending.len()).is_ok_and(|count| count < most);
-        let begin = self.after;
-        self.after = pending.last().copied().filter(|_| !is_rest);
-        let mut tenants: BTreeMap<TenantId, Vec<UserId>> = BTreeMap::new();
-        for (tenant, user) in pending {
-            tenants.entry(tenant).or_default().push(user);
-        }
-        // Other servers, or calls, have completed what is not pending any more.
-        let is_seen = |tenant: TenantId| {
-            begin.is_none_or(|(first, _)| tenant > first)
-                && self.after.is_none_or(|(last, _)| tenant < last)
-        };
-        self.begun.retain(|tenant, _| !is_seen(*tenant) || tenants.contains_key(tenant));
-
-        let new = tenants.keys().find(|tenant| !self.begun.contains_key(tenant));
-        let may_begin = match new {
-            Some(tenant) => self.writers_to_end(*tenant).await,
-            None => false,
-        };
-        for (tenant, users) in tenants {
-            if may_begin {
-                let begin = || Scrubbing::new(tenant, users);
-                self.begun.entry(tenant).or_insert_with(begin);
+        let last = pending.last().map(|last| (last.tenant, last.user));
+        self.after = last.filter(|_| !is_rest);
+        let (mut all, mut new) = (Users::new(), Users::new());
+        for PendingErasure { tenant, user, has_begun } in pending {
+            all.entry(tenant).or_default().push(user);
+            if !has_begun {
+                new.entry(tenant).or_default().push(user);
             }
-            self.go_on(tenant).await;
+        }
+        self.begin(new).await;
+        for (tenant, users) in all {
+            self.go_on(tenant, users).await;
         }
         Ok(())
+    }
+
+    /// Begins with users for whom the removal of names has not begun, once all transactions that may write
+    /// their names are over.
+    async fn begin(&self, new: Users) {
+        // These are the transactions of all tenants.
+        let Some(tenant) = new.keys().next().copied() else { return };
+        if !self.writers_to_end(tenant).await {
+            return;
+        }
+        for (tenant, users) in new {
+            if let Err(error) = self.database.begin_scrubbing(tenant, users).await {
+                log_failure(&error);
+            }
+        }
     }
 
     /// Waits for all transactions that may write names. Returns whether they are over.
@@ -115,26 +119,19 @@ impl Erasures {
         false
     }
 
-    /// Goes on with the records of a tenant, if that has begun.
-    async fn go_on(&mut self, tenant: TenantId) {
-        let Some(scrubbing) = self.begun.get_mut(&tenant) else { return };
+    /// Goes on with the records of a tenant, as far as that has begun.
+    async fn go_on(&self, tenant: TenantId, users: Vec<UserId>) {
         let end = Instant::now() + self.limits.scrub;
         loop {
-            match self.database.scrub_records(scrubbing, self.limits.records).await {
-                Ok(true) => {
-                    self.begun.remove(&tenant);
-                    return;
-                }
-                Ok(false) if Instant::now() < end => {}
-                Ok(false) => {
+            let step = self.database.scrub_records(tenant, users.clone(), self.limits.records);
+            match step.await {
+                Ok(ScrubStep::Done | ScrubStep::NotBegun) => return,
+                Ok(ScrubStep::Made) if Instant::now() < end => {}
+                Ok(ScrubStep::Made) => {
                     tracing::info!(%tenant, "erasures are not complete yet: going on with the next look");
                     return;
                 }
-                Err(error) => {
-                    // The database may be another one now, which does not have the last steps.
-                    self.begun.remove(&tenant);
-                    return log_failure(&error);
-                }
+                Err(error) => return log_failure(&error),
             }
         }
     }
@@ -226,7 +223,7 @@ mod tests {
         /// Returns the ids of the users whose erasure is pending.
         async fn pending(&self) -> Vec<i64> {
             let pending = self.database.pending_erasures(None, 100).await.unwrap();
-            pending.into_iter().map(|(_, user)| user.get()).collect()
+            pending.into_iter().map(|pending| pending.user.get()).collect()
         }
 
         /// Returns how many records have names.
@@ -253,20 +250,21 @@ mod tests {
         assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
     }
 
-    /// However many records a tenant has: the limit ends a look, but not what has been done.
+    /// However many records a tenant has: the limit ends a look, but not what has been done. Nor does the end of
+    /// a server: each look is one of another server.
     #[tokio::test]
     async fn each_look_goes_on_where_the_one_before_has_ended() {
         let fixture = Fixture::start().await;
-        let mut erasures = fixture.erasures(SMALL);
         for named in ["3", "1", "0"] {
-            erasures.look().await.unwrap();
+            fixture.erasures(SMALL).look().await.unwrap();
             assert_eq!(fixture.named(), named);
         }
         // The last step finds no more records.
         assert_eq!(fixture.pending().await, [1, 2]);
-        erasures.look().await.unwrap();
+        fixture.erasures(SMALL).look().await.unwrap();
         assert!(fixture.pending().await.is_empty());
-        assert!(erasures.begun.is_empty());
+        let kept = "SELECT count(scrubbed_up_to) FROM users";
+        assert_eq!(fixture.query(kept), "0", "keys of records are not kept");
     }
 
     /// A user is erased while the records of the tenant are scrubbed of others.
@@ -288,22 +286,40 @@ mod tests {
         assert_eq!((fixture.pending().await, fixture.named()), (vec![], "1".to_owned()));
     }
 
-    /// A standby that has taken over may have records again whose names were removed.
+    /// What a step has failed to do is done by the next one, and no more than that: a name that somebody has put
+    /// back before it stays.
     #[tokio::test]
-    async fn after_a_failure_a_look_begins_with_the_first_record() {
+    async fn after_a_failure_a_look_goes_on_behind_the_last_step() {
         let fixture = Fixture::start().await;
-        let mut erasures = fixture.erasures(SMALL);
-        erasures.look().await.unwrap();
+        fixture.erasures(SMALL).look().await.unwrap();
         fixture.query("UPDATE idempotency_keys SET first_names = '{A,B}' WHERE key = '1'");
         let holding = "BEGIN; SELECT FROM idempotency_keys WHERE key = '3' FOR UPDATE; \
              PREPARE TRANSACTION 'holding'";
         fixture.query(holding);
-        erasures.look().await.unwrap();
+        fixture.erasures(SMALL).look().await.unwrap();
+        assert_eq!(fixture.pending().await, [1, 2]);
         fixture.query("COMMIT PREPARED 'holding'");
         while fixture.pending().await == [1, 2] {
+            fixture.erasures(SMALL).look().await.unwrap();
+        }
+        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "1".to_owned()));
+    }
+
+    /// A standby that has taken over may lack the last steps: what it has of them is what counts.
+    #[tokio::test]
+    async fn after_a_failover_a_look_goes_on_with_what_the_database_has() {
+        let fixture = Fixture::start().await;
+        let mut erasures = fixture.erasures(SMALL);
+        erasures.look().await.unwrap();
+        fixture.query(
+            "UPDATE idempotency_keys SET first_names = '{A,B}' WHERE tenant_id = 1; \
+             UPDATE users SET scrubbed_up_to = NULL WHERE id = 1; \
+             UPDATE users SET scrubbed_up_to = '' WHERE id = 2",
+        );
+        while fixture.pending().await != [0; 0] {
             erasures.look().await.unwrap();
         }
-        assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
+        assert_eq!(fixture.named(), "0");
     }
 
     /// A repeat reads all records, and writes those only that have names.
@@ -335,17 +351,5 @@ mod tests {
         fixture.query("COMMIT PREPARED 'holding'");
         fixture.erasures(Limits::USUAL).look().await.unwrap();
         assert_eq!((fixture.pending().await, fixture.named()), (vec![], "0".to_owned()));
-    }
-
-    /// Nothing is remembered of tenants all of whose users others have completed.
-    #[tokio::test]
-    async fn what_others_complete_is_forgotten() {
-        let fixture = Fixture::start().await;
-        let mut erasures = fixture.erasures(SMALL);
-        erasures.look().await.unwrap();
-        assert!(!erasures.begun.is_empty());
-        fixture.erasures(Limits::USUAL).look().await.unwrap();
-        erasures.look().await.unwrap();
-        assert!(erasures.begun.is_empty());
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::server::NamedService as _;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{cases::Cases, directory::Directory, tasks::Tasks};
+use crate::{cases::Cases, causes, directory::Directory, tasks::Tasks};
 
 /// The services, by their names.
 const SERVICES: [&str; 3] = [
@@ -63,14 +63,18 @@ enum Finding {
 }
 
 /// Reports the services, and the server as a whole, as serving while the database responds, has the
-/// schema and the encoding that this program needs, and has run no statement for longer than `max_statement_age`.
-/// Once the token is cancelled, reports all as not serving and returns.
-pub(crate) async fn report(
+/// schema and the encoding that this program needs, and has run no statement for longer than `max_statement_age`; and
+/// not before `authentication` has succeeded, without which every call would fail. Once the token is cancelled, reports
+/// all as not serving and returns.
+pub(crate) async fn report<F>(
     database: Database,
     max_statement_age: Duration,
+    authentication: impl Fn() -> F,
     (health, readiness): (HealthReporter, Readiness),
     shutdown: CancellationToken,
-) {
+) where
+    F: Future<Output = Result<(), Error>>,
+{
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
@@ -78,9 +82,10 @@ pub(crate) async fn report(
     loop {
         let current = tokio::select! {
             () = shutdown.cancelled() => break,
-            current = async { ticks.tick().await; check(&database, max_statement_age).await } => {
-                current
-            }
+            current = async {
+                ticks.tick().await;
+                check(&database, max_statement_age, &authentication).await
+            } => current,
         };
         if last.as_ref() != Some(&current) {
             match &current {
@@ -120,11 +125,25 @@ pub(crate) async fn end_watch_streams(mut health: HealthReporter) {
     }
 }
 
-async fn check(database: &Database, max_statement_age: Duration) -> Finding {
+async fn check<F>(
+    database: &Database,
+    max_statement_age: Duration,
+    authentication: &impl Fn() -> F,
+) -> Finding
+where
+    F: Future<Output = Result<(), Error>>,
+{
     match timeout(TIMEOUT, database.has_current_schema()).await {
         Ok(Ok(true)) => {}
         Ok(Err(Error::Invalid(reason))) => return Finding::Unusable(reason),
         Ok(Ok(false) | Err(_)) | Err(_) => return Finding::Unavailable,
+    }
+    match timeout(TIMEOUT, authentication()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error @ Error::Internal(_))) => {
+            return Finding::Unusable(format!("no key can be accepted: {}", causes::of(&error)));
+        }
+        Ok(Err(_)) | Err(_) => return Finding::Unavailable,
     }
     match database.oldest_statement() {
         Some(age) if age > max_statement_age => Finding::Stalled,

@@ -11,10 +11,11 @@ use proto::{
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
-use telemetry::{layers::RequestLayers, metrics::Metrics};
+use telemetry::{SpanLayer, layers::RequestLayers, metrics::Metrics};
 use tokio::{net::TcpListener, sync::mpsc};
 use tonic::service::Routes;
-use tower::{Layer as _, ServiceBuilder};
+use tower::{Layer as _, ServiceBuilder, util::option_layer};
+use traces::Tracer;
 
 use crate::{
     audit::AuditLog,
@@ -77,6 +78,7 @@ pub struct Server {
     writer: TaskWriter,
     readiness: Readiness,
     metrics: Metrics,
+    tracer: Tracer,
 }
 
 /// Why a server failed to start.
@@ -136,6 +138,7 @@ impl Server {
             writer,
             readiness,
             metrics,
+            tracer: Tracer::default(),
         })
     }
 
@@ -143,6 +146,12 @@ impl Server {
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Sets what records the traces of calls. Without it, none are recorded.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Returns what tells whether the server is ready, as `grpc.health.v1` does.
@@ -171,12 +180,6 @@ impl Server {
         let metrics = ServerMetrics::new(&self.metrics, self.options.metrics.metrics_per_tenant);
         let (health, health_service) = tonic_health::server::health_reporter();
         readiness::set(&health, false).await;
-        let reporter = tokio::spawn(readiness::report(
-            self.database.clone(),
-            self.options.pool.max_statement_age,
-            (health.clone(), self.readiness.clone()),
-            shutdown.clone(),
-        ));
         for table in [
             sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
             sweep::Table::TaskEvents(self.options.history.event_retention),
@@ -185,17 +188,6 @@ impl Server {
             tokio::spawn(sweep::run(database, table, sweeps, shutdown.clone()));
         }
         tokio::spawn(erasures::run(self.database.clone(), shutdown.clone()));
-        let accepting = {
-            let shutdown = shutdown.clone();
-            async move {
-                drain.accepting(shutdown).await;
-                if let Err(error) = reporter.await {
-                    tracing::error!(%error, "readiness reporter panicked");
-                }
-                readiness::end_watch_streams(health).await;
-            }
-        };
-
         let LimitOptions { key_rate, tenant_rate, max_in_flight, call_timeout, .. } =
             self.options.limits;
         let limits = connections.limits(IDLE_TIMEOUT, call_timeout);
@@ -220,9 +212,30 @@ impl Server {
             clients.share_percent,
         );
         let authenticator =
-            authenticator(self.database, &self.options, waiting, audit, metrics.keys);
+            authenticator(self.database.clone(), &self.options, waiting, audit, metrics.keys);
         let key_ttl = self.options.auth.key_ttl;
-        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl);
+        let key_tasks = KeyTasks::start(&authenticator, self.key_changes, key_ttl, metrics.audit);
+        let reporter = tokio::spawn(readiness::report(
+            self.database,
+            self.options.pool.max_statement_age,
+            {
+                let authenticator = authenticator.clone();
+                move || authenticator.clone().prepared()
+            },
+            (health.clone(), self.readiness.clone()),
+            shutdown.clone(),
+        ));
+        let accepting = {
+            let shutdown = shutdown.clone();
+            async move {
+                drain.accepting(shutdown).await;
+                if let Err(error) = reporter.await {
+                    tracing::error!(%error, "readiness reporter panicked");
+                }
+                readiness::end_watch_streams(health).await;
+            }
+        };
+
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
         let memory = TenantQuota::new(mib(message_memory));
         self.metrics.register(|registry| {
@@ -251,6 +264,7 @@ impl Server {
             .map_response(attach_error_info)
             .layer(reception);
         let (tls, metrics) = (self.tls, self.metrics.listener("grpc"));
+        let spans = option_layer(SpanLayer::new(&self.tracer));
         let WebOptions { grpc_web, connect } = self.options.web;
         if grpc_web || connect {
             let protocol = Protocol { is_http2_only: false, ..PROTOCOL };
@@ -262,6 +276,7 @@ impl Server {
                 clients.share_percent,
             );
             let service = ServiceBuilder::new()
+                .layer(spans)
                 .layer(RequestLayers)
                 .layer(connections.browsers.cors(web::cors_rules()))
                 .layer(web)
@@ -272,7 +287,7 @@ impl Server {
                 .await;
         } else {
             // Calls of gRPC pass nothing that is there for others.
-            let service = RequestLayers.layer(layers.service(routes));
+            let service = spans.layer(RequestLayers.layer(layers.service(routes)));
             let protocol = PROTOCOL;
             let endpoint = Endpoint { protocol, limits, clients, tls, is_scarce, metrics };
             drain

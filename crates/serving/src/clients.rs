@@ -77,6 +77,13 @@ impl Client {
         self.is_behind_proxy
     }
 
+    /// Whether the request came through a proxy that is trusted as somebody has said so, rather than by default: what its
+    /// headers say may decide what the client may do.
+    #[must_use]
+    pub fn is_behind_configured_proxy(&self) -> bool {
+        self.is_behind_proxy && !self.is_uncertain
+    }
+
     /// Whether the connection on which the request came speaks TLS.
     #[must_use]
     pub fn has_tls(&self) -> bool {
@@ -278,6 +285,8 @@ mod tests {
             let client = peer.client_of(&headers.into_iter().collect());
             let found = client.certain_address().map(|address| address.to_string());
             assert_eq!(found.as_deref(), certain, "{trusted:?} {from} {header:?}");
+            let is_configured = trusted == Some("127.0.0.0/8") && from == "127.0.0.1";
+            assert_eq!(client.is_behind_configured_proxy(), is_configured, "{trusted:?} {from}");
         }
     }
 

@@ -96,9 +96,10 @@ fn was_closed_by_client(kind: ErrorKind) -> bool {
     )
 }
 
-#[cfg(test)]
+// Other systems allow fewer: macOS 128, unless its administrator says otherwise.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::net::TcpStream as Client;
+    use std::{fs, net::TcpStream as Client};
 
     use super::*;
 
@@ -107,6 +108,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_thousand_connections_can_wait_to_be_accepted() {
+        let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        if allowed.trim().parse::<usize>().unwrap() < CLIENTS {
+            println!("skipped, as net.core.somaxconn is {allowed}");
+            return;
+        }
         runtime::open_files::raise_limit();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let addr = listener.local_addr().unwrap();

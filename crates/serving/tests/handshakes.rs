@@ -150,7 +150,7 @@ async fn await_close(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn handshakes_are_counted_by_how_they_end() {
-    let server = Server::start(&["--header-timeout=500ms"]).await;
+    let server = Server::start(&["--header-timeout=1h"]).await;
     assert_eq!(server.counts(), [0; 4]);
     let mut tls = server.connect().await;
     tls.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
@@ -162,8 +162,10 @@ async fn handshakes_are_counted_by_how_they_end() {
     server.await_counts([1, 1, 0, 0]).await;
     drop(server.send(START).await);
     server.await_counts([1, 2, 0, 0]).await;
+    // Apart from the others, which may take longer on a busy machine.
+    let server = Server::start(&["--header-timeout=500ms"]).await;
     await_close(&mut server.send(START).await).await;
-    server.await_counts([1, 2, 1, 0]).await;
+    server.await_counts([0, 0, 1, 0]).await;
 }
 
 #[tokio::test]

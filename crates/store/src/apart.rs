@@ -71,6 +71,7 @@ impl Database {
                     | Lane::Queries
                     | Lane::Lists
                     | Lane::Directory
+                    | Lane::Audit
                     | Lane::Checks => change.at_once(connection, caller),
                 };
                 match result {

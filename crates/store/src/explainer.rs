@@ -72,6 +72,11 @@ impl Explainer {
         self.explain(&prepare, &execute)
     }
 
+    /// Runs a statement.
+    pub(crate) fn execute(&mut self, statement: &str) {
+        self.connection.batch_execute(statement).unwrap();
+    }
+
     /// Prepares and runs a statement, and returns its plan and how many pages it touched.
     pub(crate) fn explain(&mut self, prepare: &str, execute: &str) -> (String, u64) {
         self.connection.batch_execute("DEALLOCATE ALL").unwrap();

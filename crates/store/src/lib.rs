@@ -29,6 +29,7 @@ mod row_level_security;
 mod schema;
 mod scope;
 mod sql;
+mod statement_spans;
 mod sweep;
 mod tasks;
 mod tenant_hosts;
@@ -48,7 +49,7 @@ pub use connections::{
 };
 pub use database::Database;
 pub use deadline::until;
-pub use directory::Scrubbing;
+pub use directory::{PendingErasure, ScrubStep};
 pub use error::{Cause, Error};
 pub use sweep::{Sweep, Swept};
 pub use tasks::TaskReader;

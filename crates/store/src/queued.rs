@@ -15,6 +15,9 @@ pub(crate) trait Queued {
 
     /// Whether nobody waits for the job any more, so that it is not to be begun.
     fn is_withdrawn(&self) -> bool;
+
+    /// Whether the job may repeat an earlier one, as it has an idempotency key. A repeat needs no lock.
+    fn may_be_repeat(&self) -> bool;
 }
 
 #[cfg(test)]
@@ -33,17 +36,22 @@ pub(crate) mod tests {
         tenant: TenantId,
         case: CaseId,
         rows: usize,
+        has_key: bool,
         is_withdrawn: Arc<AtomicBool>,
     }
 
     impl Letter {
         pub(crate) fn new(letter: char, tenant: i64, case: i64) -> Self {
             let (tenant, case) = (TenantId::new(tenant).unwrap(), CaseId::new(case).unwrap());
-            Self { letter, tenant, case, rows: 1, is_withdrawn: Arc::default() }
+            Self { letter, tenant, case, rows: 1, has_key: false, is_withdrawn: Arc::default() }
         }
 
         pub(crate) fn with_rows(self, rows: usize) -> Self {
             Self { rows, ..self }
+        }
+
+        pub(crate) fn with_key(self) -> Self {
+            Self { has_key: true, ..self }
         }
 
         pub(crate) fn withdraw(&self) {
@@ -66,6 +74,10 @@ pub(crate) mod tests {
 
         fn is_withdrawn(&self) -> bool {
             self.is_withdrawn.load(Ordering::Relaxed)
+        }
+
+        fn may_be_repeat(&self) -> bool {
+            self.has_key
         }
     }
 

@@ -10,10 +10,11 @@ use diesel::{
 use crate::{database::Database, error::Error};
 
 /// The tables that queries of tenants use.
-pub(crate) const TABLES: [&str; 9] = [
+pub(crate) const TABLES: [&str; 10] = [
     "api_keys",
     "audit_entries",
     "audit_heads",
+    "audit_outbox",
     "cases",
     "idempotency_keys",
     "task_assignees",

@@ -60,6 +60,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_outbox (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> BigInt,
+        created_at -> Timestamptz,
+        event -> Text,
+        api_key_id -> BigInt,
+        address -> Nullable<Text>,
+        request_id -> Text,
+        subject_id -> Nullable<BigInt>,
+        created_ids -> Nullable<Array<BigInt>>,
+        updated_ids -> Nullable<Array<BigInt>>,
+        details -> Text,
+    }
+}
+
+diesel::table! {
     users (tenant_id, id) {
         tenant_id -> BigInt,
         id -> BigInt,
@@ -70,6 +86,7 @@ diesel::table! {
         deactivated_at -> Nullable<Timestamptz>,
         erased_at -> Nullable<Timestamptz>,
         scrubbed_at -> Nullable<Timestamptz>,
+        scrubbed_up_to -> Nullable<Text>,
     }
 }
 

@@ -50,7 +50,12 @@ impl Sql {
         let text = places.map(|(place, (piece, _))| format!("{piece}${}", place + 1));
         let text = text.collect::<String>() + &self.end;
         let values: Vec<_> = self.pieces.iter().map(|(_, number)| values[number - 1]).collect();
-        [format!("PREPARE {name} AS {text}"), format!("EXECUTE {name}({})", values.join(", "))]
+        // Without parameters, there are no parentheses.
+        let values = match values.is_empty() {
+            true => String::new(),
+            false => format!("({})", values.join(", ")),
+        };
+        [format!("PREPARE {name} AS {text}"), format!("EXECUTE {name}{values}")]
     }
 }
 

@@ -1,7 +1,16 @@
-//! Reads the trace that a request is part of (W3C Trace Context, level 1).
+//! Reads and writes the trace that a request is part of (W3C Trace Context, level 1).
 
-use http::HeaderMap;
-use proto::wire::header::TRACEPARENT;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+use proto::wire::header::{TRACEPARENT, TRACESTATE};
+use traces::Context;
+
+/// The most entries and bytes of a `tracestate` that are passed on (W3C Trace Context, 3.3.1.1 and 3.3.1.5).
+const MOST_ENTRIES: usize = 32;
+const MOST_BYTES: usize = 512;
+/// Entries that are longer, in bytes, are the first to be left out.
+const LONG_ENTRY: usize = 128;
 
 /// The id of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +21,8 @@ impl TraceId {
     /// or its caller does not record it: then nobody finds the trace.
     #[must_use]
     pub fn of_sampled(headers: &HeaderMap) -> Option<Self> {
-        let id = trace_id(headers)?;
-        // Valid, so the flags are the last one of the first four parts, two digits.
-        let flags = headers.get(&TRACEPARENT)?.to_str().ok()?.split('-').nth(3)?;
-        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-        is_sampled.then(|| Self::parse(id)).flatten()
+        let (value, context) = valid(headers)?;
+        context.is_sampled.then(|| Self::parse(id_in(value))).flatten()
     }
 
     /// Parses 32 hexadecimal digits in lower case, not all of them zero.
@@ -34,18 +40,79 @@ impl TraceId {
 /// Returns the trace id of the header `traceparent`: 32 lowercase hexadecimal digits. `None` if the
 /// header is missing, repeated or invalid.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    valid(headers).map(|(value, _)| id_in(value))
+}
+
+/// Returns the context of the header `traceparent`. `None` if the header is missing, repeated or invalid.
+pub(crate) fn context(headers: &HeaderMap) -> Option<Context> {
+    valid(headers).map(|(_, context)| context)
+}
+
+fn valid(headers: &HeaderMap) -> Option<(&str, Context)> {
     let mut values = headers.get_all(&TRACEPARENT).iter();
     let value = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok()?,
         _ => return None,
     };
-    let mut parts = value.split('-');
-    let version = parts.next().filter(|version| is_hex(version, 2) && *version != "ff")?;
-    let trace_id = parts.next().filter(|id| is_id(id, 32))?;
-    parts.next().filter(|id| is_id(id, 16))?;
-    parts.next().filter(|flags| is_hex(flags, 2))?;
-    // Later versions may add parts.
-    (version != "00" || parts.next().is_none()).then_some(trace_id)
+    Some((value, Context::parse(value)?))
+}
+
+/// Returns the trace id in a valid value: it is behind the version.
+fn id_in(value: &str) -> &str {
+    value.get(3..35).unwrap_or_default()
+}
+
+/// Returns what tracing systems have added to a valid `traceparent`: the entries of all headers, the newest first.
+/// `None` if there are none, or one is malformed: then all of them are discarded. If they are too long, long entries are
+/// left out, and then the oldest ones, as W3C Trace Context has it (3.3.1.5).
+pub(crate) fn state(headers: &HeaderMap) -> Option<Arc<str>> {
+    let mut entries: Vec<&str> = Vec::new();
+    for value in headers.get_all(&TRACESTATE) {
+        let found = value.to_str().ok()?.split(',').map(str::trim);
+        for entry in found.filter(|entry| !entry.is_empty()) {
+            if !is_entry(entry) {
+                return None;
+            }
+            if entries.len() < MOST_ENTRIES {
+                entries.push(entry);
+            }
+        }
+    }
+    // With the commas.
+    let length = |entries: &[&str]| entries.iter().map(|entry| entry.len() + 1).sum::<usize>();
+    if length(&entries) > MOST_BYTES + 1 {
+        entries.retain(|entry| entry.len() <= LONG_ENTRY);
+    }
+    while length(&entries) > MOST_BYTES + 1 {
+        entries.pop();
+    }
+    (!entries.is_empty()).then(|| entries.join(",").into())
+}
+
+/// Whether this is a key and a value (W3C Trace Context, 3.3.1.3), but for the form of a key with a tenant.
+fn is_entry(entry: &str) -> bool {
+    let Some((key, value)) = entry.split_once('=') else { return false };
+    let of_key =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(&byte);
+    let is_value = !value.is_empty() && !value.contains('=');
+    is_value && !key.is_empty() && key.len() <= 256 && value.len() <= 256 && key.bytes().all(of_key)
+}
+
+/// Replaces the trace context in these headers.
+pub(crate) fn write(headers: &mut HeaderMap, context: &Context, state: Option<&str>) {
+    headers.remove(&TRACESTATE);
+    headers.insert(&TRACEPARENT, header(context));
+    // It was one, so it still is.
+    if let Some(state) = state.and_then(|state| HeaderValue::try_from(state).ok()) {
+        headers.insert(&TRACESTATE, state);
+    }
+}
+
+/// Returns the value of a header `traceparent`.
+#[must_use]
+pub fn header(context: &Context) -> HeaderValue {
+    // Digits and hyphens are a valid value.
+    HeaderValue::try_from(context.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn is_hex(text: &str, length: usize) -> bool {
@@ -111,5 +178,53 @@ mod tests {
         ] {
             assert_eq!(trace_id_of(&[value]), None, "{value:?}");
         }
+    }
+
+    fn state_of(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&TRACESTATE, value.parse().unwrap());
+        }
+        state(&headers).map(|state| state.to_string())
+    }
+
+    #[test]
+    fn a_state_is_passed_on_in_its_order_up_to_its_limits() {
+        assert_eq!(state_of(&[]), None);
+        assert_eq!(state_of(&["", " , "]), None);
+        assert_eq!(state_of(&["a=1 ,b=2", "c=3"]).as_deref(), Some("a=1,b=2,c=3"));
+        let entries: Vec<String> = (0..40).map(|number| format!("k{number}=v")).collect();
+        let kept = state_of(&[&entries.join(",")]).unwrap();
+        assert_eq!(kept, entries[..32].join(","));
+        let long = format!("b={}", "x".repeat(254));
+        let kept = state_of(&["a=1", &long, &format!("c={}", "x".repeat(252)), "d=1"]);
+        assert_eq!(kept.as_deref(), Some("a=1,d=1"));
+        let longest = format!("b={}", "x".repeat(200));
+        assert_eq!(state_of(&["a=1", &longest]), Some(format!("a=1,{longest}")));
+        let entries = ["a", "b", "c", "d", "e"].map(|key| format!("{key}={}", "x".repeat(118)));
+        assert_eq!(state_of(&[&entries.join(",")]), Some(entries[..4].join(",")));
+    }
+
+    #[test]
+    fn a_malformed_state_is_discarded() {
+        for malformed in ["a", "=1", "a=", "A=1", "a b=1", "a=1=2"] {
+            assert_eq!(state_of(&["x=1", malformed]), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn a_written_context_replaces_all_that_was_there() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [(&TRACEPARENT, "x"), (&TRACEPARENT, "y"), (&TRACESTATE, "a=1"), (&TRACESTATE, "b=2")]
+        {
+            headers.append(name, value.parse().unwrap());
+        }
+        let own = Context::parse(&format!("00-{ID}-b7ad6b7169203331-01")).unwrap();
+        write(&mut headers, &own, Some("a=1"));
+        assert_eq!(context(&headers), Some(own));
+        assert_eq!(state(&headers).as_deref(), Some("a=1"));
+        write(&mut headers, &own, None);
+        assert_eq!((headers.len(), state(&headers)), (1, None));
     }
 }

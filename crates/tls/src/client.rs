@@ -16,7 +16,7 @@ use crate::{
     error::TlsError,
     identity::IdentityFiles,
     pem,
-    provider::{BUFFER_LIMIT, H2, provider},
+    provider::{BUFFER_LIMIT, H2, HTTP1, provider},
     reload::{Loaded, Reloading, Source},
 };
 
@@ -62,13 +62,8 @@ impl ClientTls {
     /// # Errors
     /// If the connection fails, or one side does not accept the other. [`Self::cause`] tells the two apart.
     pub async fn connect(&self, stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => server_name(host).map_err(io::Error::other)?,
-        };
         let config = Arc::clone(&self.configs.current().config);
-        let limit = |session: &mut ClientConnection| session.set_buffer_limit(Some(BUFFER_LIMIT));
-        let stream = TlsConnector::from(config).connect_with(name, stream, limit).await?;
+        let stream = handshake(config, self.name_of(host)?, stream).await?;
         if stream.get_ref().1.alpn_protocol() != Some(H2) {
             let error = rustls::Error::General("the server does not agree to HTTP/2".to_owned());
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
@@ -76,11 +71,43 @@ impl ClientTls {
         Ok(stream)
     }
 
+    /// Completes the handshake as [`Self::connect`] does. Both sides then speak HTTP/1.1.
+    ///
+    /// # Errors
+    /// If the connection fails, or one side does not accept the other.
+    pub async fn connect_http1(
+        &self,
+        stream: TcpStream,
+        host: &str,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let mut config = ClientConfig::clone(&self.configs.current().config);
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        handshake(Arc::new(config), self.name_of(host)?, stream).await
+    }
+
+    /// Returns the name that the server must have which is reached by this one.
+    fn name_of(&self, host: &str) -> io::Result<ServerName<'static>> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => server_name(host).map_err(io::Error::other),
+        }
+    }
+
     /// Returns why one side does not accept the other, if that is what an error of a connection is about.
     #[must_use]
     pub fn cause(error: &io::Error) -> Option<&rustls::Error> {
         error.get_ref()?.downcast_ref()
     }
+}
+
+/// Completes a handshake as a client; the connection keeps no more than the limit for unsent data.
+async fn handshake(
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let limit = |session: &mut ClientConnection| session.set_buffer_limit(Some(BUFFER_LIMIT));
+    TlsConnector::from(config).connect_with(name, stream, limit).await
 }
 
 /// Parses the name or the address of a server, as in a URL.

@@ -17,7 +17,7 @@ use runtime::{
 use server::{Server, StartError};
 use serving::{AdminPort, ConnectionOptions, ListenerTls, TlsOptions};
 use store::DatabaseUrl;
-use telemetry::{Admin, metrics::Metrics};
+use telemetry::{Admin, Traces, metrics::Metrics};
 use tls::Probe;
 use tokio::{task::JoinError, time::sleep};
 
@@ -67,12 +67,18 @@ async fn run_on(
 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url_of = |addr| format!("{scheme}://{}", reachable(addr));
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = Metrics::new("caseload", version);
+    // Each part has its own spans, as if they were programs.
+    let [of_server, of_gateway] =
+        Traces::start_all(["caseload-server", "caseload-gateway"], version, &metrics)?;
     let admin_port = AdminPort::bind(options.admin)?;
-    let metrics = Metrics::new("caseload", env!("CARGO_PKG_VERSION"));
-    let server = Server::bind(options.server, url, &metrics)?.with_tls(tls.clone());
+    let server = Server::bind(options.server, url, &metrics)?;
+    let server = server.with_tls(tls.clone()).with_tracer(of_server.tracer());
     let grpc_addr = server.local_addr();
     let upstream = url_of(grpc_addr).parse::<Upstream>()?.secured(&options.gateway.upstream_tls)?;
-    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics)?.with_tls(tls);
+    let gateway = Gateway::bind(&options.gateway, &upstream, &metrics)?;
+    let gateway = gateway.with_tls(tls).with_tracer(of_gateway.tracer());
     let http_addr = gateway.local_addr();
     let admin =
         Admin::new(&metrics).ready_if(server.readiness()).ready_if(gateway.readiness(&stop));
@@ -94,10 +100,12 @@ async fn run_on(
         file.transpose()
     };
     let serving = serve(server, gateway, options.connections, options.drain, announce, stop);
-    match admin_port {
+    let outcome = match admin_port {
         Some(port) => port.serve_during(serving, admin, metrics.listener("admin")).await,
         None => serving.await,
-    }
+    };
+    tokio::join!(of_server.end(), of_gateway.end());
+    outcome
 }
 
 /// Runs server and gateway. The gateway drains first: its last requests need the server.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import checks
 
-from . import buf_curl, directory, family, history, imports, mutual_tls, task_life, walk
+from . import buf_curl, directory, family, history, imports, mutual_tls, task_life, traces, walk
 from .run import Run
 from .system import System
 
@@ -18,6 +18,7 @@ CHECKS = {
     "directory": directory.check,
     "buf": buf_curl.check,
     "mutual-tls": mutual_tls.check,
+    "traces": traces.check,
     "imports": imports.check,
     "walk": walk.check,
     "history": history.check,

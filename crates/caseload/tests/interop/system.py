@@ -17,11 +17,16 @@ class System(DevSystem):
 
     def new_key(self, *scopes: str) -> str:
         """Creates an API key with scopes, of the tenant that the example has."""
-        command = ["admin", "--json", "key", "create", "--tenant", "Demo", "interop"]
-        for scope in scopes:
-            command += ["--scope", scope]
-        created = self.start(command, CASELOAD_DATABASE_URL=self.database_url).communicate()[0]
-        return json.loads(created)["key"]
+        chosen = [option for scope in scopes for option in ("--scope", scope)]
+        return self.admin("key", "create", "--tenant", "Demo", "interop", *chosen)["key"]
+
+    def admin(self, *arguments: str) -> dict:
+        """Runs a command of `caseload admin`, which must succeed, and returns what it prints."""
+        process = self.start(["admin", "--json", "--log-level", "warn", *arguments], CASELOAD_DATABASE_URL=self.database_url)
+        printed = process.communicate()[0]
+        if process.returncode != 0:
+            raise AssertionError(f"{arguments}: exit code {process.returncode}")
+        return json.loads(printed)
 
     def start(self, arguments: list[str], **variables: str) -> subprocess.Popen:
         """Starts the program with arguments and environment variables. Its errors are shown."""

@@ -10,48 +10,7 @@ use std::fs;
 use localdb::Cluster;
 use serde_json::{Value, json};
 
-use crate::support::{App, CASELOAD, Exited, Program, Reply, TestDatabase};
-
-/// Runs `caseload admin` on a database.
-struct Shell {
-    database: TestDatabase,
-}
-
-impl Shell {
-    fn open() -> Self {
-        Self { database: TestDatabase::create() }
-    }
-
-    fn run(&self, args: &[&str]) -> Exited {
-        let args = [&["admin"], args].concat();
-        let url = [("CASELOAD_DATABASE_URL", self.database.url().expose())];
-        Program::start_with_env(CASELOAD, &args, &url).wait_for_exit()
-    }
-
-    /// Runs a command that must succeed, and returns what it prints.
-    #[track_caller]
-    fn text(&self, args: &[&str]) -> String {
-        let exited = self.run(args);
-        assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
-        exited.stdout
-    }
-
-    /// Runs a command that must succeed with `--json`, and returns the parsed output.
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.text(&[args, &["--json"]].concat())).unwrap()
-    }
-
-    /// Runs a command that must fail with this exit code, and returns what it prints to standard
-    /// error.
-    #[track_caller]
-    fn error(&self, code: i32, args: &[&str]) -> String {
-        let exited = self.run(args);
-        assert_eq!(exited.code(), Some(code), "{args:?}: {exited:?}");
-        assert_eq!(exited.stdout, "", "{args:?}");
-        exited.stderr
-    }
-}
+use crate::support::{AdminShell, App, Reply, TestDatabase};
 
 /// Returns the cells of a table, which are separated by two spaces or more.
 fn cells(table: &str) -> Vec<Vec<&str>> {
@@ -67,7 +26,7 @@ fn is_time(value: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_created_in_the_shell_work_in_the_service_until_the_key_is_revoked() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.text(&["tenant", "create", "Globex"]);
     let case = shell.json(&["case", "create", "--tenant", "Globex", "Leak"]);
     shell.text(&["user", "create", "--tenant", "Globex", "Ann@Example.com", "--first-name", "Ann"]);
@@ -94,7 +53,7 @@ async fn objects_created_in_the_shell_work_in_the_service_until_the_key_is_revok
     assert_eq!(assignee["email"], "ann@example.com");
     assert_eq!((&assignee["first_name"], &assignee["last_name"]), (&json!("Ann"), &json!("")));
 
-    let shell = Shell { database: app.database.clone() };
+    let shell = AdminShell { database: app.database.clone() };
     let id = key["id"].to_string();
     let revoked = shell.json(&["key", "revoke", "--tenant", "Globex", &id]);
     assert_eq!(revoked["valid"], false);
@@ -110,7 +69,7 @@ async fn objects_created_in_the_shell_work_in_the_service_until_the_key_is_revok
 
 #[test]
 fn created_objects_are_listed_as_text_and_as_json() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     let tenant = shell.json(&["tenant", "create", "Globex"]);
     assert_eq!((&tenant["id"], &tenant["name"]), (&json!(1), &json!("Globex")));
     assert!(is_time(&tenant["created_at"]), "{tenant}");
@@ -139,7 +98,7 @@ fn created_objects_are_listed_as_text_and_as_json() {
 
 #[test]
 fn a_new_key_is_printed_once_and_alone_on_standard_output() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.text(&["tenant", "create", "Globex"]);
     let create =
         ["key", "create", "--tenant", "Globex", "ci", "--scope", "tasks:write", "--scope", "admin"];
@@ -165,7 +124,7 @@ fn a_new_key_is_printed_once_and_alone_on_standard_output() {
 
 #[test]
 fn a_key_expires_within_100_years_and_no_stored_time_breaks_the_list() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.text(&["tenant", "create", "Globex"]);
     let create = |name, expires_in| {
         let key = ["key", "create", "--tenant", "Globex", name, "--scope", "admin"];
@@ -201,7 +160,7 @@ fn a_key_expires_within_100_years_and_no_stored_time_breaks_the_list() {
 
 #[test]
 fn demo_prints_only_a_key_and_can_be_repeated() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     let first = shell.text(&["demo"]);
     let second = shell.text(&["demo"]);
     for key in [&first, &second] {
@@ -217,7 +176,7 @@ fn demo_prints_only_a_key_and_can_be_repeated() {
 
 #[test]
 fn errors_name_their_cause() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.text(&["tenant", "create", "Globex"]);
     shell.text(&["user", "create", "--tenant", "Globex", "ann@example.com"]);
     let long = "x".repeat(201);
@@ -274,7 +233,7 @@ fn errors_name_their_cause() {
 
 #[test]
 fn control_characters_in_names_are_not_printed_as_text() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     let name = "red \u{1b}[31m\r\nalert";
     let created = shell.json(&["tenant", "create", name]);
     assert_eq!(created["name"], name, "JSON has the name unchanged");
@@ -288,7 +247,7 @@ fn control_characters_in_names_are_not_printed_as_text() {
 #[tokio::test]
 async fn a_command_opens_no_connection_that_it_does_not_need() {
     let cluster = Cluster::temporary().setting("log_connections", "on").start().unwrap();
-    let shell = Shell { database: TestDatabase::create_on(&cluster).await };
+    let shell = AdminShell { database: TestDatabase::create_on(&cluster).await };
     let connections = || {
         let log = fs::read_to_string(cluster.log_file()).unwrap();
         let is_ours = |line: &&str| line.contains("authorized") && line.contains("=caseload ");

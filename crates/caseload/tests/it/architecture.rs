@@ -16,7 +16,7 @@ use std::{
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Each crate, and the crates that it depends on.
-const DEPENDENCIES: [(&str, &[&str]); 10] = [
+const DEPENDENCIES: [(&str, &[&str]); 11] = [
     ("caseload-domain", &[]),
     (
         "caseload-gateway",
@@ -26,6 +26,7 @@ const DEPENDENCIES: [(&str, &[&str]); 10] = [
             "caseload-serving",
             "caseload-telemetry",
             "caseload-tls",
+            "caseload-traces",
         ],
     ),
     ("caseload-localdb", &[]),
@@ -41,12 +42,14 @@ const DEPENDENCIES: [(&str, &[&str]); 10] = [
             "caseload-store",
             "caseload-telemetry",
             "caseload-tls",
+            "caseload-traces",
         ],
     ),
     ("caseload-serving", &["caseload-runtime", "caseload-telemetry", "caseload-tls"]),
-    ("caseload-store", &["caseload-domain"]),
-    ("caseload-telemetry", &["caseload-proto"]),
+    ("caseload-store", &["caseload-domain", "caseload-traces"]),
+    ("caseload-telemetry", &["caseload-proto", "caseload-tls", "caseload-traces"]),
     ("caseload-tls", &[]),
+    ("caseload-traces", &[]),
 ];
 
 /// The program, which may depend on all of them.

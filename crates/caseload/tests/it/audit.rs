@@ -1,6 +1,7 @@
 //! The audit log: what is in it, and that nobody changes it unnoticed.
 
 mod calls;
+mod changes;
 mod commands;
 mod hanging_database;
 mod pruning;
@@ -8,32 +9,9 @@ mod tampering;
 
 use serde_json::Value;
 
-use crate::support::{CASELOAD, Exited, Program, TestDatabase};
+use crate::support::AdminShell;
 
-/// Runs `caseload admin` on a database.
-struct Shell {
-    database: TestDatabase,
-}
-
-impl Shell {
-    fn open() -> Self {
-        Self { database: TestDatabase::create() }
-    }
-
-    fn run(&self, args: &[&str]) -> Exited {
-        let args = [&["admin"], args].concat();
-        let url = [("CASELOAD_DATABASE_URL", self.database.url().expose())];
-        Program::start_with_env(CASELOAD, &args, &url).wait_for_exit()
-    }
-
-    /// Runs a command that must succeed with `--json`, and returns the parsed output.
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        let exited = self.run(&[args, &["--json"]].concat());
-        assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
-        serde_json::from_str(&exited.stdout).unwrap()
-    }
-
+impl AdminShell {
     /// Returns each entry of a tenant as `EVENT SUBJECT DETAILS`.
     fn entries(&self, tenant: &str) -> Vec<String> {
         let list = self.json(&["audit", "list", "--tenant", tenant, "--since", "1h"]);

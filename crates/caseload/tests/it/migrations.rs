@@ -8,7 +8,7 @@ use crate::support::{
 
 /// The tables of tenant data.
 const TENANT_TABLES: &str = "('users', 'cases', 'tasks', 'task_assignees', 'task_events', 'idempotency_keys', 'audit_heads', \
-     'audit_entries')";
+     'audit_entries', 'audit_outbox')";
 
 #[tokio::test]
 async fn migrating_up_down_and_up_again_yields_the_same_schema() {

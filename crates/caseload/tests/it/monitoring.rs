@@ -1,14 +1,20 @@
-//! The admin port, metrics, the dashboard and the rules.
+//! The admin port, metrics, the dashboard, the rules, and traces.
 
 mod admin_port;
 mod alerts;
+mod collector;
 mod dashboard;
 mod documented;
 mod installation;
 mod metrics;
+mod otlp;
 mod promql;
 mod rules;
 mod scrape;
+mod trace_export;
+mod trace_tls;
+mod traced;
+mod traces;
 
 use std::{fs, path::PathBuf};
 

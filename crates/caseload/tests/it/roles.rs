@@ -3,6 +3,7 @@
 
 mod fixture;
 mod grants;
+mod missing_grants;
 mod passwords;
 mod row_level_security;
 mod service;

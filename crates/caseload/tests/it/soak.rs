@@ -12,7 +12,7 @@ mod kind;
 mod section;
 
 use crate::soak::{
-    analysis::{Allowance, LEAST_SECONDS, Point, drift, growth},
+    analysis::{Allowance, LEAST_SECONDS, Point, drift, growth, is_judged},
     faultless::{Fault, is_faultless, without_faults},
     kind::Kind,
 };
@@ -84,6 +84,21 @@ fn short_series_are_not_judged() {
     // Long enough, but with hardly a value in its quarters.
     let sparse: Vec<_> = series(HALF_AN_HOUR, 1.0, |at| at).into_iter().step_by(60).collect();
     assert_eq!(growth(&sparse, ALLOWANCE), None);
+}
+
+/// As one whose metric has another name now, or whose process does not answer any more.
+#[test]
+fn a_series_that_lacks_samples_is_not_judged() {
+    let all = series(HALF_AN_HOUR, 1.0, |at| at);
+    assert!(is_judged(&all, ALLOWANCE, &all));
+    assert!(is_judged(&all[all.len() / 10..], ALLOWANCE, &all));
+    assert!(!is_judged(&[], ALLOWANCE, &all));
+    assert!(growth(&all[..all.len() / 2], ALLOWANCE).is_some());
+    assert!(!is_judged(&all[..all.len() / 2], ALLOWANCE, &all));
+    let sparse: Vec<_> = all.iter().copied().step_by(2).collect();
+    assert!(!is_judged(&sparse, ALLOWANCE, &all));
+    let short = series(LEAST_SECONDS - 5.0, 1.0, |at| at);
+    assert!(!is_judged(&short, ALLOWANCE, &short));
 }
 
 #[test]

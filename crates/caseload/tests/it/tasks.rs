@@ -8,6 +8,7 @@ mod events;
 mod lists;
 mod outcomes;
 mod problems;
+mod steady_sweep;
 mod trials;
 
 use domain::{ApiKey, Scope};

@@ -9,7 +9,7 @@ from pathlib import Path
 import checks
 from interop.system import System
 
-from . import ejection, front, retries, statuses, three
+from . import ejection, front, hosts, retries, statuses, three
 from .programs import Programs
 from .run import Run
 
@@ -23,6 +23,8 @@ CHECKS = {
     "envoy-losses": front.envoy_losses,
     "nginx": front.nginx,
     "nginx-losses": front.nginx_losses,
+    "envoy-hosts": hosts.envoy,
+    "nginx-hosts": hosts.nginx,
     "nginx-repeats": front.nginx_that_repeats,
 }
 

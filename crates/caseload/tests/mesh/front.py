@@ -36,16 +36,16 @@ LOSS_TIMEOUT = 120
 class Fleet:
     """Servers and gateways, as a proxy before them finds them."""
 
-    def __init__(self, programs: Programs, servers: list[str], gateways: list[str]) -> None:
+    def __init__(self, programs: Programs, servers: list[str], gateways: list[str], *options: str) -> None:
         self.programs: dict[str, Program] = {}
         self.ports: dict[str, int] = {}
         """Where the proxy finds each of them."""
         self.cutters: dict[str, Cutter] = {}
         for name in servers:
-            self.programs[name], self.ports[name] = programs.server(name, *OPTIONS)
+            self.programs[name], self.ports[name] = programs.server(name, *OPTIONS, *options)
         upstream = ",".join(f"http://127.0.0.1:{self.ports[name]}" for name in servers)
         for name in gateways:
-            self.programs[name], self.ports[name] = programs.gateway(name, upstream, *OPTIONS)
+            self.programs[name], self.ports[name] = programs.gateway(name, upstream, *OPTIONS, *options)
         for name in servers:
             programs.await_server(self.ports[name])
         for name in gateways:

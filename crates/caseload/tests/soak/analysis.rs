@@ -7,6 +7,9 @@ pub(crate) const LEAST_SECONDS: f64 = 600.0;
 /// The least number of values that a part of a series must have.
 const LEAST_VALUES: usize = 6;
 
+/// The least part of the samples of a process that each of its series must have: it may be silent for moments.
+const LEAST_SAMPLED: f64 = 0.8;
+
 /// How much longer calls may take in the last third of a run than in the first.
 pub(crate) const MOST_SLOWDOWN: f64 = 1.5;
 
@@ -49,6 +52,13 @@ pub(crate) fn growth(points: &[Point], allowance: Allowance) -> Option<Growth> {
     let is_flat = after <= before * allowance.ratio + allowance.extra;
     let per_hour = slope(part(points, 0.25, 1.0)?)? * 3600.0;
     Some(Growth { before, after, per_hour, is_flat })
+}
+
+/// Returns whether a series tells whether something grows, as another one of the same process does: it was sampled nearly
+/// as often.
+pub(crate) fn is_judged(points: &[Point], allowance: Allowance, other: &[Point]) -> bool {
+    let is_complete = points.len() as f64 >= LEAST_SAMPLED * other.len() as f64;
+    is_complete && growth(points, allowance).is_some()
 }
 
 /// Returns how the time of calls has changed, given that of windows without faults; `None` if there are too

@@ -74,6 +74,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{runtime::Builder, spawn, task::spawn_blocking};
 
+use analysis::LEAST_SECONDS;
 use audit::Audit;
 use caller::Callers;
 use clients::Clients;
@@ -158,6 +159,10 @@ fn main() -> ExitCode {
         println!("soak: skipped, as it needs Linux: /proc");
         return ExitCode::SUCCESS;
     }
+    if options.keep.is_some() && options.duration().as_secs_f64() <= LEAST_SECONDS {
+        println!("soak: --keep takes more than {LEAST_SECONDS:.0} s: a shorter run is no verdict");
+        return ExitCode::FAILURE;
+    }
     let sabotaged =
         options.sabotage.map_or(String::new(), |sabotage| format!(" sabotaged: {sabotage:?}"));
     println!("soak: --seed {} --minutes {}{sabotaged}", options.seed, options.minutes);
@@ -167,8 +172,8 @@ fn main() -> ExitCode {
     let report = Arc::new(Report::new(options.verbose));
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let figures = runtime.block_on(run(&options, directory.path(), &report));
-    let is_good = figures.is_good();
-    publish(&options, &figures);
+    let is_kept = publish(&options, &figures);
+    let is_good = figures.is_good() && (is_kept || options.keep.is_none());
     println!("\n{report}");
     if !is_good {
         println!("logs of the programs: {}", directory.keep().display());
@@ -277,8 +282,8 @@ fn settings(psql: &Psql) -> Vec<String> {
     settings
 }
 
-/// Prints the figures and writes them into files, with a plot.
-fn publish(options: &Options, figures: &Figures) {
+/// Prints the figures and writes them into files, with a plot. Returns whether they were kept, too.
+fn publish(options: &Options, figures: &Figures) -> bool {
     let text = text::markdown(figures);
     println!("{text}");
     fs::create_dir_all(&options.out).unwrap();
@@ -288,14 +293,15 @@ fn publish(options: &Options, figures: &Figures) {
     fs::write(&page, format!("# Soak\n\n{illustrated}")).unwrap();
     plot::draw(figures, &plot);
     println!("report: {}\nplot: {}", page.display(), plot.display());
-    let Some(keep) = &options.keep else { return };
-    if !figures.is_good() {
-        println!("nothing was kept, as the run failed");
-        return;
+    let Some(keep) = &options.keep else { return false };
+    if !figures.is_good() || !figures.is_long_enough() {
+        println!("nothing was kept, as the run failed, or was too short for a verdict on growth");
+        return false;
     }
     let page = keep.join("SOAK.md");
     let kept = section::replaced(&fs::read_to_string(&page).unwrap(), &illustrated).unwrap();
     fs::write(&page, kept).unwrap();
     fs::copy(&plot, keep.join("soak.svg")).unwrap();
     println!("kept in {}", keep.display());
+    true
 }

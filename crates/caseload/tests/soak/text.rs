@@ -5,14 +5,11 @@ use std::fmt::{self, Write as _};
 use crate::{
     analysis::{LEAST_SECONDS, Point, median},
     faultless::{WINDOW, is_faultless},
-    figures::{Figures, name},
+    figures::{Figures, SPARED, name},
     kind::Kind,
     recorder::{Calls, together},
-    sampler::{Life, Measure},
+    sampler::Measure,
 };
-
-/// The programs of the table of minutes, which faults spare.
-const SPARED: [Life; 2] = [("server 1", 0), ("gateway 1", 0)];
 
 /// Returns all figures, without a title.
 pub(crate) fn markdown(figures: &Figures) -> String {
@@ -77,6 +74,10 @@ fn checks(figures: &Figures, out: &mut String) -> fmt::Result {
             "\n**Too short for a verdict on growth**: that takes programs that live for at least {:.0} minutes.",
             LEAST_SECONDS / 60.0
         )?;
+    }
+    let missing = figures.missing();
+    if !missing.is_empty() {
+        writeln!(out, "\n**Not judged, as samples are missing**: {}.", missing.join(", "))?;
     }
     let checks = figures.checks();
     if checks.is_empty() {

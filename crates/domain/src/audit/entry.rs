@@ -1,8 +1,9 @@
 //! An entry of the audit log.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+use std::{fmt, time::SystemTime};
 
-use crate::{KeyId, TenantId};
+use super::{agent::Agent, details::AuditDetails};
+use crate::TenantId;
 
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +18,7 @@ pub enum AuditEvent {
     HostsExclusiveSet,
     /// A user was created by a command.
     UserCreated,
-    /// A case was created by a command.
+    /// A case was created by a command or a call.
     CaseCreated,
     /// An API key was created.
     KeyCreated,
@@ -39,8 +40,12 @@ pub enum AuditEvent {
     UserReactivated,
     /// A user was erased.
     UserErased,
-    /// A case was closed.
+    /// A case was closed by the service that feeds cases.
     CaseClosed,
+    /// A case was changed by a call.
+    CaseChanged,
+    /// A case was deleted with its tasks.
+    CaseDeleted,
     /// An API key was accepted from an address, for the first time in a day.
     KeyUsed,
     /// An API key was refused.
@@ -53,7 +58,7 @@ pub enum AuditEvent {
 
 impl AuditEvent {
     /// Every event.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::TenantCreated,
         Self::HostAdded,
         Self::HostRemoved,
@@ -71,6 +76,8 @@ impl AuditEvent {
         Self::UserReactivated,
         Self::UserErased,
         Self::CaseClosed,
+        Self::CaseChanged,
+        Self::CaseDeleted,
         Self::KeyUsed,
         Self::KeyRefused,
         Self::EntriesDropped,
@@ -98,64 +105,13 @@ impl AuditEvent {
             Self::UserReactivated => "user.reactivated",
             Self::UserErased => "user.erased",
             Self::CaseClosed => "case.closed",
+            Self::CaseChanged => "case.changed",
+            Self::CaseDeleted => "case.deleted",
             Self::KeyUsed => "key.used",
             Self::KeyRefused => "key.refused",
             Self::EntriesDropped => "entries.dropped",
             Self::LogPruned => "log.pruned",
         }
-    }
-}
-
-/// Who does what an entry is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Agent {
-    /// A call.
-    Key {
-        /// The API key of the call.
-        key: KeyId,
-        /// The address of the client, as far as it is known.
-        address: Option<IpAddr>,
-        /// The id of the request, as logs have it.
-        request_id: String,
-    },
-    /// A session with the database, as of a command. The database says which role it has, and from where it
-    /// comes.
-    Session,
-}
-
-/// What else there is to say: words and numbers, as `scopes=admin count=3`. There is nothing in them that a
-/// person typed but names of hosts and networks, so neither names of people nor secrets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditDetails(String);
-
-impl AuditDetails {
-    /// The name under which an entry says up to where the log was pruned.
-    pub const UP_TO: &'static str = "up_to";
-
-    /// Returns the value of this name in details; `None` if there is none.
-    #[must_use]
-    pub fn value<'a>(details: &'a str, name: &str) -> Option<&'a str> {
-        let mut values = details.split(' ').filter_map(|pair| pair.split_once('='));
-        values.find(|(found, _)| *found == name).map(|(_, value)| value)
-    }
-
-    /// Adds a value. White space becomes an underscore.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        if !self.0.is_empty() {
-            self.0.push(' ');
-        }
-        let value = value.to_string().replace(char::is_whitespace, "_");
-        self.0.push_str(name);
-        self.0.push('=');
-        self.0.push_str(&value);
-        self
-    }
-
-    /// Returns the text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -228,11 +184,5 @@ mod tests {
         }
         let names: BTreeSet<_> = AuditEvent::ALL.iter().map(|event| event.as_str()).collect();
         assert_eq!(names.len(), AuditEvent::ALL.len());
-    }
-
-    #[test]
-    fn details_are_words() {
-        let details = AuditDetails::default().with("reason", "a b").with("count", 3);
-        assert_eq!(details.as_str(), "reason=a_b count=3");
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     chain::{Anchor, AuditRecord},
-    entry::{AuditDetails, AuditEvent},
+    details::AuditDetails,
+    entry::AuditEvent,
     fault::AuditFault,
 };
 

@@ -6,6 +6,7 @@ use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
 use super::{
+    body_id::BodyId,
     item_count::{self, Step},
     object::Object,
 };
@@ -78,6 +79,8 @@ impl ShapeError {
             // The path ends at the object: serde finds the duplicate before it enters it.
             push(&mut pointer, message.split('`').nth(1).unwrap_or_default());
             FieldReason::DuplicateMember
+        } else if message.starts_with(BodyId::TOO_LARGE) {
+            FieldReason::OutOfRange
         } else {
             FieldReason::WrongType
         };

@@ -4,6 +4,7 @@
 //! the checks: path, headers, body.
 
 mod base_url;
+mod body_id;
 mod body_memory;
 mod call_options;
 mod case_id;
@@ -31,6 +32,7 @@ mod task_id;
 mod validate_only;
 
 pub(crate) use base_url::BaseUrl;
+pub(crate) use body_id::BodyId;
 pub(crate) use body_memory::BodyMemory;
 pub(crate) use call_options::CallOptions;
 #[cfg(feature = "fuzzing")]

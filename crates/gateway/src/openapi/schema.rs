@@ -79,6 +79,7 @@ values! {
     /// The id of a task in the body of a request.
     NamedTask = id().extensions(reasons(&[
         FieldReason::NotPositive,
+        FieldReason::OutOfRange,
         FieldReason::Duplicate,
         FieldReason::TaskNotFound,
     ]));

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    extract::{CallOptions, CaseId, Integer, JsonBody, NoIfMatch, NoParameters},
+    extract::{BodyId, CallOptions, CaseId, JsonBody, NoIfMatch, NoParameters},
     openapi::{Route, Scope},
     problem::Problem,
     upstream::{Client, Retry, Transport, task_service},
@@ -52,7 +52,7 @@ async fn batch_delete<T: Transport>(
     options: CallOptions,
     JsonBody { value, permit: _permit }: JsonBody<DeleteTasks>,
 ) -> Result<Response, Problem> {
-    let task_ids: Vec<i64> = value.task_ids.into_iter().map(|Integer(id)| id).collect();
+    let task_ids: Vec<i64> = value.task_ids.into_iter().map(|BodyId(id)| id).collect();
     let destroyed_ids = task_ids.iter().map(i64::to_string).collect();
     let message = BatchDeleteTasksRequest { case_id, task_ids };
     let reply = client

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    attempts::Attempts, channel::Channel, clock, failure::Failure, origin::OriginResponses,
-    reply::Reply, retry::Retry, servers::Servers, transport::Transport,
+    attempts::Attempts, call_span::CallSpan, channel::Channel, clock, failure::Failure,
+    origin::OriginResponses, reply::Reply, retry::Retry, servers::Servers, transport::Transport,
 };
 use crate::extract::CallOptions;
 
@@ -107,11 +107,14 @@ impl<T: Transport> Client<T> {
     {
         let server = self.servers.next().ok_or(Failure::Unreached)?;
         let call = server.begin_call().ok_or(Failure::Unreached)?;
+        let span = CallSpan::begin(server.uri());
+        let transport = server.transport().in_span(span.span());
         // tonic's own timeout does not count the wait for a connection.
-        let result = match timeout_at(deadline, method(server.transport(), request)).await {
+        let result = match timeout_at(deadline, method(transport, request)).await {
             Ok(result) => result.map_err(Failure::from),
             Err(_elapsed) => Err(Failure::TimedOut),
         };
+        span.end(result.as_ref().err());
         if matches!(result, Err(Failure::Unreached | Failure::Lost)) {
             server.mark_down();
         }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod backlog;
+mod call_span;
 mod causes;
 mod channel;
 mod client;

@@ -11,13 +11,29 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use proto::wire::header::GRPC_STATUS;
 use tonic::{Code, body::Body, codegen::StdError};
 use tower::Service;
+use traces::Span;
 
-use super::{details, intermediary::IntermediaryResponse, transport::Transport};
+use super::{call_span, details, intermediary::IntermediaryResponse, transport::Transport};
 
 /// A transport that accepts the origin's responses, and turns all others into errors. tonic would
 /// infer a code from them, and their author would be unknown.
 #[derive(Clone, Debug)]
-pub(crate) struct OriginResponses<T>(pub(super) T);
+pub(crate) struct OriginResponses<T> {
+    transport: T,
+    /// The span of the call, if its trace is recorded.
+    span: Span,
+}
+
+impl<T> OriginResponses<T> {
+    pub(super) fn new(transport: T) -> Self {
+        Self { transport, span: Span::NONE }
+    }
+
+    /// Has the origin continue the trace in a span of the call.
+    pub(super) fn in_span(self, span: Span) -> Self {
+        Self { span, ..self }
+    }
+}
 
 /// A response to come. It is a type of its own so that a call needs no allocation for it.
 pub(crate) struct OriginResponse<F>(F);
@@ -32,11 +48,14 @@ impl<T: Transport> Service<Request<Body>> for OriginResponses<T> {
     type Future = OriginResponse<T::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
-        self.0.poll_ready(context).map_err(Into::into)
+        self.transport.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        OriginResponse(self.0.call(request))
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if self.span.is_recording() {
+            call_span::send(&self.span, &mut request);
+        }
+        OriginResponse(self.transport.call(request))
     }
 }
 

@@ -117,11 +117,16 @@ impl<T: Transport> Server<T> {
     pub(super) fn new(uri: Uri, transport: T) -> Self {
         Self {
             uri,
-            transport: OriginResponses(transport),
+            transport: OriginResponses::new(transport),
             is_up: AtomicBool::new(true),
             backlog: Backlog::default(),
             shared_check: SharedCheck::default(),
         }
+    }
+
+    /// Returns the address.
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// Returns the transport for a call.

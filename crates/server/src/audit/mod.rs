@@ -1,10 +1,12 @@
-//! What the audit log has of calls: how API keys were used, and what was fed.
+//! What the audit log has of calls: how API keys were used, and which cases and users were changed.
 //!
-//! Calls note it in memory, and a task appends it. No call waits for that.
+//! Calls note uses of keys in memory, and changes in the outbox, and a task appends them. No call waits for that.
 
+mod failure;
 mod key_activities;
 mod key_activity;
 mod origin;
+mod outbox;
 mod queue;
 mod refusals;
 mod writer;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use domain::{Agent, KeyId};
+use domain::{Agent, CallAgent, KeyId};
 use http::Extensions;
 use serving::Client;
 
@@ -24,8 +24,13 @@ impl Origin {
 
     /// Returns who makes a call from here with this key.
     pub(crate) fn agent(&self, key: KeyId) -> Agent {
+        Agent::Call(self.call_agent(key))
+    }
+
+    /// Returns the same, for what only a call can do.
+    pub(crate) fn call_agent(&self, key: KeyId) -> CallAgent {
         let request_id = self.request_id.clone();
-        Agent::Key { key, address: self.client.address(), request_id }
+        CallAgent { key, address: self.client.address(), request_id }
     }
 
     /// Returns what the client's address counts as.

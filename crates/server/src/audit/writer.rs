@@ -9,16 +9,17 @@ use std::{
 use domain::{Agent, AuditDetails, AuditEvent, Error, KeyId, NewAuditEntry, Principal, TenantId};
 use runtime::CancellationToken;
 use store::Database;
-use telemetry::Throttle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::{
+    failure::log_failure,
     key_activity::Seen,
     origin::Origin,
+    outbox,
     queue::{Queue, Waiting},
     refusals::{Refusal, Refusals},
 };
-use crate::causes;
+use crate::metrics::AuditMetrics;
 
 /// How often entries are appended. What a process that crashes has not appended is lost.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -73,36 +74,32 @@ impl AuditLog {
         }
     }
 
-    /// Notes what a call has done whose changes may be many.
-    pub(crate) fn note(
-        &self,
-        tenant: TenantId,
-        event: AuditEvent,
-        agent: Agent,
-        details: AuditDetails,
+    /// Appends what was noted, and what is in the outbox, until the token is cancelled, and then what is left.
+    pub(crate) async fn run(
+        self,
+        database: Database,
+        metrics: AuditMetrics,
+        ended: CancellationToken,
     ) {
-        let time = Some(SystemTime::now());
-        let entry = NewAuditEntry { time, event, agent, subject: None, details };
-        self.lock().queue.push(tenant, entry);
-    }
-
-    /// Appends what was noted until the token is cancelled, and then what is left.
-    pub(crate) async fn run(self, database: Database, ended: CancellationToken) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let appending = async {
             loop {
                 ticks.tick().await;
-                self.append(&database, false).await;
+                tokio::join!(self.append(&database, false), outbox::append(&database, &metrics));
             }
         };
         tokio::select! {
             () = ended.cancelled() => {}
             () = appending => {}
         }
-        if timeout(END_TIMEOUT, self.append(&database, true)).await.is_err() {
+        let end = Instant::now() + END_TIMEOUT;
+        if timeout_at(end.into(), self.append(&database, true)).await.is_err() {
             tracing::warn!("failed to append to the audit log before the end");
         }
+        // What is left there is not lost: another server appends it, or this one when it is started again.
+        let _is_complete =
+            timeout_at(end.into(), outbox::append(&database, &metrics)).await.is_ok();
     }
 
     /// Appends all that waits, of two tenants at a time: there are two connections for it.
@@ -136,7 +133,7 @@ impl AuditLog {
                     }
                 }
                 Err(error) => {
-                    log_failure(&error);
+                    log_failure(Some(tenant), &error);
                     self.fail(number, &error);
                 }
             }
@@ -182,18 +179,5 @@ fn lost(count: u64) -> NewAuditEntry {
         agent: Agent::Session,
         subject: None,
         details: AuditDetails::default().with("count", count),
-    }
-}
-
-/// The least time between two log lines about entries that are not appended.
-static FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
-
-fn log_failure(error: &Error) {
-    let causes = causes::of(error);
-    let Some(suppressed) = FAILURES.allow(Instant::now()) else { return };
-    if matches!(error, Error::Internal(_)) {
-        tracing::error!(%error, causes, suppressed, "failed to append to the audit log");
-    } else {
-        tracing::warn!(%error, causes, suppressed, "failed to append to the audit log");
     }
 }

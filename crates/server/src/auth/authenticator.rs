@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use domain::{ApiKey, AuthError, Error, KeyDigest, Principal};
@@ -83,6 +83,14 @@ impl Authenticator {
         Self { database, cache, hosts, uses, audit, look_ups, limit, waiting, metrics }
     }
 
+    /// Waits until keys can be accepted, which they can't as long as the hosts of tenants were not read.
+    ///
+    /// # Errors
+    /// [`store::Error::Unavailable`] and [`store::Error::Internal`] if they can't be read.
+    pub(crate) async fn prepared(self) -> Result<(), store::Error> {
+        self.hosts.known().await
+    }
+
     /// Returns the caller that the key of a call belongs to.
     ///
     /// # Errors
@@ -90,7 +98,7 @@ impl Authenticator {
     /// call names; [`Error::AddressNotAllowed`] if it is valid, but not accepted from the client's address;
     /// [`Error::Unavailable`] if the key is not cached and the database is not available; [`Error::Overloaded`] or
     /// [`Error::AddressOverloaded`] if too many keys that are not known are being looked up, or too many
-    /// calls wait for that.
+    /// calls wait for that, or for the hosts of tenants.
     pub(crate) async fn authenticate(
         &self,
         credentials: Result<ApiKey, AuthError>,
@@ -98,7 +106,8 @@ impl Authenticator {
         hosts: &NamedHosts<'_>,
     ) -> Result<Principal, Error> {
         let key = self.find(credentials?.digest(), arrival).await?.ok_or(AuthError::InvalidKey)?;
-        let is_host_allowed = self.hosts.allow(key.record.principal.tenant, hosts).await?;
+        let wait = || self.waiting.admit(arrival, true);
+        let is_host_allowed = self.hosts.allow(key.record.principal.tenant, hosts, wait).await?;
         self.accept(&key, arrival, is_host_allowed)
     }
 
@@ -152,8 +161,8 @@ impl Authenticator {
         // Callers with the same key share one look-up, and none of them ends it: callers may go away
         // one after the other while the database is slow.
         let authenticator = self.clone();
-        let version = self.cache.version();
-        let look_up = async move { authenticator.look_up(digest, client, version).await };
+        let (version, now) = (self.cache.version(), Instant::now());
+        let look_up = async move { authenticator.look_up(digest, client, (version, now)).await };
         match self.look_ups.run((digest, version), look_up).await {
             Some(found) => Ok(found?),
             None => Err(Error::Internal("the look-up of an API key panicked".into())),
@@ -165,7 +174,7 @@ impl Authenticator {
         &self,
         digest: KeyDigest,
         client: Option<IpAddr>,
-        version: Version,
+        begun: (Version, Instant),
     ) -> LookUpResult {
         let _permit = self.limit.admit(&digest, client).await?;
         let found = timeout(LOOK_UP_TIMEOUT, self.database.find_api_key(digest)).await;
@@ -173,6 +182,6 @@ impl Authenticator {
         if found.is_some() {
             self.limit.remember(digest).await;
         }
-        Ok(self.cache.insert(digest, found, version).await)
+        Ok(self.cache.insert(digest, found, begun).await)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::KeyDigest;
@@ -27,6 +27,8 @@ pub(super) struct KnownKey {
     pub(super) record: ApiKeyRecord,
     /// How it is used.
     pub(super) activity: Arc<KeyActivity>,
+    /// When its look-up began.
+    looked_up: Instant,
 }
 
 /// Keys that exist and keys that don't are kept apart, so that made-up keys displace made-up keys
@@ -35,14 +37,38 @@ pub(super) struct KnownKey {
 pub(crate) struct KeyCache {
     known: Cache<KeyDigest, Arc<KnownKey>>,
     unknown: Cache<KeyDigest, ()>,
-    /// How many changes of keys there were.
-    changes: Arc<AtomicU64>,
+    changes: Arc<Changes>,
     activities: KeyActivities,
+}
+
+/// What is known of changes of keys.
+#[derive(Debug, Default)]
+struct Changes {
+    /// How many changes of one key there were.
+    of_one: AtomicU64,
+    /// How often changes may have been missed.
+    of_any: AtomicU64,
+    /// Until when they may have been.
+    until: Mutex<Option<Instant>>,
+}
+
+impl Changes {
+    /// Whether changes may have been missed since a look-up began.
+    fn may_be_missed_since(&self, looked_up: Instant) -> bool {
+        self.until().is_some_and(|until| looked_up < until)
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How many changes there were when a look-up began: what it finds may be as old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Version(u64);
+pub(super) struct Version {
+    of_one: u64,
+    of_any: u64,
+}
 
 impl KeyCache {
     /// Creates a cache that keeps known keys for `key_ttl` and unknown ones for `unknown_key_ttl`.
@@ -63,25 +89,29 @@ impl KeyCache {
 
     /// Returns what a look-up that begins now passes to [`Self::insert`].
     pub(super) fn version(&self) -> Version {
-        Version(self.changes.load(Ordering::SeqCst))
+        Version {
+            of_one: self.changes.of_one.load(Ordering::SeqCst),
+            of_any: self.changes.of_any.load(Ordering::SeqCst),
+        }
     }
 
-    /// Keeps what a look-up has found, unless a key was changed since it began.
+    /// Keeps what a look-up has found, unless a key was changed, or may have been, since it began.
     pub(super) async fn insert(
         &self,
         digest: KeyDigest,
         found: Option<ApiKeyRecord>,
-        version: Version,
+        (version, looked_up): (Version, Instant),
     ) -> Option<Arc<KnownKey>> {
         let Some(record) = found else {
             self.unknown.insert(digest, ()).await;
             return None;
         };
         let activity = self.activities.of(&record.principal);
-        let key = Arc::new(KnownKey { record, activity });
+        let key = Arc::new(KnownKey { record, activity, looked_up });
         self.known.insert(digest, Arc::clone(&key)).await;
-        // Whoever removes entries has counted before, so one of the two sees the other.
-        if self.version() != version {
+        // Whoever removes entries has noted that before, so one of the two sees the other. What began after changes
+        // may have been missed is as good as any other.
+        if self.version().of_one != version.of_one || self.changes.may_be_missed_since(looked_up) {
             self.known.invalidate(&digest).await;
         }
         Some(key)
@@ -96,7 +126,7 @@ impl KeyCache {
     ) {
         let following = async {
             while let Some(change) = changes.recv().await {
-                if matches!(change, KeyChange::OfHosts | KeyChange::OfAny) {
+                if matches!(change, KeyChange::OfHosts | KeyChange::OfAny(_)) {
                     hosts.mark_stale();
                 }
                 self.apply(change).await;
@@ -112,12 +142,17 @@ impl KeyCache {
         match change {
             KeyChange::OfHosts => {}
             KeyChange::Of(digest) => {
-                self.changes.fetch_add(1, Ordering::SeqCst);
+                self.changes.of_one.fetch_add(1, Ordering::SeqCst);
                 self.known.invalidate(&digest).await;
             }
-            KeyChange::OfAny => {
-                self.changes.fetch_add(1, Ordering::SeqCst);
-                self.known.invalidate_all();
+            KeyChange::OfAny(until) => {
+                self.changes.of_any.fetch_add(1, Ordering::SeqCst);
+                *self.changes.until() = Some(until);
+                let before = self.known.iter().filter(|(_, key)| key.looked_up < until);
+                let before: Vec<_> = before.map(|(digest, _)| *digest).collect();
+                for digest in before {
+                    self.known.invalidate(&digest).await;
+                }
             }
         }
     }
@@ -154,6 +189,22 @@ mod tests {
         }
     }
 
+    /// Returns what a look-up has that begins now.
+    fn now(cache: &KeyCache) -> (Version, Instant) {
+        (cache.version(), Instant::now())
+    }
+
+    /// Returns a time after all those before.
+    fn later() -> Instant {
+        let now = Instant::now();
+        loop {
+            let later = Instant::now();
+            if later > now {
+                return later;
+            }
+        }
+    }
+
     async fn is_kept(cache: &KeyCache, number: u8) -> bool {
         cache.get(&digest(number)).await.is_some()
     }
@@ -162,9 +213,9 @@ mod tests {
     async fn a_key_that_is_changed_is_removed_and_others_stay() {
         let cache = KeyCache::new(HOUR, HOUR);
         for number in 1..=3 {
-            cache.insert(digest(number), Some(record()), cache.version()).await;
+            cache.insert(digest(number), Some(record()), now(&cache)).await;
         }
-        cache.insert(digest(4), None, cache.version()).await;
+        cache.insert(digest(4), None, now(&cache)).await;
         cache.apply(KeyChange::Of(digest(2))).await;
         let kept = [1, 2, 3, 4].map(|number| is_kept(&cache, number));
         let [one, two, three, four] = kept;
@@ -172,21 +223,43 @@ mod tests {
 
         cache.apply(KeyChange::OfHosts).await;
         assert!(is_kept(&cache, 1).await);
-        cache.apply(KeyChange::OfAny).await;
+        cache.apply(KeyChange::OfAny(Instant::now())).await;
         assert!(!is_kept(&cache, 1).await && !is_kept(&cache, 3).await);
         assert!(is_kept(&cache, 4).await, "that a key does not exist");
     }
 
     #[tokio::test]
     async fn what_was_looked_up_before_a_change_is_used_once_and_not_kept() {
-        for change in [KeyChange::Of(digest(1)), KeyChange::OfAny] {
+        let changes: [fn() -> KeyChange; 2] =
+            [|| KeyChange::Of(digest(1)), || KeyChange::OfAny(later())];
+        for change in changes {
             let cache = KeyCache::new(HOUR, HOUR);
-            let version = cache.version();
+            let before = now(&cache);
+            let change = change();
             cache.apply(change).await;
-            assert!(cache.insert(digest(1), Some(record()), version).await.is_some());
+            assert_ne!(cache.version(), before.0, "it is not joined");
+            assert!(cache.insert(digest(1), Some(record()), before).await.is_some());
             assert!(!is_kept(&cache, 1).await);
-            cache.insert(digest(1), Some(record()), cache.version()).await;
+            let after = (cache.version(), later());
+            cache.insert(digest(1), Some(record()), after).await;
             assert!(is_kept(&cache, 1).await);
         }
+    }
+
+    /// As right after the start of a server: nothing that is known since it listens is looked up again.
+    #[tokio::test]
+    async fn what_was_looked_up_after_changes_may_have_been_missed_is_kept() {
+        let cache = KeyCache::new(HOUR, HOUR);
+        let before = now(&cache);
+        let until = later();
+        let after = (cache.version(), later());
+        cache.insert(digest(1), Some(record()), before).await;
+        cache.insert(digest(2), Some(record()), after).await;
+        cache.apply(KeyChange::OfAny(until)).await;
+        assert_eq!((is_kept(&cache, 1).await, is_kept(&cache, 2).await), (false, true));
+        // Nor does it matter which of the two is first.
+        cache.insert(digest(3), Some(record()), before).await;
+        cache.insert(digest(4), Some(record()), after).await;
+        assert_eq!((is_kept(&cache, 3).await, is_kept(&cache, 4).await), (false, true));
     }
 }

@@ -7,6 +7,7 @@ use store::KeyChange;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::authenticator::Authenticator;
+use crate::metrics::AuditMetrics;
 
 /// How long each task may take to end: a server is not kept from its end for longer.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ impl KeyTasks {
         authenticator: &Authenticator,
         changes: mpsc::Receiver<KeyChange>,
         max_age: Duration,
+        metrics: AuditMetrics,
     ) -> Self {
         let ended = CancellationToken::new();
         let Authenticator { cache, hosts, uses, audit, database, .. } = authenticator;
@@ -36,7 +38,7 @@ impl KeyTasks {
         };
         tokio::spawn(hosts.clone().run(read, max_age, ended.clone()));
         let uses = uses.clone().run(database.clone(), ended.clone());
-        let audit = audit.clone().run(database.clone(), ended.clone());
+        let audit = audit.clone().run(database.clone(), metrics, ended.clone());
         let tasks = [tokio::spawn(uses), tokio::spawn(audit)];
         Self { ended, tasks }
     }

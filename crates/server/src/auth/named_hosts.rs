@@ -16,7 +16,7 @@ pub(crate) struct NamedHosts<'a> {
 impl<'a> NamedHosts<'a> {
     /// Returns the hosts of the call with this head, which this client makes.
     pub(crate) fn of(parts: &'a Parts, client: &Client) -> Self {
-        let is_behind_proxy = client.is_behind_proxy();
+        let is_behind_proxy = client.is_behind_configured_proxy();
         Self { uri: &parts.uri, headers: &parts.headers, is_behind_proxy }
     }
 
@@ -26,8 +26,8 @@ impl<'a> NamedHosts<'a> {
         self.any_certain(&mut is_true) || self.any_forwarded(is_true)
     }
 
-    /// Returns whether a condition holds for the name of one of the hosts that the call was sent to, or that a trusted proxy
-    /// names.
+    /// Returns whether a condition holds for the name of one of the hosts that the call was sent to, or that a proxy names
+    /// that is trusted as somebody has said so: a sidecar, which is on loopback, may pass on what a client has made up.
     pub(super) fn any_certain(&self, mut is_true: impl FnMut(&str) -> bool) -> bool {
         let authority = self.uri.authority().map(|authority| authority.as_str());
         // HTTP/2 has the authority in the URI, HTTP/1.1 in `Host`.

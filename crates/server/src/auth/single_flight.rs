@@ -62,7 +62,13 @@ where
             drop(entry);
             sender.send_replace(Some(value));
         };
-        tokio::spawn(task.in_current_span());
+        let task = task.in_current_span();
+        // In the trace of the caller who has started it.
+        let trace = traces::current();
+        match trace.is_recording() {
+            true => drop(tokio::spawn(trace.run(task))),
+            false => drop(tokio::spawn(task)),
+        }
         result
     }
 }
@@ -93,9 +99,13 @@ fn lock<T>(flights: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
 
     use tokio::{sync::Semaphore, task::yield_now};
+    use traces::{Limits, Root, Sampling, Tracer};
 
     use super::*;
 
@@ -151,6 +161,18 @@ mod tests {
         });
         drop(runtime);
         assert!(lock(&flights.flights).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_work_is_in_the_trace_of_the_caller_who_started_it() {
+        let sampling = Sampling { is_parent_based: true, root: Root::Always };
+        let limits = Limits { queue: 9, batch: 9, delay: Duration::from_secs(3600) };
+        let (tracer, _ended) = Tracer::new(sampling, limits);
+        let (context, span) = tracer.serve(None, || None, "call").unwrap();
+        let flights = SingleFlight::new();
+        let work = || async { traces::current().context() };
+        assert_eq!(span.run(flights.run(1, work())).await, Some(Some(context)));
+        assert_eq!(flights.run(1, work()).await, Some(None));
     }
 
     #[tokio::test]

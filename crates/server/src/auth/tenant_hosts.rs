@@ -59,22 +59,39 @@ struct Bindings {
 
 impl TenantHosts {
     /// Returns whether the keys of a tenant are accepted on these hosts. Waits until it is known which hosts are whose,
-    /// right after the start.
+    /// right after the start, with what `permit` gives.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] and [`Error::Internal`] if it can't be found out.
-    pub(super) async fn allow(
+    /// [`Error::Unavailable`] and [`Error::Internal`] if it can't be found out; that of `permit`.
+    pub(super) async fn allow<P>(
         &self,
         tenant: TenantId,
         hosts: &NamedHosts<'_>,
+        permit: impl FnOnce() -> Result<P, Error>,
     ) -> Result<bool, Error> {
         if self.0.are_none.load(Ordering::Acquire) {
             return Ok(true);
         }
-        Ok(self.bindings().await?.allow(tenant, hosts))
+        let known = self.0.last.borrow().clone();
+        let bindings = match known {
+            Some(Ok(known)) => known,
+            _ => {
+                let _permit = permit()?;
+                self.await_bindings().await?
+            }
+        };
+        Ok(bindings.allow(tenant, hosts))
     }
 
-    async fn bindings(&self) -> Result<Arc<Bindings>, store::Error> {
+    /// Waits until it is known which hosts are whose: no key is accepted before that.
+    ///
+    /// # Errors
+    /// [`store::Error::Unavailable`] and [`store::Error::Internal`] if it can't be found out.
+    pub(super) async fn known(&self) -> Result<(), store::Error> {
+        self.await_bindings().await.map(drop)
+    }
+
+    async fn await_bindings(&self) -> Result<Arc<Bindings>, store::Error> {
         let mut changes = self.0.last.subscribe();
         let known = changes.borrow_and_update().clone();
         match known {
@@ -241,7 +258,8 @@ mod tests {
             hosts.0.is_stale.notified().await;
             hosts.replace(vec![host("one.example", 1, false)]);
         };
-        let (allowed, ()) = tokio::join!(hosts.allow(TenantId::new(1).unwrap(), &named), read);
+        let (allowed, ()) =
+            tokio::join!(hosts.allow(TenantId::new(1).unwrap(), &named, || Ok(())), read);
         assert!(allowed.unwrap());
     }
 
@@ -261,7 +279,7 @@ mod tests {
         let named = NamedHosts::of(&parts, &Client::default());
         let (begin, tenant) = (Instant::now(), TenantId::new(1).unwrap());
         for _ in 0..100 {
-            assert!(hosts.allow(tenant, &named).await.is_err());
+            assert!(hosts.allow(tenant, &named, || Ok(())).await.is_err());
         }
         let most = begin.elapsed().as_millis() / SHORTEST_PAUSE.as_millis() + 1;
         assert!(
@@ -277,7 +295,8 @@ mod tests {
         let hosts = TenantHosts::default();
         let (parts, ()) = Request::get("http://one.example/").body(()).unwrap().into_parts();
         let named = NamedHosts::of(&parts, &Client::default());
-        let allow = async |tenant| hosts.allow(TenantId::new(tenant).unwrap(), &named).await;
+        let allow =
+            async |tenant| hosts.allow(TenantId::new(tenant).unwrap(), &named, || Ok(())).await;
         assert!(matches!(allow(1).await, Err(Error::Unavailable(_))), "nothing came");
 
         let failure = || store::Error::Unavailable(Arc::new(std::io::Error::other("away")));
@@ -291,5 +310,19 @@ mod tests {
         assert!(hosts.0.are_none.load(Ordering::Acquire) && allow(2).await.unwrap());
         hosts.replace(vec![host("one.example", 1, false)]);
         assert!(!allow(2).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_call_waits_for_the_hosts_only_if_it_may() {
+        let hosts = TenantHosts::default();
+        let (parts, ()) = Request::get("http://one.example/").body(()).unwrap().into_parts();
+        let named = NamedHosts::of(&parts, &Client::default());
+        let allow = async || {
+            let denied = || Err::<(), _>(Error::Overloaded);
+            hosts.allow(TenantId::new(1).unwrap(), &named, denied).await
+        };
+        assert!(matches!(allow().await, Err(Error::Overloaded)));
+        hosts.replace(vec![host("one.example", 1, false)]);
+        assert!(allow().await.unwrap());
     }
 }

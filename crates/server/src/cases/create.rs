@@ -6,6 +6,7 @@ use store::Database;
 
 use super::convert;
 use crate::{
+    audit::Origin,
     call::{Call, Reply},
     tasks::{from_new_tasks, from_task},
 };
@@ -13,7 +14,7 @@ use crate::{
 /// One call of `CreateCase`.
 pub(super) struct Create<'a> {
     pub(super) database: &'a Database,
-    pub(super) request_id: String,
+    pub(super) origin: Origin,
 }
 
 impl Call for Create<'_> {
@@ -38,8 +39,8 @@ impl Call for Create<'_> {
             };
             return Ok(message.into());
         }
-        let actor = caller.acting_in(self.request_id);
-        let created = self.database.create_case_with_tasks(&actor, case).await;
+        let agent = self.origin.call_agent(caller.key);
+        let created = self.database.create_case_with_tasks(caller.tenant, &agent, case).await;
         let created = created.map_err(Error::of_new_case)?;
         let message = CreateCaseResponse {
             case: Some(convert::from_case(created.case)),

@@ -4,12 +4,15 @@ use domain::{CaseId, Error, Precondition, Principal, Scope};
 use proto::cases::v1::{DeleteCaseRequest, DeleteCaseResponse};
 use store::Database;
 
-use crate::call::{Call, Reply};
+use crate::{
+    audit::Origin,
+    call::{Call, Reply},
+};
 
 /// One call of `DeleteCase`.
 pub(super) struct Delete<'a> {
     pub(super) database: &'a Database,
-    pub(super) request_id: String,
+    pub(super) origin: Origin,
 }
 
 impl Call for Delete<'_> {
@@ -25,8 +28,8 @@ impl Call for Delete<'_> {
     ) -> Result<Reply<DeleteCaseResponse>, Error> {
         let case = CaseId::parse(request.case_id).map_err(Error::Invalid)?;
         let precondition = Precondition::parse(&request.etag);
-        let actor = caller.acting_in(self.request_id);
-        self.database.delete_case(&actor, case, &precondition).await?;
+        let agent = self.origin.call_agent(caller.key);
+        self.database.delete_case(caller.tenant, &agent, case, &precondition).await?;
         Ok(DeleteCaseResponse {}.into())
     }
 }

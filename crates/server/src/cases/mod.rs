@@ -17,7 +17,7 @@ use proto::cases::v1::{
 use store::Database;
 use tonic::{Request, Response, Status};
 
-use crate::call::{CallRunner, request_id_of};
+use crate::{audit::Origin, call::CallRunner};
 pub(crate) use convert::{from_case, from_values, to_priority, to_status};
 #[cfg(feature = "fuzzing")]
 pub(crate) use convert::{to_list_draft, to_new_case, to_update_draft};
@@ -40,16 +40,16 @@ impl CaseService for Cases {
         &self,
         request: Request<CreateCaseRequest>,
     ) -> Result<Response<CreateCaseResponse>, Status> {
-        let request_id = request_id_of(&request);
-        self.runner.run(Create { database: &self.database, request_id }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(Create { database: &self.database, origin }, request).await
     }
 
     async fn delete_case(
         &self,
         request: Request<DeleteCaseRequest>,
     ) -> Result<Response<DeleteCaseResponse>, Status> {
-        let request_id = request_id_of(&request);
-        self.runner.run(Delete { database: &self.database, request_id }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(Delete { database: &self.database, origin }, request).await
     }
 
     async fn get_case(
@@ -70,6 +70,7 @@ impl CaseService for Cases {
         &self,
         request: Request<UpdateCaseRequest>,
     ) -> Result<Response<UpdateCaseResponse>, Status> {
-        self.runner.run(Update { database: &self.database }, request).await
+        let origin = Origin::of(request.extensions());
+        self.runner.run(Update { database: &self.database, origin }, request).await
     }
 }

@@ -5,11 +5,15 @@ use proto::cases::v1::{UpdateCaseRequest, UpdateCaseResponse};
 use store::Database;
 
 use super::convert;
-use crate::call::{Call, Reply};
+use crate::{
+    audit::Origin,
+    call::{Call, Reply},
+};
 
 /// One call of `UpdateCase`.
 pub(super) struct Update<'a> {
     pub(super) database: &'a Database,
+    pub(super) origin: Origin,
 }
 
 impl Call for Update<'_> {
@@ -26,7 +30,8 @@ impl Call for Update<'_> {
         let UpdateCaseRequest { case, validate_only } = request;
         let draft = convert::to_update_draft(case.unwrap_or_default());
         let update = CaseUpdate::parse(draft).map_err(Error::Invalid)?;
-        let case = self.database.update_case(caller.tenant, &update, validate_only).await?;
+        let agent = self.origin.call_agent(caller.key);
+        let case = self.database.update_case(caller.tenant, &agent, &update, validate_only).await?;
         Ok(UpdateCaseResponse { case: Some(convert::from_case(case)) }.into())
     }
 }

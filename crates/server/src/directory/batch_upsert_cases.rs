@@ -1,22 +1,21 @@
 //! `BatchUpsertCases`: creates or changes up to 500 cases, all or none.
 
-use domain::{AuditEvent, CaseUpserts, Error, Principal, Scope};
+use domain::{CaseUpserts, Error, Principal, Scope};
 use proto::{
     directory::v1::{BatchUpsertCasesRequest, BatchUpsertCasesResponse, UpsertedCase},
     wire::Reason,
 };
 use store::Database;
 
-use super::{convert, fed};
+use super::convert;
 use crate::{
-    audit::{AuditLog, Origin},
+    audit::Origin,
     call::{Call, Reply},
 };
 
 /// One call of `BatchUpsertCases`.
 pub(super) struct BatchUpsertCases<'a> {
     pub(super) database: &'a Database,
-    pub(super) audit: &'a AuditLog,
     pub(super) origin: Origin,
 }
 
@@ -32,19 +31,12 @@ impl Call for BatchUpsertCases<'_> {
         caller: Principal,
         request: BatchUpsertCasesRequest,
     ) -> Result<Reply<BatchUpsertCasesResponse>, Error> {
+        let agent = self.origin.call_agent(caller.key);
         let BatchUpsertCasesRequest { cases, validate_only } = request;
         let cases = cases.into_iter().map(convert::to_case_draft);
         let cases = CaseUpserts::parse(cases).map_err(Error::Invalid)?;
-        let upserted = self.database.upsert_cases(caller.tenant, &cases, validate_only).await?;
-        if !validate_only {
-            let by = (&caller, &self.origin);
-            fed::note(
-                self.audit,
-                AuditEvent::CasesFed,
-                by,
-                upserted.iter().map(|(_, change)| *change),
-            );
-        }
+        let upserted =
+            self.database.upsert_cases(caller.tenant, &agent, &cases, validate_only).await?;
         let cases = cases.as_slice().iter().zip(upserted).map(|(upsert, (case, change))| {
             let trial = || convert::from_trial(upsert);
             let (case, external_id) = case.map_or_else(trial, convert::from_case);

@@ -26,7 +26,7 @@ impl Call for ListCases<'_> {
         let draft = convert::to_case_list_draft(request);
         let query = DirectoryCaseQuery::parse(draft).map_err(Error::Invalid)?;
         let page = self.database.list_directory_cases(caller.tenant, &query).await?;
-        let next_page_token = page.next_page_token(&query.filter).unwrap_or_default();
+        let next_page_token = page.next_page_token(&query).unwrap_or_default();
         let cases = page.cases.into_iter().map(|case| {
             let (case, external_id) = convert::from_case(case);
             DirectoryCase { case: Some(case), external_id }

@@ -6,7 +6,6 @@ mod close_case;
 mod convert;
 mod deactivate_user;
 mod erase_user;
-mod fed;
 mod get_case;
 mod get_user;
 mod list_cases;
@@ -55,8 +54,8 @@ impl DirectoryService for Directory {
         &self,
         request: Request<BatchUpsertCasesRequest>,
     ) -> Result<Response<BatchUpsertCasesResponse>, Status> {
-        let (audit, origin) = (&self.runner.audit, Origin::of(request.extensions()));
-        let call = BatchUpsertCases { database: &self.database, audit, origin };
+        let origin = Origin::of(request.extensions());
+        let call = BatchUpsertCases { database: &self.database, origin };
         self.runner.run(call, request).await
     }
 
@@ -64,8 +63,8 @@ impl DirectoryService for Directory {
         &self,
         request: Request<BatchUpsertUsersRequest>,
     ) -> Result<Response<BatchUpsertUsersResponse>, Status> {
-        let (audit, origin) = (&self.runner.audit, Origin::of(request.extensions()));
-        let call = BatchUpsertUsers { database: &self.database, audit, origin };
+        let origin = Origin::of(request.extensions());
+        let call = BatchUpsertUsers { database: &self.database, origin };
         self.runner.run(call, request).await
     }
 

@@ -19,6 +19,7 @@ use telemetry::{
     metrics::{Latency, Metrics},
 };
 use tonic::Code;
+use traces::Span;
 
 /// The methods that are served besides those of the contract, and what they exchange.
 const OTHER_METHODS: [(&str, &str); 4] = [
@@ -104,6 +105,8 @@ pub(super) struct RunningCall {
     method: usize,
     begun: Instant,
     trace: Option<TraceId>,
+    /// The span of the call, if its trace is recorded.
+    span: Span,
     has_ended: bool,
 }
 
@@ -164,7 +167,8 @@ impl CallMetrics {
         Self(Arc::new(shared))
     }
 
-    /// Counts a call to the method with this path as started.
+    /// Counts a call to the method with this path as started. If its trace is recorded, the current span is
+    /// that of the call.
     pub(super) fn start(&self, path: &str, trace: Option<TraceId>) -> RunningCall {
         let methods = &self.0.methods;
         let found = methods.iter().position(|method| method.path == path && !path.is_empty());
@@ -173,7 +177,8 @@ impl CallMetrics {
             method.started.inc();
         }
         let metrics = self.clone();
-        RunningCall { metrics, method, begun: Instant::now(), trace, has_ended: false }
+        let (begun, span) = (Instant::now(), traces::current());
+        RunningCall { metrics, method, begun, trace, span, has_ended: false }
     }
 
     /// Counts a call as refused, for this reason.
@@ -212,6 +217,46 @@ impl RunningCall {
             handled.inc();
         }
         method.handling.observe(self.begun.elapsed(), self.trace);
+        if self.span.is_recording() {
+            end_span(&self.span, &method.labels, code);
+        }
+    }
+}
+
+/// Says in the span of a call what it was, and how it has ended.
+fn end_span(span: &Span, labels: &MethodLabels, code: Code) {
+    let MethodLabels { grpc_service, grpc_method, .. } = labels;
+    span.rename(|| format!("{grpc_service}/{grpc_method}").into());
+    span.set("rpc.system", "grpc");
+    span.set("rpc.service", *grpc_service);
+    span.set("rpc.method", *grpc_method);
+    span.set("rpc.grpc.status_code", i64::from(i32::from(code)));
+    if is_failure(code) {
+        span.fail();
+    }
+    span.end();
+}
+
+/// Whether a call failed by the server's fault, as OpenTelemetry's conventions have it.
+fn is_failure(code: Code) -> bool {
+    match code {
+        Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unauthenticated => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the server counts and measures.
 
+mod audit;
 mod call_layer;
 mod calls;
 mod keys;
@@ -15,6 +16,7 @@ use prometheus_client::{
 use serving::Quota;
 use telemetry::metrics::{Metrics, Reading};
 
+pub(crate) use audit::AuditMetrics;
 pub(crate) use call_layer::CallMetricsLayer;
 pub(crate) use calls::CallMetrics;
 pub(crate) use keys::KeyMetrics;
@@ -26,6 +28,7 @@ use crate::{readiness::Readiness, tenant_quota::TenantQuota};
 /// The metrics of a server, apart from those of its listener and its database.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerMetrics {
+    pub(crate) audit: AuditMetrics,
     pub(crate) calls: CallMetrics,
     pub(crate) keys: KeyMetrics,
     pub(crate) sweeps: SweepMetrics,
@@ -38,6 +41,7 @@ impl ServerMetrics {
     /// Registers the metrics of a server, with those of so many tenants, if of any.
     pub(crate) fn new(metrics: &Metrics, tenants: Option<usize>) -> Self {
         let server = Self {
+            audit: AuditMetrics::default(),
             calls: CallMetrics::new(metrics),
             keys: KeyMetrics::default(),
             sweeps: SweepMetrics::default(),
@@ -45,6 +49,7 @@ impl ServerMetrics {
             tenants: tenants.map(TenantMetrics::new),
         };
         metrics.register(|registry| {
+            server.audit.register(registry);
             server.keys.register(registry);
             server.sweeps.register(registry);
             registry.register(

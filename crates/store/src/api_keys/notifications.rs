@@ -1,6 +1,6 @@
 //! Tells servers of each change of a key, as of a revocation, and of a tenant's hosts.
 
-use std::io;
+use std::{io, time::Instant};
 
 use domain::KeyDigest;
 use tokio::sync::mpsc;
@@ -23,8 +23,9 @@ pub enum KeyChange {
     Of(KeyDigest),
     /// The hosts of a tenant were changed, and no key.
     OfHosts,
-    /// Any key, and any host, may have been: notifications may have been missed.
-    OfAny,
+    /// Any key, and any host, may have been before this time: notifications may have been missed. Changes since
+    /// then are told.
+    OfAny(Instant),
 }
 
 impl Database {
@@ -44,10 +45,11 @@ impl Database {
 }
 
 fn change(notification: Notification) -> KeyChange {
+    let of_any = || KeyChange::OfAny(Instant::now());
     match notification {
         Notification::Payload(payload) if payload == HOSTS => KeyChange::OfHosts,
-        Notification::Payload(payload) => payload.parse().map_or(KeyChange::OfAny, KeyChange::Of),
-        Notification::Gap => KeyChange::OfAny,
+        Notification::Payload(payload) => payload.parse().map_or_else(|_| of_any(), KeyChange::Of),
+        Notification::Gap => of_any(),
     }
 }
 
@@ -63,9 +65,11 @@ mod tests {
         let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(change(Notification::Payload(hex.clone())), KeyChange::Of(digest));
         for payload in ["", "x", &hex[1..], &format!("{hex}00"), &hex.replace(&hex[..1], "g")] {
-            assert_eq!(change(Notification::Payload(payload.to_owned())), KeyChange::OfAny);
+            let change = change(Notification::Payload(payload.to_owned()));
+            assert!(matches!(change, KeyChange::OfAny(_)), "{payload}");
         }
-        assert_eq!(change(Notification::Gap), KeyChange::OfAny);
+        let before = Instant::now();
+        assert!(matches!(change(Notification::Gap), KeyChange::OfAny(since) if since >= before));
         assert_eq!(change(Notification::Payload("hosts".to_owned())), KeyChange::OfHosts);
     }
 }

@@ -11,7 +11,7 @@ use diesel::{
     select,
     sql_types::{Nullable, Text, Timestamptz},
 };
-use domain::{Agent, Anchor, AuditEntry, AuditRecord, NewAuditEntry, TenantId};
+use domain::{Agent, Anchor, AuditEntry, AuditRecord, CallAgent, NewAuditEntry, TenantId};
 
 use super::row::{Head, Row};
 use crate::{
@@ -37,12 +37,22 @@ pub(crate) fn audited<T>(
     connection: &mut PgConnection,
     change: impl FnOnce(&mut PgConnection) -> Result<Audited<T>, Error>,
 ) -> Result<T, Error> {
+    logged(connection, |connection| {
+        let (result, tenant, entries) = change(connection)?;
+        Ok((result, append(connection, tenant, entries)?))
+    })
+}
+
+/// Runs a change that appends entries, in a transaction, and logs the entries once they are committed.
+pub(super) fn logged<T>(
+    connection: &mut PgConnection,
+    change: impl FnOnce(&mut PgConnection) -> Result<(T, Vec<AuditRecord>), Error>,
+) -> Result<T, Error> {
     let mut is_complete = false;
     let committed = connection.transaction(|connection| {
-        let (result, tenant, entries) = change(connection)?;
-        let records = append(connection, tenant, entries)?;
+        let result = change(connection)?;
         is_complete = true;
-        Ok::<_, Error>((result, records))
+        Ok::<_, Error>(result)
     });
     let (result, records) = match committed {
         // The commit was not sent.
@@ -67,7 +77,7 @@ impl Database {
         let append = move |connection: &mut PgConnection, _: &Presence| {
             audited(connection, |_| Ok(((), tenant, entries)))
         };
-        self.write_for(tenant, Lane::Directory, "append_to_audit_log", append).await
+        self.write_for(tenant, Lane::Audit, "append_to_audit_log", append).await
     }
 }
 
@@ -79,14 +89,25 @@ fn append(
     if entries.is_empty() {
         return Ok(Vec::new());
     }
-    let mut last = lock_head(connection, tenant)?;
+    let last = lock_head(connection, tenant)?;
     let session = Session::find(connection)?;
-    let mut records = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let entry = session.complete(tenant, last.number + 1, entry);
+    let entries = entries.into_iter().map(|entry| session.complete(tenant, entry));
+    write(connection, tenant, last, entries)
+}
+
+/// Numbers entries and writes them behind the last one, whose head is locked.
+pub(super) fn write(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    mut last: Anchor,
+    entries: impl Iterator<Item = AuditEntry>,
+) -> Result<Vec<AuditRecord>, Error> {
+    let numbered = entries.map(|entry| {
+        let entry = AuditEntry { number: last.number + 1, ..entry };
         last = Anchor { number: entry.number, hash: last.hash.then(&entry) };
-        records.push(AuditRecord { entry, hash: last.hash });
-    }
+        AuditRecord { entry, hash: last.hash }
+    });
+    let records: Vec<_> = numbered.collect();
     for records in records.chunks(ENTRIES) {
         let rows: Vec<Row> = records.iter().map(Row::from).collect();
         diesel::insert_into(audit_entries::table).values(rows).execute(connection)?;
@@ -101,7 +122,7 @@ fn append(
 }
 
 /// Locks the head of the tenant's log, which is created with the first entry. Returns the last entry.
-fn lock_head(connection: &mut PgConnection, tenant: TenantId) -> Result<Anchor, Error> {
+pub(super) fn lock_head(connection: &mut PgConnection, tenant: TenantId) -> Result<Anchor, Error> {
     let head = audit_heads::table.find(tenant.get()).select(Head::as_select());
     let locked: Option<Head> = head.for_no_key_update().first(connection).optional()?;
     if let Some(locked) = locked {
@@ -112,6 +133,25 @@ fn lock_head(connection: &mut PgConnection, tenant: TenantId) -> Result<Anchor, 
         .on_conflict_do_nothing()
         .execute(connection)?;
     head.for_no_key_update().first::<Head>(connection)?.last()
+}
+
+/// Locks the head of the tenant's log, which is created with the first entry, unless somebody else has it locked.
+/// Returns the last entry.
+pub(super) fn try_lock_head(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+) -> Result<Option<Anchor>, Error> {
+    let head = audit_heads::table.find(tenant.get()).select(Head::as_select());
+    let free = head.for_no_key_update().skip_locked();
+    let mut locked: Option<Head> = free.first(connection).optional()?;
+    if locked.is_none() {
+        diesel::insert_into(audit_heads::table)
+            .values(audit_heads::tenant_id.eq(tenant.get()))
+            .on_conflict_do_nothing()
+            .execute(connection)?;
+        locked = free.first(connection).optional()?;
+    }
+    locked.map(|head| head.last()).transpose()
 }
 
 /// What the database says about a session.
@@ -133,16 +173,17 @@ impl Session {
         Ok(Self { time, role, address })
     }
 
-    fn complete(&self, tenant: TenantId, number: i64, entry: NewAuditEntry) -> AuditEntry {
+    /// Returns an entry with what the session says, and without a number.
+    fn complete(&self, tenant: TenantId, entry: NewAuditEntry) -> AuditEntry {
         let (key, role, address, request_id) = match entry.agent {
-            Agent::Key { key, address, request_id } => {
+            Agent::Call(CallAgent { key, address, request_id }) => {
                 (Some(key.get()), None, address.map(|it| it.to_string()), Some(request_id))
             }
             Agent::Session => (None, Some(self.role.clone()), self.address.clone(), None),
         };
         AuditEntry {
             tenant,
-            number,
+            number: 0,
             micros: to_micros(entry.time.map_or(self.time, to_postgres)),
             event: entry.event.as_str().to_owned(),
             key,

@@ -13,13 +13,14 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use domain::{
-    Actor, Assignment, Case, CaseId, CreatedCase, Error, Fingerprint, FingerprintVersion,
-    IdempotencyKey, Idempotent as _, NewCase, TeamId, Violations,
+    Assignment, CallAgent, Case, CaseId, CreatedCase, Error, Fingerprint, FingerprintVersion,
+    IdempotencyKey, Idempotent as _, NewCase, TeamId, TenantId, Violations,
 };
 use tokio::time::sleep;
 
 use crate::{
     apart::{Attempt, MOMENT},
+    audit::BoundAgent,
     connections::presence::Presence,
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
@@ -68,7 +69,8 @@ type Row = (
 /// What there is to create, and by whom.
 #[derive(Clone)]
 struct Creating {
-    actor: Actor,
+    tenant: TenantId,
+    agent: BoundAgent,
     case: NewCase,
 }
 
@@ -93,17 +95,16 @@ struct Bound<'a> {
     operation: &'static str,
     fingerprint: Option<Fingerprint>,
     fingerprint_version: i16,
-    key: i64,
-    request_id: &'a str,
+    agent: &'a BoundAgent,
     lock_timeout: Option<&'static str>,
 }
 
 impl<'a> Bound<'a> {
     fn new(creating: &'a Creating, lock_timeout: Option<&'static str>) -> Self {
-        let Creating { actor, case } = creating;
+        let Creating { tenant, agent, case } = creating;
         let version = FingerprintVersion::CURRENT;
         let mut bound = Self {
-            tenant: actor.tenant.get(),
+            tenant: tenant.get(),
             case,
             team: case.team.map(TeamId::get),
             descriptions: Vec::new(),
@@ -115,8 +116,7 @@ impl<'a> Bound<'a> {
             operation: case.operation().as_str(),
             fingerprint: case.idempotency_key().map(|_| case.fingerprint(version)),
             fingerprint_version: version.number(),
-            key: actor.key.get(),
-            request_id: &actor.request_id,
+            agent,
             lock_timeout,
         };
         for (no, task) in (1..).zip(case.tasks()) {
@@ -151,9 +151,10 @@ impl Parameters for Bound<'_> {
             13 => out.push_bind_param::<Text, _>(self.operation),
             14 => out.push_bind_param::<Nullable<Binary>, _>(&self.fingerprint),
             15 => out.push_bind_param::<SmallInt, _>(&self.fingerprint_version),
-            16 => out.push_bind_param::<BigInt, _>(&self.key),
-            17 => out.push_bind_param::<Text, _>(self.request_id),
-            _ => out.push_bind_param::<Nullable<Text>, _>(&self.lock_timeout),
+            16 => out.push_bind_param::<BigInt, _>(&self.agent.key),
+            17 => out.push_bind_param::<Text, _>(&self.agent.request_id),
+            18 => out.push_bind_param::<Nullable<Text>, _>(&self.lock_timeout),
+            _ => out.push_bind_param::<Nullable<Text>, _>(&self.agent.address),
         }
     }
 }
@@ -177,7 +178,7 @@ impl Creating {
         };
         let is_created = row.1.is_some();
         let record = match self.case.idempotency_key().filter(|_| !is_created) {
-            Some(key) => idempotency::find(connection, self.actor.tenant, key)?,
+            Some(key) => idempotency::find(connection, self.tenant, key)?,
             None => None,
         };
         Ok(Some(Created { row, record }))
@@ -257,13 +258,14 @@ impl Database {
     /// and [`Error::Internal`].
     pub async fn create_case_with_tasks(
         &self,
-        actor: &Actor,
+        tenant: TenantId,
+        agent: &CallAgent,
         case: NewCase,
     ) -> Result<CreatedCase, Error> {
-        let creating = Creating { actor: actor.clone(), case };
+        let creating = Creating { tenant, agent: agent.into(), case };
         let mut in_doubt_since: Option<Instant> = None;
         loop {
-            let error = match self.attempt(actor.tenant, creating.clone()).await {
+            let error = match self.attempt(tenant, creating.clone()).await {
                 Ok(created) => {
                     let result = creating.conclude(created);
                     return result.map_err(|error| match (error, in_doubt_since) {

@@ -8,6 +8,7 @@
 --   12 to 15  the idempotency key, or null; the operation, the fingerprint and its version
 --   16, 17    the API key and the request that create the case
 --   18        how long to wait for locks; null for as long as the session does
+--   19        the client's address; null if it is unknown
 --
 -- The result is one row:
 --
@@ -120,6 +121,15 @@ event AS (
         $16, $17::text
     FROM accepted AS a
     WHERE EXISTS (SELECT FROM task AS t)
+),
+
+-- For the audit log.
+audited AS (
+    INSERT INTO audit_outbox
+        (tenant_id, event, api_key_id, address, request_id, subject_id, details)
+    SELECT
+        $1, 'case.created', $16, $19::text, $17, a.id, 'tasks=' || (SELECT count(*) FROM task AS t)
+    FROM accepted AS a
 )
 
 SELECT

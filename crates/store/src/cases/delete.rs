@@ -13,10 +13,13 @@ use diesel::{
     sql_query,
     sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
-use domain::{Actor, CaseId, CaseUpdate, Error, FieldPath, Precondition, Resource, Violation};
+use domain::{
+    CallAgent, CaseId, CaseUpdate, Error, FieldPath, Precondition, Resource, TenantId, Violation,
+};
 
 use crate::{
     apart::{Attempt, MOMENT},
+    audit::BoundAgent,
     connections::presence::Presence,
     database::Database,
     schema::{
@@ -80,8 +83,7 @@ struct Doomed {
     tenant: i64,
     case: i64,
     times: Option<Vec<PgTimestamp>>,
-    key: i64,
-    request_id: String,
+    agent: BoundAgent,
     /// How long a statement waits for a lock.
     lock_timeout: Duration,
 }
@@ -92,8 +94,9 @@ impl Parameters for &Doomed {
             1 => out.push_bind_param::<BigInt, _>(&self.tenant),
             2 => out.push_bind_param::<BigInt, _>(&self.case),
             3 => out.push_bind_param::<Nullable<Array<Timestamptz>>, _>(&self.times),
-            4 => out.push_bind_param::<BigInt, _>(&self.key),
-            _ => out.push_bind_param::<Text, _>(&self.request_id),
+            4 => out.push_bind_param::<BigInt, _>(&self.agent.key),
+            5 => out.push_bind_param::<Text, _>(&self.agent.request_id),
+            _ => out.push_bind_param::<Nullable<Text>, _>(&self.agent.address),
         }
     }
 }
@@ -227,19 +230,19 @@ impl Database {
     /// [`Error::Unavailable`], [`Error::OutcomeUnknown`] and [`Error::Internal`].
     pub async fn delete_case(
         &self,
-        actor: &Actor,
+        tenant: TenantId,
+        agent: &CallAgent,
         case: CaseId,
         precondition: &Precondition,
     ) -> Result<(), Error> {
         let doomed = Doomed {
-            tenant: actor.tenant.get(),
+            tenant: tenant.get(),
             case: case.get(),
             times: allowed_times(precondition),
-            key: actor.key.get(),
-            request_id: actor.request_id.clone(),
+            agent: agent.into(),
             lock_timeout: self.lock_timeout(),
         };
-        let (case_exists, is_stale) = self.attempt(actor.tenant, doomed).await?;
+        let (case_exists, is_stale) = self.attempt(tenant, doomed).await?;
         if !case_exists {
             return Err(Error::NotFound(Resource::Case(case)));
         }

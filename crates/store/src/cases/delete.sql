@@ -4,6 +4,7 @@
 --   1, 2   the tenant and the case
 --   3      the times at which the case may have been changed last; null if that does not matter
 --   4, 5   the API key and the request that delete it
+--   6      the client's address; null if it is unknown
 --
 -- The result is one row:
 --
@@ -53,6 +54,17 @@ event AS (
 deleted_case AS (
     DELETE FROM cases AS c
     WHERE (SELECT v.is_applied FROM verdict AS v) AND c.tenant_id = $1 AND c.id = $2
+    RETURNING c.id
+),
+
+-- For the audit log.
+audited AS (
+    INSERT INTO audit_outbox
+        (tenant_id, event, api_key_id, address, request_id, subject_id, details)
+    SELECT
+        $1, 'case.deleted', $4, $6::text, $5, c.id,
+        'tasks=' || (SELECT count(*) FROM deleted AS d)
+    FROM deleted_case AS c
 )
 
 SELECT s.case_exists, s.is_stale FROM state AS s

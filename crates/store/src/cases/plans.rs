@@ -46,6 +46,7 @@ async fn every_statement_uses_its_indexes() {
         "1",
         "'a-request'",
         "'50ms'",
+        null,
     ];
     explainer.assert_uses::<create::Create>("users_email_key", &create, 200);
 
@@ -80,13 +81,14 @@ fn assert_uses_indexes(explainer: &mut Explainer, [case, other]: [&str; 2]) {
     let (last, plan) = page("9977");
     assert!(last <= first + 40, "{last} pages instead of {first}: {plan}");
 
-    let update = ["1", case, "'b'", null, null, "'CLOSED'", "false", null, null, "false"];
+    let update =
+        ["1", case, "'b'", null, null, "'CLOSED'", "false", null, null, "false", "1", null, "'r'"];
     explainer.assert_uses::<update::Update>(OF_TENANT, &update, 40);
     explainer.assert_uses::<update::UpdateTrial>(OF_TENANT, &update, 20);
 
     explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", case], 60);
-    let delete = ["1", case, null, "1", "'a-request'"];
+    let delete = ["1", case, null, "1", "'a-request'", null];
     explainer.assert_uses::<delete::Delete>("tasks_case_idx", &delete, 400);
-    let delete = ["1", other, null, "1", "'a-request'"];
+    let delete = ["1", other, null, "1", "'a-request'", null];
     explainer.assert_uses::<delete::Delete>("task_assignees_pkey", &delete, 400);
 }

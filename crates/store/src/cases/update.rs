@@ -10,13 +10,14 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
 use domain::{
-    Case, CaseDescription, CaseName, CaseStatus, CaseUpdate, Error, FieldPath, Priority, Resource,
-    TeamId, TenantId, Violation,
+    CallAgent, Case, CaseDescription, CaseName, CaseStatus, CaseUpdate, Error, FieldPath, Priority,
+    Resource, TeamId, TenantId, Violation,
 };
 
 use super::row::{OptionalColumns, OptionalRow, to_optional_case};
 use crate::{
     apart::Attempt,
+    audit::BoundAgent,
     connections::presence::Presence,
     database::Database,
     schema::cases,
@@ -68,10 +69,11 @@ struct Change {
     team: Option<i64>,
     times: Option<Vec<PgTimestamp>>,
     is_trial: bool,
+    agent: BoundAgent,
 }
 
 impl Change {
-    fn new(tenant: TenantId, update: &CaseUpdate, is_trial: bool) -> Self {
+    fn new(tenant: TenantId, agent: &CallAgent, update: &CaseUpdate, is_trial: bool) -> Self {
         Self {
             tenant: tenant.get(),
             case: update.case.get(),
@@ -87,6 +89,7 @@ impl Change {
             team: update.team.flatten().map(TeamId::get),
             times: allowed_times(&update.precondition),
             is_trial,
+            agent: agent.into(),
         }
     }
 }
@@ -103,7 +106,10 @@ impl Parameters for &Change {
             7 => out.push_bind_param::<Bool, _>(&self.sets_team),
             8 => out.push_bind_param::<Nullable<BigInt>, _>(&self.team),
             9 => out.push_bind_param::<Nullable<Array<Timestamptz>>, _>(&self.times),
-            _ => out.push_bind_param::<Bool, _>(&self.is_trial),
+            10 => out.push_bind_param::<Bool, _>(&self.is_trial),
+            11 => out.push_bind_param::<BigInt, _>(&self.agent.key),
+            12 => out.push_bind_param::<Nullable<Text>, _>(&self.agent.address),
+            _ => out.push_bind_param::<Text, _>(&self.agent.request_id),
         }
     }
 }
@@ -144,10 +150,11 @@ impl Database {
     pub async fn update_case(
         &self,
         tenant: TenantId,
+        agent: &CallAgent,
         update: &CaseUpdate,
         is_trial: bool,
     ) -> Result<Case, Error> {
-        let change = Change::new(tenant, update, is_trial);
+        let change = Change::new(tenant, agent, update, is_trial);
         let (is_stale, _, row): Row = if is_trial {
             self.read_for(tenant, "check_case_update", move |connection| {
                 Ok(bind(UpdateTrial, &change).get_result(connection)?)

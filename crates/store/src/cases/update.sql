@@ -5,6 +5,7 @@
 --   7, 8     whether it gets another team, and that team or null for none
 --   9        the times at which it may have been changed last; null if that does not matter
 --   10       whether to find out only what would happen
+--   11 to 13 the API key that changes it, the client's address (null: unknown), and the request
 --
 -- The result is one row:
 --
@@ -61,7 +62,26 @@ updated AS (
         AND c.tenant_id = $1 AND c.id = w.id
         AND (c.name, c.description, c.priority, c.status, c.team_id)
             IS DISTINCT FROM (w.name, w.description, w.priority, w.status, w.team_id)
-    RETURNING c.updated_at
+    RETURNING c.id, c.updated_at
+),
+
+-- For the audit log: which fields were changed, not what they are.
+audited AS (
+    INSERT INTO audit_outbox
+        (tenant_id, event, api_key_id, address, request_id, subject_id, details)
+    SELECT
+        $1, 'case.changed', $11::bigint, $12::text, $13::text, u.id,
+        'fields=' || concat_ws(
+            ',',
+            CASE WHEN l.name <> w.name THEN 'name' END,
+            CASE WHEN l.description <> w.description THEN 'description' END,
+            CASE WHEN l.priority <> w.priority THEN 'priority' END,
+            CASE WHEN l.status <> w.status THEN 'status' END,
+            CASE WHEN l.team_id IS DISTINCT FROM w.team_id THEN 'team_id' END
+        )
+    FROM updated AS u
+    JOIN wanted AS w ON w.id = u.id
+    JOIN locked AS l ON l.id = u.id
 )
 
 SELECT

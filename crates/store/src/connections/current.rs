@@ -25,12 +25,13 @@ pub(crate) struct CurrentPool {
     sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
-    /// locked rows, and for the directory.
+    /// locked rows, for the directory, and for the audit log.
     shares: Arc<TenantShares>,
     list_shares: Arc<TenantShares>,
     change_shares: Arc<TenantShares>,
     contended_shares: Arc<TenantShares>,
     directory_shares: Arc<TenantShares>,
+    audit_shares: Arc<TenantShares>,
     callbacks: Mutex<Vec<Callback>>,
     metrics: Arc<QueryMetrics>,
 }
@@ -63,6 +64,7 @@ impl CurrentPool {
             ),
             contended_shares: TenantShares::new(1, settings.tenant_queue_length),
             directory_shares: TenantShares::new(1, settings.tenant_queue_length),
+            audit_shares: TenantShares::new(1, settings.tenant_queue_length),
             callbacks: Mutex::default(),
             metrics,
         }
@@ -96,6 +98,7 @@ impl CurrentPool {
             Lane::Changes => Some(&self.change_shares),
             Lane::Contended => Some(&self.contended_shares),
             Lane::Directory => Some(&self.directory_shares),
+            Lane::Audit => Some(&self.audit_shares),
             Lane::Checks => None,
         }
     }

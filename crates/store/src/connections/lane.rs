@@ -15,12 +15,15 @@ pub(crate) enum Lane {
     Contended,
     /// Those for the directory: the calls that feed users and cases, of which one may have hundreds.
     Directory,
+    /// The same, for what is to be appended to the audit log: that waits for no call of the tenant.
+    Audit,
     /// The one for checks whether the database works, which is free whatever callers do.
     Checks,
 }
 
 impl Lane {
-    /// The lanes with threads of their own. Lists run on those of other queries.
+    /// The lanes with threads of their own. Lists run on those of other queries, and audits
+    /// on those for the directory.
     pub(super) const OF_THREADS: [Self; 5] =
         [Self::Queries, Self::Changes, Self::Contended, Self::Directory, Self::Checks];
 
@@ -32,6 +35,7 @@ impl Lane {
             Self::Changes => "changes",
             Self::Contended => "contended",
             Self::Directory => "directory",
+            Self::Audit => "audit",
             Self::Checks => "checks",
         }
     }
@@ -40,9 +44,12 @@ impl Lane {
     pub(super) fn length(self) -> Length {
         match self {
             Self::Lists => Length::Long,
-            Self::Queries | Self::Changes | Self::Contended | Self::Directory | Self::Checks => {
-                Length::Brief
-            }
+            Self::Queries
+            | Self::Changes
+            | Self::Contended
+            | Self::Directory
+            | Self::Audit
+            | Self::Checks => Length::Brief,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Logs why connections can't be opened.
+//! Logs that connections can't be made.
 
 use std::{
     sync::{Mutex, PoisonError},

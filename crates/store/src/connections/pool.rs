@@ -15,6 +15,7 @@ use tokio::{
     task::spawn_blocking,
     time::sleep,
 };
+use traces::{Kind, Span};
 
 use super::{
     connector::Connector,
@@ -26,7 +27,10 @@ use super::{
     threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics, scope::Access};
+use crate::{error::Error, metrics::QueryMetrics, scope::Access, statement_spans::query_span};
+
+/// The name of the span of a query's wait for its tenant's turn and a connection.
+const WAIT: &str = "connection wait";
 
 pub(crate) type Connection = PooledConnection<Connector>;
 
@@ -171,7 +175,8 @@ impl Pool {
 
     /// Begins to wait for a connection of a lane.
     pub(crate) fn waiting(&self, lane: Lane) -> Waiting {
-        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now() }
+        let span = traces::current().child(Kind::Internal, WAIT);
+        Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now(), span }
     }
 
     /// Runs a query on a thread of the lane that it waits for, in a span with its name, and in a session with this
@@ -195,7 +200,9 @@ impl Pool {
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
         let caller = match lane {
-            Lane::Changes | Lane::Contended | Lane::Directory => Presence::until_deadline(&present),
+            Lane::Changes | Lane::Contended | Lane::Directory | Lane::Audit => {
+                Presence::until_deadline(&present)
+            }
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
         let (run, mut result) = prepare((waiting, name), access, query, caller);
@@ -207,7 +214,8 @@ impl Pool {
         }
         // In the other lanes, a turn may take as long as others wait for locks, or for a standby, and as
         // long as lists take.
-        let mut is_limited = matches!(lane, Lane::Queries | Lane::Directory | Lane::Checks);
+        let mut is_limited =
+            matches!(lane, Lane::Queries | Lane::Directory | Lane::Audit | Lane::Checks);
         loop {
             tokio::select! {
                 result = &mut result => {
@@ -237,7 +245,7 @@ impl Pool {
                 connection.set_instrumentation(self.statements.observer());
             }
             // A large upsert may take its time, and does not mean that the server can't serve.
-            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Checks => {}
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Audit | Lane::Checks => {}
         }
         Ok(connection)
     }
@@ -247,7 +255,7 @@ impl Pool {
             Lane::Queries | Lane::Lists => &self.queries,
             Lane::Changes => &self.changes,
             Lane::Contended => &self.contended,
-            Lane::Directory => &self.directory,
+            Lane::Directory | Lane::Audit => &self.directory,
             Lane::Checks => &self.checks,
         }
     }
@@ -280,10 +288,13 @@ pub(crate) struct Waiting {
     metrics: Arc<QueryMetrics>,
     lane: Lane,
     since: Instant,
+    /// The span of the wait in the caller's trace, if that is recorded.
+    span: Span,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        self.span.end();
         self.metrics.waited(self.lane.name(), self.since.elapsed());
     }
 }
@@ -297,6 +308,7 @@ fn prepare<T: Send + 'static>(
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
     let (sender, receiver) = oneshot::channel();
     let span = tracing::Span::current();
+    let trace = traces::current();
     let metrics = Arc::clone(&waiting.metrics);
     let run = move |connection: Result<Connection, Error>| {
         drop(waiting);
@@ -315,6 +327,7 @@ fn prepare<T: Send + 'static>(
                 return None;
             }
         };
+        let recorded = query_span(&trace, name);
         let entered =
             connection.enter(&access).map_err(|error| Error::from(error).without_effect());
         let result = entered.and_then(|()| query(&mut connection, &caller));
@@ -324,6 +337,10 @@ fn prepare<T: Send + 'static>(
             false => error,
         });
         metrics.ran(name, begun.elapsed());
+        if result.is_err() {
+            recorded.fail();
+        }
+        recorded.end();
         // After a failure, the pool checks the connection before it is used again.
         let connection = result.is_ok().then_some(connection);
         let _ = sender.send(result);

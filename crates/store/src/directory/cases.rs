@@ -3,10 +3,13 @@
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Timestamptz};
 use domain::{
     Agent, AuditEvent, CaseId, CaseKey, CaseStatus, DirectoryCase, DirectoryCasePage,
-    DirectoryCaseQuery, Error, NewAuditEntry, Resource, TenantId,
+    DirectoryCaseQuery, DirectoryCaseStart, Error, NewAuditEntry, Resource, TenantId,
 };
 
-use super::case_row::{COLUMNS, Row, to_case};
+use super::{
+    case_row::{COLUMNS, Row, to_case},
+    list_changed::list_changed,
+};
 use crate::{
     audit::audited,
     connections::{lane::Lane, presence::Presence},
@@ -28,7 +31,7 @@ impl Database {
         found.ok_or(missing)
     }
 
-    /// Returns a page of the tenant's cases, in the order of their ids.
+    /// Returns a page of the tenant's cases, in the order that the query says.
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`].
@@ -38,9 +41,15 @@ impl Database {
         query: &DirectoryCaseQuery,
     ) -> Result<DirectoryCasePage, Error> {
         let wanted = query.clone();
-        let list = move |connection: &mut PgConnection| {
-            let rows: Vec<Row> = listed(tenant, &wanted).select(COLUMNS).load(connection)?;
-            rows.into_iter().map(to_case).collect::<Result<Vec<_>, _>>()
+        let list = move |connection: &mut PgConnection| match wanted.start {
+            DirectoryCaseStart::Id(after) => {
+                let listed = listed(tenant, &wanted, after).select(COLUMNS);
+                let rows: Vec<Row> = listed.load(connection)?;
+                rows.into_iter().map(to_case).collect::<Result<Vec<_>, _>>()
+            }
+            DirectoryCaseStart::Change(time, case) => {
+                list_changed(connection, tenant, &wanted, (time, case))
+            }
         };
         let name = "list_directory_cases";
         let mut cases = self.list_for(tenant, name, list).await?;
@@ -116,17 +125,16 @@ fn find(
     row.map(to_case).transpose()
 }
 
-/// Returns the query for a page, with one case more than it has.
-fn listed(tenant: TenantId, query: &DirectoryCaseQuery) -> Cases<'_> {
-    let DirectoryCaseQuery { filter, after, page_size } = query;
+/// Returns the query for a page in the order of ids, with one case more than it has.
+fn listed(tenant: TenantId, query: &DirectoryCaseQuery, after: Option<CaseId>) -> Cases<'_> {
     let mut listed = of_tenant(tenant).filter(dsl::id.gt(after.map_or(0, CaseId::get)));
-    if let Some(status) = filter.status {
+    if let Some(status) = query.filter.status {
         listed = listed.filter(dsl::status.eq(status.as_str()));
     }
-    if let Some(time) = filter.updated_after {
+    if let Some(time) = query.filter.updated_after {
         listed = listed.filter(dsl::updated_at.gt(to_postgres(time)));
     }
-    listed.order(dsl::id).limit(page_size.limit())
+    listed.order(dsl::id).limit(query.page_size.limit())
 }
 
 type Cases<'a> = cases::BoxedQuery<'a, Pg>;

@@ -6,23 +6,20 @@
 //!
 //! 1. The user is deactivated, and the row erased: no statement that begins from then on finds the name.
 //! 2. All transactions that write records, and had begun before, are waited for.
-//! 3. The names are removed from the records, some records at a time.
+//! 3. The names are removed from the records, some records at a time ([`super::scrubbing`]).
 //! 4. The row is marked as scrubbed.
 //!
-//! If a call ends before that, a repeat begins again with the second step. Each server goes on by itself,
-//! with all such users, and remembers how far it has come, as a tenant may have many records.
+//! If a call ends before that, a repeat goes on where it was, as a tenant may have many records. So does each
+//! server by itself, with all such users.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use diesel::{
-    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,
-    connection::SimpleConnection as _,
+    PgConnection, QueryableByName,
     dsl::sql,
-    pg::Pg,
     prelude::*,
-    query_builder::AstPass,
     sql_query,
-    sql_types::{Array, BigInt, Nullable, Text, Timestamptz},
+    sql_types::{Nullable, Text, Timestamptz},
 };
 use domain::{
     Agent, AuditEvent, DirectoryUser, Email, Error, NewAuditEntry, Resource, TenantId, UserId,
@@ -32,6 +29,7 @@ use tokio::time::sleep;
 
 use super::{
     row::{self, COLUMNS, Row},
+    scrubbing::ScrubStep,
     users::find,
 };
 use crate::{
@@ -39,7 +37,6 @@ use crate::{
     connections::{lane::Lane, presence::Presence},
     database::Database,
     schema::users::{self, dsl},
-    sql::{Parameters, Sql, Statement, bind},
 };
 
 /// The transactions that have locked the table of records to write to it. Statements take this lock before
@@ -53,63 +50,18 @@ const WRITERS: &str = "
         AND l.mode = 'RowExclusiveLock'
         AND l.pid IS DISTINCT FROM pg_backend_pid()";
 
-/// Removes the names of users from some records.
-pub(super) struct Scrub;
-
-impl Statement for Scrub {
-    type Columns = Nullable<Text>;
-
-    fn text() -> &'static Sql {
-        static TEXT: LazyLock<Sql> = LazyLock::new(|| Sql::new(include_str!("scrub.sql")));
-        &TEXT
-    }
-}
-
-/// The parameters, as scrub.sql describes them.
-struct Records {
-    tenant: i64,
-    users: Vec<i64>,
-    after: String,
-    most: i64,
-}
-
-impl Parameters for &Records {
-    fn bind<'b>(&'b self, number: usize, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        match number {
-            1 => out.push_bind_param::<BigInt, _>(&self.tenant),
-            2 => out.push_bind_param::<Array<BigInt>, _>(&self.users),
-            3 => out.push_bind_param::<Text, _>(&self.after),
-            _ => out.push_bind_param::<BigInt, _>(&self.most),
-        }
-    }
-}
-
 /// How long to wait before it is looked again whether a transaction is over; at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
-/// The removal of the names of users of one tenant from its records, and how far it has come. The rows of
-/// the users are erased, and the transactions that had begun before are over.
-#[derive(Debug)]
-pub struct Scrubbing {
-    tenant: TenantId,
-    users: Vec<UserId>,
-    /// The key of the last record of the last step.
-    after: String,
-}
-
-impl Scrubbing {
-    /// The records of one step: it takes some milliseconds.
-    pub const RECORDS: u32 = 5000;
-
-    /// Returns the removal of these users' names, which begins with the first record.
-    #[must_use]
-    pub const fn new(tenant: TenantId, users: Vec<UserId>) -> Self {
-        Self { tenant, users, after: String::new() }
-    }
-
-    fn users(&self) -> Vec<i64> {
-        self.users.iter().copied().map(UserId::get).collect()
-    }
+/// A user who is erased, but whose names may still be in records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingErasure {
+    /// The tenant of the user.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// Whether the removal of the names from records has begun.
+    pub has_begun: bool,
 }
 
 /// How the ids of prepared transactions begin that Postgres has recovered when it started.
@@ -170,39 +122,38 @@ impl Database {
         &self,
         after: Option<(TenantId, UserId)>,
         most: u32,
-    ) -> Result<Vec<(TenantId, UserId)>, crate::Error> {
+    ) -> Result<Vec<PendingErasure>, crate::Error> {
         let (tenant, user) = after.map_or((0, 0), |(tenant, user)| (tenant.get(), user.get()));
         self.read("pending_erasures", move |connection| {
             let is_behind = dsl::id.gt(user).and(dsl::tenant_id.eq(tenant));
-            let pending: Vec<(i64, i64)> = users::table
+            let pending: Vec<(i64, i64, bool)> = users::table
                 .filter(dsl::erased_at.is_not_null().and(dsl::scrubbed_at.is_null()))
                 .filter(dsl::tenant_id.gt(tenant).or(is_behind))
                 .order((dsl::tenant_id, dsl::id))
-                .select((dsl::tenant_id, dsl::id))
+                .select((dsl::tenant_id, dsl::id, dsl::scrubbed_up_to.is_not_null()))
                 .limit(most.into())
                 .load(connection)?;
-            let ids = pending.into_iter();
-            Ok(ids
-                .filter_map(|(tenant, id)| Some((TenantId::new(tenant)?, UserId::new(id)?)))
-                .collect())
+            let pending = pending.into_iter().filter_map(|(tenant, user, has_begun)| {
+                let (tenant, user) = (TenantId::new(tenant)?, UserId::new(user)?);
+                Some(PendingErasure { tenant, user, has_begun })
+            });
+            Ok(pending.collect())
         })
         .await
     }
 
-    /// Removes the names of a user, whose row is erased, from all records.
+    /// Removes the names of a user, whose row is erased, from all records that still have them.
     async fn complete_erasure(&self, tenant: TenantId, user: UserId) -> Result<(), Error> {
-        let row = (tenant.get(), user.get());
-        let is_done = move |connection: &mut PgConnection| {
-            let is_done = users::table.find(row).select(dsl::scrubbed_at.is_not_null());
-            Ok(is_done.first::<bool>(connection).optional()?.unwrap_or(true))
-        };
-        if self.read_in(Lane::Directory, tenant, "is_scrubbed", is_done).await? {
-            return Ok(());
+        loop {
+            match self.scrub_records(tenant, vec![user], ScrubStep::RECORDS).await? {
+                ScrubStep::NotBegun => {
+                    self.writers_of_records_to_end(tenant).await?;
+                    self.begin_scrubbing(tenant, vec![user]).await?;
+                }
+                ScrubStep::Made => {}
+                ScrubStep::Done => return Ok(()),
+            }
         }
-        self.writers_of_records_to_end(tenant).await?;
-        let mut scrubbing = Scrubbing::new(tenant, vec![user]);
-        while !self.scrub_records(&mut scrubbing, Scrubbing::RECORDS).await? {}
-        Ok(())
     }
 
     /// Waits until all transactions that write records now, for whatever tenant, are over. It is asked for
@@ -232,42 +183,6 @@ impl Database {
             sleep(pause).await;
             pause = most.min(2 * pause);
         }
-    }
-
-    /// Removes the users' names from the next records, at most so many. Returns whether these were the last
-    /// ones, in which case the users' rows are marked as scrubbed.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::OutcomeUnknown`] and [`Error::Internal`]. The step can be repeated.
-    pub async fn scrub_records(&self, scrubbing: &mut Scrubbing, most: u32) -> Result<bool, Error> {
-        let tenant = scrubbing.tenant;
-        let after = scrubbing.after.clone();
-        let users = scrubbing.users();
-        let records = Records { tenant: tenant.get(), users, after, most: most.into() };
-        let scrub = move |connection: &mut PgConnection, _: &Presence| {
-            connection.transaction(|connection| {
-                // One that waits is itself a writer, for whom other erasures wait.
-                connection.batch_execute("SET LOCAL lock_timeout = '1s'")?;
-                Ok(bind(Scrub, &records).get_result::<Option<String>>(connection)?)
-            })
-        };
-        let name = "scrub_idempotency_records";
-        if let Some(last) = self.write_for(tenant, Lane::Directory, name, scrub).await? {
-            scrubbing.after = last;
-            return Ok(false);
-        }
-        let users = scrubbing.users();
-        let mark = move |connection: &mut PgConnection, _: &Presence| {
-            let pending = users::table
-                .filter(dsl::tenant_id.eq(tenant.get()).and(dsl::id.eq_any(users)))
-                .filter(dsl::erased_at.is_not_null().and(dsl::scrubbed_at.is_null()));
-            diesel::update(pending)
-                .set(dsl::scrubbed_at.eq(diesel::dsl::now))
-                .execute(connection)?;
-            Ok(())
-        };
-        self.write_for(tenant, Lane::Directory, "mark_as_scrubbed", mark).await?;
-        Ok(true)
     }
 }
 

@@ -6,11 +6,14 @@ mod case_row;
 mod cases;
 mod contention;
 mod erasure;
+mod list_changed;
 #[cfg(test)]
 mod plans;
 pub(crate) mod row;
+mod scrubbing;
 mod upsert_cases;
 mod upsert_users;
 mod users;
 
-pub use erasure::Scrubbing;
+pub use erasure::PendingErasure;
+pub use scrubbing::ScrubStep;

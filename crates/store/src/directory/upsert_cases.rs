@@ -9,8 +9,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Integer, Nullable, Text},
 };
 use domain::{
-    CaseDescription, CaseStatus, CaseUpserts, Change, DirectoryCase, Error, Priority, TeamId,
-    TenantId,
+    CallAgent, CaseDescription, CaseStatus, CaseUpserts, Change, DirectoryCase, Error, Priority,
+    TeamId, TenantId,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     row::{change, unreadable},
 };
 use crate::{
+    audit::BoundAgent,
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
 };
@@ -66,10 +67,11 @@ struct Cases {
     teams: Vec<Option<i64>>,
     is_trial: bool,
     lock: TurnLock,
+    agent: BoundAgent,
 }
 
 impl Cases {
-    fn new(tenant: TenantId, upserts: &CaseUpserts, is_trial: bool) -> Self {
+    fn new(tenant: TenantId, agent: &CallAgent, upserts: &CaseUpserts, is_trial: bool) -> Self {
         let cases = upserts.as_slice();
         let description = |text: &CaseDescription| text.as_str().to_owned();
         let team = |team: Option<TeamId>| team.map_or(0, TeamId::get);
@@ -83,6 +85,7 @@ impl Cases {
             teams: cases.iter().map(|case| case.team.map(team)).collect(),
             is_trial,
             lock: TurnLock::of(tenant),
+            agent: agent.into(),
         }
     }
 }
@@ -99,7 +102,10 @@ impl Parameters for &Cases {
             7 => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.teams),
             8 => out.push_bind_param::<Bool, _>(&self.is_trial),
             9 => out.push_bind_param::<Integer, _>(&self.lock.class),
-            _ => out.push_bind_param::<Integer, _>(&self.lock.tenant),
+            10 => out.push_bind_param::<Integer, _>(&self.lock.tenant),
+            11 => out.push_bind_param::<BigInt, _>(&self.agent.key),
+            12 => out.push_bind_param::<Nullable<Text>, _>(&self.agent.address),
+            _ => out.push_bind_param::<Text, _>(&self.agent.request_id),
         }
     }
 }
@@ -131,10 +137,11 @@ impl Database {
     pub async fn upsert_cases(
         &self,
         tenant: TenantId,
+        agent: &CallAgent,
         upserts: &CaseUpserts,
         is_trial: bool,
     ) -> Result<Vec<(Option<DirectoryCase>, Change)>, Error> {
-        let cases = Cases::new(tenant, upserts, is_trial);
+        let cases = Cases::new(tenant, agent, upserts, is_trial);
         let rows = if is_trial {
             let check = move |connection: &mut PgConnection| Ok(cases.run(connection, false)?);
             self.read_for(tenant, "check_cases", check).await?

@@ -5,6 +5,7 @@
 --             as it is: the description, the priority, the status, and the team (0: none)
 --   8         whether to find out only what would happen
 --   9, 10     the advisory lock of the tenant's turn
+--   11 to 13  the API key that feeds them, the client's address (null: unknown), and the request
 --
 -- No external id is given twice. The result is one row for each case:
 --
@@ -109,6 +110,18 @@ inserted AS (
     WHERE (SELECT v.is_applied FROM verdict AS v) AND w.is_new
     ORDER BY w.no
     RETURNING id, external_id, created_at, updated_at
+),
+
+-- For the audit log.
+audited AS (
+    INSERT INTO audit_outbox
+        (tenant_id, event, api_key_id, address, request_id, created_ids, updated_ids)
+    SELECT
+        $1, 'cases.fed', $11::bigint, $12::text, $13::text,
+        (SELECT coalesce(array_agg(i.id), '{}') FROM inserted AS i),
+        (SELECT coalesce(array_agg(u.id), '{}') FROM updated AS u)
+    FROM verdict AS v
+    WHERE v.is_applied
 )
 
 SELECT

@@ -9,8 +9,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz},
 };
 use domain::{
-    Change, DirectoryUser, Email, Error, ExternalId, PersonName, TenantId, UserId, UserUpserts,
-    Violation, Violations,
+    CallAgent, Change, DirectoryUser, Email, Error, ExternalId, PersonName, TenantId, UserId,
+    UserUpserts, Violation, Violations,
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     row::{change, unreadable},
 };
 use crate::{
+    audit::BoundAgent,
     database::Database,
     sql::{Parameters, Sql, Statement, bind},
     time::from_postgres,
@@ -71,10 +72,11 @@ struct Users {
     last_names: Vec<Option<String>>,
     is_trial: bool,
     lock: TurnLock,
+    agent: BoundAgent,
 }
 
 impl Users {
-    fn new(tenant: TenantId, upserts: &UserUpserts, is_trial: bool) -> Self {
+    fn new(tenant: TenantId, agent: &CallAgent, upserts: &UserUpserts, is_trial: bool) -> Self {
         let name = |name: &Option<PersonName>| name.as_ref().map(|name| name.as_str().to_owned());
         let users = upserts.as_slice();
         let external_id = |id: &Option<ExternalId>| id.as_ref().map(|id| id.as_str().to_owned());
@@ -86,6 +88,7 @@ impl Users {
             last_names: users.iter().map(|user| name(&user.last_name)).collect(),
             is_trial,
             lock: TurnLock::of(tenant),
+            agent: agent.into(),
         }
     }
 }
@@ -100,7 +103,10 @@ impl Parameters for &Users {
             5 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.last_names),
             6 => out.push_bind_param::<Bool, _>(&self.is_trial),
             7 => out.push_bind_param::<Integer, _>(&self.lock.class),
-            _ => out.push_bind_param::<Integer, _>(&self.lock.tenant),
+            8 => out.push_bind_param::<Integer, _>(&self.lock.tenant),
+            9 => out.push_bind_param::<BigInt, _>(&self.agent.key),
+            10 => out.push_bind_param::<Nullable<Text>, _>(&self.agent.address),
+            _ => out.push_bind_param::<Text, _>(&self.agent.request_id),
         }
     }
 }
@@ -133,10 +139,11 @@ impl Database {
     pub async fn upsert_users(
         &self,
         tenant: TenantId,
+        agent: &CallAgent,
         upserts: &UserUpserts,
         is_trial: bool,
     ) -> Result<Vec<(DirectoryUser, Change)>, Error> {
-        let users = Users::new(tenant, upserts, is_trial);
+        let users = Users::new(tenant, agent, upserts, is_trial);
         let rows = if is_trial {
             let check = move |connection: &mut PgConnection| Ok(users.run(connection, false)?);
             self.read_for(tenant, "check_users", check).await?

@@ -5,6 +5,7 @@
 --             the first and the last name (null: as it is)
 --   6         whether to find out only what would happen
 --   7, 8      the advisory lock of the tenant's turn
+--   9 to 11   the API key that feeds them, the client's address (null: unknown), and the request
 --
 -- No external id and no email is given twice. The result is one row for each user:
 --
@@ -146,6 +147,18 @@ inserted AS (
     WHERE (SELECT v.is_applied FROM verdict AS v) AND w.is_new
     ORDER BY w.no
     RETURNING id, email
+),
+
+-- For the audit log: ids alone, which tell nobody's name once the user is erased.
+audited AS (
+    INSERT INTO audit_outbox
+        (tenant_id, event, api_key_id, address, request_id, created_ids, updated_ids)
+    SELECT
+        $1, 'users.fed', $9::bigint, $10::text, $11::text,
+        (SELECT coalesce(array_agg(i.id), '{}') FROM inserted AS i),
+        (SELECT coalesce(array_agg(w.id), '{}') FROM wanted AS w WHERE w.is_changed)
+    FROM verdict AS v
+    WHERE v.is_applied
 )
 
 SELECT

@@ -34,7 +34,9 @@ const DATA: &str = "
         SELECT t, 'a', sha256(t::text::bytea), '{admin}' FROM generate_series(1, 2) AS t;
     INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint)
         SELECT t, 'k', 'none', sha256('') FROM generate_series(1, 2) AS t;
-    INSERT INTO audit_heads (tenant_id) VALUES (1), (2)";
+    INSERT INTO audit_heads (tenant_id) VALUES (1), (2);
+    INSERT INTO audit_outbox (tenant_id, event, api_key_id, request_id)
+        SELECT t, 'case.created', 1, 'r' FROM generate_series(1, 2) AS t";
 
 const SETTINGS: PoolSettings = PoolSettings {
     writers: 0,

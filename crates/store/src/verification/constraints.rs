@@ -1,4 +1,4 @@
-//! Whether constraints are in force, and the foreign keys of the database.
+//! Whether constraints are there and in force, and the foreign keys of the database.
 
 use diesel::{
     PgConnection, QueryableByName, RunQueryDsl as _, sql_query,
@@ -46,6 +46,82 @@ impl ForeignKey {
             self.table
         )
     }
+}
+
+/// The constraints, indexes and triggers of the schema, one a line, as [`PRESENT`] describes them. After a migration,
+/// `UPDATE_DOCS=1 cargo test -p caseload-store --lib verification` writes the list anew.
+pub(super) static EXPECTED: &str = include_str!("constraints.txt");
+
+/// Describes what is there: a table; a kind; a name; columns, or what else there is to say that all versions of Postgres
+/// print alike. Conditions and bodies are not among it.
+const PRESENT: &str = "
+    SELECT format(
+        '%s: %s %s (%s)%s', t.relname,
+        CASE c.contype
+            WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique key' WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check'
+            ELSE 'exclusion'
+        END,
+        c.conname, own.names,
+        CASE c.contype WHEN 'f' THEN format(' -> %s (%s)', r.relname, referenced.names) END
+    ) AS line
+    FROM pg_constraint AS c
+    JOIN pg_class AS t ON t.oid = c.conrelid
+    LEFT JOIN pg_class AS r ON r.oid = c.confrelid
+    CROSS JOIN LATERAL (
+        SELECT string_agg(a.attname, ', ' ORDER BY CASE c.contype WHEN 'c' THEN 0 ELSE n.no END, a.attname) AS names
+        FROM unnest(c.conkey) WITH ORDINALITY AS n (number, no)
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = n.number
+    ) AS own
+    CROSS JOIN LATERAL (
+        SELECT string_agg(a.attname, ', ' ORDER BY n.no) AS names
+        FROM unnest(c.confkey) WITH ORDINALITY AS n (number, no)
+        JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = n.number
+    ) AS referenced
+    WHERE c.conrelid = ANY ($1::text[]::regclass[]) AND c.contype IN ('p', 'u', 'f', 'c', 'x')
+    UNION ALL
+    SELECT format(
+        '%s: %s %s (%s)%s', t.relname,
+        CASE WHEN i.indisunique THEN 'unique index' ELSE 'index' END, n.relname, columns.names,
+        CASE WHEN i.indpred IS NOT NULL THEN ' of some rows' END
+    )
+    FROM pg_index AS i
+    JOIN pg_class AS t ON t.oid = i.indrelid
+    JOIN pg_class AS n ON n.oid = i.indexrelid
+    CROSS JOIN LATERAL (
+        SELECT string_agg(coalesce(a.attname, 'an expression'), ', ' ORDER BY k.no) AS names
+        FROM unnest(i.indkey) WITH ORDINALITY AS k (number, no)
+        LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
+    ) AS columns
+    WHERE i.indrelid = ANY ($1::text[]::regclass[])
+        AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid AND c.contype <> 'f')
+    UNION ALL
+    SELECT format(
+        '%s: trigger %s (%s %s, each %s, %s)', t.relname, g.tgname,
+        CASE WHEN g.tgtype & 2 > 0 THEN 'before' ELSE 'after' END,
+        concat_ws(
+            ' or ',
+            CASE WHEN g.tgtype & 4 > 0 THEN 'insert' END, CASE WHEN g.tgtype & 16 > 0 THEN 'update' END,
+            CASE WHEN g.tgtype & 8 > 0 THEN 'delete' END, CASE WHEN g.tgtype & 32 > 0 THEN 'truncate' END
+        ),
+        CASE WHEN g.tgtype & 1 > 0 THEN 'row' ELSE 'statement' END, p.proname
+    )
+    FROM pg_trigger AS g
+    JOIN pg_class AS t ON t.oid = g.tgrelid
+    JOIN pg_proc AS p ON p.oid = g.tgfoid
+    WHERE g.tgrelid = ANY ($1::text[]::regclass[]) AND NOT g.tgisinternal";
+
+/// Returns what is wrong with what is there. More than what is expected is not wrong.
+fn lacking(present: &[String]) -> Vec<String> {
+    let missing = EXPECTED.lines().filter(|line| !present.iter().any(|it| it == line));
+    let fault = |line: &str| {
+        // Up to its name.
+        let begin = line.find('(').map_or(line, |end| &line[..=end]);
+        match present.iter().find(|it| it.starts_with(begin)) {
+            Some(other) => format!("instead of {line}, there is {other}"),
+            None => format!("{line} is missing"),
+        }
+    };
+    missing.map(fault).collect()
 }
 
 /// A text.
@@ -106,7 +182,14 @@ impl Database {
         )))
     }
 
-    /// Checks that no constraint, index or trigger is switched off or incomplete.
+    /// Returns what constraints, indexes and triggers there are, in order.
+    pub(super) async fn present_constraints(&self) -> Result<Vec<String>, Error> {
+        let mut present = self.lines("list_constraints", PRESENT).await?;
+        present.sort_unstable();
+        Ok(present)
+    }
+
+    /// Checks that no constraint, index or trigger of the schema is missing, switched off or incomplete.
     pub(super) async fn check_enforcement(&self) -> Result<Vec<Checked>, Error> {
         const COUNT: &str = "
             SELECT c.conname::text AS line FROM pg_constraint AS c
@@ -130,7 +213,12 @@ impl Database {
             WHERE t.tgrelid = ANY ($1::text[]::regclass[]) AND t.tgenabled NOT IN ('O', 'A')";
         let count = self.lines("count_constraints", COUNT).await?.len();
         let faults = self.lines("list_constraints_out_of_force", FAULTS).await?;
-        Ok(vec![Checked::of("constraints, indexes and triggers are in force", count, faults)])
+        let lacking = lacking(&self.present_constraints().await?);
+        let expected = EXPECTED.lines().count();
+        Ok(vec![
+            Checked::of("constraints, indexes and triggers are complete", expected, lacking),
+            Checked::of("constraints, indexes and triggers are in force", count, faults),
+        ])
     }
 
     async fn lines(

@@ -45,6 +45,7 @@ pub(super) static TABLES: &[Table] = &[
         has_sequence: false,
         checks: &[],
     },
+    Table { name: "audit_outbox", key: &[TENANT, ID], has_sequence: true, checks: &[] },
 ];
 
 impl Table {

@@ -1,11 +1,13 @@
-//! Whether all tables are known.
+//! Whether all tables, and what belongs to them, are known.
+
+use std::{env, fs, path::Path};
 
 use diesel::{
     Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text,
 };
 use localdb::Cluster;
 
-use super::tables::TABLES;
+use super::{constraints::EXPECTED, tables::TABLES};
 use crate::{
     connections::{pool::PoolSettings, url::DatabaseUrl},
     database::Database,
@@ -17,8 +19,8 @@ struct Line {
     line: String,
 }
 
-#[tokio::test]
-async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
+/// Returns a Postgres with a migrated database, the URL of that, and the database.
+async fn migrated() -> (Cluster, String, Database) {
     let cluster = Cluster::temporary().start().unwrap();
     cluster.create_database("verified", None).unwrap();
     let url = cluster.url("verified");
@@ -30,8 +32,31 @@ async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
         checkout_timeout: std::time::Duration::from_secs(10),
         lock_timeout: std::time::Duration::from_secs(1),
     };
-    Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings).migrate().await.unwrap();
+    let database = Database::open(&url.parse::<DatabaseUrl>().unwrap(), &settings);
+    database.migrate().await.unwrap();
+    (cluster, url, database)
+}
 
+/// What is not in the list would not be missed where it is missing.
+#[tokio::test]
+async fn the_list_of_constraints_is_that_of_a_migrated_database() {
+    let (_cluster, _, database) = migrated().await;
+    let mut present = database.present_constraints().await.unwrap().join("\n");
+    present.push('\n');
+    if env::var_os("UPDATE_DOCS").is_some() {
+        let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/verification/constraints.txt");
+        fs::write(list, &present).unwrap();
+        return;
+    }
+    assert!(
+        present == EXPECTED,
+        "write it anew with UPDATE_DOCS=1 cargo test -p caseload-store --lib verification; it is\n{present}"
+    );
+}
+
+#[tokio::test]
+async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
+    let (_cluster, url, _) = migrated().await;
     let mut connection = PgConnection::establish(&url).unwrap();
     let statement = "
         SELECT

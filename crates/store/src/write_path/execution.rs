@@ -11,7 +11,7 @@ use domain::{CaseId, Idempotent as _, TenantId};
 use super::{
     failure::{abandoned, failure, is_fatal, not_sent},
     job::Job,
-    outcome::resolve,
+    outcome::{find_record, repeated, resolve},
     queue::{Generation, Queue},
     statement::{Statement, Verdict},
     unfinished::{block, fail},
@@ -178,6 +178,33 @@ impl Execution<'_> {
             }
         }
         self.begin()
+    }
+
+    /// Sends the outcomes of jobs that repeat earlier ones, which needs no lock. The others wait on. Returns
+    /// whether the connection is still usable.
+    pub(super) fn answer_repeats(&mut self, jobs: Vec<Job>) -> bool {
+        let mut is_usable = true;
+        for job in jobs {
+            if job.caller.is_gone() {
+                continue;
+            }
+            // Nothing is begun: it is looked up again elsewhere.
+            if !is_usable || self.is_replaced() {
+                self.queue.requeue(job);
+                continue;
+            }
+            match find_record(self.connection, job.actor.tenant, &job.batch) {
+                Ok(Some(record)) => job.caller.send(repeated(job.batch, record)),
+                Ok(None) => self.queue.wait(job),
+                Err(error) if is_fatal(&error) => {
+                    is_usable = false;
+                    // Not once more: what breaks the connection might break each.
+                    fail(self.queue, [job], &not_sent());
+                }
+                Err(error) => fail(self.queue, [job], &error.into()),
+            }
+        }
+        is_usable
     }
 
     /// Writes a job that has waited for a lock before, beside others of so many cases in all that have.

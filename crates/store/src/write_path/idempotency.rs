@@ -97,58 +97,13 @@ pub(crate) fn is_key_reused(
     Ok(record.is_some_and(|record| record.compare(request) == Match::Other))
 }
 
-/// Goes through the tenants one by one, along the index that the tenant leads. The tenants are those of
-/// the records, so that records of deleted tenants go, too. Records are deleted by their places: to find each by its
-/// key would read a page of the primary key for each, as keys have no order.
-///
-/// What has expired is filtered outside of the innermost query: with both bounds of a time in it, the planner takes the
-/// rows between them for few, and would read and sort all of them.
+/// Records are gone through along the index by tenant and time.
 pub(crate) static EXPIRY: Expiry = Expiry {
     name: "sweep_idempotency_keys",
     // "caseidem" in ASCII, for "Caseload, idempotency".
     lock: 0x6361_7365_6964_656d,
+    table: "idempotency_keys",
     order: Order::Time,
-    statement: "\
-        WITH RECURSIVE first AS (
-            SELECT
-                $2::bigint AS tenant_id,
-                $3::timestamptz AS since,
-                (
-                    SELECT k.created_at
-                    FROM idempotency_keys AS k
-                    WHERE k.tenant_id = $2 AND k.created_at >= $3
-                    ORDER BY k.created_at
-                    LIMIT 1
-                ) AS created_at
-            UNION ALL
-            SELECT next.tenant_id, $4::timestamptz, next.created_at
-            FROM first AS f
-            CROSS JOIN LATERAL (
-                SELECT k.tenant_id, k.created_at
-                FROM idempotency_keys AS k
-                WHERE k.tenant_id > f.tenant_id AND k.created_at >= $4
-                ORDER BY k.tenant_id, k.created_at
-                LIMIT 1
-            ) AS next
-        )
-        DELETE FROM idempotency_keys AS k
-        WHERE k.ctid = ANY (ARRAY(
-            SELECT oldest.row
-            FROM first AS f
-            CROSS JOIN LATERAL (
-                SELECT o.ctid AS row, o.created_at
-                FROM idempotency_keys AS o
-                WHERE o.tenant_id = f.tenant_id AND o.created_at >= f.since
-                ORDER BY o.created_at
-                LIMIT {most}
-            ) AS oldest
-            WHERE f.created_at < now() - make_interval(secs => $1)
-                AND oldest.created_at < now() - make_interval(secs => $1)
-            LIMIT {most}
-        ))
-        RETURNING
-            k.tenant_id, 0::bigint AS id, k.created_at,
-            k.created_at < now() - make_interval(secs => $1 + $5) AS is_settled",
 };
 
 impl Database {

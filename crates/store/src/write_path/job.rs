@@ -7,10 +7,14 @@ use std::{
 
 use domain::{Actor, CaseId, Error, Idempotent as _, TaskBatch, TenantId};
 use tokio::sync::oneshot;
+use traces::{Kind, Span as TraceSpan};
 use tracing::Span;
 
 use super::outcome::Outcome;
 use crate::queued::Queued;
+
+/// The name of the span of the wait for a worker.
+const QUEUE_WAIT: &str = "write queue";
 
 /// The least time that a caller must have left for its batch to be begun. No outcome would reach it in
 /// less, and between the check and the statement's arrival at the database the time could pass: the
@@ -35,6 +39,10 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Caller {
     span: Span,
+    /// The span of the call in its trace, if that is recorded.
+    trace: TraceSpan,
+    /// The span of the wait for a worker. It ends with the caller at the latest.
+    wait: TraceSpan,
     /// Since when the batch waits; `None` once a worker has taken it.
     pub(super) waiting_since: Option<Instant>,
     /// When the caller stops waiting, if it said so.
@@ -47,8 +55,11 @@ impl Job {
     /// Returns a job for a batch that is submitted in the current span, and the receiver of its outcome.
     pub(super) fn new(actor: Actor, batch: TaskBatch) -> (Self, oneshot::Receiver<Outcome>) {
         let (sender, receiver) = oneshot::channel();
+        let trace = traces::current();
         let caller = Caller {
             span: Span::current(),
+            wait: trace.child(Kind::Internal, QUEUE_WAIT),
+            trace,
             waiting_since: Some(Instant::now()),
             deadline: None,
             outcome: Some(sender),
@@ -77,6 +88,10 @@ impl Queued for Job {
     fn is_withdrawn(&self) -> bool {
         self.caller.is_gone()
     }
+
+    fn may_be_repeat(&self) -> bool {
+        self.batch.idempotency_key().is_some()
+    }
 }
 
 impl Caller {
@@ -94,6 +109,16 @@ impl Caller {
     /// Returns the span in which the batch was submitted.
     pub(super) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Returns the span of the call in its trace; nothing if that is not recorded.
+    pub(super) fn trace(&self) -> &TraceSpan {
+        &self.trace
+    }
+
+    /// Ends the wait for a worker in the trace.
+    pub(super) fn end_wait(&self) {
+        self.wait.end();
     }
 
     /// Sends the outcome, unless the caller is gone.
@@ -123,6 +148,7 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use domain::{KeyId, TaskDraft};
+    use traces::{Limits, Root, Sampling, Tracer};
 
     use super::*;
 
@@ -149,5 +175,21 @@ pub(super) mod tests {
         assert!(job.caller.is_gone());
         drop(job);
         assert!(matches!(outcome.try_recv(), Ok(Err(Error::DeadlineExceeded))));
+    }
+
+    #[test]
+    fn a_wait_in_vain_is_in_the_trace_too() {
+        let sampling = Sampling { is_parent_based: true, root: Root::Always };
+        let limits = Limits { queue: 9, batch: 9, delay: Duration::from_secs(3600) };
+        let (tracer, ended) = Tracer::new(sampling, limits);
+        let (context, call) = tracer.serve(None, || None, "call").unwrap();
+        let draft = TaskDraft { description: "x".to_owned(), assignee_emails: Vec::new() };
+        let batch = TaskBatch::parse(1, [draft].into_iter(), String::new()).unwrap();
+        let submitted = call.in_scope(|| Job::new(actor("r-1"), batch));
+        drop((submitted, call));
+        tracer.close();
+        let spans = ended.take().unwrap();
+        let wait = spans.iter().find(|span| span.name == QUEUE_WAIT).unwrap();
+        assert_eq!(wait.parent, Some((context.span, false)));
     }
 }

@@ -13,7 +13,10 @@ use prometheus_client::{
 };
 
 use super::job::Job;
-use crate::{metrics::durations, queued::Queued as _};
+use crate::{metrics::durations, queued::Queued as _, statement_spans::StatementSpans};
+
+/// The name of the span of the statement that creates tasks.
+const CREATE: &str = "create_tasks";
 
 /// The metrics of one queue and of its workers.
 #[derive(Debug)]
@@ -59,19 +62,23 @@ impl WriteMetrics {
         for job in jobs {
             if let Some(since) = job.caller.waiting_since.take() {
                 self.wait.observe(since.elapsed().as_secs_f64());
+                job.caller.end_wait();
             }
         }
     }
 
-    /// Runs a statement of these jobs, and records it.
+    /// Runs a statement of these jobs, and records it, in their traces too.
     pub(super) fn statement<T, E>(
         &self,
         jobs: &[Job],
         run: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
+        let traces = || jobs.iter().map(|job| job.caller.trace());
+        let spans = StatementSpans::begin(CREATE, traces());
         let begun = Instant::now();
         let result = run();
         self.ran(jobs, begun.elapsed(), result.is_ok());
+        spans.end(traces(), result.is_ok());
         result
     }
 

@@ -5,7 +5,7 @@ use domain::{CreatedTasks, Error, Idempotent as _, TaskBatch, TenantId};
 
 use super::{
     creation::Creation,
-    idempotency::{self, Match},
+    idempotency::{self, IdempotencyRecord, Match},
     statement::{Verdict, mismatch},
 };
 
@@ -30,21 +30,37 @@ pub(super) fn resolve(
         // It is found below, unless it was swept between the statement and the look-up.
         Verdict::KeyTaken => Error::Unavailable("the idempotency key has just expired".into()),
     };
-    let record = match batch.idempotency_key() {
-        Some(key) => idempotency::find(connection, tenant, key)?,
-        None => None,
-    };
-    let Some(record) = record else {
-        return Ok(Err(refusal));
-    };
-    Ok(match record.compare(&batch) {
+    Ok(match find_record(connection, tenant, &batch)? {
+        Some(record) => repeated(batch, record),
+        None => Err(refusal),
+    })
+}
+
+/// Returns the record of a batch's idempotency key, if it has a key that was used.
+///
+/// # Errors
+/// Those of the look-up, which changes nothing.
+pub(super) fn find_record(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    batch: &TaskBatch,
+) -> QueryResult<Option<IdempotencyRecord>> {
+    match batch.idempotency_key() {
+        Some(key) => idempotency::find(connection, tenant, key),
+        None => Ok(None),
+    }
+}
+
+/// Returns the outcome of a batch whose idempotency key was used.
+pub(super) fn repeated(batch: TaskBatch, record: IdempotencyRecord) -> Outcome {
+    match record.compare(&batch) {
         Match::Same => created(batch, record.creation, true),
         Match::Other => Err(Error::IdempotencyKeyReused),
         // A server of that release can tell.
         Match::Unknown => Err(Error::Unavailable(
             "a newer release has written the record of the idempotency key".into(),
         )),
-    })
+    }
 }
 
 fn created(batch: TaskBatch, creation: Creation, is_replay: bool) -> Outcome {

@@ -49,6 +49,8 @@ enum Way {
     Shared,
     /// Each in its own statement, which waits for locks for a moment only.
     Apart,
+    /// Not yet: it is looked up whether they repeat earlier ones.
+    LookUp,
     /// In a statement of its own, which waits longer for locks, while so many cases in all do.
     Blocked { cases: usize },
 }
@@ -102,6 +104,7 @@ impl Worker {
     fn write(&mut self, work: Work<Job>) {
         let (mut jobs, way) = match work {
             Work::Shared(jobs) => (jobs, Way::Shared),
+            Work::Repeats(jobs) => (jobs, Way::LookUp),
             Work::Lane(Turn::Untried(jobs)) => (jobs, Way::Apart),
             Work::Lane(Turn::Blocked { job, cases }) => (vec![job], Way::Blocked { cases }),
         };
@@ -143,6 +146,7 @@ impl Worker {
         match way {
             Way::Shared => execution.write_shared(jobs),
             Way::Apart => execution.write_apart(jobs, Origin::Lane),
+            Way::LookUp => execution.answer_repeats(jobs),
             Way::Blocked { cases } => jobs.into_iter().all(|job| {
                 let (tenant, case) = (job.actor.tenant, job.batch.case());
                 let step = execution.write_blocked(job, cases);

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Shell;
+use crate::support::AdminShell;
 
-fn shell() -> Shell {
-    let shell = Shell::open();
+fn shell() -> AdminShell {
+    let shell = AdminShell::open();
     for tenant in ["Globex", "Initech"] {
         shell.text(&["tenant", "create", tenant]);
     }

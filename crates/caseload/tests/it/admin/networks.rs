@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::Shell;
+use crate::support::AdminShell;
 
 const CREATE: [&str; 7] = ["key", "create", "--tenant", "Globex", "ci", "--scope", "admin"];
 const ALLOW: [&str; 5] = ["key", "allow", "--tenant", "Globex", "1"];
 
-fn shell() -> Shell {
-    let shell = Shell::open();
+fn shell() -> AdminShell {
+    let shell = AdminShell::open();
     shell.text(&["tenant", "create", "Globex"]);
     shell
 }

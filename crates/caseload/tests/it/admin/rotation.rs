@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Shell, is_time};
-use crate::support::{App, ONE_TASK, Reply, polling::eventually};
+use super::is_time;
+use crate::support::{AdminShell, App, ONE_TASK, Reply, polling::eventually};
 
 const ROTATE: [&str; 5] = ["key", "rotate", "--tenant", "Globex", "1"];
 
-impl Shell {
+impl AdminShell {
     /// Opens a shell with the tenant Globex, which has a key with the id 1.
     fn with_key(more: &[&str]) -> (Self, Value) {
         let shell = Self::open();
@@ -25,7 +25,7 @@ impl Shell {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_keys_work_until_the_old_one_ends() {
-    let (shell, old) = Shell::with_key(&[]);
+    let (shell, old) = AdminShell::with_key(&[]);
     let case = shell.json(&["case", "create", "--tenant", "Globex", "Leak"]);
     let database = shell.database.clone();
     let mut app = App::builder().server_args(&["--key-ttl", "1h"]).start_on(database).await;
@@ -52,7 +52,7 @@ async fn both_keys_work_until_the_old_one_ends() {
 
 #[test]
 fn the_new_key_is_printed_once_and_the_list_says_what_became_of_the_old_one() {
-    let (shell, _) = Shell::with_key(&[]);
+    let (shell, _) = AdminShell::with_key(&[]);
     let exited = shell.run(&[&ROTATE[..], &["--expires-in", "7d"]].concat());
     assert_eq!(exited.code(), Some(0), "{exited:?}");
     let key = exited.stdout.strip_suffix('\n').unwrap();
@@ -75,7 +75,7 @@ fn the_new_key_is_printed_once_and_the_list_says_what_became_of_the_old_one() {
 
 #[test]
 fn a_key_that_expires_is_replaced_by_one_with_as_long_a_life() {
-    let (shell, _) = Shell::with_key(&["--expires-in", "90d"]);
+    let (shell, _) = AdminShell::with_key(&["--expires-in", "90d"]);
     shell.database.query(
         "UPDATE api_keys SET created_at = '2000-01-01 00:00Z', expires_at = '2100-01-01 00:00Z'",
     );
@@ -95,7 +95,7 @@ fn a_key_that_expires_is_replaced_by_one_with_as_long_a_life() {
 
 #[test]
 fn only_a_valid_key_is_rotated_and_the_end_of_the_old_one_is_given_once() {
-    let (shell, _) = Shell::with_key(&[]);
+    let (shell, _) = AdminShell::with_key(&[]);
     for (args, message) in [
         (&[][..], "<--expires-in <DURATION>|--until <TIME>>"),
         (&["--expires-in", "1h", "--until", "2999-01-01T00:00:00Z"], "cannot be used with"),

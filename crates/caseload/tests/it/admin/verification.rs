@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Shell;
-use crate::support::{API_CALLS, App, ONE_ASSIGNED_TASK, Reply, SAMPLE};
+use crate::support::{API_CALLS, AdminShell, App, ONE_ASSIGNED_TASK, Reply, SAMPLE};
 
 /// Returns what is wrong: each check that has found something, and what.
-fn faults(shell: &Shell) -> BTreeSet<(String, String)> {
+fn faults(shell: &AdminShell) -> BTreeSet<(String, String)> {
     let exited = shell.run(&["verify", "--json"]);
     let checks: Value = serde_json::from_str(&exited.stdout).unwrap();
     let mut faults = BTreeSet::new();
@@ -32,9 +31,9 @@ fn faults(shell: &Shell) -> BTreeSet<(String, String)> {
 /// Starts a service whose tenant has tasks that were created, changed and deleted: 1 to 3 with an idempotency key,
 /// 4, which was deleted, 5, and 6, which was deleted, too. The events of these creations are 1, 2, 8 and 9; those of
 /// the deletions are 7 and 10.
-async fn start() -> (App, Shell) {
+async fn start() -> (App, AdminShell) {
     let app = App::start().await;
-    let shell = Shell { database: app.database.clone() };
+    let shell = AdminShell { database: app.database.clone() };
     let created = async |key: &str, body: &'static str| {
         let request = app.post().body(body);
         let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };
@@ -93,7 +92,7 @@ async fn a_database_that_only_the_service_has_changed_is_consistent() {
 /// What is done, and what is found of it: the check, and a part of what it says.
 type Sabotage = (&'static str, &'static [(&'static str, &'static str)]);
 
-const SABOTAGE: [Sabotage; 17] = [
+const SABOTAGE: [Sabotage; 25] = [
     (
         "DELETE FROM task_assignees WHERE task_id = 3 AND position = 0",
         &[
@@ -200,6 +199,62 @@ const SABOTAGE: [Sabotage; 17] = [
         &[(
             "constraints, indexes and triggers are in force",
             "trigger api_keys_changed of api_keys is switched off",
+        )],
+    ),
+    (
+        "ALTER TABLE tasks DROP CONSTRAINT tasks_case_fkey",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "tasks: foreign key tasks_case_fkey (tenant_id, case_id) -> cases (tenant_id, id) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE task_events DROP CONSTRAINT task_events_pkey",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "task_events: primary key task_events_pkey (tenant_id, id) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE tenants DROP CONSTRAINT tenants_name_key",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "tenants: unique key tenants_name_key (name) is missing",
+        )],
+    ),
+    (
+        "ALTER TABLE api_keys DROP CONSTRAINT api_keys_digest_check",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "api_keys: check api_keys_digest_check (digest) is missing",
+        )],
+    ),
+    (
+        "DROP INDEX cases_external_id_key",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "cases: unique index cases_external_id_key (tenant_id, external_id) of some rows is missing",
+        )],
+    ),
+    (
+        "DROP INDEX tasks_case_idx; CREATE INDEX tasks_case_idx ON tasks (tenant_id, id)",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "instead of tasks: index tasks_case_idx (tenant_id, case_id, id), there is tasks: index tasks_case_idx (tenant_id, id)",
+        )],
+    ),
+    (
+        "DROP TRIGGER task_events_of_one_task ON task_events",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "task_events: trigger task_events_of_one_task (before insert or update, each row, check_event_of_one_task) is missing",
+        )],
+    ),
+    (
+        "DROP TRIGGER api_keys_changed ON api_keys",
+        &[(
+            "constraints, indexes and triggers are complete",
+            "api_keys: trigger api_keys_changed (",
         )],
     ),
     (

@@ -7,8 +7,7 @@ use std::{
 
 use domain::{ApiKey, AuditEntry, AuditEvent, Networks, Scope};
 use proto::directory::v1::{
-    BatchUpsertCasesRequest, BatchUpsertUsersRequest, CaseKey, CloseCaseRequest,
-    DeactivateUserRequest, EraseUserRequest, ReactivateUserRequest, UpsertCase, UpsertUser,
+    CaseKey, CloseCaseRequest, DeactivateUserRequest, EraseUserRequest, ReactivateUserRequest,
     UserKey, case_key, directory_service_client::DirectoryServiceClient, user_key,
 };
 use tokio::task::JoinSet;
@@ -20,7 +19,7 @@ use tonic::{
 use crate::support::{App, CreateCall, new_key, polling::eventually};
 
 /// Returns the entries of the app's tenant about these events.
-async fn entries(app: &App, events: &[AuditEvent]) -> Vec<AuditEntry> {
+pub(super) async fn entries(app: &App, events: &[AuditEvent]) -> Vec<AuditEntry> {
     let since = SystemTime::now() - Duration::from_secs(3600);
     let records = app.admin.list_audit_entries(app.tenant, since, 10_000).await.unwrap();
     let mut entries: Vec<_> = records.into_iter().map(|record| record.entry).collect();
@@ -29,16 +28,16 @@ async fn entries(app: &App, events: &[AuditEvent]) -> Vec<AuditEntry> {
     entries
 }
 
-async fn assert_intact(app: &App) {
+pub(super) async fn assert_intact(app: &App) {
     let found = app.admin.verify_audit_log(app.tenant, Vec::new()).await.unwrap();
     assert_eq!(found.faults, []);
 }
 
-async fn directory(app: &App) -> DirectoryServiceClient<Channel> {
+pub(super) async fn directory(app: &App) -> DirectoryServiceClient<Channel> {
     DirectoryServiceClient::new(app.channel().await)
 }
 
-fn request<T>(key: &ApiKey, message: T) -> Request<T> {
+pub(super) fn request<T>(key: &ApiKey, message: T) -> Request<T> {
     let mut request = Request::new(message);
     let metadata = request.metadata_mut();
     metadata.insert("authorization", format!("Bearer {}", key.expose()).parse().unwrap());
@@ -51,13 +50,11 @@ fn user(id: i64) -> Option<UserKey> {
     Some(UserKey { key: Some(user_key::Key::Id(id.to_string())) })
 }
 
-const ADMINISTRATION: [AuditEvent; 6] = [
+const ADMINISTRATION: [AuditEvent; 4] = [
     AuditEvent::CaseClosed,
     AuditEvent::UserDeactivated,
     AuditEvent::UserReactivated,
     AuditEvent::UserErased,
-    AuditEvent::UsersFed,
-    AuditEvent::CasesFed,
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,40 +92,6 @@ async fn what_the_directory_changes_is_written_down_with_who_did_it_and_from_whe
         assert_eq!(entry.address.as_deref(), Some("198.51.100.7"));
         assert_eq!(entry.request_id.as_deref(), Some("the-request"));
     }
-    assert_intact(&app).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_fed_is_counted_and_nothing_is_written_where_nothing_changes() {
-    let app = App::start().await;
-    let key = app.key_with(&[Scope::Admin]).await;
-    let mut client = directory(&app).await;
-    let email = "new@example.com".to_owned();
-    let new = UpsertUser { email, first_name: Some("New".to_owned()), ..Default::default() };
-    let users = || BatchUpsertUsersRequest { users: vec![new.clone()], validate_only: false };
-    let trial = BatchUpsertUsersRequest { validate_only: true, ..users() };
-    client.batch_upsert_users(request(&key, trial)).await.unwrap();
-    for _ in 0..2 {
-        client.batch_upsert_users(request(&key, users())).await.unwrap();
-    }
-    let case = UpsertCase {
-        external_id: "c-1".to_owned(),
-        name: "A case".to_owned(),
-        ..Default::default()
-    };
-    let cases = BatchUpsertCasesRequest { cases: vec![case], validate_only: false };
-    client.batch_upsert_cases(request(&key, cases)).await.unwrap();
-
-    app.shutdown.cancel();
-    let fed = [AuditEvent::UsersFed, AuditEvent::CasesFed];
-    let written = eventually("the entries", async || {
-        let written = entries(&app, &fed).await;
-        (written.len() >= 2).then_some(written)
-    })
-    .await;
-    let written: Vec<_> = written.iter().map(|it| (&*it.event, &*it.details)).collect();
-    let details = "created=1 updated=0";
-    assert_eq!(written, [("users.fed", details), ("cases.fed", details)]);
     assert_intact(&app).await;
 }
 

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Shell;
-use crate::support::{CASELOAD, Program};
+use crate::support::{AdminShell, CASELOAD, Program};
 
 const TENANT: [&str; 2] = ["--tenant", "Globex"];
 
 #[test]
 fn each_command_that_changes_something_is_written_down_without_names() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.json(&["tenant", "create", "Globex"]);
     for hosts in [&["B.example", "a.example"][..], &["a.example"]] {
         shell.json(&[&["tenant", "host", "add"], &TENANT[..], hosts].concat());
@@ -74,7 +73,7 @@ fn each_command_that_changes_something_is_written_down_without_names() {
 
 #[test]
 fn entries_are_listed_since_a_time_and_up_to_a_number() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.json(&["tenant", "create", "Globex"]);
     for name in ["a", "b", "c"] {
         shell.json(&["case", "create", "--tenant", "Globex", name]);
@@ -105,7 +104,7 @@ fn entries_are_listed_since_a_time_and_up_to_a_number() {
 
 #[test]
 fn entries_are_in_the_log_of_the_program_too() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     let url = [("CASELOAD_DATABASE_URL", shell.database.url().expose())];
     let run = |args: &[&str]| Program::start_with_env(CASELOAD, args, &url).wait_for_exit();
     let created = run(&["admin", "tenant", "create", "Globex"]);
@@ -132,7 +131,7 @@ fn entries_are_in_the_log_of_the_program_too() {
 
 #[test]
 fn bad_arguments_name_their_cause() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.json(&["tenant", "create", "Globex"]);
     for (args, code, message) in [
         (

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use domain::{Agent, AuditEvent, NewAuditEntry};
 
-use super::Shell;
+use crate::support::AdminShell;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_is_verified_against_the_last_entry_that_was_pruned() {
-    let shell = Shell::open();
+    let shell = AdminShell::open();
     shell.json(&["tenant", "create", "Globex"]);
     shell.database.query("DELETE FROM audit_entries; DELETE FROM audit_heads");
     let database = shell.database.open();

@@ -1,10 +1,10 @@
 //! What somebody does who may write to the tables, as their owner.
 
-use super::Shell;
+use crate::support::AdminShell;
 
 /// Opens a shell on a database with two tenants whose logs have six entries each.
-fn shell() -> Shell {
-    let shell = Shell::open();
+fn shell() -> AdminShell {
+    let shell = AdminShell::open();
     for tenant in ["Globex", "Initech"] {
         shell.json(&["tenant", "create", tenant]);
         for name in ["a", "b", "c", "d", "e"] {

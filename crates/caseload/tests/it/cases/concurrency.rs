@@ -177,6 +177,45 @@ async fn a_repeat_of_a_batch_does_not_wait_for_a_deletion() {
     assert_eq!(app.row_counts(), (2, 0));
 }
 
+/// Nor does it wait behind another batch that does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_does_not_wait_for_a_new_batch_that_waits_for_a_deletion() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let (path, created) = client.create("a", &[]).await;
+    let batch = |key: &str, seconds: &str| {
+        let request = client.request(Method::POST, &format!("{path}/tasks/batch"));
+        let request = request.header("idempotency-key", key).header("request-timeout", seconds);
+        Reply::of(request.json(&json!({"tasks": [{"description": "x"}]})))
+    };
+    let first = batch("used", "5").await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let case = &created.body["case_id"];
+    let mut session = Session::open(app.database.url());
+    session.query(&format!(
+        "UPDATE cases SET deletion_until = now() + interval '1 minute' WHERE id = {case}"
+    ));
+    session.query(&format!("BEGIN; SELECT pg_advisory_xact_lock({case})"));
+    let new = tokio::spawn(batch("new", "10"));
+    let begun = || {
+        app.database.query(
+            "SELECT query_start FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    };
+    session.await_blocked(1);
+    // From the second time on, it is tried in the lane of those that wait for locks.
+    let first_time = begun();
+    wait_until("the second time", || !["", &*first_time].contains(&&*begun()));
+    let repeat = batch("used", "3").await;
+    assert_eq!((repeat.status, &repeat.body), (first.status, &first.body), "{repeat:?}");
+    assert_eq!(repeat.header("idempotency-replayed"), "true");
+    assert!(!new.is_finished());
+    session.query("COMMIT");
+    assert_eq!(new.await.unwrap().status, 201);
+    assert_eq!(app.row_counts(), (2, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_waits_for_whoever_has_locked_a_task_or_creates_one() {
     let app = App::start().await;

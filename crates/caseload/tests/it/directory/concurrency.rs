@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use domain::{UserUpsertDraft, UserUpserts};
+use domain::{CallAgent, KeyId, UserUpsertDraft, UserUpserts};
 use localdb::Cluster;
 use proto::directory::v1::{Change, UpsertUser, directory_service_client::DirectoryServiceClient};
 use tonic::transport::Endpoint;
@@ -139,10 +139,12 @@ async fn five_hundred_users_take_one_round_trip_and_one_transaction() {
         UserUpserts::parse(drafts).unwrap()
     };
     // From here on the statement is prepared.
-    store.upsert_users(tenant, &upserts(1), false).await.unwrap();
+    let agent =
+        CallAgent { key: KeyId::new(1).unwrap(), address: None, request_id: "a".to_owned() };
+    store.upsert_users(tenant, &agent, &upserts(1), false).await.unwrap();
     let log = || fs::read_to_string(cluster.log_file()).unwrap();
     let before = log().len();
-    assert_eq!(store.upsert_users(tenant, &upserts(500), false).await.unwrap().len(), 500);
+    assert_eq!(store.upsert_users(tenant, &agent, &upserts(500), false).await.unwrap().len(), 500);
     let log = log();
     let sent = log[before..].lines().filter(|line| line.contains("LOG:"));
     // The pool checks that a connection has its session.

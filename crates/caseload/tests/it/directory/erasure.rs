@@ -1,5 +1,6 @@
 //! The erasure of users.
 
+mod progress;
 mod records;
 
 use std::collections::BTreeSet;

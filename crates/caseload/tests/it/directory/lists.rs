@@ -129,7 +129,8 @@ async fn cases_are_listed_once_each_with_the_callers_own_ids() {
 async fn cases_are_listed_by_status_and_by_when_they_were_changed() {
     let app = App::start().await;
     let mut feeder = Feeder::new(&app).await;
-    let fed = feeder.try_feed_cases(&[case("a"), case("b"), case("c")]).await.unwrap();
+    let cases = ["a", "b", "c", "d"].map(case);
+    let fed = feeder.try_feed_cases(&cases).await.unwrap();
     let fed_at = fed[0].case.as_ref().unwrap().updated_at;
     for external_id in ["c", "a"] {
         let key = case_key::Key::ExternalId(external_id.to_owned());
@@ -138,9 +139,10 @@ async fn cases_are_listed_by_status_and_by_when_they_were_changed() {
     }
     let (open, closed) = (CaseStatus::Open.into(), CaseStatus::Closed.into());
     for (status, updated_after, expected) in [
-        (open, None, &["", "b"][..]),
+        (open, None, &["", "b", "d"][..]),
         (closed, None, &["a", "c"]),
-        (0, fed_at, &["a", "c"]),
+        // In the order of their changes.
+        (0, fed_at, &["c", "a"]),
         (open, fed_at, &[]),
     ] {
         let request = ListCasesRequest { status, updated_after, ..Default::default() };
@@ -148,12 +150,56 @@ async fn cases_are_listed_by_status_and_by_when_they_were_changed() {
         assert_eq!(ids, expected, "{status} {updated_after:?}");
         assert_eq!(next, "");
     }
+    // Page by page: three that were changed at the same time, and the others behind them.
+    for (page_size, pages) in [(1, 5), (2, 3), (3, 2)] {
+        let updated_after = Some(proto::Timestamp { seconds: 1, nanos: 0 });
+        app.database.query("UPDATE cases SET updated_at = '2020-01-01' WHERE status = 'OPEN'");
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        for page in 1..=pages {
+            let request =
+                ListCasesRequest { page_size, page_token, updated_after, ..Default::default() };
+            let (ids, next) = page_of_cases(&mut feeder, request).await;
+            all.extend(ids);
+            page_token = next;
+            assert_eq!(page_token.is_empty(), page == pages, "{page}");
+        }
+        assert_eq!(all, ["", "b", "d", "c", "a"], "{page_size}");
+    }
     // A token belongs to its list.
     let request = ListCasesRequest { page_size: 1, status: closed, ..Default::default() };
     let (_, page_token) = page_of_cases(&mut feeder, request.clone()).await;
     let second = ListCasesRequest { page_token: page_token.clone(), ..request };
     assert_eq!(page_of_cases(&mut feeder, second).await, (vec!["c".to_owned()], String::new()));
-    let other = ListCasesRequest { page_token, ..Default::default() };
-    let status = feeder.client.list_cases(feeder.request(other)).await.unwrap_err();
-    assert_eq!(super::faults::faults(&status), ["INVALID_PAGE_TOKEN page_token"]);
+    let fed_at = Some(proto::Timestamp { seconds: 1, nanos: 0 });
+    let changes = ListCasesRequest { page_size: 1, updated_after: fed_at, ..Default::default() };
+    let (_, of_changes) = page_of_cases(&mut feeder, changes).await;
+    for (page_token, updated_after) in
+        [(page_token.clone(), fed_at), (of_changes, None), (page_token, None)]
+    {
+        let other = ListCasesRequest { page_token, updated_after, ..Default::default() };
+        let status = feeder.client.list_cases(feeder.request(other)).await.unwrap_err();
+        assert_eq!(super::faults::faults(&status), ["INVALID_PAGE_TOKEN page_token"]);
+    }
+}
+
+/// Who follows changes finds each, also of cases that change during a walk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_changes_during_a_walk_is_listed_again_behind_the_others() {
+    let app = App::start().await;
+    let mut feeder = Feeder::new(&app).await;
+    feeder.try_feed_cases(&["a", "b", "c"].map(case)).await.unwrap();
+    let updated_after = Some(proto::Timestamp { seconds: 1, nanos: 0 });
+    let request = ListCasesRequest { page_size: 2, updated_after, ..Default::default() };
+    let (first, page_token) = page_of_cases(&mut feeder, request.clone()).await;
+    assert_eq!(first, ["", "a"]);
+    for external_id in ["b", "a"] {
+        let key = case_key::Key::ExternalId(external_id.to_owned());
+        let request = feeder.request(CloseCaseRequest { case: Some(CaseKey { key: Some(key) }) });
+        feeder.client.close_case(request).await.unwrap();
+    }
+    let (second, page_token) =
+        page_of_cases(&mut feeder, ListCasesRequest { page_token, ..request.clone() }).await;
+    assert_eq!(second, ["c", "b"]);
+    let (third, _) = page_of_cases(&mut feeder, ListCasesRequest { page_token, ..request }).await;
+    assert_eq!(third, ["a"]);
 }

@@ -1,6 +1,7 @@
 //! Bodies that are not the documented JSON: the response says what is wrong, and nothing is
 //! created.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
@@ -143,6 +144,36 @@ async fn a_wrong_type_is_rejected_with_the_path_of_its_first_occurrence() {
         ),
     ];
     assert_violation(table).await;
+}
+
+/// As a floating-point number, some of them would be another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn integers_are_taken_as_they_are_written() {
+    let app = App::start().await;
+    let key = app.key_for_all().await;
+    let case = format!("/api/v2/cases/{}", app.case_id);
+    let batch = format!("{case}/tasks/batch");
+    for (number, of_team, of_task) in [
+        ("1.0000000000000000001", "WRONG_TYPE", "WRONG_TYPE"),
+        ("0.99999999999999999", "WRONG_TYPE", "WRONG_TYPE"),
+        ("1e-400", "WRONG_TYPE", "WRONG_TYPE"),
+        ("1e400", "WRONG_TYPE", "WRONG_TYPE"),
+        ("9007199254740992.0", "WRONG_TYPE", "WRONG_TYPE"),
+        ("9007199254740992", "OUT_OF_RANGE", "OUT_OF_RANGE"),
+        ("9223372036854775807", "OUT_OF_RANGE", "OUT_OF_RANGE"),
+        ("0e0", "NOT_POSITIVE", "NOT_POSITIVE"),
+    ] {
+        for (method, path, body, violation) in [
+            (Method::PUT, &case, r#"{"team_id":N}"#, format!("{of_team} /team_id")),
+            (Method::PUT, &batch, r#"{"tasks":[{"id":N}]}"#, format!("{of_task} /tasks/0/id")),
+            (Method::DELETE, &batch, r#"{"task_ids":[N]}"#, format!("{of_task} /task_ids/0")),
+        ] {
+            let request = app.request(method, path).bearer_auth(key.expose());
+            let request = request.header("content-type", "application/json");
+            let reply = Reply::of(request.body(body.replace('N', number))).await;
+            assert_eq!(violations(&reply), [violation], "{number}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

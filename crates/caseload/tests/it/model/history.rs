@@ -2,21 +2,20 @@
 
 use std::{collections::BTreeSet, mem::replace};
 
-use proto::tasks::v1::{ListTaskEventsRequest, TaskEvent, TaskEventKind};
+use proto::tasks::v1::{TaskEvent, TaskEventKind};
 
 use super::{caller::Caller, task::Task};
-use crate::support::App;
+use crate::support::{App, kind_name, read_history, reassignment};
 
 /// Something that was done to a task: its kind, the emails of the users whom it is about, the new
 /// description, and the name of the key.
-pub(super) type Event = (&'static str, Vec<String>, String, String);
+pub(super) type Event = (String, Vec<String>, String, String);
 
 /// Returns what a change does to a task, in the order of the events.
 pub(super) fn changes(before: &Task, after: &Task, key: &str) -> Vec<Event> {
     let mut events = Vec::new();
-    let mut add = |kind, users: Vec<&String>, description: &str| {
-        let users = users.into_iter().cloned().collect();
-        events.push((kind, users, description.to_owned(), key.to_owned()));
+    let mut add = |kind: &str, users, description: &str| {
+        events.push((kind.to_owned(), users, description.to_owned(), key.to_owned()));
     };
     if before.description != after.description {
         add("described", vec![], &after.description);
@@ -24,28 +23,20 @@ pub(super) fn changes(before: &Task, after: &Task, key: &str) -> Vec<Event> {
     if before.completed != after.completed {
         add(if after.completed { "completed" } else { "reopened" }, vec![], "");
     }
-    let only_in = |one: &'_ [String], other: &[String]| -> Vec<String> {
-        one.iter().filter(|email| !other.contains(email)).cloned().collect()
-    };
-    let lost = only_in(&before.emails, &after.emails);
-    let won = only_in(&after.emails, &before.emails);
-    if !lost.is_empty() {
-        add("unassigned", lost.iter().collect(), "");
-    }
-    if !won.is_empty() || lost.is_empty() && before.emails != after.emails {
-        add("assigned", won.iter().collect(), "");
+    for (kind, users) in reassignment(&before.emails, &after.emails) {
+        add(kind, users, "");
     }
     events
 }
 
 /// Returns the event of a task's creation.
 pub(super) fn created(task: &Task, key: &str) -> Event {
-    ("created", task.emails.clone(), String::new(), key.to_owned())
+    ("created".to_owned(), task.emails.clone(), String::new(), key.to_owned())
 }
 
 /// Returns the event of a task's deletion.
 pub(super) fn deleted(key: &str) -> Event {
-    ("deleted", Vec::new(), String::new(), key.to_owned())
+    ("deleted".to_owned(), Vec::new(), String::new(), key.to_owned())
 }
 
 /// What the events of a task add up to.
@@ -95,42 +86,15 @@ impl State {
     }
 }
 
-/// Reads the whole history of a task, by several pages. Returns its events, and what they add up to.
+/// Reads the whole history of a task. Returns its events, and what they add up to.
 pub(super) async fn read(app: &App, caller: &Caller, case: i64, task: i64) -> (Vec<Event>, State) {
-    let mut client = app.grpc_client().await;
-    let mut events = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let (case_id, task_id, page_size) = (case, task, 3);
-        let page = ListTaskEventsRequest {
-            case_id,
-            task_id,
-            page_size,
-            page_token,
-            ..ListTaskEventsRequest::default()
-        };
-        let page = client.list_task_events(caller.with_key(page)).await.unwrap().into_inner();
-        events.extend(page.task_events);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
+    let events = read_history(app, |page| caller.with_key(page), (case, task)).await;
     let state = State::of(&events);
     (events.into_iter().map(to_event).collect(), state)
 }
 
 fn to_event(event: TaskEvent) -> Event {
-    let kind = match event.kind() {
-        TaskEventKind::Unspecified => "unspecified",
-        TaskEventKind::Created => "created",
-        TaskEventKind::Completed => "completed",
-        TaskEventKind::Reopened => "reopened",
-        TaskEventKind::Described => "described",
-        TaskEventKind::Assigned => "assigned",
-        TaskEventKind::Unassigned => "unassigned",
-        TaskEventKind::Deleted => "deleted",
-    };
+    let kind = kind_name(event.kind());
     let users = event.users.into_iter().map(|user| user.email).collect();
     (kind, users, event.description, event.api_key.unwrap_or_default().name)
 }

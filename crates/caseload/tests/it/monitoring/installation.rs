@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use super::scrape::Scrape;
 use crate::support::{
     App, ONE_TASK, Program, Reply, gateway_path, http_client, polling::eventually,
-    start_server_process,
+    start_server_process_with_env,
 };
 
 /// A server and a gateway as processes, on the data of an [`App`], whose requests go to them.
@@ -26,17 +26,26 @@ pub(super) struct Process {
     http: reqwest::Client,
 }
 
+/// Options, and environment variables.
+type Configured<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 const ADMIN: [&str; 2] = ["--admin-addr", "127.0.0.1:0"];
 
 impl Installation {
     /// Starts both, with more options, and waits until they are ready.
     pub(super) async fn start(server_args: &[&str], gateway_args: &[&str]) -> Self {
+        Self::start_with_env((server_args, &[]), (gateway_args, &[])).await
+    }
+
+    /// Starts both, with more options and environment variables, and waits until they are ready.
+    pub(super) async fn start_with_env(server: Configured<'_>, gateway: Configured<'_>) -> Self {
         let mut app = App::start().await;
-        let server = Process::server(app.database.url().expose(), server_args);
+        let server = Process::server_with_env(app.database.url().expose(), server);
         server.await_ready().await;
         let upstream = format!("http://{}", server.addr);
-        let gateway = Process::gateway(&upstream, gateway_args);
+        let gateway = Process::gateway_with_env(&upstream, gateway);
         gateway.await_ready().await;
+        app.database.await_listeners(2);
         (app.grpc_addr, app.http_addr) = (server.addr, gateway.addr);
         Self { app, server, gateway }
     }
@@ -80,15 +89,25 @@ impl Installation {
 impl Process {
     /// Starts a server.
     pub(super) fn server(database_url: &str, args: &[&str]) -> Self {
+        Self::server_with_env(database_url, (args, &[]))
+    }
+
+    fn server_with_env(database_url: &str, (args, variables): Configured<'_>) -> Self {
         let args = [&["--grpc-addr", "127.0.0.1:0"], &ADMIN[..], args].concat();
-        Self::of(start_server_process(database_url, &args), "serving gRPC")
+        let program = start_server_process_with_env(database_url, &args, variables);
+        Self::of(program, "serving gRPC")
     }
 
     /// Starts a gateway.
     pub(super) fn gateway(upstream: &str, args: &[&str]) -> Self {
+        Self::gateway_with_env(upstream, (args, &[]))
+    }
+
+    fn gateway_with_env(upstream: &str, (args, variables): Configured<'_>) -> Self {
         let fixed = ["--http-addr", "127.0.0.1:0", "--upstream", upstream];
         let args = [&fixed, &ADMIN[..], args].concat();
-        Self::of(Program::start(&gateway_path(), &args), "serving REST")
+        let program = Program::start_with_env(&gateway_path(), &args, variables);
+        Self::of(program, "serving REST")
     }
 
     fn of(program: Program, message: &str) -> Self {

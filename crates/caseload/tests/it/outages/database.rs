@@ -25,10 +25,11 @@ fn cluster() -> Cluster {
 /// Starts Caseload on it, with one writer, so that statements have a known order.
 async fn app_on(cluster: &Cluster) -> App {
     let database = TestDatabase::create_on(cluster).await;
-    App::builder()
-        .server_args(&["--writers", "1", "--checkout-timeout", "1s"])
-        .start_on(database)
-        .await
+    let args = ["--writers", "1", "--checkout-timeout", "1s"];
+    let app = App::builder().server_args(&args).start_on(database).await;
+    // Keys that are cached from now on are kept while the database is away.
+    app.database.await_listeners(1);
+    app
 }
 
 #[tokio::test(flavor = "multi_thread")]

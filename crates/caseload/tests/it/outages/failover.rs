@@ -57,6 +57,7 @@ impl Pair {
         let app = App::builder().server_args(&args).start_on(database);
         let app = Arc::new(app.await);
         await_ready(&app).await;
+        app.database.await_listeners(1);
         Self { primary, standby, app }
     }
 

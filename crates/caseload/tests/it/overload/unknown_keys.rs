@@ -11,8 +11,7 @@ use tonic_health::pb::{
 use proto::tasks::v1::{BatchCreateTasksRequest, task_service_client::TaskServiceClient};
 
 use crate::support::{
-    App, CreateCall, ONE_TASK, Session, code_and_reasons, new_key,
-    polling::{eventually, wait_until},
+    App, CreateCall, ONE_TASK, Session, code_and_reasons, new_key, polling::eventually,
 };
 
 /// Makes a call with a key that does not exist, and returns its result.
@@ -33,10 +32,7 @@ async fn call_with_random_key(channel: Channel) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn look_ups_that_hang_affect_neither_known_keys_nor_health() {
     let app = App::start().await;
-    // What was known before that has to be looked up again.
-    let listens = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-         AND query = 'LISTEN caseload_api_keys' AND state = 'idle'";
-    wait_until("the server to listen", || app.database.query(listens) == "1");
+    app.database.await_listeners(1);
     assert_eq!(app.create(ONE_TASK).await.status, 201);
     let mut health = HealthClient::new(app.channel().await);
     let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();

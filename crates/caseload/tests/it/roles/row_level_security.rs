@@ -155,7 +155,7 @@ async fn the_command_of_the_page_sets_it_up_and_needs_no_superuser() {
 
 /// The tables with policies, in the order in which they are verified, and the one that only the service reads.
 const NOT_FOR_ADMIN: &str = "tenant_hosts, api_keys, users, cases, tasks, task_assignees, task_events, \
-    idempotency_keys, audit_heads, audit_entries, __diesel_schema_migrations";
+    idempotency_keys, audit_heads, audit_entries, audit_outbox, __diesel_schema_migrations";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_work_beside_it() {

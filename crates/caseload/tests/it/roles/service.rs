@@ -88,6 +88,11 @@ impl Service {
         let uses = [KeyUse { tenant: app.tenant, key: id, time: SystemTime::now() }];
         expect("uses", format!("{:?}", self.database.store_key_uses(&uses).await), "Ok(())");
 
+        // Among the calls are changes of cases.
+        let moved = self.database.tenants_in_audit_outbox().await;
+        expect("outbox", format!("{}", moved.is_ok()), "true");
+        let moved = self.database.move_audit_outbox(app.tenant).await;
+        expect("log of changes", format!("{moved:?}"), "Ok(false)");
         expect("hosts", format!("{:?}", self.database.list_tenant_hosts().await), "Ok([])");
 
         let swept = self.database.sweep_of_idempotency_keys(Duration::ZERO).step(10).await;

@@ -90,7 +90,7 @@ fn every_admin_command_works_as_the_admin_role() {
     set_up(&cluster);
     assert_admin_works(
         &cluster,
-        "tasks, task_assignees, task_events, idempotency_keys, __diesel_schema_migrations",
+        "tasks, task_assignees, task_events, idempotency_keys, audit_outbox, __diesel_schema_migrations",
     );
 }
 

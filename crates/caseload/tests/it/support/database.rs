@@ -15,6 +15,8 @@ use store::{Database, DatabaseUrl, PoolSettings};
 
 use std::time::Duration;
 
+use super::polling::wait_until;
+
 /// The migrated database that others are copied from.
 const TEMPLATE: &str = "template_caseload";
 
@@ -65,6 +67,14 @@ impl TestDatabase {
         database
     }
 
+    /// Waits until this many servers listen for changes of API keys. They look the keys up again that they have
+    /// cached before, and keep those that they cache from then on.
+    pub(crate) fn await_listeners(&self, count: u32) {
+        let listeners = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND query = 'LISTEN caseload_api_keys' AND state = 'idle'";
+        wait_until("servers that listen", || self.query(listeners) == count.to_string());
+    }
+
     /// Returns the database at a URL, as it is.
     pub(crate) fn at(url: &str) -> Self {
         Self { url: url.parse().unwrap() }
@@ -85,6 +95,15 @@ impl TestDatabase {
     /// Opens a connection pool for the database, apart from the server's.
     pub(crate) fn open(&self) -> Database {
         open(&self.url)
+    }
+
+    /// Waits until nobody is connected any more. What a session has done is counted at its end: Postgres' statistics
+    /// are complete then.
+    pub(crate) fn await_end_of_sessions(&self) {
+        const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND backend_type = 'client backend'
+                AND pid <> pg_backend_pid()";
+        wait_until("the end of sessions", || self.query(OTHERS) == "0");
     }
 
     /// Runs SQL with `psql` and returns what it prints: unaligned, without headings.

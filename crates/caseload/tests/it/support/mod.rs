@@ -1,5 +1,6 @@
 //! Fixtures and helpers that several tests use: a Postgres, a running Caseload, clients, processes.
 
+mod admin_shell;
 mod api_call;
 mod app;
 mod authority;
@@ -18,8 +19,10 @@ mod reply;
 mod session;
 mod switch;
 mod target;
+mod task_history;
 pub(crate) mod write_path;
 
+pub(crate) use admin_shell::AdminShell;
 pub(crate) use api_call::{API_CALLS, ApiCall, Kind};
 pub(crate) use app::{
     App, new_key, populate, start_gateway, start_gateway_to, start_gateway_with, start_server,
@@ -32,8 +35,11 @@ pub(crate) use database::{
 };
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Exited, Program};
-pub(crate) use programs::{CASELOAD, gateway_path, start_server_process};
+pub(crate) use programs::{
+    CASELOAD, gateway_path, start_server_process, start_server_process_with_env,
+};
 pub(crate) use reply::{Reply, http_client};
 pub(crate) use session::{Session, TERMINATE_BLOCKED_SESSIONS};
 pub(crate) use switch::{Switch, refuse};
 pub(crate) use target::Target;
+pub(crate) use task_history::{kind_name, read_history, reassignment};

@@ -174,8 +174,8 @@ impl Output {
     }
 }
 
-/// Returns whether an environment variable configures Caseload. The directory of Postgres'
+/// Returns whether an environment variable configures Caseload, or its traces. The directory of Postgres'
 /// programs is inherited.
 fn configures(name: &str) -> bool {
-    name.starts_with("CASELOAD_") && name != "CASELOAD_POSTGRES_BIN"
+    name.starts_with("OTEL_") || (name.starts_with("CASELOAD_") && name != "CASELOAD_POSTGRES_BIN")
 }

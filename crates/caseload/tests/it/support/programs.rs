@@ -17,6 +17,16 @@ pub(crate) fn gateway_path() -> String {
 
 /// Starts `caseload serve` as a process on a database. It need not be ready yet.
 pub(crate) fn start_server_process(database_url: &str, args: &[&str]) -> Program {
+    start_server_process_with_env(database_url, args, &[])
+}
+
+/// Starts `caseload serve` as [`start_server_process`] does, with more environment variables.
+pub(crate) fn start_server_process_with_env(
+    database_url: &str,
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Program {
     let args = [&["serve"], args].concat();
-    Program::start_with_env(CASELOAD, &args, &[("CASELOAD_DATABASE_URL", database_url)])
+    let variables = [&[("CASELOAD_DATABASE_URL", database_url)], variables].concat();
+    Program::start_with_env(CASELOAD, &args, &variables)
 }

@@ -30,7 +30,8 @@ impl Target {
     pub(crate) fn of_case(case_id: i64) -> Self {
         Self {
             case_id,
-            task_id: i64::MAX,
+            // A body can have no greater one.
+            task_id: 9_007_199_254_740_991,
             user_id: i64::MAX,
             description: "a task",
             email: "user1@example.com",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{Database, Sweep, Swept};
 
-use crate::support::{Session, TestDatabase, polling::wait_until};
+use crate::support::{Session, TestDatabase};
 
 /// Writes events of tenants, each so many hours old, in the order of their ids. The tenants need not
 /// exist.
@@ -26,6 +26,14 @@ fn kept(database: &TestDatabase) -> String {
              ORDER BY tenant_id, id
          ) FROM task_events",
     )
+}
+
+/// Returns how many entries of indexes were read that lead to a row, be it one that was deleted.
+fn entries_read(database: &TestDatabase, table: &str) -> u32 {
+    let read = database.query(&format!(
+        "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = '{table}'"
+    ));
+    read.parse().unwrap()
 }
 
 #[tokio::test]
@@ -63,15 +71,10 @@ async fn sweeping_reads_no_more_of_a_tenant_than_what_has_expired() {
     let admin = database.open();
     let mut sweep = admin.sweep_of_task_events(Duration::from_secs(3600));
     assert_eq!(sweep.step(1000).await.unwrap(), Swept::Rows(2));
-    // A session reports what it has read when it ends.
     drop((admin, sweep));
-    let read = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes
-        WHERE relname = 'task_events'";
-    wait_until("statistics", || {
-        let read: u64 = database.query(read).parse().unwrap();
-        assert!(read < 1000, "{read} entries were read");
-        read > 0
-    });
+    database.await_end_of_sessions();
+    let read = entries_read(&database, "task_events");
+    assert!((1..1000).contains(&read), "{read} entries were read");
 }
 
 /// Rows that were deleted stay where they are while any transaction can see them, as that of a dump. A sweep
@@ -116,14 +119,9 @@ async fn sweeping_does_not_pass_again_what_it_has_deleted_before() {
             assert_eq!(sweep.step(ROWS).await.unwrap(), Swept::Rows(0));
         }
         drop((admin, sweep));
-        let read = format!(
-            "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = '{table}'"
-        );
-        wait_until("statistics", || {
-            let read: u32 = database.query(&read).parse().unwrap();
-            assert!(read < 3 * STEPS * ROWS, "{table}: {read} entries were read");
-            read > 0
-        });
-        dump.query("COMMIT");
+        drop(dump);
+        database.await_end_of_sessions();
+        let read = entries_read(&database, table);
+        assert!((1..3 * STEPS * ROWS).contains(&read), "{table}: {read} entries were read");
     }
 }

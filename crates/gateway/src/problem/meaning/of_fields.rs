@@ -60,8 +60,8 @@ pub(super) const fn of(reason: FieldReason) -> Meaning {
             "Name fields that can be changed, or `*`.",
         ),
         FieldReason::OutOfRange => both(
-            "a number is not in its range: a query parameter, or a `team_id`. Over gRPC also a negative \
-             `page_size` or `skip`",
+            "a number is not in its range: a query parameter, a `team_id`, or the id of a task in a body. \
+             Over gRPC also a negative `page_size` or `skip`",
             "Send a number in the documented range.",
         ),
         FieldReason::UnknownValue => both(

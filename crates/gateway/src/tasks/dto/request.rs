@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Integer, Object, RequestBody, null_as_default},
+    extract::{BodyId, Object, RequestBody, null_as_default},
     openapi::schema::{self, AssigneeEmails, NamedTask, NewDescription, Precondition},
 };
 
@@ -71,7 +71,7 @@ pub(crate) struct TaskChange {
     // 0 if it is missing: the server rejects both alike, with the path of the field.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = NamedTask, required)]
-    pub(crate) id: Integer,
+    pub(crate) id: BodyId,
     /// The new description.
     #[serde(default)]
     #[schema(value_type = Option<NewDescription>)]
@@ -98,7 +98,7 @@ pub(crate) struct DeleteTasks {
     /// The ids of the tasks.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = TaskIds, required)]
-    pub(crate) task_ids: Vec<Integer>,
+    pub(crate) task_ids: Vec<BodyId>,
 }
 
 schema::lists! {
@@ -148,7 +148,7 @@ impl RequestBody for UpdateTasks {
 
 impl RequestBody for DeleteTasks {
     fn list_bytes(&self) -> usize {
-        self.task_ids.capacity() * size_of::<Integer>()
+        self.task_ids.capacity() * size_of::<BodyId>()
     }
 }
 

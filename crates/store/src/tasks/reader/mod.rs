@@ -10,15 +10,21 @@ use domain::{
     Violation, Violations,
 };
 use tokio::sync::oneshot;
+use traces::{Kind, Span};
 
 use crate::{
     connections::presence::Presence,
     database::Database,
     error::Error as StoreError,
     queued::Queued,
+    statement_spans::StatementSpans,
     tasks::get::{Found, Wanted},
     turns::{Most, Turns},
 };
+
+/// The name of the statement, and that of the span of the wait for it.
+const GET: &str = "get_tasks";
+const QUEUE_WAIT: &str = "read queue";
 
 /// How many calls and tasks share a statement at most, which bounds the time that it takes.
 const MOST: Most = Most { jobs: 64, rows: 256, one_tenant: false };
@@ -59,13 +65,16 @@ struct Call {
     case: CaseId,
     tasks: Vec<i64>,
     caller: Presence,
+    since: Instant,
+    /// The span of the call in its trace, if that is recorded, and that of its wait, which ends with it at the latest.
+    trace: Span,
+    wait: Span,
 }
 
 /// A call that waits.
 #[derive(Debug)]
 struct Job {
     call: Call,
-    since: Instant,
     result: oneshot::Sender<Result<Vec<Found>, StoreError>>,
 }
 
@@ -84,6 +93,10 @@ impl Queued for Job {
 
     fn is_withdrawn(&self) -> bool {
         self.call.caller.is_gone()
+    }
+
+    fn may_be_repeat(&self) -> bool {
+        false
     }
 }
 
@@ -152,9 +165,11 @@ impl TaskReader {
     ) -> Result<Vec<Option<Task>>, Error> {
         // Dropped with this future, that is when nobody waits for the result any more.
         let present = Arc::new(());
-        let call = Call { tenant, case, tasks, caller: Presence::of(&present) };
+        let (caller, trace) = (Presence::of(&present), traces::current());
+        let wait = trace.child(Kind::Internal, QUEUE_WAIT);
+        let call = Call { tenant, case, tasks, caller, since: Instant::now(), trace, wait };
         let (sender, result) = oneshot::channel();
-        self.0.push(Job { call, since: Instant::now(), result: sender })?;
+        self.0.push(Job { call, result: sender })?;
         let found = result.await.unwrap_or_else(|lost| Err(StoreError::internal(lost)));
         let found = found.and_then(|found| {
             if let Some((false, _)) = found.first() {
@@ -205,7 +220,7 @@ impl Runner {
         let limit = self.shared.database.settings().checkout_timeout;
         while let Some(jobs) = self.take() {
             let (late, jobs): (Vec<_>, Vec<_>) =
-                jobs.into_iter().partition(|job| job.since.elapsed() > limit);
+                jobs.into_iter().partition(|job| job.call.since.elapsed() > limit);
             for job in late {
                 let _ =
                     job.result.send(Err(StoreError::unavailable("no connection was free in time")));
@@ -237,12 +252,17 @@ impl Runner {
             jobs.into_iter().map(|job| (job.call, job.result)).unzip();
         let database = &self.shared.database;
         let scope = database.scope(calls.iter().map(|call| call.tenant));
-        let found = database.read_scoped(scope, "get_tasks", move |connection| {
+        let found = database.read_scoped(scope, GET, move |connection| {
             let mut wanted = Wanted::default();
-            for Call { tenant, case, tasks, caller } in &calls {
+            for Call { tenant, case, tasks, caller, wait, .. } in &calls {
+                wait.end();
                 wanted.add(*tenant, *case, if caller.is_gone() { &[] } else { tasks });
             }
-            wanted.find(connection)
+            let traces = || calls.iter().map(|call| &call.trace);
+            let spans = StatementSpans::begin(GET, traces());
+            let found = wanted.find(connection);
+            spans.end(traces(), found.is_ok());
+            found
         });
         // A caller that has gone does not take its result.
         match found.await {

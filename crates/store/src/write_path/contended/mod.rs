@@ -5,9 +5,14 @@
 //! one worker at most, and share no statement. If a tenant has several such cases, all of its jobs go
 //! there ([`scope`]). They stay until one of them gets the lock, or none has been seen to wait for some
 //! time.
+//!
+//! A job that repeats an earlier one needs no lock. So one that has an idempotency key is looked up before it
+//! waits behind others, beside the turns of the lane.
 
 mod scope;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::{collections::VecDeque, time::Instant};
@@ -20,6 +25,10 @@ use crate::queued::Queued;
 
 /// The most tenants that are remembered without having jobs in the lane.
 const MAX_REMEMBERED: usize = 256;
+
+/// The most jobs that are looked up at a time, of all tenants and of one. A look-up takes a round trip.
+const MAX_REPEATS: usize = 32;
+const MAX_REPEATS_OF_TENANT: usize = 8;
 
 /// The tenants that wait for locks, and their jobs.
 #[derive(Debug)]
@@ -61,6 +70,16 @@ impl<T: Queued> Lane<T> {
         None
     }
 
+    /// Appends a job that belongs here, and was found to be no repeat. Gives it back if it doesn't.
+    pub(super) fn wait(&mut self, job: T) -> Option<T> {
+        match self.find(job.tenant()) {
+            Some(tenant) if tenant.scope.covers(job.case()) => tenant.wait(job),
+            _ => return Some(job),
+        }
+        self.length += 1;
+        None
+    }
+
     /// Adds a job that has waited for a lock in vain, before all others of its case. Returns which jobs
     /// belong here from now on.
     pub(super) fn block(&mut self, job: T, now: Instant) -> Addition {
@@ -94,6 +113,27 @@ impl<T: Queued> Lane<T> {
         self.tenants.retain(|tenant| tenant.scope.until().is_some());
         self.length -= withdrawn.len() + leaving.len();
         (withdrawn, leaving)
+    }
+
+    /// Removes some jobs of each tenant that may be repeats: to be looked up. Those that are none are to wait
+    /// ([`Self::wait`]).
+    pub(super) fn take_repeats(&mut self) -> Vec<T> {
+        let mut taken = Vec::new();
+        let mut served = 0;
+        for tenant in &mut self.tenants {
+            let most = MAX_REPEATS_OF_TENANT.min(MAX_REPEATS - taken.len());
+            if most == 0 {
+                break;
+            }
+            taken.extend(tenant.take_repeats(most));
+            served += 1;
+        }
+        if !taken.is_empty() {
+            // The others are first the next time.
+            self.tenants.rotate_left(served % self.tenants.len().max(1));
+        }
+        self.length -= taken.len();
+        taken
     }
 
     /// Removes the jobs whose turn it is. Tenants take turns, and so do the cases of each.
@@ -132,213 +172,5 @@ impl<T: Queued> Lane<T> {
         {
             self.tenants.remove(index);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::queued::tests::{Letter, letters};
-
-    fn tenant(id: i64) -> TenantId {
-        TenantId::new(id).unwrap()
-    }
-
-    fn case(id: i64) -> CaseId {
-        CaseId::new(id).unwrap()
-    }
-
-    /// Returns a lane with this job, which is blocked.
-    fn blocked(job: Letter) -> Lane<Letter> {
-        let mut lane = Lane::new();
-        assert_eq!(lane.block(job, Instant::now()), Addition::Case);
-        lane
-    }
-
-    /// Returns a lane with this job, which is blocked, and with all others of its tenant.
-    fn blocked_tenant(job: Letter) -> Lane<Letter> {
-        let (mut lane, now) = (Lane::new(), Instant::now());
-        for number in 101.. {
-            let gone = Letter::new('-', job.tenant().get(), number);
-            gone.withdraw();
-            if lane.block(gone, now) == Addition::Tenant {
-                break;
-            }
-        }
-        lane.tidy(now);
-        assert_eq!(lane.block(job, now), Addition::None);
-        lane
-    }
-
-    /// Adds a job, which must be taken.
-    #[track_caller]
-    fn add(lane: &mut Lane<Letter>, job: Letter) {
-        assert!(lane.add(job).is_none());
-    }
-
-    /// Returns the next turns: letters of blocked jobs in upper case, others in lower case.
-    fn turns(lane: &mut Lane<Letter>, count: usize) -> Vec<String> {
-        let mut turns = Vec::new();
-        for _ in 0..count {
-            turns.extend(lane.turn().map(|turn| match turn {
-                Turn::Untried(jobs) => letters(jobs),
-                Turn::Blocked { job, .. } => letters([job]).to_uppercase(),
-            }));
-        }
-        turns
-    }
-
-    #[test]
-    fn only_jobs_of_cases_that_wait_for_locks_are_taken() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 1));
-        assert_eq!(letters(lane.add(Letter::new('c', 1, 2))), "c");
-        assert_eq!(letters(lane.add(Letter::new('x', 2, 1))), "x");
-        assert_eq!(lane.len(), 2);
-    }
-
-    #[test]
-    fn of_a_tenant_with_several_cases_that_wait_for_locks_all_jobs_are_taken() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 2));
-        assert_eq!(letters(lane.add(Letter::new('x', 2, 1))), "x");
-        assert_eq!(lane.len(), 2);
-    }
-
-    #[test]
-    fn jobs_of_a_blocked_case_wait_behind_it_and_others_are_tried_between() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        for job in [('b', 1), ('c', 2), ('d', 3)] {
-            add(&mut lane, Letter::new(job.0, 1, job.1));
-        }
-        assert_eq!(turns(&mut lane, 9), ["cd", "A", "B"]);
-        assert_eq!(lane.len(), 0);
-    }
-
-    #[test]
-    fn a_turn_has_few_untried_jobs() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        for letter in 'b'..='l' {
-            add(&mut lane, Letter::new(letter, 1, 2));
-        }
-        assert_eq!(turns(&mut lane, 9), ["bcdefghi", "A", "jkl"]);
-    }
-
-    #[test]
-    fn tenants_take_turns_and_so_do_the_cases_of_each() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 1));
-        lane.block(Letter::new('c', 1, 2), Instant::now());
-        lane.block(Letter::new('x', 2, 9), Instant::now());
-        assert_eq!(turns(&mut lane, 9), ["A", "X", "C", "B"]);
-    }
-
-    #[test]
-    fn a_job_that_is_blocked_again_stays_before_the_others_of_its_case() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 1));
-        let Some(Turn::Blocked { job: first, .. }) = lane.turn() else { panic!("a is blocked") };
-        // A job of the same case comes meanwhile.
-        add(&mut lane, Letter::new('c', 1, 1));
-        assert_eq!(lane.block(first, Instant::now()), Addition::None);
-        assert_eq!(turns(&mut lane, 9), ["A", "B", "C"]);
-    }
-
-    #[test]
-    fn a_job_that_comes_while_the_only_one_of_its_case_is_tried_becomes_blocked_with_it() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        let Some(Turn::Blocked { job: first, .. }) = lane.turn() else { panic!("a is blocked") };
-        add(&mut lane, Letter::new('b', 1, 1));
-        add(&mut lane, Letter::new('c', 1, 2));
-        lane.block(first, Instant::now());
-        assert_eq!(turns(&mut lane, 9), ["c", "A", "B"]);
-    }
-
-    #[test]
-    fn the_jobs_of_a_case_leave_the_lane_when_one_of_them_has_got_its_lock() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 1));
-        lane.block(Letter::new('c', 1, 2), Instant::now());
-        assert_eq!(turns(&mut lane, 1), ["A"]);
-        add(&mut lane, Letter::new('d', 1, 1));
-
-        assert_eq!(letters(lane.unblock(tenant(1), case(1))), "bd");
-        assert!(!lane.takes(&Letter::new('e', 1, 1)) && lane.takes(&Letter::new('e', 1, 2)));
-        assert_eq!(turns(&mut lane, 9), ["C"]);
-        assert_eq!(letters(lane.unblock(tenant(1), case(2))), "");
-        assert!(lane.tenants.is_empty());
-        assert_eq!(lane.len(), 0);
-    }
-
-    #[test]
-    fn a_tenant_leaves_the_lane_when_its_last_blocked_case_has_got_its_lock() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 1));
-        lane.block(Letter::new('c', 1, 2), Instant::now());
-        add(&mut lane, Letter::new('d', 1, 3));
-        assert_eq!(turns(&mut lane, 2), ["d", "A"]);
-
-        assert_eq!(letters(lane.unblock(tenant(1), case(1))), "");
-        assert_eq!(turns(&mut lane, 2), ["b", "C"]);
-        add(&mut lane, Letter::new('e', 1, 4));
-        assert_eq!(letters(lane.unblock(tenant(1), case(2))), "e");
-        assert!(lane.tenants.is_empty());
-        assert_eq!(lane.len(), 0);
-    }
-
-    #[test]
-    fn withdrawn_jobs_are_removed_and_their_case_is_remembered_for_a_while() {
-        let (a, b) = (Letter::new('a', 1, 1), Letter::new('b', 1, 1));
-        let now = Instant::now();
-        let mut lane = blocked(a.clone());
-        a.withdraw();
-        let (withdrawn, leaving) = lane.tidy(now);
-        assert_eq!((letters(withdrawn), letters(leaving)), ("a".to_owned(), String::new()));
-        add(&mut lane, b);
-
-        let (withdrawn, leaving) = lane.tidy(now + Duration::from_secs(60));
-        assert_eq!((letters(withdrawn), letters(leaving)), (String::new(), "b".to_owned()));
-        assert!(lane.tenants.is_empty());
-        assert_eq!(lane.len(), 0);
-    }
-
-    #[test]
-    fn a_turn_tells_how_many_cases_wait() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        lane.block(Letter::new('b', 1, 2), Instant::now());
-        lane.block(Letter::new('x', 2, 1), Instant::now());
-        for left in [3, 2, 1] {
-            assert!(matches!(lane.turn(), Some(Turn::Blocked { cases, .. }) if cases == left));
-        }
-    }
-
-    #[test]
-    fn a_case_with_a_blocked_job_is_not_forgotten() {
-        let mut lane = blocked(Letter::new('a', 1, 1));
-        lane.tidy(Instant::now() + Duration::from_secs(60));
-        assert!(lane.takes(&Letter::new('b', 1, 1)));
-        assert_eq!(lane.len(), 1);
-    }
-
-    #[test]
-    fn few_tenants_are_remembered_without_jobs() {
-        let (mut lane, start) = (Lane::new(), Instant::now());
-        for id in 1..=1000 {
-            let now = start + Duration::from_millis(u64::try_from(id).unwrap());
-            lane.block(Letter::new('a', id, 1), now);
-            lane.turn();
-        }
-        assert!(lane.tenants.len() <= MAX_REMEMBERED + 1, "{}", lane.tenants.len());
-        assert!(lane.takes(&Letter::new('b', 1000, 1)) && !lane.takes(&Letter::new('b', 1, 1)));
-    }
-
-    #[test]
-    fn all_jobs_are_drained_and_their_tenants_are_remembered() {
-        let mut lane = blocked_tenant(Letter::new('a', 1, 1));
-        add(&mut lane, Letter::new('b', 1, 2));
-        assert_eq!(letters(lane.drain()), "ab");
-        assert_eq!((lane.len(), lane.takes(&Letter::new('c', 1, 9))), (0, true));
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Contended<T> {
     pub(super) id: TenantId,
     /// Which of the tenant's jobs belong here.
     pub(super) scope: Scope,
+    /// Jobs that may be repeats, and need no lock then.
+    repeats: VecDeque<T>,
     untried: VecDeque<T>,
     /// The jobs that wait for a lock, by case, in the order of their turns. No list is empty.
     blocked: VecDeque<(CaseId, VecDeque<T>)>,
@@ -31,6 +33,7 @@ impl<T: Queued> Contended<T> {
         Self {
             id,
             scope: Scope::new(),
+            repeats: VecDeque::new(),
             untried: VecDeque::new(),
             blocked: VecDeque::new(),
             is_turn_of_blocked: false,
@@ -38,7 +41,7 @@ impl<T: Queued> Contended<T> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.untried.is_empty() && self.blocked.is_empty()
+        self.repeats.is_empty() && self.untried.is_empty() && self.blocked.is_empty()
     }
 
     /// The number of cases with blocked jobs.
@@ -48,6 +51,14 @@ impl<T: Queued> Contended<T> {
 
     /// Appends a job.
     pub(super) fn add(&mut self, job: T) {
+        match job.may_be_repeat() {
+            true => self.repeats.push_back(job),
+            false => self.wait(job),
+        }
+    }
+
+    /// Appends a job that is no repeat.
+    pub(super) fn wait(&mut self, job: T) {
         match self.group(job.case()) {
             Some(group) => group.push_back(job),
             None => self.untried.push_back(job),
@@ -62,11 +73,11 @@ impl<T: Queued> Contended<T> {
             group.push_front(job);
             return addition;
         }
-        let (mut group, others): (VecDeque<T>, _) =
-            self.untried.drain(..).partition(|other| other.case() == case);
-        group.push_front(job);
-        self.untried = others;
-        self.blocked.push_back((case, group));
+        self.blocked.push_back((case, [job].into()));
+        // What has the same case waits behind it.
+        for other in take_where(&mut self.untried, |other| other.case() == case) {
+            self.wait(other);
+        }
         addition
     }
 
@@ -93,12 +104,19 @@ impl<T: Queued> Contended<T> {
 
     /// Removes the jobs for which nobody waits any more.
     pub(super) fn withdraw(&mut self) -> Vec<T> {
-        let mut withdrawn = take_where(&mut self.untried, Queued::is_withdrawn);
+        let mut withdrawn = take_where(&mut self.repeats, Queued::is_withdrawn);
+        withdrawn.extend(take_where(&mut self.untried, Queued::is_withdrawn));
         for (_, group) in &mut self.blocked {
             withdrawn.extend(take_where(group, Queued::is_withdrawn));
         }
         self.blocked.retain(|(_, group)| !group.is_empty());
         withdrawn
+    }
+
+    /// Removes some jobs that may be repeats, at most so many.
+    pub(super) fn take_repeats(&mut self, most: usize) -> impl Iterator<Item = T> {
+        let count = self.repeats.len().min(most);
+        self.repeats.drain(..count)
     }
 
     /// Removes the jobs of the tenant's next turn, while so many cases of all tenants are blocked.
@@ -118,8 +136,8 @@ impl<T: Queued> Contended<T> {
 
     /// Removes all jobs.
     pub(super) fn drain(&mut self) -> Vec<T> {
-        let blocked = mem::take(&mut self.blocked);
-        blocked.into_iter().flat_map(|(_, group)| group).chain(self.untried.drain(..)).collect()
+        let blocked = mem::take(&mut self.blocked).into_iter().flat_map(|(_, group)| group);
+        blocked.chain(self.repeats.drain(..)).chain(self.untried.drain(..)).collect()
     }
 
     fn group(&mut self, case: CaseId) -> Option<&mut VecDeque<T>> {
@@ -129,7 +147,9 @@ impl<T: Queued> Contended<T> {
     /// Removes the jobs that don't belong here any more.
     fn take_leaving(&mut self) -> Vec<T> {
         let scope = &self.scope;
-        take_where(&mut self.untried, |job| !scope.covers(job.case()))
+        let mut leaving = take_where(&mut self.untried, |job| !scope.covers(job.case()));
+        leaving.extend(take_where(&mut self.repeats, |job| !scope.covers(job.case())));
+        leaving
     }
 }
 

@@ -106,6 +106,12 @@ impl<T: Queued> Queue<T> {
         self.lock().divert(job)
     }
 
+    /// Returns a job that was taken to find out whether it repeats an earlier one, and does not.
+    pub(super) fn wait(&self, job: T) {
+        self.lock().wait(job);
+        self.not_empty.notify_one();
+    }
+
     /// Puts a job that has waited for a lock in vain into the lane, and with it all jobs of the queue
     /// that can be expected to need the same lock.
     pub(super) fn block(&self, job: T) -> Blocked<T> {

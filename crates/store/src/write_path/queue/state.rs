@@ -28,8 +28,11 @@ pub(super) struct State<T> {
     pub(super) turn: Option<Generation>,
     /// When the next turn in the lane may begin.
     pub(super) next_turn: Option<Instant>,
-    /// Whether the queue comes before the lane: its jobs have just waited behind one that was blocked.
+    /// Whether the queue comes before the lane: its jobs have just waited behind one that was blocked, or behind
+    /// those that may be repeats.
     is_turn_of_queue: bool,
+    /// Whether a turn in the lane comes before jobs that may be repeats: some of them were looked up last.
+    is_turn_of_lane: bool,
     /// The number of jobs of each tenant that wait, in the lane or not.
     waiting: HashMap<TenantId, usize>,
     pub(super) is_closed: bool,
@@ -44,6 +47,7 @@ impl<T: Queued> State<T> {
             turn: None,
             next_turn: None,
             is_turn_of_queue: false,
+            is_turn_of_lane: false,
             waiting: HashMap::new(),
             is_closed: false,
             generation: Generation::default(),
@@ -98,6 +102,15 @@ impl<T: Queued> State<T> {
         left
     }
 
+    /// Adds a job that was taken, and is no repeat, behind those of its case, or before all others of its tenant if
+    /// it does not belong in the lane any more.
+    pub(super) fn wait(&mut self, job: T) {
+        self.count_up(job.tenant());
+        if let Some(job) = self.lane.wait(job) {
+            self.jobs.push_front(job);
+        }
+    }
+
     /// Adds a job that has waited for a lock in vain to the lane, and all jobs of the queue that belong
     /// there with it.
     pub(super) fn block(&mut self, job: T) -> Addition {
@@ -120,14 +133,31 @@ impl<T: Queued> State<T> {
     /// Removes the jobs for what is to be done next, if there is something to do.
     pub(super) fn take(&mut self, most: Most) -> Option<Work<T>> {
         let is_turn_of_queue = mem::take(&mut self.is_turn_of_queue) && self.jobs.len() > 0;
-        if !is_turn_of_queue && let Some(turn) = self.take_turn() {
-            return Some(Work::Lane(turn));
+        if !is_turn_of_queue && let Some(work) = self.take_of_lane() {
+            return Some(work);
         }
         let taken = self.jobs.take(most);
         for job in &taken {
             self.count_down(job.tenant());
         }
         (!taken.is_empty()).then_some(Work::Shared(taken))
+    }
+
+    /// Removes the jobs of the lane for what is to be done next in it. Look-ups and turns alternate, so that however
+    /// many repeats come, whoever waits for a lock is tried.
+    fn take_of_lane(&mut self) -> Option<Work<T>> {
+        if mem::take(&mut self.is_turn_of_lane)
+            && let Some(turn) = self.take_turn()
+        {
+            return Some(Work::Lane(turn));
+        }
+        let repeats = self.lane.take_repeats();
+        if repeats.is_empty() {
+            return self.take_turn().map(Work::Lane);
+        }
+        repeats.iter().for_each(|job| self.count_down(job.tenant()));
+        (self.is_turn_of_queue, self.is_turn_of_lane) = (true, true);
+        Some(Work::Repeats(repeats))
     }
 
     /// Removes all jobs.

@@ -25,6 +25,7 @@ fn take(queue: &Queue<Letter>, most: usize, one_tenant: bool) -> String {
     match queue.take(FIRST, Most { jobs: most, rows: 1000, one_tenant }) {
         None => String::new(),
         Some(Work::Shared(jobs)) => letters(jobs),
+        Some(Work::Repeats(jobs)) => format!("?{}", letters(jobs)),
         Some(Work::Lane(Turn::Untried(jobs))) => format!("({})", letters(jobs)),
         Some(Work::Lane(Turn::Blocked { job, .. })) => format!("[{}]", job.letter),
     }
@@ -314,4 +315,67 @@ fn a_closed_queue_ends_when_its_lane_is_empty() {
     queue.close();
     assert_eq!(take(&queue, 9, false), "[a]");
     assert_eq!(take(&queue, 9, false), "");
+}
+
+/// They need no lock, so neither a turn nor a pause of the lane keeps them waiting; nor do they keep the queue.
+#[test]
+fn what_may_be_a_repeat_is_looked_up_at_once_and_in_turn_with_the_queue() {
+    let queue = queue(99, 99);
+    queue.push(job(1, 'a')).unwrap();
+    let Some(Work::Shared(jobs)) = queue.take(FIRST, MOST) else { panic!("a is taken") };
+    for job in jobs {
+        queue.block(job);
+    }
+    let first = blocked(&queue);
+    for letter in ['b', 'c'] {
+        queue.push(job(1, letter).with_key()).unwrap();
+        queue.push(job(2, letter.to_ascii_uppercase())).unwrap();
+    }
+    // The turn of the blocked one goes on.
+    assert_eq!(take(&queue, 1, false), "?bc");
+    queue.push(job(1, 'd').with_key()).unwrap();
+    assert_eq!(take(&queue, 1, false), "B");
+    assert_eq!(take(&queue, 1, false), "?d");
+    assert_eq!(take(&queue, 1, false), "C");
+    // One of them is new.
+    queue.wait(job(1, 'b').with_key());
+    queue.block(first);
+    queue.end_turn(FIRST, Duration::ZERO);
+    assert_eq!(take(&queue, 1, false), "[a]");
+    queue.end_turn(FIRST, Duration::ZERO);
+    assert_eq!(take(&queue, 1, false), "[b]");
+    assert_eq!(queue.lengths(), (0, 0));
+}
+
+/// Else those that wait for a lock would not be tried for as long as repeats come.
+#[test]
+fn what_may_be_a_repeat_takes_turns_with_what_waits_for_a_lock() {
+    let queue = queue(99, 99);
+    queue.push(job(1, 'a')).unwrap();
+    let Some(Work::Shared(jobs)) = queue.take(FIRST, MOST) else { panic!("a is taken") };
+    for job in jobs {
+        queue.block(job);
+    }
+    for letter in ['b', 'c', 'd'] {
+        queue.push(job(1, letter).with_key()).unwrap();
+        assert_eq!(take(&queue, 9, false), format!("?{letter}"));
+        queue.push(job(1, 'x').with_key()).unwrap();
+        let first = blocked(&queue);
+        assert_eq!(first.letter, 'a');
+        queue.block(first);
+        queue.end_turn(FIRST, Duration::ZERO);
+        assert_eq!(take(&queue, 9, false), "?x");
+        // While another worker has the turn, look-ups don't wait for it.
+        let first = blocked(&queue);
+        for letter in ['y', 'z'] {
+            queue.push(job(1, letter).with_key()).unwrap();
+            assert_eq!(take(&queue, 9, false), format!("?{letter}"));
+        }
+        queue.block(first);
+        queue.end_turn(FIRST, Duration::ZERO);
+        let first = blocked(&queue);
+        queue.block(first);
+        queue.end_turn(FIRST, Duration::ZERO);
+    }
+    assert_eq!(queue.lengths(), (0, 1));
 }

@@ -7,6 +7,9 @@ use crate::write_path::contended::{Addition, Turn};
 pub(in crate::write_path) enum Work<T> {
     /// Jobs that may share a statement.
     Shared(Vec<T>),
+    /// Jobs in the lane that may repeat earlier ones: to be looked up, which takes no lock. Those that are none are
+    /// to wait on.
+    Repeats(Vec<T>),
     /// The jobs of a turn in the lane. No other worker gets one until that has ended.
     Lane(Turn<T>),
 }

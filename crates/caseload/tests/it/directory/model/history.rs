@@ -1,6 +1,5 @@
 //! What was done to tasks, as the model expects it and as the service tells it.
 
-use proto::tasks::v1::{ListTaskEventsRequest, TaskEventKind};
 use reqwest::Method;
 
 use super::{
@@ -8,7 +7,7 @@ use super::{
     calls::{micros, person, person_of_rest, seconds},
     state::{Person, Times},
 };
-use crate::support::{App, Reply};
+use crate::support::{App, Reply, kind_name, read_history, reassignment};
 
 /// Something that was done to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,19 +28,8 @@ pub(super) fn created(assignees: &[i64], key: &str) -> Event {
 
 /// Returns the events of a change of the assignees.
 pub(super) fn assigned(before: &[i64], after: &[i64], key: &str) -> Vec<Event> {
-    let only_in = |one: &[i64], other: &[i64]| -> Vec<i64> {
-        one.iter().copied().filter(|id| !other.contains(id)).collect()
-    };
-    let (lost, won) = (only_in(before, after), only_in(after, before));
-    let mut events = Vec::new();
-    if !lost.is_empty() {
-        events.push(event("unassigned", lost.clone(), after, key));
-    }
-    // Another order is a change, too.
-    if !won.is_empty() || lost.is_empty() && before != after {
-        events.push(event("assigned", won, after, key));
-    }
-    events
+    let events = reassignment(before, after).into_iter();
+    events.map(|(kind, users)| event(kind, users, after, key)).collect()
 }
 
 /// Returns the event of a task's deletion.
@@ -63,38 +51,20 @@ pub(super) struct History {
     pub(super) times: Times,
 }
 
-/// Reads the whole history of a task over gRPC, by several pages.
+/// Reads the whole history of a task over gRPC.
 pub(super) async fn over_grpc(app: &App, caller: &Caller, case: i64, task: i64) -> History {
-    let mut client = app.grpc_client().await;
     let (mut events, mut all_users, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    let mut page_token = String::new();
-    loop {
-        let (case_id, task_id, page_size) = (case, task, 2);
-        let page = ListTaskEventsRequest {
-            case_id,
-            task_id,
-            page_size,
-            page_token,
-            ..ListTaskEventsRequest::default()
-        };
-        let page = client.list_task_events(caller.request(page)).await.unwrap().into_inner();
-        for event in page.task_events {
-            let kind: TaskEventKind = event.kind();
-            let kind = kind.as_str_name().strip_prefix("TASK_EVENT_KIND_").unwrap();
-            let users: Vec<_> = event.users.into_iter().map(person).collect();
-            times.push(micros(event.created_at.unwrap()));
-            events.push(Event {
-                kind: kind.to_lowercase(),
-                key: event.api_key.unwrap().name,
-                users: users.iter().map(|user| user.id).collect(),
-                assignees: event.assignee_ids.iter().map(|id| id.parse().unwrap()).collect(),
-            });
-            all_users.extend(users);
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
+    for event in read_history(app, |page| caller.request(page), (case, task)).await {
+        let kind = kind_name(event.kind());
+        let users: Vec<_> = event.users.into_iter().map(person).collect();
+        times.push(micros(event.created_at.unwrap()));
+        events.push(Event {
+            kind,
+            key: event.api_key.unwrap().name,
+            users: users.iter().map(|user| user.id).collect(),
+            assignees: event.assignee_ids.iter().map(|id| id.parse().unwrap()).collect(),
+        });
+        all_users.extend(users);
     }
     let times = Times { created_at: times[0], updated_at: times[times.len() - 1], unit: 1 };
     History { events, users: all_users, times }
