@@ -19,6 +19,7 @@ use crate::{
         url::DatabaseUrl,
     },
     error::Error,
+    row_level_security::checked_policies::CheckedPolicies,
     scope::{Access, Scope, TenantConnection},
 };
 
@@ -201,7 +202,12 @@ impl Database {
 
     /// Returns whether Postgres restricts queries of tenants to their rows.
     pub(crate) fn is_row_level_security_on(&self) -> bool {
-        self.0.is_row_level_security_on()
+        self.0.checked_policies().is_some()
+    }
+
+    /// Returns which policies were checked; `None` without row-level security.
+    pub(crate) fn checked_policies(&self) -> Option<Arc<CheckedPolicies>> {
+        self.0.checked_policies().cloned()
     }
 
     /// Runs a query as [`Self::read_for`] does, on the connections of a lane.

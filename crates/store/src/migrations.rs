@@ -42,12 +42,12 @@ impl Database {
     /// not UTF8, if this role gets Postgres' messages in another language than English, or if row-level
     /// security is to restrict what is done for tenants, but would not.
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        let is_row_level_security_on = self.is_row_level_security_on();
+        let checked_policies = self.checked_policies();
         self.check("has_current_schema", move |connection| {
             require_english(connection)?;
             let is_current = missing_migrations(connection)?.is_empty();
-            if is_current && is_row_level_security_on {
-                row_level_security::require(connection)?;
+            if let Some(checked) = checked_policies.filter(|_| is_current) {
+                row_level_security::require(connection, &checked)?;
             }
             Ok(is_current)
         })

@@ -1,13 +1,22 @@
 //! Whether the database restricts queries of tenants by row-level security, as the server relies on.
 
+pub(crate) mod checked_policies;
+#[cfg(test)]
+mod tests;
+
+use checked_policies::CheckedPolicies;
 use diesel::{
-    PgConnection, QueryableByName, RunQueryDsl as _,
+    Connection as _, PgConnection, QueryResult, QueryableByName, RunQueryDsl as _,
+    connection::SimpleConnection as _,
     dsl::sql,
     select, sql_query,
     sql_types::{Array, Bool, Nullable, Text},
 };
 
-use crate::{database::Database, error::Error};
+use crate::{
+    database::Database,
+    error::{Error, is_lock_timeout},
+};
 
 /// The tables that queries of tenants use.
 pub(crate) const TABLES: [&str; 10] = [
@@ -23,24 +32,70 @@ pub(crate) const TABLES: [&str; 10] = [
     "users",
 ];
 
+/// What settings.sql returns.
 #[derive(QueryableByName)]
-struct Flaw {
+struct Settings {
     #[diesel(sql_type = Nullable<Text>)]
     flaw: Option<String>,
+    #[diesel(sql_type = Text)]
+    policies: String,
+}
+
+/// What policies.sql returns.
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Nullable<Text>)]
+    name: Option<String>,
 }
 
 /// Requires that the tables restrict the role of tenants, and that the role of this session may become that role,
 /// and is not restricted itself.
 ///
+/// The conditions of the policies are read if they are not those that were checked before. If somebody has locked a
+/// table exclusively by then, as a migration does, the last finding holds until they can be read.
+///
 /// # Errors
 /// [`Error::Invalid`] with what is wrong.
-pub(crate) fn require(connection: &mut PgConnection) -> Result<(), Error> {
-    let query = sql_query(include_str!("row_level_security.sql"));
-    let found: Flaw = query.bind::<Array<Text>, _>(&TABLES[..]).get_result(connection)?;
-    match found.flaw {
-        None => Ok(()),
-        Some(flaw) => Err(Error::Invalid(format!("row-level security does not work: {flaw}"))),
+pub(crate) fn require(
+    connection: &mut PgConnection,
+    checked: &CheckedPolicies,
+) -> Result<(), Error> {
+    let query = sql_query(include_str!("row_level_security/settings.sql"));
+    let found: Settings = query.bind::<Array<Text>, _>(&TABLES[..]).get_result(connection)?;
+    if let Some(flaw) = found.flaw {
+        return Err(ineffective(&flaw));
     }
+    let last = checked.get();
+    if last.as_ref() == Some(&found.policies) {
+        return Ok(());
+    }
+    match altered_table(connection) {
+        Ok(None) => {
+            checked.set(found.policies);
+            Ok(())
+        }
+        Ok(Some(table)) => Err(ineffective(&format!(
+            "the table {table} lacks its policies, as they were changed: run \
+             deploy/row_level_security.sql"
+        ))),
+        Err(error) if last.is_some() && is_lock_timeout(&error) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn ineffective(flaw: &str) -> Error {
+    Error::Invalid(format!("row-level security does not work: {flaw}"))
+}
+
+/// Returns a table with a policy whose condition was changed. Waits for a lock for a part of the time that a check of
+/// readiness may take.
+fn altered_table(connection: &mut PgConnection) -> QueryResult<Option<String>> {
+    connection.transaction(|connection| {
+        connection.batch_execute("SET LOCAL lock_timeout = '250ms'")?;
+        let query = sql_query(include_str!("row_level_security/policies.sql"));
+        let found: Table = query.get_result(connection)?;
+        Ok(found.name)
+    })
 }
 
 impl Database {

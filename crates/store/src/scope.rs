@@ -8,7 +8,7 @@
 //! statement each, send the setting with the statement ([`TenantConnection`]), which saves a round trip.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{marker::PhantomData, sync::Arc};
 

@@ -15,13 +15,16 @@ use super::{
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics};
+use crate::{
+    error::Error, metrics::QueryMetrics, row_level_security::checked_policies::CheckedPolicies,
+};
 
 /// The pool in use, and what it takes to open another one like it.
 pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
-    is_row_level_security_on: bool,
+    /// `None` without row-level security.
+    checked_policies: Option<Arc<CheckedPolicies>>,
     sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
@@ -50,7 +53,7 @@ impl CurrentPool {
         Self {
             url: url.clone(),
             settings: *settings,
-            is_row_level_security_on,
+            checked_policies: is_row_level_security_on.then(Arc::default),
             sharing,
             pool: RwLock::new(pool),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
@@ -85,9 +88,9 @@ impl CurrentPool {
         &self.settings
     }
 
-    /// Returns whether Postgres restricts queries of tenants to their rows.
-    pub(crate) fn is_row_level_security_on(&self) -> bool {
-        self.is_row_level_security_on
+    /// Returns which policies were checked; `None` without row-level security.
+    pub(crate) fn checked_policies(&self) -> Option<&Arc<CheckedPolicies>> {
+        self.checked_policies.as_ref()
     }
 
     /// Returns what each tenant has of the connections of a lane; `None` if no tenant uses it.

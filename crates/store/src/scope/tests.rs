@@ -11,7 +11,7 @@ use localdb::Cluster;
 
 use super::*;
 use crate::{
-    connections::{lane::Lane, pool::PoolSettings},
+    connections::{lane::Lane, pool::PoolSettings, url::DatabaseUrl},
     database::Database,
     error::Error,
     row_level_security,
@@ -38,7 +38,7 @@ const DATA: &str = "
     INSERT INTO audit_outbox (tenant_id, event, api_key_id, request_id)
         SELECT t, 'case.created', 1, 'r' FROM generate_series(1, 2) AS t";
 
-const SETTINGS: PoolSettings = PoolSettings {
+pub(crate) const SETTINGS: PoolSettings = PoolSettings {
     writers: 0,
     readers: 1,
     changers: 1,
@@ -48,16 +48,22 @@ const SETTINGS: PoolSettings = PoolSettings {
 };
 
 /// Starts a Postgres with these data, to which the database connects as the service's role.
-async fn start() -> (Cluster, Database) {
+pub(crate) async fn start() -> (Cluster, Database) {
     let cluster = Cluster::temporary().start().unwrap();
     cluster.create_database("scoped", None).unwrap();
     let url = cluster.url("scoped");
     Database::open(&url.parse().unwrap(), &SETTINGS).migrate().await.unwrap();
     row_level_security::set_up(&cluster, "scoped");
     PgConnection::establish(&url).unwrap().batch_execute(DATA).unwrap();
+    let database = Database::open_with_row_level_security(&service_url(&cluster), &SETTINGS);
+    (cluster, database)
+}
+
+/// Returns the URL of the database for the service's role.
+pub(crate) fn service_url(cluster: &Cluster) -> DatabaseUrl {
+    let url = cluster.url("scoped");
     let (_, rest) = url.split_once('@').unwrap();
-    let url = format!("postgresql://caseload_service@{rest}").parse().unwrap();
-    (cluster, Database::open_with_row_level_security(&url, &SETTINGS))
+    format!("postgresql://caseload_service@{rest}").parse().unwrap()
 }
 
 fn tenant(id: i64) -> TenantId {
