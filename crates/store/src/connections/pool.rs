@@ -147,12 +147,9 @@ impl Pool {
     /// it leads to a server that hangs.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
+    /// [`Error::Unavailable`] if no connection is free within the checkout timeout, or if it is lost.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
-        let mut connection = self.checked_out()?;
-        // A query of a tenant may have had it before.
-        connection.enter(&Access::All)?;
-        Ok(connection)
+        unrestricted(self.checked_out()?)
     }
 
     fn checked_out(&self) -> Result<Connection, Error> {
@@ -299,6 +296,16 @@ impl Drop for Waiting {
     }
 }
 
+/// Returns a connection in a session that may do everything that its role may: a query of a tenant may have had it
+/// before.
+///
+/// # Errors
+/// [`Error::Unavailable`], whatever fails: nothing was done for a caller yet.
+fn unrestricted(mut connection: Connection) -> Result<Connection, Error> {
+    connection.enter(&Access::All).map_err(Error::unavailable)?;
+    Ok(connection)
+}
+
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
     (waiting, name): (Waiting, &'static str),
@@ -348,3 +355,6 @@ fn prepare<T: Send + 'static>(
     };
     (Box::new(run), receiver)
 }
+
+#[cfg(test)]
+mod tests;
