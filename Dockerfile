@@ -10,8 +10,8 @@ FROM postgres:17-alpine AS roles
 LABEL org.opencontainers.image.title="caseload-roles" \
       org.opencontainers.image.description="The roles of Caseload's database" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --chmod=444 deploy/roles.sql deploy/row_level_security.sql deploy/passwords.sql \
-    /usr/local/share/caseload/
+COPY --chmod=444 deploy/roles.sql deploy/row_level_security.sql deploy/drop_row_level_security.sql \
+    deploy/passwords.sql /usr/local/share/caseload/
 # The image's own user postgres, by number.
 USER 70:70
 

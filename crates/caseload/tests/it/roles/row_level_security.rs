@@ -20,6 +20,7 @@ use crate::{
 };
 
 const FILE: &str = "row_level_security.sql";
+const REMOVAL: &str = "drop_row_level_security.sql";
 const OPTION: &str = "--row-level-security";
 
 /// Starts a Postgres with roles, and with row-level security. Returns the superuser's URL, too.
@@ -65,8 +66,7 @@ async fn a_service_works_with_it_and_another_without_goes_on_beside_it() {
                 = ('caseload_service', t.table_name, t.column_name, t.privilege_type)
         )";
     assert_eq!(psql(&superuser, more), "0");
-    psql(&superuser, "DROP OWNED BY caseload_tenant; DROP ROLE caseload_tenant");
-    psql(&superuser, "DROP DOMAIN caseload_tenants");
+    run_file(&superuser, REMOVAL, &[]);
     grants::assert_as_documented(&superuser);
 }
 
@@ -123,8 +123,16 @@ async fn every_call_but_the_creation_of_tasks_is_made_as_the_restricted_role() {
     }
 }
 
+/// Returns what is left of it.
+const LEFT: &str = "\
+    SELECT relname FROM pg_class WHERE relrowsecurity AND relnamespace = 'public'::regnamespace \
+    UNION ALL SELECT polname FROM pg_policy \
+    UNION ALL SELECT typname FROM pg_type WHERE typname = 'caseload_tenants' \
+    UNION ALL SELECT rolname FROM pg_roles WHERE rolname = 'caseload_tenant' \
+    UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'caseload_%' AND NOT rolinherit";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_of_the_page_sets_it_up_and_needs_no_superuser() {
+async fn the_commands_of_the_page_set_it_up_and_remove_it_and_need_no_superuser() {
     let cluster = cluster();
     cluster.create_database("caseload", None).unwrap();
     let superuser = cluster.url("caseload").parse().unwrap();
@@ -145,12 +153,15 @@ async fn the_command_of_the_page_sets_it_up_and_needs_no_superuser() {
         let (_, rest) = url.split_once(before).unwrap();
         rest.split(['@', '/']).next().unwrap().replace("%2F", "/")
     });
-    PageCommands::of("docs/OPERATIONS.md", "row-level security")
-        .env("PGUSER", &user)
-        .env("PGPORT", &port)
-        .env("PGHOST", &directory)
-        .run();
+    let run = |name| {
+        let commands = PageCommands::of("docs/OPERATIONS.md", name);
+        let commands = commands.env("PGUSER", &user).env("PGPORT", &port);
+        commands.env("PGHOST", &directory).run();
+    };
+    run("row-level security");
     service::assert_works_with(&cluster, &[OPTION]).await;
+    run("removal of row-level security");
+    assert_eq!(psql(&superuser, LEFT), "");
 }
 
 /// The tables with policies, in the order in which they are verified, and the one that only the service reads.
@@ -164,7 +175,7 @@ async fn commands_work_beside_it() {
 }
 
 #[test]
-fn a_dump_by_another_role_needs_an_option() {
+fn a_dump_by_another_role_needs_an_option_until_it_is_removed() {
     let (cluster, superuser) = secured();
     let data = "\
         INSERT INTO tenants (id, name) VALUES (1, 'a'), (2, 'b'); \
@@ -178,11 +189,16 @@ fn a_dump_by_another_role_needs_an_option() {
     let refused = dump("backup", &[]);
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("query would be affected by row-level security policy"), "{error}");
-    for (role, args) in [("backup", &["--enable-row-security"][..]), (OWNER, &[])] {
+    let assert_complete = |role, args: &[&str]| {
         let dumped = dump(role, args);
         let text = String::from_utf8(dumped.stdout).unwrap();
         assert!(dumped.status.success() && text.contains("case-1") && text.contains("case-2"));
-    }
+    };
+    assert_complete("backup", &["--enable-row-security"]);
+    assert_complete(OWNER, &[]);
+    run_file(&superuser, REMOVAL, &[]);
+    assert_complete("backup", &[]);
+    assert_eq!(psql(&superuser, LEFT), "");
 }
 
 /// Mistakes of an administrator, the reason that is reported of each, and what corrects it before the file is run again.
