@@ -89,12 +89,7 @@ pub(crate) async fn report<F>(
         };
         if last.as_ref() != Some(&current) {
             match &current {
-                Finding::Ready => {
-                    if mem::take(&mut is_first) {
-                        warn_of_unused_row_level_security(&database).await;
-                    }
-                    tracing::info!("serving");
-                }
+                Finding::Ready => tracing::info!("serving"),
                 Finding::Unavailable => tracing::warn!(
                     "not serving: the database is not available or its schema is not up to date"
                 ),
@@ -110,6 +105,12 @@ pub(crate) async fn report<F>(
             readiness.0.store(is_ready, Relaxed);
             set(&health, is_ready).await;
             last = Some(current);
+            if is_ready && mem::take(&mut is_first) {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = warn_of_unused_row_level_security(&database) => {}
+                }
+            }
         }
     }
     readiness.0.store(false, Relaxed);
