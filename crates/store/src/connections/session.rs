@@ -37,6 +37,7 @@ pub(crate) const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET en
 ///   asks for more than that.
 /// - Constraints are checked. Only a superuser can change this, so another role can't connect where
 ///   they are not.
+/// - Policies are applied. Without that, Postgres refuses every statement on a table that has policies for the role.
 /// - The tables are those of the schema `public`, unless the URL says otherwise.
 /// - Errors are known by their messages, as Diesel doesn't pass the SQLSTATE on, so these are in English,
 ///   where the role may choose that.
@@ -46,6 +47,7 @@ const DEFAULTS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET client_encoding = 'UTF8';
     SET DateStyle = 'ISO, MDY';
+    SET row_security = on;
     SET idle_in_transaction_session_timeout = '10s';
     SELECT set_config(name, '0', false) FROM pg_settings
         WHERE name IN ('idle_session_timeout', 'transaction_timeout');
@@ -155,8 +157,7 @@ impl Tokened {
         };
         let mut statements = String::new();
         match (self.is_restricted, is_restricted) {
-            // With row_security off, as a database or a role may have it, Postgres would refuse every statement.
-            (false, true) => statements += &format!("SET row_security = on; SET ROLE {ROLE};"),
+            (false, true) => statements += &format!("SET ROLE {ROLE};"),
             (true, false) => statements += "RESET ROLE;",
             (false, false) | (true, true) => {}
         }

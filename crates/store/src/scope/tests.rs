@@ -182,6 +182,25 @@ async fn a_statement_sees_the_tenants_that_it_brings_along_and_one_that_brings_n
     }
 }
 
+/// As a role of a backup has it, so that a dump fails rather than lacks rows.
+#[tokio::test]
+async fn a_default_that_policies_are_not_applied_has_no_effect() {
+    let (cluster, _) = start().await;
+    let mut administrator = PgConnection::establish(&cluster.url("scoped")).unwrap();
+    let default = "ALTER DATABASE scoped SET row_security = off";
+    administrator.batch_execute(default).unwrap();
+    let url = service_url(&cluster);
+    for database in
+        [Database::open(&url, &SETTINGS), Database::open_with_row_level_security(&url, &SETTINGS)]
+    {
+        let reader = TaskReader::new(&database, false);
+        let task = reader.get_task(tenant(1), TaskKey::parse(1, 1).unwrap()).await;
+        assert_eq!(task.unwrap().description.as_str(), "a");
+        let all = database.read("all", |connection| Ok(count(connection, "tasks", "true")));
+        assert_eq!(all.await.unwrap(), 2);
+    }
+}
+
 #[tokio::test]
 async fn calls_of_several_tenants_share_a_statement_and_each_gets_its_own() {
     let (_cluster, database) = start().await;
