@@ -41,7 +41,7 @@ struct Settings {
     policies: String,
 }
 
-/// What policies.sql returns.
+/// What policies.sql and privileges.sql return.
 #[derive(QueryableByName)]
 struct Table {
     #[diesel(sql_type = Nullable<Text>)]
@@ -53,6 +53,9 @@ struct Table {
 ///
 /// The conditions of the policies are read if they are not those that were checked before. If somebody has locked a
 /// table exclusively by then, as a migration does, the last finding holds until they can be read.
+///
+/// The privileges on columns are compared with those of the service until nothing is wrong for the first time. Later,
+/// the files of the next release may have been run in part: that must not stop servers of this one.
 ///
 /// # Errors
 /// [`Error::Invalid`] with what is wrong.
@@ -66,6 +69,9 @@ pub(crate) fn require(
         return Err(ineffective(&flaw));
     }
     let last = checked.get();
+    if last.is_none() {
+        require_privileges(connection)?;
+    }
     if last.as_ref() == Some(&found.policies) {
         return Ok(());
     }
@@ -80,6 +86,19 @@ pub(crate) fn require(
         ))),
         Err(error) if last.is_some() && is_lock_timeout(&error) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Requires that the role of tenants has all privileges of the service on these tables.
+fn require_privileges(connection: &mut PgConnection) -> Result<(), Error> {
+    let query = sql_query(include_str!("row_level_security/privileges.sql"));
+    let found: Table = query.bind::<Array<Text>, _>(&TABLES[..]).get_result(connection)?;
+    match found.name {
+        None => Ok(()),
+        Some(name) => Err(ineffective(&format!(
+            "the role caseload_tenant lacks a privilege of caseload_service on {name}: run \
+             deploy/row_level_security.sql"
+        ))),
     }
 }
 
