@@ -115,8 +115,7 @@ impl CurrentPool {
     /// this.
     pub(crate) fn opener(&self) -> impl FnOnce() -> Result<Tokened, Error> + use<> {
         let connector = Connector::new(&self.url, self.sharing.clone());
-        let session =
-            Session { lock_timeout: self.settings.lock_timeout, sharing: self.sharing.clone() };
+        let session = Session { lock_timeout: self.settings.lock_timeout };
         move || {
             let mut connection = connector.connect().map_err(Error::unavailable)?;
             session.on_acquire(&mut connection).map_err(Error::unavailable)?;

@@ -102,7 +102,7 @@ impl Pool {
         let size = u32::try_from(size).unwrap_or(u32::MAX - 3);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
-        let session = Session { lock_timeout: settings.lock_timeout, sharing: sharing.clone() };
+        let session = Session { lock_timeout: settings.lock_timeout };
         let connector = Connector::new(url, sharing.clone());
         let life = connector.life();
         let connections = r2d2::Pool::builder()
@@ -335,8 +335,7 @@ fn prepare<T: Send + 'static>(
             }
         };
         let recorded = query_span(&trace, name);
-        let entered =
-            connection.enter(&access).map_err(|error| Error::from(error).without_effect());
+        let entered = connection.enter(&access);
         let result = entered.and_then(|()| query(&mut connection, &caller));
         // What fails when the caller's time is over may have failed because of that.
         let result = result.map_err(|error| match caller.is_over() {

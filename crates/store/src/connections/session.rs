@@ -9,7 +9,7 @@ use std::{
 
 use diesel::{
     ConnectionError::BadConnection,
-    PgConnection, PgExpressionMethods as _, QueryResult, RunQueryDsl as _,
+    PgConnection, PgExpressionMethods as _, RunQueryDsl as _,
     connection::SimpleConnection as _,
     define_sql_function,
     dsl::sql,
@@ -19,7 +19,10 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
-use crate::scope::{Access, ROLE, Scope};
+use crate::{
+    error::Error,
+    scope::{Access, ROLE, Scope},
+};
 
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
 /// on how full the tables were when it was made, so the look-ups are made to use their indexes, and no
@@ -127,6 +130,7 @@ impl Sharing {
 pub(crate) struct Tokened {
     connection: PgConnection,
     token: String,
+    sharing: Sharing,
     /// Whether the role of the session is [`ROLE`].
     is_restricted: bool,
     /// The session's setting `caseload.tenants`, which has an effect while it is restricted.
@@ -135,9 +139,9 @@ pub(crate) struct Tokened {
 
 impl Tokened {
     /// Returns a connection with a random token, which [`Session`] stores in its session.
-    pub(super) fn new(connection: PgConnection) -> Self {
+    pub(super) fn new(connection: PgConnection, sharing: Sharing) -> Self {
         let token = format!("{:016x}", RandomState::new().hash_one(()));
-        Self { connection, token, is_restricted: false, tenants: None }
+        Self { connection, token, sharing, is_restricted: false, tenants: None }
     }
 
     /// Sets what the session may see or change: in one round trip, or none if it is set already.
@@ -145,10 +149,13 @@ impl Tokened {
     /// Nothing is set in a session of another connection, as a pooler in transaction mode may give this one: that
     /// connection would go on with this role and these tenants.
     ///
+    /// Where there is nothing to set, the mark of the session is not looked at, which would take a round trip for
+    /// each query: [`Self::check`] does that when the connection is taken from the pool.
+    ///
     /// # Errors
-    /// Those of the statements, as where the role of the connection may not become [`ROLE`], or where the session
-    /// is that of another connection. The session stays as it was.
-    pub(super) fn enter(&mut self, access: &Access) -> QueryResult<()> {
+    /// [`Error::Unavailable`] where the session is that of another connection, or the connection is lost;
+    /// [`Error::Internal`] as where the role of the connection may not become [`ROLE`]. The session stays as it was.
+    pub(super) fn enter(&mut self, access: &Access) -> Result<(), Error> {
         let (is_restricted, tenants) = match access {
             Access::All if !self.is_restricted => return Ok(()),
             Access::All => (false, self.tenants.clone()),
@@ -167,10 +174,23 @@ impl Tokened {
         }
         if !statements.is_empty() {
             // One transaction for all of them.
-            self.connection.batch_execute(&(require_mark(&self.token) + &statements))?;
+            let entered = self.connection.batch_execute(&(require_mark(&self.token) + &statements));
+            entered.map_err(|error| self.refused(error))?;
             (self.is_restricted, self.tenants) = (is_restricted, tenants);
         }
         Ok(())
+    }
+
+    /// Translates an error of [`Self::enter`]. That another connection has used the session is remembered, as nothing
+    /// may use this pooler any more.
+    fn refused(&self, error: diesel::result::Error) -> Error {
+        match error {
+            DatabaseError(_, information) if information.message().contains(USED) => {
+                self.sharing.record();
+                Error::unavailable(SHARED_SESSIONS)
+            }
+            error => Error::from(error).without_effect(),
+        }
     }
 
     /// Checks that the session is still that of this connection and meets a condition, in one round trip unless
@@ -178,11 +198,7 @@ impl Tokened {
     ///
     /// # Errors
     /// [`SHARED_SESSIONS`] if it is another session, or if others were seen to be shared; those of the query.
-    pub(super) fn check(
-        &mut self,
-        condition: Option<&str>,
-        sharing: &Sharing,
-    ) -> Result<bool, r2d2::Error> {
+    pub(super) fn check(&mut self, condition: Option<&str>) -> Result<bool, r2d2::Error> {
         let is_same = current_setting(MARK, true).is_not_distinct_from(&self.token);
         let (is_same, is_met): (bool, bool) = match condition {
             Some(condition) => {
@@ -191,9 +207,9 @@ impl Tokened {
             None => (select(is_same).get_result(&mut self.connection)?, true),
         };
         if !is_same {
-            sharing.record();
+            self.sharing.record();
         }
-        if sharing.is_seen() { Err(shared_sessions()) } else { Ok(is_met) }
+        if self.sharing.is_seen() { Err(shared_sessions()) } else { Ok(is_met) }
     }
 }
 
@@ -216,7 +232,6 @@ impl DerefMut for Tokened {
 pub(super) struct Session {
     /// How long a statement waits for a lock that another session holds.
     pub(super) lock_timeout: Duration,
-    pub(super) sharing: Sharing,
 }
 
 impl CustomizeConnection<Tokened, r2d2::Error> for Session {
@@ -228,7 +243,7 @@ impl CustomizeConnection<Tokened, r2d2::Error> for Session {
         );
         match connection.batch_execute(&statements) {
             Err(DatabaseError(_, information)) if information.message() == USED => {
-                self.sharing.record();
+                connection.sharing.record();
                 Err(shared_sessions())
             }
             result => result.map_err(r2d2::Error::QueryError),
@@ -259,9 +274,10 @@ mod tests {
     fn access_is_set_in_the_session_of_the_connection_and_in_no_other() {
         let cluster = Cluster::temporary().setting("shared_buffers", "4MB").start().unwrap();
         let connection = PgConnection::establish(&cluster.url("postgres")).unwrap();
-        let mut connection = Tokened::new(connection);
+        let sharing = Sharing::default();
+        let mut connection = Tokened::new(connection, sharing.clone());
         connection.batch_execute(ROLES).unwrap();
-        let session = Session { lock_timeout: Duration::from_secs(1), sharing: Sharing::default() };
+        let session = Session { lock_timeout: Duration::from_secs(1) };
         session.on_acquire(&mut connection).unwrap();
         let of = |tenant| Access::Tenants(Scope::of([domain::TenantId::new(tenant).unwrap()]));
 
@@ -272,9 +288,11 @@ mod tests {
         sql_query(format!("SET {MARK} = 'another'")).execute(&mut *connection).unwrap();
         for access in [of(8), Access::OfStatements, Access::All] {
             let error = connection.enter(&access).unwrap_err();
-            assert!(error.to_string().contains(USED), "{error}");
+            assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+            assert!(format!("{error:?}").contains(SHARED_SESSIONS), "{error:?}");
             assert_eq!(state(&mut connection), restricted);
         }
+        assert!(sharing.is_seen());
         let token = connection.token.clone();
         sql_query(format!("SET {MARK} = '{token}'")).execute(&mut *connection).unwrap();
         connection.enter(&Access::OfStatements).unwrap();
