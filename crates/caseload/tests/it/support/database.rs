@@ -158,15 +158,20 @@ fn cluster() -> &'static Cluster {
         .join()
         .unwrap();
         if env::var_os(ROW_LEVEL_SECURITY).is_some() {
-            for file in ["roles.sql", "row_level_security.sql"] {
-                let mut psql = Command::new(cluster.bin_dir().join("psql"));
-                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
-                let status = psql.arg("--no-psqlrc").arg("--quiet").arg("--file").arg(file);
-                assert!(status.arg(&template).status().unwrap().success());
-            }
+            secure(&cluster, &template);
         }
         cluster
     })
+}
+
+/// Sets a migrated database up for row-level security.
+pub(crate) fn secure(cluster: &Cluster, url: &str) {
+    for file in ["roles.sql", "row_level_security.sql"] {
+        let mut psql = Command::new(cluster.bin_dir().join("psql"));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
+        let status = psql.arg("--no-psqlrc").arg("--quiet").arg("--file").arg(file);
+        assert!(status.arg(url).status().unwrap().success());
+    }
 }
 
 /// If set, servers that tests start in this process use row-level security, on databases that are copies of the
