@@ -17,7 +17,7 @@ const SETTINGS: PoolSettings = PoolSettings {
 };
 
 /// Returns a number that Postgres returns.
-fn number(connection: &mut Connection, expression: &str) -> i64 {
+fn number(connection: &mut PgConnection, expression: &str) -> i64 {
     select(sql::<BigInt>(expression)).get_result(connection).unwrap()
 }
 
