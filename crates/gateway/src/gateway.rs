@@ -3,11 +3,12 @@
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use axum::middleware;
+use prometheus_client::metrics::counter::Counter;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use telemetry::{SpanLayer, metrics::Metrics};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use traces::Tracer;
 
 use crate::{
@@ -149,6 +150,10 @@ impl Gateway {
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
         let in_flight = InFlight::new(max_requests, clients.share_percent);
+        let late = Counter::default();
+        // Ends with the gateway.
+        let mut adaptation = JoinSet::new();
+        adaptation.spawn(in_flight.adapt(connections.max_lag, late.clone()));
         let is_scarce = {
             let (body_memory, in_flight) = (body_memory.clone(), in_flight.clone());
             move || in_flight.is_scarce() || body_memory.is_scarce()
@@ -165,7 +170,7 @@ impl Gateway {
         let requests = RequestMetrics::new(routes::paths(), &metrics);
         metrics.register(|registry| {
             client.register_metrics(registry);
-            register_readings(registry, in_flight.working(), body_memory.quota());
+            register_readings(registry, (in_flight.working(), late), body_memory.quota());
         });
         let context = Context {
             client,

@@ -1,7 +1,10 @@
 //! Limits how many requests are in flight at once, how many bodies are waited for, and what responses
 //! hold.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     body::HttpBody as _,
@@ -10,6 +13,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{Extensions, Method};
+use prometheus_client::metrics::counter::Counter;
 use serving::{Client, Exhausted, Quota, QuotaPermit, Resource, hold_until_sent};
 
 use crate::extract::{BodyMemory, Rejection};
@@ -42,6 +46,19 @@ impl InFlight {
     /// Returns the quota of requests in flight.
     pub(crate) fn working(&self) -> &Arc<Quota> {
         &self.working
+    }
+
+    /// Adapts the limit of requests in flight for as long as the future lives, so that the gateway is late by `most`
+    /// at most.
+    pub(crate) fn adapt(
+        &self,
+        most: Duration,
+        late: Counter,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let working = Arc::clone(&self.working);
+        let used = Arc::clone(&working);
+        let set = move |limit| working.set_limit(limit);
+        serving::adapt(used.total(), (most, late), move || used.used(), set)
     }
 
     /// Returns whether more than half of the requests are in flight.

@@ -251,16 +251,16 @@ impl Drop for RunningRequest {
 /// Registers readings of what the gateway has, and what is used of it.
 pub(crate) fn register_readings(
     registry: &mut Registry,
-    in_flight: &Arc<Quota>,
+    (in_flight, late): (&Arc<Quota>, Counter),
     body_memory: &Arc<Quota>,
 ) {
     let used = |quota: &Arc<Quota>| {
         let quota = Arc::clone(quota);
         Reading(move || quota.used())
     };
-    let total = |quota: &Arc<Quota>| {
-        let total = quota.total();
-        Reading(move || total)
+    let limit = |quota: &Arc<Quota>| {
+        let quota = Arc::clone(quota);
+        Reading(move || quota.limit())
     };
     registry.register(
         "requests_in_flight",
@@ -269,9 +269,10 @@ pub(crate) fn register_readings(
     );
     registry.register(
         "requests_in_flight_limit",
-        "The most requests in flight, by --max-requests",
-        total(in_flight),
+        "The most requests in flight at the moment, by --max-requests and --max-lag",
+        limit(in_flight),
     );
+    registry.register("gateway_late", serving::LATE_CHECKS, late);
     registry.register_with_unit(
         "body_memory",
         "Memory that the bodies of requests and responses have",
@@ -282,7 +283,7 @@ pub(crate) fn register_readings(
         "body_memory_limit",
         "The most memory for bodies, by --body-memory",
         Unit::Bytes,
-        total(body_memory),
+        limit(body_memory),
     );
 }
 

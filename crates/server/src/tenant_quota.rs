@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::{Error, TenantId};
+use serving::LEAST_WHILE_LOWERED;
 
 /// The units that tenants may have at once. Clones share them.
 ///
@@ -19,6 +20,8 @@ pub(crate) struct TenantQuota(Arc<Mutex<State>>);
 struct State {
     /// All units there are.
     total: usize,
+    /// How many of them are given at the moment: all, or fewer.
+    limit: usize,
     /// What a tenant may have, as long as that much is left, however little is left for others.
     minimum: usize,
     /// Units that calls have: more than all where responses took more than was left.
@@ -43,7 +46,8 @@ impl TenantQuota {
 
     /// Creates so many units, of which a tenant may have `minimum` even if it leaves less for others.
     pub(crate) fn with_minimum(total: usize, minimum: usize) -> Self {
-        Self(Arc::new(Mutex::new(State { total, minimum, used: 0, held: HashMap::new() })))
+        let state = State { total, limit: total, minimum, used: 0, held: HashMap::new() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// Returns a permit of a tenant, for no units yet.
@@ -61,14 +65,52 @@ impl TenantQuota {
         self.lock().total
     }
 
-    /// Returns whether more than half of the units are taken.
+    /// Sets how many units are given from now on, of all that there are. Who has more keeps them, and who has
+    /// next to none gets some of the others meanwhile.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        let mut state = self.lock();
+        state.limit = limit.min(state.total);
+    }
+
+    /// Returns how many units are given at the moment.
+    pub(crate) fn limit(&self) -> usize {
+        self.lock().limit
+    }
+
+    /// Checks whether a tenant gets so many units more, and takes none.
+    ///
+    /// # Errors
+    /// As [`TenantPermit::grow`].
+    pub(crate) fn check(&self, tenant: TenantId, units: usize) -> Result<(), Error> {
+        self.lock().check(tenant, units).map(|_| ())
+    }
+
+    /// Returns whether more than half of the units are taken, or all that are given at the moment.
     pub(crate) fn is_scarce(&self) -> bool {
         let state = self.lock();
-        state.used > state.total / 2
+        state.used > state.total / 2 || state.used >= state.limit
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Returns how many units a tenant has, if it gets so many more.
+    fn check(&self, tenant: TenantId, units: usize) -> Result<usize, Error> {
+        let used = self.used.checked_add(units).filter(|used| *used <= self.total);
+        let used = used.ok_or(Error::Overloaded)?;
+        let held = self.held.get(&tenant).copied().unwrap_or_default();
+        let minimum = match self.limit < self.total {
+            true => self.minimum.max(LEAST_WHILE_LOWERED),
+            false => self.minimum,
+        };
+        if held + units > self.limit.saturating_sub(used).max(minimum) {
+            // A tenant that has nothing is not to blame.
+            return Err(if held == 0 { Error::Overloaded } else { Error::TenantOverloaded });
+        }
+        Ok(held)
     }
 }
 
@@ -80,13 +122,7 @@ impl TenantPermit {
     /// [`Error::Overloaded`] if nearly nothing is left. The permit stays as it was.
     pub(crate) fn grow(&mut self, units: usize) -> Result<(), Error> {
         let mut state = self.quota.lock();
-        let left = state.total.saturating_sub(state.used);
-        let left = left.checked_sub(units).ok_or(Error::Overloaded)?;
-        let held = state.held.get(&self.tenant).copied().unwrap_or_default();
-        if held + units > left.max(state.minimum) {
-            // A tenant that has nothing is not to blame.
-            return Err(if held == 0 { Error::Overloaded } else { Error::TenantOverloaded });
-        }
+        let held = state.check(self.tenant, units)?;
         state.held.insert(self.tenant, held + units);
         state.used += units;
         drop(state);
@@ -152,5 +188,31 @@ mod tests {
         drop(second);
         let state = memory.lock();
         assert_eq!((state.used, state.held.len()), (0, 0));
+    }
+
+    #[test]
+    fn while_fewer_units_are_given_a_tenant_that_has_most_of_them_locks_out_nobody() {
+        let calls = TenantQuota::with_minimum(100, 1);
+        let mut first = calls.permit(tenant(1));
+        assert!(first.grow(50).is_ok());
+        assert!(!calls.is_scarce());
+        calls.set_limit(40);
+        assert!(calls.is_scarce());
+        assert!(matches!(calls.check(tenant(1), 1), Err(Error::TenantOverloaded)));
+        assert!(matches!(first.grow(1), Err(Error::TenantOverloaded)));
+        let mut others: Vec<_> = (2..14).map(|id| calls.permit(tenant(id))).collect();
+        assert!(others.iter_mut().all(|other| other.grow(4).is_ok()));
+        assert!(matches!(others[0].grow(1), Err(Error::TenantOverloaded)));
+        // All that there are is the limit for everybody.
+        assert!(matches!(calls.permit(tenant(20)).grow(3), Err(Error::Overloaded)));
+        assert!(calls.check(tenant(20), 2).is_ok());
+
+        drop((first, others));
+        let mut second = calls.permit(tenant(2));
+        assert!(second.grow(20).is_ok());
+        assert!(matches!(second.grow(1), Err(Error::TenantOverloaded)));
+        calls.set_limit(usize::MAX);
+        assert_eq!(calls.limit(), 100);
+        assert!(second.grow(30).is_ok());
     }
 }

@@ -45,6 +45,13 @@ pub struct ConnectionOptions {
     #[arg(long, env = "CASELOAD_MAX_CONNECTION_AGE", default_value = "5m", value_parser = duration(MILLISECOND..=YEAR), value_name = "DURATION")]
     pub max_connection_age: Duration,
 
+    /// How late the program may be with what is ready to be done, at two checks in a row, before fewer
+    /// requests may be in flight than otherwise; 0s turns that off, and otherwise it is at least 10ms. It
+    /// checks that ten times a second while it is in time. It is late for lack of processor time, not because of a
+    /// slow database or slow servers
+    #[arg(long, env = "CASELOAD_MAX_LAG", default_value = "100ms", value_parser = max_lag, value_name = "DURATION")]
+    pub max_lag: Duration,
+
     /// The part of the connections, the requests in flight and the memory for bodies that one client
     /// address may use, in percent; an IPv6 network of 64 bits counts as one address. 100 sets no
     /// such limit [default: 25 for REST, 100 for gRPC]
@@ -74,6 +81,17 @@ const HTTP1_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How much longer than the longest request the grace after the maximum age lasts: time to send
 /// the last response.
 const AGE_SLACK: Duration = Duration::from_secs(1);
+
+/// The least of `--max-lag`, but for zero: the timer itself is a few milliseconds late.
+const LEAST_LAG: Duration = Duration::from_millis(10);
+
+fn max_lag(text: &str) -> Result<Duration, String> {
+    let lag = duration(Duration::ZERO..=DAY)(text)?;
+    if lag.is_zero() || lag >= LEAST_LAG {
+        return Ok(lag);
+    }
+    Err(format!("must be 0s, or at least {LEAST_LAG:?} and at most 1day"))
+}
 
 impl ConnectionOptions {
     /// Returns the rules to tell clients apart on an endpoint whose default share of an address is
@@ -114,6 +132,14 @@ mod tests {
         let options = ConnectionOptions::from_arg_matches(&command.get_matches_from(args)).unwrap();
         let limits = options.limits(Duration::from_secs(3600), Duration::from_secs(30));
         (limits.idle_timeout, limits.http1_idle_timeout)
+    }
+
+    #[test]
+    fn a_lag_is_zero_or_more_than_a_timer_has_by_itself() {
+        assert_eq!(max_lag("0s"), Ok(Duration::ZERO));
+        assert_eq!(max_lag("10ms"), Ok(Duration::from_millis(10)));
+        assert_eq!(max_lag("9ms"), Err("must be 0s, or at least 10ms and at most 1day".to_owned()));
+        assert!(max_lag("2days").is_err());
     }
 
     #[test]

@@ -20,12 +20,18 @@ use crate::{
 /// The shortest interval between two log lines about one kind of refusal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The units that an address, or a tenant, may use in any case while the limit is lower than otherwise: those who use most of
+/// it must not lock out the others until they have returned it.
+pub const LEAST_WHILE_LOWERED: usize = 4;
+
 /// The units of a resource that all clients together, and each client address, may use at once.
 #[derive(Debug)]
 pub struct Quota {
     resource: Resource,
     total: usize,
-    per_address: usize,
+    share_percent: u8,
+    /// What may be used at the moment: `total` or less.
+    limit: AtomicUsize,
     used: AtomicUsize,
     total_refusals: Throttle,
     address_refusals: Throttle,
@@ -53,11 +59,11 @@ impl Quota {
     /// one unit.
     #[must_use]
     pub fn new(resource: Resource, total: usize, share_percent: u8) -> Arc<Self> {
-        let share = total as u128 * u128::from(share_percent.min(100)) / 100;
         Arc::new(Self {
             resource,
             total,
-            per_address: usize::try_from(share).unwrap_or(total).max(1),
+            share_percent: share_percent.min(100),
+            limit: AtomicUsize::new(total),
             used: AtomicUsize::new(0),
             total_refusals: Throttle::new(LOG_INTERVAL),
             address_refusals: Throttle::new(LOG_INTERVAL),
@@ -83,10 +89,31 @@ impl Quota {
         self.total
     }
 
-    /// Returns whether more than half of the units are used.
+    /// Returns how many units may be used at the moment.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.load(Relaxed)
+    }
+
+    /// Sets how many units may be used from now on, of all that there are. Who has more keeps them, and who has
+    /// next to none gets some of the others meanwhile.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit.min(self.total), Relaxed);
+    }
+
+    /// Returns how many units one address may use.
+    fn per_address(&self) -> usize {
+        let limit = self.limit();
+        let share = limit as u128 * u128::from(self.share_percent) / 100;
+        let least = if limit < self.total { LEAST_WHILE_LOWERED } else { 1 };
+        usize::try_from(share).unwrap_or(limit).max(least)
+    }
+
+    /// Returns whether more than half of the units are used, or all that may be at the moment.
     #[must_use]
     pub fn is_scarce(&self) -> bool {
-        self.used.load(Relaxed) > self.total / 2
+        let used = self.used();
+        used > self.total / 2 || used >= self.limit()
     }
 
     fn log_refusal(&self, peer: Option<&Arc<Peer>>, exhausted: Exhausted) {
@@ -95,7 +122,7 @@ impl Quota {
             Exhausted::Address => &self.address_refusals,
         };
         let Some(suppressed) = throttle.allow(Instant::now().into_std()) else { return };
-        let (resource, limit) = (self.resource, self.total);
+        let (resource, limit) = (self.resource, self.limit());
         let address: Option<IpAddr> = peer.map(|peer| peer.key());
         match exhausted {
             Exhausted::Total => {
@@ -109,7 +136,7 @@ impl Quota {
             Exhausted::Address => tracing::warn!(
                 ?resource,
                 ?address,
-                limit = self.per_address,
+                limit = self.per_address(),
                 suppressed,
                 "a client address has reached its share; rejecting it"
             ),
@@ -128,16 +155,20 @@ impl QuotaPermit {
     }
 
     fn try_grow(&mut self, units: usize) -> Result<(), Exhausted> {
-        let Quota { resource, total, per_address, used, .. } = &*self.quota;
+        let Quota { resource, used, .. } = &*self.quota;
         let take = |used: &AtomicUsize, limit: usize| {
             used.fetch_update(Relaxed, Relaxed, |used| {
                 used.checked_add(units).filter(|used| *used <= limit)
             })
         };
+        let mut limit = self.quota.limit();
         if let Some(peer) = &self.peer {
-            take(peer.used(*resource), *per_address).map_err(|_| Exhausted::Address)?;
+            let before = take(peer.used(*resource), self.quota.per_address());
+            if before.map_err(|_| Exhausted::Address)? + units <= LEAST_WHILE_LOWERED {
+                limit = self.quota.total;
+            }
         }
-        if take(used, *total).is_err() {
+        if take(used, limit).is_err() {
             if let Some(peer) = &self.peer {
                 peer.used(*resource).fetch_sub(units, Relaxed);
             }
@@ -218,6 +249,29 @@ mod tests {
         assert_eq!((next.grow(4), next.grow(3)), (Err(Exhausted::Total), Ok(())));
         drop((overdrawn, next));
         assert_eq!(quota.used.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_all_and_for_each_address_and_locks_out_nobody() {
+        let quota = Quota::new(Resource::Requests, 100, 50);
+        let peers = Arc::new(Peers::default());
+        let mut permit = quota.permit(&client(&peers, "192.0.2.1"));
+        assert_eq!(permit.grow(50), Ok(()));
+        assert!(!quota.is_scarce());
+        quota.set_limit(60);
+        let mut others = quota.permit(&client(&peers, "192.0.2.2"));
+        assert_eq!(permit.grow(1), Err(Exhausted::Address));
+        assert_eq!((others.grow(11), others.grow(10)), (Err(Exhausted::Total), Ok(())));
+        quota.set_limit(40);
+        assert!(quota.is_scarce());
+        assert_eq!((quota.used(), others.grow(1)), (60, Err(Exhausted::Total)));
+        // Who has next to nothing gets some of what there is without the lower limit.
+        let mut third = quota.permit(&client(&peers, "192.0.2.3"));
+        assert_eq!((third.grow(5), third.grow(4)), (Err(Exhausted::Total), Ok(())));
+        assert_eq!(quota.permit(&Client::default()).grow(1), Err(Exhausted::Total));
+        drop(third);
+        quota.set_limit(usize::MAX);
+        assert_eq!((quota.limit(), others.grow(40)), (100, Ok(())));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod collector;
 mod dashboard;
 mod documented;
 mod installation;
+mod lag;
 mod metrics;
 mod otlp;
 mod promql;

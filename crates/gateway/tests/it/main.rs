@@ -165,10 +165,15 @@ async fn with_several_upstreams_a_gateway_is_ready_while_any_of_them_serves() {
 
     one.set_service_status("", ServingStatus::NotServing).await;
     assert_eq!(get(addr, "/readyz").await.0, 200);
+    // A probe may share a check that was begun before, as the gateway makes some by itself.
+    let becomes = async |status: u16| {
+        let is_reached = async || (get(addr, "/readyz").await.0 == status).then_some(());
+        eventually("another readiness", is_reached).await;
+    };
     other.set_service_status("", ServingStatus::NotServing).await;
-    assert_eq!(get(addr, "/readyz").await.0, 503);
+    becomes(503).await;
     one.set_service_status("", ServingStatus::Serving).await;
-    assert_eq!(get(addr, "/readyz").await.0, 200);
+    becomes(200).await;
 }
 
 #[test]

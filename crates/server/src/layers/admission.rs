@@ -1,8 +1,9 @@
 //! Limits how many calls are worked on at once, over all connections.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{Error, Principal, Scope, TenantId};
+use prometheus_client::metrics::counter::Counter;
 use proto::wire::{self, Access};
 use serving::{Client, Exhausted, Quota, QuotaPermit, Resource};
 use store::TaskWriter;
@@ -50,15 +51,27 @@ impl Admission {
         }
     }
 
-    /// Returns the permits of all calls.
-    pub(crate) fn permits(&self) -> &Arc<Quota> {
-        &self.permits
+    /// Adapts the limit for as long as the future lives, so that the server is late by `most` at most.
+    pub(crate) fn adapt(
+        &self,
+        most: Duration,
+        late: Counter,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (used, tenants) = (self.tenants.clone(), self.tenants.clone());
+        let set = move |limit| tenants.set_limit(limit);
+        serving::adapt(self.tenants.total(), (most, late), move || used.used(), set)
     }
 
-    /// Returns a function that returns whether more than half of the permits are taken.
+    /// Returns the calls of all tenants.
+    pub(crate) fn tenants(&self) -> &TenantQuota {
+        &self.tenants
+    }
+
+    /// Returns a function that returns whether more than half of the permits are taken, or all that are given at the
+    /// moment.
     pub(crate) fn is_scarce(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let permits = Arc::clone(&self.permits);
-        move || permits.is_scarce()
+        let (permits, tenants) = (Arc::clone(&self.permits), self.tenants.clone());
+        move || permits.is_scarce() || tenants.is_scarce()
     }
 
     /// Checks whether the write queue takes a call.
@@ -72,12 +85,13 @@ impl Admission {
         }
     }
 
-    /// Checks whether the write queue takes a call of a tenant to the method with this path. Those that
-    /// write in other ways are not in the queue.
+    /// Checks whether a call of a tenant to the method with this path is admitted, before there is more work on it,
+    /// and whether the write queue takes it. Those that write in other ways are not in the queue.
     ///
     /// # Errors
     /// [`Error::Overloaded`]; [`Error::TenantOverloaded`].
     pub(crate) fn check_tenant(&self, path: &str, tenant: TenantId) -> Result<(), Error> {
+        self.tenants.check(tenant, 1)?;
         if !wire::creates_tasks(path) {
             return Ok(());
         }
@@ -132,8 +146,6 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use domain::KeyId;
     use store::{Database, PoolSettings, TaskWriter, WriterSettings};
 

@@ -231,7 +231,13 @@ impl ReceptionParts {
             }
         };
         let permit = self.admission.admit(access, &Client::of(&parts.extensions), caller.tenant);
-        let permit = permit.map_err(|error| status::of_layer(&error))?;
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(error) => {
+                drop((parts, message, memory, directory));
+                return Err(self.refuse(&error, caller.tenant, deadline).await);
+            }
+        };
         let max_status_bytes =
             call_context::max_status_bytes(&parts.headers, self.max_status_bytes);
         parts.extensions.insert(CallContext { caller, max_status_bytes });

@@ -7,13 +7,10 @@ mod keys;
 mod sweeps;
 mod tenants;
 
-use std::sync::Arc;
-
 use prometheus_client::{
     metrics::counter::Counter,
     registry::{Registry, Unit},
 };
-use serving::Quota;
 use telemetry::metrics::{Metrics, Reading};
 
 pub(crate) use audit::AuditMetrics;
@@ -69,23 +66,24 @@ impl ServerMetrics {
 pub(crate) fn register_readings(
     registry: &mut Registry,
     readiness: Readiness,
-    in_flight: &Arc<Quota>,
+    (in_flight, late): (&TenantQuota, Counter),
     memory: &TenantQuota,
 ) {
     let is_ready = Reading(move || i64::from(readiness.is_ready()));
     registry.register("server_ready", "Whether the server is ready (1) or not (0)", is_ready);
-    let quota = Arc::clone(in_flight);
+    let quota = in_flight.clone();
     registry.register(
         "calls_in_flight",
         "Calls that are worked on, or whose responses are being sent",
         Reading(move || quota.used()),
     );
-    let limit = in_flight.total();
+    let quota = in_flight.clone();
     registry.register(
         "calls_in_flight_limit",
-        "The most calls in flight, by --max-in-flight",
-        Reading(move || limit),
+        "The most calls in flight at the moment, by --max-in-flight and --max-lag",
+        Reading(move || quota.limit()),
     );
+    registry.register("server_late", serving::LATE_CHECKS, late);
     let (used, total) = (memory.clone(), memory.total());
     registry.register_with_unit(
         "message_memory",

@@ -14,7 +14,7 @@ use store::{Database, DatabaseUrl, NewApiKey, NewUser};
 use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{Reply, TestDatabase, http_client};
+use super::{Reply, TestDatabase, database::row_level_security, http_client};
 
 /// A server and a gateway in this process, on a database that has a tenant, the three users of the
 /// API document, a case, and an API key that may write. Both end when the test's runtime does.
@@ -37,6 +37,9 @@ pub(crate) struct App {
 pub(crate) struct AppBuilder {
     server_args: Vec<&'static str>,
 }
+
+/// Many tests share few processors, so that all programs are late.
+const NO_LAG: [&str; 2] = ["--max-lag", "0s"];
 
 /// The command-line options of a server or a gateway.
 #[derive(Args)]
@@ -108,11 +111,14 @@ pub(crate) async fn start_server(
         ["--changers", "1"],
         // Tests hold locks for other reasons.
         ["--lock-timeout", "9s"],
+        NO_LAG,
     ] {
         if !args.contains(&name) {
             args.extend([name, value]);
         }
     }
+    let is_asked_for = args.contains(&"--row-level-security");
+    args.extend(row_level_security(database_url).filter(|_| !is_asked_for));
     let ProgramOptions::<ServerOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
     let server = Server::bind(program, database_url, &metrics()).unwrap().with_tls(tls);
@@ -145,7 +151,7 @@ pub(crate) async fn start_gateway_to(
     more_args: &[&str],
     shutdown: &CancellationToken,
 ) -> SocketAddr {
-    let args = [&["--http-addr", "127.0.0.1:0"], more_args].concat();
+    let args = [&["--http-addr", "127.0.0.1:0"], &NO_LAG[..], more_args].concat();
     let ProgramOptions::<GatewayOptions> { program, connections, drain } = options(&args);
     let tls = ListenerTls::start(&connections.tls).unwrap();
     let upstream = upstream.parse::<Upstream>().unwrap().secured(&program.upstream_tls).unwrap();

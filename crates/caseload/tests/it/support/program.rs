@@ -91,8 +91,13 @@ impl Program {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.send("TERM");
+    }
+
+    /// Sends a signal.
+    pub(crate) fn send(&self, signal: &str) {
         let pid = self.pid().to_string();
-        let status = Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap();
+        let status = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
         assert!(status.success());
     }
 
