@@ -11,6 +11,7 @@ LABEL org.opencontainers.image.title="caseload-roles" \
       org.opencontainers.image.description="The roles of Caseload's database" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --chmod=444 deploy/roles.sql deploy/passwords.sql /usr/local/share/caseload/
+COPY --chmod=444 deploy/row_level_security.sql deploy/drop_row_level_security.sql /usr/local/share/caseload/
 # The image's own user postgres, by number.
 USER 70:70
 

@@ -86,6 +86,7 @@ BEGIN
                 -- Events are never changed; those that have expired are deleted.
                 ('TABLE', 'task_events', 'SELECT, INSERT, DELETE', NULL),
                 ('SEQUENCE', 'task_events_id_seq', 'USAGE', NULL),
+                ('TABLE', 'creation_events', 'SELECT, INSERT, DELETE', NULL),
                 ('TABLE', 'idempotency_keys',
                     'SELECT, INSERT, DELETE, UPDATE (first_names), UPDATE (last_names)', NULL),
                 -- Which migrations were run: without it the service does not become ready.
@@ -127,6 +128,11 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s OWNER TO caseload_owner', granted.function);
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', granted.function);
     END LOOP;
+
+    -- So that a later migration may drop it. To send a value of it needs no privilege.
+    IF to_regtype('public.task_batch') IS NOT NULL THEN
+        ALTER TYPE public.task_batch OWNER TO caseload_owner;
+    END IF;
 END
 $$;
 

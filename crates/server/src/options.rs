@@ -6,7 +6,7 @@ use clap::Args;
 use proto::wire::limits;
 use runtime::command_line::{DAY, MILLISECOND, YEAR, count, duration};
 use serving::ConnectionOptions;
-use store::{Database, PoolSettings, TaskReader, TaskWriter, WriterSettings};
+use store::{Database, DatabaseUrl, PoolSettings, TaskReader, TaskWriter, WriterSettings};
 
 use crate::Rate;
 
@@ -126,6 +126,11 @@ pub struct PoolOptions {
     /// --lock-timeout
     #[arg(long, env = "CASELOAD_MAX_STATEMENT_AGE", default_value = "5s", value_parser = duration(MIN_STATEMENT_AGE..=DAY), value_name = "DURATION")]
     pub max_statement_age: Duration,
+
+    /// Have Postgres restrict all queries for a tenant to the tenant's rows, except the creation of tasks. Needs
+    /// deploy/row_level_security.sql to have been run on the database
+    #[arg(long, env = "CASELOAD_ROW_LEVEL_SECURITY")]
+    pub row_level_security: bool,
 }
 
 /// The caches of API keys.
@@ -292,7 +297,15 @@ impl ServerOptions {
         self.auth.unknown_key_look_ups.unwrap_or_else(|| (self.pool.readers / 2).max(1))
     }
 
-    pub(crate) fn pool_settings(&self) -> PoolSettings {
+    /// Starts the connections to the database.
+    pub(crate) fn open(&self, url: &DatabaseUrl) -> Database {
+        match self.pool.row_level_security {
+            true => Database::open_with_row_level_security(url, &self.pool_settings()),
+            false => Database::open(url, &self.pool_settings()),
+        }
+    }
+
+    fn pool_settings(&self) -> PoolSettings {
         PoolSettings {
             writers: self.writer.writers,
             readers: self.pool.readers,

@@ -1,6 +1,7 @@
 //! Reports readiness, through `grpc.health.v1` and on the admin port.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -77,6 +78,7 @@ pub(crate) async fn report<F>(
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
+    let mut is_first = true;
     loop {
         let current = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -103,6 +105,12 @@ pub(crate) async fn report<F>(
             readiness.0.store(is_ready, Relaxed);
             set(&health, is_ready).await;
             last = Some(current);
+            if is_ready && mem::take(&mut is_first) {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = warn_of_unused_row_level_security(&database) => {}
+                }
+            }
         }
     }
     readiness.0.store(false, Relaxed);
@@ -141,6 +149,17 @@ where
     match database.oldest_statement() {
         Some(age) if age > max_statement_age => Finding::Stalled,
         _ => Finding::Ready,
+    }
+}
+
+/// Logs a warning if the database is set up for row-level security, and the server was started without it: nobody
+/// would notice that it restricts nothing.
+async fn warn_of_unused_row_level_security(database: &Database) {
+    if let Ok(Ok(true)) = timeout(TIMEOUT, database.has_unused_row_level_security()).await {
+        tracing::warn!(
+            "row-level security is set up in the database, but not used: start the server with \
+             --row-level-security"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use prometheus_client::metrics::counter::Counter;
 use proto::{
     cases::v1::case_service_server::CaseServiceServer,
     directory::v1::directory_service_server::DirectoryServiceServer,
@@ -12,7 +13,7 @@ use runtime::{CancellationToken, shutdown::DrainOptions};
 use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
 use telemetry::{SpanLayer, layers::RequestLayers, metrics::Metrics};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tonic::service::Routes;
 use tower::{Layer as _, ServiceBuilder, util::option_layer};
 use traces::Tracer;
@@ -118,7 +119,7 @@ impl Server {
         let bind_error = |source| StartError::Bind { addr, source };
         let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
-        let database = Database::open(database_url, &options.pool_settings());
+        let database = options.open(database_url);
         let writer = options.start_writer(&database);
         let writer = writer.map_err(StartError::Threads)?;
         database.watch().map_err(StartError::Threads)?;
@@ -183,6 +184,7 @@ impl Server {
         for table in [
             sweep::Table::IdempotencyKeys(self.options.idempotency.idempotency_ttl),
             sweep::Table::TaskEvents(self.options.history.event_retention),
+            sweep::Table::CreationEvents(self.options.history.event_retention),
         ] {
             let (database, sweeps) = (self.database.clone(), metrics.sweeps.clone());
             tokio::spawn(sweep::run(database, table, sweeps, shutdown.clone()));
@@ -237,9 +239,13 @@ impl Server {
         };
 
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
+        let late = Counter::default();
+        // Ends with the server.
+        let mut adaptation = JoinSet::new();
+        adaptation.spawn(admission.adapt(connections.max_lag, late.clone()));
         let memory = TenantQuota::new(mib(message_memory));
         self.metrics.register(|registry| {
-            register_readings(registry, self.readiness, admission.permits(), &memory);
+            register_readings(registry, self.readiness, (admission.tenants(), late), &memory);
         });
         let is_scarce = {
             let (memory, is_scarce) = (memory.clone(), admission.is_scarce());

@@ -19,6 +19,8 @@ use crate::{
         url::DatabaseUrl,
     },
     error::Error,
+    row_level_security::checked_policies::CheckedPolicies,
+    scope::{Access, Scope, TenantConnection},
 };
 
 /// The database, through a pool of connections. Cheap to clone.
@@ -30,7 +32,14 @@ impl Database {
     /// is not there yet, and reconnects once it is available again.
     #[must_use]
     pub fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
-        Self(Arc::new(CurrentPool::open(url, settings)))
+        Self(Arc::new(CurrentPool::open(url, settings, false)))
+    }
+
+    /// Starts a pool as [`Self::open`] does. Postgres restricts queries of tenants to their rows, which
+    /// `deploy/row_level_security.sql` must have been run for: [`Self::has_current_schema`] checks that.
+    #[must_use]
+    pub fn open_with_row_level_security(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+        Self(Arc::new(CurrentPool::open(url, settings, true)))
     }
 
     /// Starts to monitor the connections, until the last clone is dropped. If the server stops
@@ -81,7 +90,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Queries);
-        let result = pool.run(waiting, name, ignoring(query)).await;
+        let result = pool.run(waiting, name, Access::All, ignoring(query)).await;
         self.conclude(name, result.map_err(Error::without_effect))
     }
 
@@ -97,7 +106,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Checks);
-        let result = pool.run(waiting, name, ignoring(query)).await;
+        let result = pool.run(waiting, name, Access::All, ignoring(query)).await;
         self.conclude(name, result.map_err(Error::without_effect))
     }
 
@@ -115,7 +124,7 @@ impl Database {
     ) -> Result<T, Error> {
         let pool = self.0.get();
         let waiting = pool.waiting(Lane::Queries);
-        self.conclude(name, pool.run(waiting, name, ignoring(query)).await)
+        self.conclude(name, pool.run(waiting, name, Access::All, ignoring(query)).await)
     }
 
     /// Runs a query that changes nothing as [`Self::read`] does, for a caller of this tenant, which
@@ -147,6 +156,60 @@ impl Database {
         self.read_in(Lane::Lists, tenant, name, query).await
     }
 
+    /// Runs statements as [`Self::list_for`] does, which set the scope themselves.
+    ///
+    /// # Errors
+    /// As [`Self::read_for`].
+    pub(crate) async fn list_scoped<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        name: &'static str,
+        query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, domain::Error> {
+        let waiting = self.0.get().waiting(Lane::Lists);
+        let (access, query) = scoped(self.scope([tenant]), query);
+        let query = self.shared(tenant, Lane::Lists, ignoring(query)).await?;
+        let result = self.0.get().run(waiting, name, access, query).await;
+        Ok(self.conclude(name, result.map_err(Error::without_effect))?)
+    }
+
+    /// Runs statements for callers of several tenants as [`Self::read`] does, which set the scope themselves.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn read_scoped<T: Send + 'static>(
+        &self,
+        scope: Option<Scope>,
+        name: &'static str,
+        query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let pool = self.0.get();
+        let waiting = pool.waiting(Lane::Queries);
+        let (access, query) = scoped(scope, query);
+        let result = pool.run(waiting, name, access, ignoring(query)).await;
+        self.conclude(name, result.map_err(Error::without_effect))
+    }
+
+    /// Returns the scope of these tenants; `None` without row-level security.
+    pub(crate) fn scope(&self, tenants: impl IntoIterator<Item = TenantId>) -> Option<Scope> {
+        self.is_row_level_security_on().then(|| Scope::of(tenants))
+    }
+
+    /// Returns what a query of a tenant may see or change.
+    fn access(&self, tenant: TenantId) -> Access {
+        self.scope([tenant]).map_or(Access::All, Access::Tenants)
+    }
+
+    /// Returns whether Postgres restricts queries of tenants to their rows.
+    pub(crate) fn is_row_level_security_on(&self) -> bool {
+        self.0.checked_policies().is_some()
+    }
+
+    /// Returns which policies were checked; `None` without row-level security.
+    pub(crate) fn checked_policies(&self) -> Option<Arc<CheckedPolicies>> {
+        self.0.checked_policies().cloned()
+    }
+
     /// Runs a query as [`Self::read_for`] does, on the connections of a lane.
     ///
     /// # Errors
@@ -161,7 +224,7 @@ impl Database {
         // The tenant's turn is waited for, too.
         let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, ignoring(query)).await?;
-        let result = self.0.get().run(waiting, name, query).await;
+        let result = self.0.get().run(waiting, name, self.access(tenant), query).await;
         Ok(self.conclude(name, result.map_err(Error::without_effect))?)
     }
 
@@ -181,7 +244,8 @@ impl Database {
     ) -> Result<T, domain::Error> {
         let waiting = self.0.get().waiting(lane);
         let query = self.shared(tenant, lane, query).await?;
-        Ok(self.conclude(name, self.0.get().run(waiting, name, query).await)?)
+        let access = self.access(tenant);
+        Ok(self.conclude(name, self.0.get().run(waiting, name, access, query).await)?)
     }
 
     /// Waits for the tenant's turn. Returns the query, which holds the tenant's place until it ends,
@@ -254,6 +318,17 @@ impl Database {
         self.0.metrics().register(registry);
         registry.register_collector(Box::new(PoolReadings(Arc::downgrade(&self.0))));
     }
+}
+
+/// Returns what the session of statements that set the scope themselves may see, and a query that runs them.
+fn scoped<T>(
+    scope: Option<Scope>,
+    query: impl FnOnce(&mut TenantConnection<'_>) -> Result<T, Error> + Send + 'static,
+) -> (Access, impl FnOnce(&mut PgConnection) -> Result<T, Error> + Send + 'static) {
+    let access = if scope.is_some() { Access::OfStatements } else { Access::All };
+    (access, move |connection: &mut PgConnection| {
+        query(&mut TenantConnection::new(connection, scope))
+    })
 }
 
 /// Returns a query that does not ask whether its caller is still there.

@@ -9,8 +9,12 @@ use localdb::Cluster;
 use crate::{
     connections::{pool::PoolSettings, session::PLANS, url::DatabaseUrl},
     database::Database,
+    row_level_security,
+    scope::ROLE,
     sql::Statement,
 };
+
+const DATABASE: &str = "plans";
 
 #[derive(QueryableByName)]
 struct Line {
@@ -21,15 +25,16 @@ struct Line {
 /// A connection to the database, with the settings of the service's sessions.
 pub(crate) struct Explainer {
     connection: PgConnection,
-    _cluster: Cluster,
+    is_restricted: bool,
+    cluster: Cluster,
 }
 
 impl Explainer {
     /// Starts a Postgres with these data, which several statements write.
     pub(crate) async fn start(data: &str) -> Self {
         let cluster = Cluster::temporary().setting("autovacuum", "off").start().unwrap();
-        cluster.create_database("plans", None).unwrap();
-        let url = cluster.url("plans");
+        cluster.create_database(DATABASE, None).unwrap();
+        let url = cluster.url(DATABASE);
         let settings = PoolSettings {
             writers: 0,
             readers: 1,
@@ -48,7 +53,17 @@ impl Explainer {
             connection.batch_execute(statement).unwrap();
         }
         connection.batch_execute(PLANS).unwrap();
-        Self { connection, _cluster: cluster }
+        Self { connection, is_restricted: false, cluster }
+    }
+
+    /// Has all further statements run as the role that row-level security restricts to the tenant 1.
+    pub(crate) fn restrict(&mut self) {
+        row_level_security::set_up(&self.cluster, DATABASE);
+        // Statements before have left dead rows, which would be read.
+        self.connection.batch_execute("VACUUM").unwrap();
+        self.is_restricted = true;
+        let scope = format!("SET ROLE {ROLE}; SET caseload.tenants = '{{1}}'");
+        self.connection.batch_execute(&scope).unwrap();
     }
 
     /// Runs a statement with these parameters, and returns its plan and how many pages it touched.
@@ -72,6 +87,8 @@ impl Explainer {
         let plan = plan.join("\n");
         assert!(!plan.contains("Seq Scan on"), "a whole table is read: {plan}");
         assert!(!plan.contains("JIT:"), "machine code is generated: {plan}");
+        let has_policy = plan.contains("tenant_id) IS NOT NULL");
+        assert_eq!(has_policy, self.is_restricted, "the policy: {plan}");
         // The first node's figures include those of all others.
         let (_, buffers) = plan.split_once("Buffers: shared ").expect("buffers");
         let buffers = buffers.lines().next().unwrap().split(' ');

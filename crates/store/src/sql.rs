@@ -86,15 +86,43 @@ pub(crate) fn bind<S: Statement, P: Parameters>(_: S, parameters: P) -> Bound<S,
     Bound { parameters, statement: PhantomData }
 }
 
-impl<S: Statement, P: Parameters> QueryFragment<Pg> for Bound<S, P> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let text = S::text();
-        for (piece, number) in &text.pieces {
+impl<S: Statement, P: Parameters> Bound<S, P> {
+    /// Writes the statement behind a common table expression, which takes over its `WITH` if it has one.
+    pub(crate) fn walk_behind_cte<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut pieces = S::text().pieces.iter();
+        if let Some((piece, number)) = pieces.next() {
+            match piece.strip_prefix("WITH ") {
+                Some(rest) => {
+                    out.push_sql(", ");
+                    out.push_sql(rest);
+                }
+                None => {
+                    out.push_sql(" ");
+                    out.push_sql(piece);
+                }
+            }
+            self.parameters.bind(*number, &mut out)?;
+        }
+        self.walk_rest(pieces, out)
+    }
+
+    fn walk_rest<'b>(
+        &'b self,
+        pieces: std::slice::Iter<'static, (String, usize)>,
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        for (piece, number) in pieces {
             out.push_sql(piece);
             self.parameters.bind(*number, &mut out)?;
         }
-        out.push_sql(&text.end);
+        out.push_sql(&S::text().end);
         Ok(())
+    }
+}
+
+impl<S: Statement, P: Parameters> QueryFragment<Pg> for Bound<S, P> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.walk_rest(S::text().pieces.iter(), out)
     }
 }
 

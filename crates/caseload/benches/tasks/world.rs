@@ -1,6 +1,6 @@
 //! What is measured: a durable Postgres with tasks, a server and a gateway.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, process::Command, sync::Arc};
 
 use localdb::Cluster;
 use tempfile::TempDir;
@@ -54,6 +54,9 @@ impl World {
         let keys: Vec<String> = keys.iter().map(|key| key.expose().to_owned()).collect();
         for statement in load_tasks().split(';') {
             psql(&cluster, &url, statement);
+        }
+        if server_args.contains(&"--row-level-security") {
+            secure(&cluster, &url);
         }
 
         let directory = tempfile::tempdir().unwrap();
@@ -137,4 +140,14 @@ fn load_tasks() -> String {
          VACUUM ANALYZE;
          CHECKPOINT"
     )
+}
+
+/// Sets the database up for row-level security.
+fn secure(cluster: &Cluster, url: &str) {
+    for file in ["roles.sql", "row_level_security.sql"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
+        let mut psql = Command::new(cluster.bin_dir().join("psql"));
+        let status = psql.args(["--no-psqlrc", "--quiet", "--file"]).arg(file).arg(url).status();
+        assert!(status.unwrap().success());
+    }
 }

@@ -54,6 +54,11 @@ impl DevOptions {
                     .to_owned(),
             );
         }
+        if self.server.pool.row_level_security && self.database_url.is_none() {
+            return Err("--row-level-security needs --database-url: the private database is not \
+                        set up for it"
+                .to_owned());
+        }
         self.gateway.upstream_tls.check(self.connections.tls.is_on())?;
         self.gateway.check(&self.connections)?;
         self.server.check()

@@ -63,7 +63,7 @@ impl World {
         let [over_rest, over_grpc] = &mut self.tenants;
         let (rest, grpc) = (over_rest.clear(), over_grpc.clear());
         self.session.query(&format!(
-            "TRUNCATE tasks, task_assignees, task_events, idempotency_keys; {rest} {grpc}"
+            "TRUNCATE tasks, task_assignees, task_events, creation_events, idempotency_keys; {rest} {grpc}"
         ));
         for (step, operation) in operations.iter().enumerate() {
             self.step(&format!("step {step}: {operation:?}"), operation).await;

@@ -5,5 +5,6 @@ mod fixture;
 mod grants;
 mod missing_grants;
 mod passwords;
+mod row_level_security;
 mod service;
 mod setup;

@@ -15,4 +15,6 @@ async fn what_waits_costs_nothing_until_it_is_taken() {
     explainer.assert_uses::<Tenants>("audit_outbox_pkey", &[], 30);
     // Each row is looked up twice: its id, and then the row.
     explainer.assert_uses::<Take>("audit_outbox_pkey", &["2", "1000"], 10_000);
+    explainer.restrict();
+    explainer.assert_uses::<Take>("audit_outbox_pkey", &["1", "1000"], 10_000);
 }

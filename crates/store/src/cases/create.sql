@@ -109,16 +109,14 @@ assigned AS (
 
 -- One event for all tasks.
 event AS (
-    INSERT INTO task_events
-        (
-            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
-        )
+    INSERT INTO creation_events
+        (id, tenant_id, case_id, api_key_id, task_ids, user_ends, user_ids, request_id)
     SELECT
-        $1, a.event_id, 'created', a.id,
+        a.event_id, $1, a.id, $16,
         (SELECT array_agg(t.id ORDER BY t.no) FROM task AS t),
         (SELECT array_agg(t.user_end ORDER BY t.no) FROM task AS t),
         (SELECT array_agg(e.user_id ORDER BY e.no) FROM email AS e),
-        $16, $17::text
+        $17::text
     FROM accepted AS a
     WHERE EXISTS (SELECT FROM task AS t)
 ),

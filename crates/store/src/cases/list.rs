@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    QueryResult, RunQueryDsl as _,
+    QueryResult,
     pg::Pg,
     query_builder::AstPass,
     sql_types::{BigInt, Bool, Nullable, Text},
@@ -87,8 +87,8 @@ impl Database {
             count_total: *count_total,
         };
         let (total, mut cases) = self
-            .list_for(tenant, "query_cases", move |connection| {
-                let rows: Vec<(Option<i64>, OptionalRow)> = bind(List, &wanted).load(connection)?;
+            .list_scoped(tenant, "query_cases", move |connection| {
+                let rows: Vec<(Option<i64>, OptionalRow)> = connection.load(bind(List, &wanted))?;
                 let total = rows.first().and_then(|(total, _)| *total);
                 let cases =
                     rows.into_iter().filter_map(|(_, row)| to_optional_case(row).transpose());

@@ -25,8 +25,17 @@ const OF_TENANT: &str = "cases_pkey";
 #[tokio::test]
 async fn every_statement_uses_its_indexes() {
     let mut explainer = Explainer::start(DATA).await;
-    let null = "null";
+    assert_uses_indexes(&mut explainer, ["7", "8"]);
+    explainer.restrict();
+    assert_uses_indexes(&mut explainer, ["17", "18"]);
+}
 
+/// Checks the plans of all statements, which update and delete these cases.
+#[track_caller]
+fn assert_uses_indexes(explainer: &mut Explainer, [case, other]: [&str; 2]) {
+    let null = "null";
+    // Each of them needs another one.
+    let key = format!("'key-{case}'");
     let create = [
         "1",
         "'a'",
@@ -39,7 +48,7 @@ async fn every_statement_uses_its_indexes() {
         "'{1}'",
         "'{0}'",
         "'{user1@example.com}'",
-        "'a-key'",
+        &key,
         "'create_case'",
         "sha256('')",
         "1",
@@ -73,13 +82,13 @@ async fn every_statement_uses_its_indexes() {
     assert!(last <= first + 40, "{last} pages instead of {first}: {plan}");
 
     let update =
-        ["1", "7", "'b'", null, null, "'CLOSED'", "false", null, null, "false", "1", null, "'r'"];
+        ["1", case, "'b'", null, null, "'CLOSED'", "false", null, null, "false", "1", null, "'r'"];
     explainer.assert_uses::<update::Update>(OF_TENANT, &update, 40);
     explainer.assert_uses::<update::UpdateTrial>(OF_TENANT, &update, 20);
 
-    explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", "7"], 60);
-    let delete = ["1", "7", null, "1", "'a-request'", null];
+    explainer.assert_uses::<delete::LockTasks>("tasks_case_idx", &["1", case], 60);
+    let delete = ["1", case, null, "1", "'a-request'", null];
     explainer.assert_uses::<delete::Delete>("tasks_case_idx", &delete, 400);
-    let delete = ["1", "8", null, "1", "'a-request'", null];
+    let delete = ["1", other, null, "1", "'a-request'", null];
     explainer.assert_uses::<delete::Delete>("task_assignees_pkey", &delete, 400);
 }

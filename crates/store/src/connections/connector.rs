@@ -81,12 +81,12 @@ impl ManageConnection for Connector {
 
     fn connect(&self) -> Result<Tokened, Error> {
         PgConnection::establish(self.url.expose_secret())
-            .map(Tokened::new)
+            .map(|connection| Tokened::new(connection, self.sharing.clone()))
             .map_err(|error| Error::ConnectionError(self.redact(error)))
     }
 
     fn is_valid(&self, connection: &mut Tokened) -> Result<(), Error> {
-        if connection.check(self.condition, &self.sharing)? {
+        if connection.check(self.condition)? {
             return Ok(());
         }
         let reason = "the server does not accept writes any more";

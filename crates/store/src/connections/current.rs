@@ -15,12 +15,16 @@ use super::{
     tenant_shares::TenantShares,
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics};
+use crate::{
+    error::Error, metrics::QueryMetrics, row_level_security::checked_policies::CheckedPolicies,
+};
 
 /// The pool in use, and what it takes to open another one like it.
 pub(crate) struct CurrentPool {
     url: DatabaseUrl,
     settings: PoolSettings,
+    /// `None` without row-level security.
+    checked_policies: Option<Arc<CheckedPolicies>>,
     sharing: Sharing,
     pool: RwLock<Arc<Pool>>,
     /// What each tenant has of the connections for queries, for lists, for changes, for changes to
@@ -39,12 +43,17 @@ type Callback = Box<dyn Fn(&Arc<CurrentPool>) + Send>;
 
 impl CurrentPool {
     /// Starts a pool; see [`Pool::open`].
-    pub(crate) fn open(url: &DatabaseUrl, settings: &PoolSettings) -> Self {
+    pub(crate) fn open(
+        url: &DatabaseUrl,
+        settings: &PoolSettings,
+        is_row_level_security_on: bool,
+    ) -> Self {
         let (metrics, sharing) = (Arc::<QueryMetrics>::default(), Sharing::default());
         let pool = Arc::new(Pool::open(url, settings, &sharing, Arc::clone(&metrics)));
         Self {
             url: url.clone(),
             settings: *settings,
+            checked_policies: is_row_level_security_on.then(Arc::default),
             sharing,
             pool: RwLock::new(pool),
             shares: TenantShares::new(settings.readers.div_ceil(2), settings.tenant_queue_length),
@@ -79,6 +88,11 @@ impl CurrentPool {
         &self.settings
     }
 
+    /// Returns which policies were checked; `None` without row-level security.
+    pub(crate) fn checked_policies(&self) -> Option<&Arc<CheckedPolicies>> {
+        self.checked_policies.as_ref()
+    }
+
     /// Returns what each tenant has of the connections of a lane; `None` if no tenant uses it.
     pub(crate) fn shares(&self, lane: Lane) -> Option<&Arc<TenantShares>> {
         match lane {
@@ -101,8 +115,7 @@ impl CurrentPool {
     /// this.
     pub(crate) fn opener(&self) -> impl FnOnce() -> Result<Tokened, Error> + use<> {
         let connector = Connector::new(&self.url, self.sharing.clone());
-        let session =
-            Session { lock_timeout: self.settings.lock_timeout, sharing: self.sharing.clone() };
+        let session = Session { lock_timeout: self.settings.lock_timeout };
         move || {
             let mut connection = connector.connect().map_err(Error::unavailable)?;
             session.on_acquire(&mut connection).map_err(Error::unavailable)?;

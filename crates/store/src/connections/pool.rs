@@ -27,7 +27,7 @@ use super::{
     threads::{Load, Run, Threads},
     url::DatabaseUrl,
 };
-use crate::{error::Error, metrics::QueryMetrics, statement_spans::query_span};
+use crate::{error::Error, metrics::QueryMetrics, scope::Access, statement_spans::query_span};
 
 /// The name of the span of a query's wait for its tenant's turn and a connection.
 const WAIT: &str = "connection wait";
@@ -102,7 +102,7 @@ impl Pool {
         let size = u32::try_from(size).unwrap_or(u32::MAX - 3);
         // A command needs one connection, and ends.
         let min_idle = if settings.writers == 0 { 0 } else { size };
-        let session = Session { lock_timeout: settings.lock_timeout, sharing: sharing.clone() };
+        let session = Session { lock_timeout: settings.lock_timeout };
         let connector = Connector::new(url, sharing.clone());
         let life = connector.life();
         let connections = r2d2::Pool::builder()
@@ -147,8 +147,12 @@ impl Pool {
     /// it leads to a server that hangs.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if no connection is free within the checkout timeout.
+    /// [`Error::Unavailable`] if no connection is free within the checkout timeout, or if it is lost.
     pub(crate) fn connection(&self) -> Result<Connection, Error> {
+        unrestricted(self.checked_out()?)
+    }
+
+    fn checked_out(&self) -> Result<Connection, Error> {
         let mut connection = self.connections.get().map_err(Error::unavailable)?;
         // A writer may have had it before.
         connection.set_instrumentation(None::<Observer>);
@@ -172,7 +176,8 @@ impl Pool {
         Waiting { metrics: Arc::clone(&self.metrics), lane, since: Instant::now(), span }
     }
 
-    /// Runs a query on a thread of the lane that it waits for, in a span with its name.
+    /// Runs a query on a thread of the lane that it waits for, in a span with its name, and in a session with this
+    /// access.
     ///
     /// # Errors
     /// The query's own; [`Error::Unavailable`] if no connection is free in time;
@@ -182,6 +187,7 @@ impl Pool {
         self: Arc<Self>,
         waiting: Waiting,
         name: &'static str,
+        access: Access,
         query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let lane = waiting.lane;
@@ -196,7 +202,7 @@ impl Pool {
             }
             Lane::Queries | Lane::Lists | Lane::Checks => Presence::of(&present),
         };
-        let (run, mut result) = prepare((waiting, name), query, caller);
+        let (run, mut result) = prepare((waiting, name), access, query, caller);
         let threads = self.threads(lane);
         let (place, is_thread_missing) = threads.push(lane.length(), run);
         if is_thread_missing {
@@ -230,13 +236,15 @@ impl Pool {
     }
 
     fn connection_for(&self, lane: Lane) -> Result<Connection, Error> {
+        let mut connection = self.checked_out()?;
         match lane {
-            Lane::Changes | Lane::Contended => self.writer_connection(),
-            // A large upsert may take its time, and does not mean that the server can't serve.
-            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Audit | Lane::Checks => {
-                self.connection()
+            Lane::Changes | Lane::Contended => {
+                connection.set_instrumentation(self.statements.observer());
             }
+            // A large upsert may take its time, and does not mean that the server can't serve.
+            Lane::Queries | Lane::Lists | Lane::Directory | Lane::Audit | Lane::Checks => {}
         }
+        Ok(connection)
     }
 
     fn threads(&self, lane: Lane) -> &Threads<Connection> {
@@ -288,9 +296,20 @@ impl Drop for Waiting {
     }
 }
 
+/// Returns a connection in a session that may do everything that its role may: a query of a tenant may have had it
+/// before.
+///
+/// # Errors
+/// [`Error::Unavailable`], whatever fails: nothing was done for a caller yet.
+fn unrestricted(mut connection: Connection) -> Result<Connection, Error> {
+    connection.enter(&Access::All).map_err(Error::unavailable)?;
+    Ok(connection)
+}
+
 /// Returns what a thread runs, and the receiver of the query's result.
 fn prepare<T: Send + 'static>(
     (waiting, name): (Waiting, &'static str),
+    access: Access,
     query: impl FnOnce(&mut PgConnection, &Presence) -> Result<T, Error> + Send + 'static,
     caller: Presence,
 ) -> (Run<Connection>, oneshot::Receiver<Result<T, Error>>) {
@@ -316,8 +335,10 @@ fn prepare<T: Send + 'static>(
             }
         };
         let recorded = query_span(&trace, name);
-        // What fails then may have failed because of that.
-        let result = query(&mut connection, &caller).map_err(|error| match caller.is_over() {
+        let entered = connection.enter(&access);
+        let result = entered.and_then(|()| query(&mut connection, &caller));
+        // What fails when the caller's time is over may have failed because of that.
+        let result = result.map_err(|error| match caller.is_over() {
             true => Error::DeadlineExceeded,
             false => error,
         });
@@ -333,3 +354,6 @@ fn prepare<T: Send + 'static>(
     };
     (Box::new(run), receiver)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,11 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
+use crate::{
+    error::Error,
+    scope::{Access, ROLE, Scope},
+};
+
 /// The write path's statement is planned once a connection, not for each call. That plan must not depend
 /// on how full the tables were when it was made, so the look-ups are made to use their indexes, and no
 /// statement is given to parallel workers: with these, a list that needs 21 rows reads thousands, in no
@@ -35,6 +40,7 @@ pub(crate) const PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET en
 ///   asks for more than that.
 /// - Constraints are checked. Only a superuser can change this, so another role can't connect where
 ///   they are not.
+/// - Policies are applied. Without that, Postgres refuses every statement on a table that has policies for the role.
 /// - The tables are those of the schema `public`, unless the URL says otherwise.
 /// - Errors are known by their messages, as Diesel doesn't pass the SQLSTATE on, so these are in English,
 ///   where the role may choose that.
@@ -44,6 +50,7 @@ const DEFAULTS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET client_encoding = 'UTF8';
     SET DateStyle = 'ISO, MDY';
+    SET row_security = on;
     SET idle_in_transaction_session_timeout = '10s';
     SELECT set_config(name, '0', false) FROM pg_settings
         WHERE name IN ('idle_session_timeout', 'transaction_timeout');
@@ -63,14 +70,22 @@ const USED: &str = "another connection has used this session";
 /// transaction mode, connections share sessions: what one sets, others have, and it may itself lose it with its next
 /// transaction. A pooler in session mode resets a session before it gives it to another connection.
 fn mark(token: &str) -> String {
+    let statement = marking_statement(token);
     format!(
         "DO $$ BEGIN
             IF current_setting('{MARK}', true) <> '' THEN
                 RAISE EXCEPTION '{USED}';
             END IF;
         END $$;
-        SET {MARK} = '{token}';"
+        SET {MARK} = '{token}';
+        PREPARE {statement} AS SELECT;"
     )
+}
+
+/// Returns the name of a prepared statement that only a session with the mark of this connection has. To execute it costs
+/// a quarter of what it costs to read the setting, and fails elsewhere.
+fn marking_statement(token: &str) -> String {
+    format!("caseload_session_{token}")
 }
 
 /// The setting that has the token of the connection that the session belongs to.
@@ -109,16 +124,75 @@ impl Sharing {
     }
 }
 
-/// A connection, and the token by which it knows its session.
+/// A connection, the token by which it knows its session, and what its session may see.
 pub(crate) struct Tokened {
     connection: PgConnection,
     token: String,
+    sharing: Sharing,
+    /// Whether the role of the session is [`ROLE`].
+    is_restricted: bool,
+    /// The session's setting `caseload.tenants`, which has an effect while it is restricted.
+    tenants: Option<Scope>,
 }
 
 impl Tokened {
     /// Returns a connection with a random token, which [`Session`] stores in its session.
-    pub(super) fn new(connection: PgConnection) -> Self {
-        Self { connection, token: format!("{:016x}", RandomState::new().hash_one(())) }
+    pub(super) fn new(connection: PgConnection, sharing: Sharing) -> Self {
+        let token = format!("{:016x}", RandomState::new().hash_one(()));
+        Self { connection, token, sharing, is_restricted: false, tenants: None }
+    }
+
+    /// Sets what the session may see or change: in one round trip, or none if it is set already.
+    ///
+    /// Nothing is set in a session of another connection, as a pooler in transaction mode may give this one: that
+    /// connection would go on with this role and these tenants.
+    ///
+    /// Where there is nothing to set, the mark of the session is not looked at, which would take a round trip for
+    /// each query: [`Self::check`] does that when the connection is taken from the pool.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the session is that of another connection, or the connection is lost;
+    /// [`Error::Internal`] as where the role of the connection may not become [`ROLE`]. The session stays as it was.
+    pub(super) fn enter(&mut self, access: &Access) -> Result<(), Error> {
+        let (is_restricted, tenants) = match access {
+            Access::All if !self.is_restricted => return Ok(()),
+            Access::All => (false, self.tenants.clone()),
+            Access::Tenants(tenants) => (true, Some(tenants.clone())),
+            Access::OfStatements => (true, None),
+        };
+        let mut statements = String::new();
+        match (self.is_restricted, is_restricted) {
+            (false, true) => statements += &format!("SET ROLE {ROLE};"),
+            (true, false) => statements += "RESET ROLE;",
+            (false, false) | (true, true) => {}
+        }
+        if tenants != self.tenants {
+            let tenants = tenants.as_ref().map_or("", Scope::as_str);
+            statements += &format!("SET caseload.tenants = '{tenants}';");
+        }
+        if !statements.is_empty() {
+            // One transaction for all of them.
+            let statements = format!("EXECUTE {}; {statements}", marking_statement(&self.token));
+            let entered = self.connection.batch_execute(&statements);
+            entered.map_err(|error| self.refused(error))?;
+            (self.is_restricted, self.tenants) = (is_restricted, tenants);
+        }
+        Ok(())
+    }
+
+    /// Translates an error of [`Self::enter`]. That another connection has used the session is remembered, as nothing
+    /// may use this pooler any more.
+    fn refused(&self, error: diesel::result::Error) -> Error {
+        match error {
+            // There is no such prepared statement.
+            DatabaseError(_, information)
+                if information.message().contains(&marking_statement(&self.token)) =>
+            {
+                self.sharing.record();
+                Error::unavailable(SHARED_SESSIONS)
+            }
+            error => Error::from(error).without_effect(),
+        }
     }
 
     /// Checks that the session is still that of this connection and meets a condition, in one round trip unless
@@ -126,11 +200,7 @@ impl Tokened {
     ///
     /// # Errors
     /// [`SHARED_SESSIONS`] if it is another session, or if others were seen to be shared; those of the query.
-    pub(super) fn check(
-        &mut self,
-        condition: Option<&str>,
-        sharing: &Sharing,
-    ) -> Result<bool, r2d2::Error> {
+    pub(super) fn check(&mut self, condition: Option<&str>) -> Result<bool, r2d2::Error> {
         let is_same = current_setting(MARK, true).is_not_distinct_from(&self.token);
         let (is_same, is_met): (bool, bool) = match condition {
             Some(condition) => {
@@ -139,9 +209,9 @@ impl Tokened {
             None => (select(is_same).get_result(&mut self.connection)?, true),
         };
         if !is_same {
-            sharing.record();
+            self.sharing.record();
         }
-        if sharing.is_seen() { Err(shared_sessions()) } else { Ok(is_met) }
+        if self.sharing.is_seen() { Err(shared_sessions()) } else { Ok(is_met) }
     }
 }
 
@@ -164,7 +234,6 @@ impl DerefMut for Tokened {
 pub(super) struct Session {
     /// How long a statement waits for a lock that another session holds.
     pub(super) lock_timeout: Duration,
-    pub(super) sharing: Sharing,
 }
 
 impl CustomizeConnection<Tokened, r2d2::Error> for Session {
@@ -176,7 +245,7 @@ impl CustomizeConnection<Tokened, r2d2::Error> for Session {
         );
         match connection.batch_execute(&statements) {
             Err(DatabaseError(_, information)) if information.message() == USED => {
-                self.sharing.record();
+                connection.sharing.record();
                 Err(shared_sessions())
             }
             result => result.map_err(r2d2::Error::QueryError),
@@ -186,4 +255,55 @@ impl CustomizeConnection<Tokened, r2d2::Error> for Session {
 
 fn shared_sessions() -> r2d2::Error {
     r2d2::Error::ConnectionError(BadConnection(SHARED_SESSIONS.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use localdb::Cluster;
+
+    use super::*;
+    use diesel::Connection as _;
+
+    const ROLES: &str = "CREATE ROLE caseload_tenant";
+
+    /// Returns the role and the tenants of a session.
+    fn state(connection: &mut Tokened) -> (Option<String>, Option<String>) {
+        let settings = (current_setting("role", true), current_setting("caseload.tenants", true));
+        select(settings).get_result(&mut **connection).unwrap()
+    }
+
+    #[test]
+    fn access_is_set_in_the_session_of_the_connection_and_in_no_other() {
+        let cluster = Cluster::temporary().setting("shared_buffers", "4MB").start().unwrap();
+        let connection = PgConnection::establish(&cluster.url("postgres")).unwrap();
+        let sharing = Sharing::default();
+        let mut connection = Tokened::new(connection, sharing.clone());
+        connection.batch_execute(ROLES).unwrap();
+        let session = Session { lock_timeout: Duration::from_secs(1) };
+        session.on_acquire(&mut connection).unwrap();
+        let of = |tenant| Access::Tenants(Scope::of([domain::TenantId::new(tenant).unwrap()]));
+
+        connection.enter(&of(7)).unwrap();
+        let restricted = (Some(ROLE.to_owned()), Some("{7}".to_owned()));
+        assert_eq!(state(&mut connection), restricted);
+        // As if a pooler had given this session to another connection meanwhile.
+        let name = marking_statement(&connection.token);
+        connection.batch_execute(&format!("DEALLOCATE {name}")).unwrap();
+        for access in [of(8), Access::OfStatements, Access::All] {
+            let error = connection.enter(&access).unwrap_err();
+            assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+            assert!(format!("{error:?}").contains(SHARED_SESSIONS), "{error:?}");
+            assert_eq!(state(&mut connection), restricted);
+        }
+        assert!(sharing.is_seen());
+        let mark = format!("PREPARE {name} AS SELECT");
+        connection.batch_execute(&mark).unwrap();
+        connection.enter(&Access::OfStatements).unwrap();
+        assert_eq!(state(&mut connection), (Some(ROLE.to_owned()), Some(String::new())));
+        connection.enter(&Access::All).unwrap();
+        assert_eq!(state(&mut connection).0.as_deref(), Some("none"));
+        // Nothing is sent where nothing is to be set, as for all queries without row-level security.
+        connection.batch_execute(&format!("DEALLOCATE {name}")).unwrap();
+        connection.enter(&Access::All).unwrap();
+    }
 }

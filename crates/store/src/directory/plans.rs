@@ -38,10 +38,18 @@ fn array(text: impl Fn(u32) -> String) -> String {
 #[tokio::test]
 async fn every_statement_uses_its_indexes() {
     let mut explainer = Explainer::start(DATA).await;
+    assert_uses_indexes(&mut explainer, "n");
+    explainer.restrict();
+    assert_uses_indexes(&mut explainer, "m");
+}
+
+/// Checks the plans of all statements, which change names to this letter and a number.
+#[track_caller]
+fn assert_uses_indexes(explainer: &mut Explainer, letter: &str) {
     let nulls = array(|_| "null".to_owned());
     let ids = array(|n| format!("x{n}"));
     let emails = array(|n| format!("user{n}@example.com"));
-    let names = array(|n| format!("n{n}"));
+    let names = array(|n| format!("{letter}{n}"));
 
     // For each user two look-ups, and one more of the row; then the same row is changed, if it is.
     for (names, most_pages) in [(&nulls, 500 * 12), (&names, 500 * 24)] {

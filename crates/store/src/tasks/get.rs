@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    PgConnection, QueryResult, RunQueryDsl as _,
+    QueryResult,
     pg::Pg,
     query_builder::AstPass,
     sql_types::{Array, BigInt, Bool},
@@ -13,6 +13,7 @@ use domain::{CaseId, Task, TenantId};
 use super::row::{self, Columns, Row};
 use crate::{
     error::Error,
+    scope::TenantConnection,
     sql::{Parameters, Sql, Statement, bind},
 };
 
@@ -30,7 +31,7 @@ impl Statement for Get {
 
 /// The tasks that several callers want.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     // The parameters, as get.sql describes them: one element for each task.
     tenants: Vec<i64>,
     cases: Vec<i64>,
@@ -41,11 +42,11 @@ pub(super) struct Wanted {
 
 /// What is found of a task: whether its case exists, and the task, if there is one. An error is one of
 /// this task alone.
-pub(super) type Found = (bool, Result<Option<Task>, Error>);
+pub(crate) type Found = (bool, Result<Option<Task>, Error>);
 
 impl Wanted {
     /// Adds the tasks that one caller wants.
-    pub(super) fn add(&mut self, tenant: TenantId, case: CaseId, tasks: &[i64]) {
+    pub(crate) fn add(&mut self, tenant: TenantId, case: CaseId, tasks: &[i64]) {
         self.tenants.extend(tasks.iter().map(|_| tenant.get()));
         self.cases.extend(tasks.iter().map(|_| case.get()));
         self.tasks.extend(tasks);
@@ -53,11 +54,14 @@ impl Wanted {
     }
 
     /// Finds the tasks. Returns what is found for each caller, in the order of its tasks.
-    pub(super) fn find(&self, connection: &mut PgConnection) -> Result<Vec<Vec<Found>>, Error> {
+    pub(crate) fn find(
+        &self,
+        connection: &mut TenantConnection<'_>,
+    ) -> Result<Vec<Vec<Found>>, Error> {
         if self.tasks.is_empty() {
             return deal(&self.counts, Vec::new());
         }
-        let rows: Vec<(i64, bool, Row)> = bind(Get, self).load(connection)?;
+        let rows: Vec<(i64, bool, Row)> = connection.load(bind(Get, self))?;
         let found = rows
             .into_iter()
             .map(|(no, case_exists, row)| (no, (case_exists, row::to_task(row))))

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    QueryResult, RunQueryDsl as _,
+    QueryResult,
     pg::{Pg, data_types::PgTimestamp},
     query_builder::AstPass,
     sql_types::{BigInt, Bool, Nullable, Text, Timestamptz},
@@ -164,14 +164,14 @@ impl Database {
         let has_assignee = filter.assignee().is_some();
         let is_of_all_cases = filter.case().is_none();
         let rows = self
-            .list_for(tenant, "list_tasks", move |connection| {
+            .list_scoped(tenant, "list_tasks", move |connection| {
                 let rows: Vec<(HeadValues, Row)> = match (has_assignee, is_filtered) {
                     (true, false) if is_of_all_cases => {
-                        bind(ListAssignee, &wanted).load(connection)?
+                        connection.load(bind(ListAssignee, &wanted))?
                     }
-                    (true, _) => bind(ListAssigneeFiltered, &wanted).load(connection)?,
-                    (false, true) => bind(ListCaseFiltered, &wanted).load(connection)?,
-                    (false, false) => bind(ListCase, &wanted).load(connection)?,
+                    (true, _) => connection.load(bind(ListAssigneeFiltered, &wanted))?,
+                    (false, true) => connection.load(bind(ListCaseFiltered, &wanted))?,
+                    (false, false) => connection.load(bind(ListCase, &wanted))?,
                 };
                 rows.into_iter().map(|(head, row)| Ok((head, row::to_task(row)?))).collect::<Result<
                     Vec<_>,

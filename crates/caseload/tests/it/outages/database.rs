@@ -320,11 +320,14 @@ async fn a_sweep_that_fails_is_logged_as_an_error() {
     let mut session = Session::open(database.url());
     session.query("ALTER TABLE idempotency_keys RENAME TO renamed");
     session.query("ALTER TABLE task_events RENAME TO also_renamed");
+    session.query("ALTER TABLE creation_events RENAME TO renamed_too");
     let args = ["--grpc-addr", "127.0.0.1:0"];
     let server = start_server_process(database.url().expose(), &args);
-    for (rows, query) in
-        [("idempotency keys", "sweep_idempotency_keys"), ("task events", "sweep_task_events")]
-    {
+    for (rows, query) in [
+        ("idempotency keys", "sweep_idempotency_keys"),
+        ("task events", "sweep_task_events"),
+        ("creation events", "sweep_creation_events"),
+    ] {
         let event = server.wait_for_log(&format!("failed to delete expired {rows}"));
         assert_eq!(event["level"], "ERROR");
         assert!(event["causes"].as_str().unwrap().contains(query), "{event}");

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use localdb::Cluster;
 use tempfile::TempDir;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -24,7 +25,7 @@ use super::probes::{await_not_serving, await_ready, grpc_code, grpc_health, is_c
 use crate::support::{
     App, CreateCall, ONE_ASSIGNED_TASK, TestDatabase,
     polling::{eventually, wait_until},
-    start_server_process,
+    secure, start_server_process,
 };
 
 const VARIABLE: &str = "CASELOAD_TEST_PGBOUNCER";
@@ -131,16 +132,25 @@ async fn behind_a_pooler_in_session_mode_a_revoked_key_is_refused_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_in_transaction_mode_is_refused_with_the_reason() {
-    let Some(pooler) = PgBouncer::start(&TestDatabase::create(), "transaction", HOUR) else {
-        return;
-    };
-    let server = start_server_process(&pooler.url(), &[]);
-    let addr = server.wait_for_address("serving gRPC");
-    wait_until("the reason in the log", || server.stderr().contains(REASON));
-    eventually("the loss of health", async || {
-        grpc_health(addr).await.filter(|statuses| *statuses == [ServingStatus::NotServing; 2])
-    })
-    .await;
+    let cluster = Cluster::temporary().setting("shared_buffers", "4MB").start().unwrap();
+    let database = TestDatabase::create_on(&cluster).await;
+    // So that nothing but the pooler keeps a server with the option from being ready.
+    secure(&cluster, database.url().expose());
+    let args = ["--grpc-addr", "127.0.0.1:0", "--row-level-security"];
+    let direct = start_server_process(database.url().expose(), &args);
+    direct.wait_for_log("serving");
+    drop(direct);
+    let Some(pooler) = PgBouncer::start(&database, "transaction", HOUR) else { return };
+    for args in [&[][..], &["--row-level-security"]] {
+        let args = [&["--grpc-addr", "127.0.0.1:0"], args].concat();
+        let server = start_server_process(&pooler.url(), &args);
+        let addr = server.wait_for_address("serving gRPC");
+        wait_until("the reason in the log", || server.stderr().contains(REASON));
+        eventually("the loss of health", async || {
+            grpc_health(addr).await.filter(|statuses| *statuses == [ServingStatus::NotServing; 2])
+        })
+        .await;
+    }
 }
 
 /// Sessions that PgBouncer has just opened have no mark, so each of them looks like a connection's own.

@@ -187,7 +187,8 @@ async fn a_database_is_recovered_to_a_moment_with_exactly_what_was_acknowledged_
     // All rows are gone in the end, as by a mistake.
     let all = load.stop().await;
     await_archived(&database).await;
-    database.query("TRUNCATE tasks, task_assignees, task_events, idempotency_keys");
+    database
+        .query("TRUNCATE tasks, task_assignees, task_events, creation_events, idempotency_keys");
     await_archived(&database).await;
     app = Arc::into_inner(app_before).unwrap();
     app.shutdown.cancel();
@@ -272,6 +273,6 @@ fn verifies(url: &DatabaseUrl) {
     );
     let sabotaged = verify();
     assert_eq!(sabotaged.code(), Some(1), "{sabotaged:?}");
-    assert!(sabotaged.stderr.contains("not so: batches are complete: task "), "{sabotaged:?}");
+    assert!(sabotaged.stderr.contains("not so: creations are complete: task "), "{sabotaged:?}");
     assert!(sabotaged.stderr.contains("not so: task_assignees_task_fkey holds: "), "{sabotaged:?}");
 }

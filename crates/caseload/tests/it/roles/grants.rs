@@ -136,6 +136,7 @@ fn the_service_can_neither_change_the_schema_nor_what_no_call_changes() {
                 "UPDATE tasks SET creation_event_id = 1",
                 "UPDATE task_events SET api_key_id = 1",
                 "UPDATE task_events SET created_at = now()",
+                "UPDATE creation_events SET task_ids = NULL",
                 "UPDATE task_assignees SET position = 1",
                 "SELECT * FROM tenants",
                 "UPDATE tenant_hosts SET exclusive = false",
@@ -163,6 +164,7 @@ fn the_service_can_neither_change_the_schema_nor_what_no_call_changes() {
             &[
                 "SELECT * FROM tasks",
                 "SELECT * FROM task_events",
+                "SELECT * FROM creation_events",
                 "SELECT * FROM idempotency_keys",
                 "UPDATE api_keys SET scopes = '{admin}'",
                 "UPDATE audit_entries SET details = ''",

@@ -25,11 +25,17 @@ struct Service {
 impl Service {
     /// Starts a service on the database `caseload`, which is migrated and has roles.
     async fn start(cluster: &Cluster) -> Self {
+        Self::start_with(cluster, &[]).await
+    }
+
+    /// Starts the same, with options of the server.
+    async fn start_with(cluster: &Cluster, more_args: &[&'static str]) -> Self {
         let database = TestDatabase::at(&cluster.url("caseload"));
         let url = url_as(cluster, SERVICE);
         // No key is cached: each call looks its key up.
         let args = ["--key-ttl", "0s", "--unknown-key-ttl", "0s"];
-        let app = App::builder().server_args(&args).start_as(database, &url).await;
+        let app = App::builder().server_args(&args).server_args(more_args);
+        let app = app.start_as(database, &url).await;
         Self { app, database: open(&url) }
     }
 
@@ -91,6 +97,11 @@ impl Service {
 
         let swept = self.database.sweep_of_idempotency_keys(Duration::ZERO).step(10).await;
         expect("sweep", format!("{swept:?}"), "Ok(Rows(2))");
+        // Changes of tasks go after creations.
+        let mut creations = self.database.sweep_of_creation_events(Duration::ZERO);
+        expect("sweep of creations", format!("{:?}", creations.step(1).await), "Ok(Rows(1))");
+        let rest = creations.step(1000).await;
+        expect("sweep of all creations", format!("{}", rest.is_ok()), "true");
         let swept = self.database.sweep_of_task_events(Duration::ZERO).step(1).await;
         expect("sweep of events", format!("{swept:?}"), "Ok(Rows(1))");
         failures
@@ -99,7 +110,12 @@ impl Service {
 
 /// Checks that a service that connects as its role can do everything that a service does.
 pub(super) async fn assert_works(cluster: &Cluster) {
-    let service = Service::start(cluster).await;
+    assert_works_with(cluster, &[]).await;
+}
+
+/// Checks the same of a service with options.
+pub(super) async fn assert_works_with(cluster: &Cluster, args: &[&'static str]) {
+    let service = Service::start_with(cluster, args).await;
     assert_eq!(service.failures(0).await, Vec::<String>::new());
 }
 
@@ -126,7 +142,10 @@ async fn the_service_works_with_its_privileges_and_needs_each_of_them() {
         assert!(!failures.is_empty(), "the service does not need {grant}");
         psql(&superuser, &format!("GRANT {privilege} ON {object} TO {SERVICE}"));
         // Nothing is left for the sweep of the next round to find.
-        psql(&superuser, "DELETE FROM idempotency_keys; DELETE FROM task_events");
+        psql(
+            &superuser,
+            "DELETE FROM idempotency_keys; DELETE FROM task_events; DELETE FROM creation_events",
+        );
     }
     assert_eq!(service.failures(0).await, Vec::<String>::new());
 }

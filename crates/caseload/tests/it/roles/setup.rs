@@ -1,5 +1,6 @@
 //! Setting the roles up: on a new database, and on one that is in use.
 
+use localdb::Cluster;
 use serde_json::Value;
 
 use super::{
@@ -87,8 +88,17 @@ async fn a_role_that_may_create_roles_and_owns_the_database_needs_not_be_a_super
 fn every_admin_command_works_as_the_admin_role() {
     let cluster = cluster();
     set_up(&cluster);
+    assert_admin_works(
+        &cluster,
+        "tasks, task_assignees, task_events, creation_events, idempotency_keys, audit_outbox, __diesel_schema_migrations",
+    );
+}
+
+/// Checks that all commands work, each as its role, except that `admin verify` as the admin's role reports that it
+/// may not read these tables.
+pub(super) fn assert_admin_works(cluster: &Cluster, unreadable: &str) {
     let json = |args: &[&str]| -> Value {
-        let exited = run_as(&cluster, ADMIN, &[&["admin", "--json"], args].concat());
+        let exited = run_as(cluster, ADMIN, &[&["admin", "--json"], args].concat());
         assert_eq!(exited.code(), Some(0), "{args:?}: {exited:?}");
         serde_json::from_str(&exited.stdout).unwrap()
     };
@@ -113,22 +123,22 @@ fn every_admin_command_works_as_the_admin_role() {
     json(&["audit", "list"]);
     let verified = json(&["audit", "verify"]);
     assert_eq!(verified[0]["intact"], true);
-    let refused = run_as(&cluster, ADMIN, &["admin", "verify"]);
+    let refused = run_as(cluster, ADMIN, &["admin", "verify"]);
     assert_eq!(refused.code(), Some(1), "{refused:?}");
-    let reason = "error: the role may not read tasks, task_assignees, task_events, idempotency_keys, \
-                  audit_outbox, __diesel_schema_migrations: verify as the owner of the tables\n";
+    let reason =
+        format!("error: the role may not read {unreadable}: verify as the owner of the tables\n");
     assert_eq!(refused.stderr, reason);
-    let verified = run_as(&cluster, OWNER, &["admin", "verify"]);
+    let verified = run_as(cluster, OWNER, &["admin", "verify"]);
     assert_eq!(verified.code(), Some(0), "{verified:?}");
     let superuser = cluster.url("caseload").parse().unwrap();
     psql(&superuser, "UPDATE audit_entries SET created_at = created_at - interval '9 days'");
     let prune = ["admin", "audit", "prune", "--older-than", "1d"];
-    let refused = run_as(&cluster, ADMIN, &prune);
+    let refused = run_as(cluster, ADMIN, &prune);
     assert_eq!(refused.code(), Some(1), "{refused:?}");
-    let pruned = run_as(&cluster, OWNER, &prune);
+    let pruned = run_as(cluster, OWNER, &prune);
     assert_eq!(pruned.code(), Some(0), "{pruned:?}");
     for _ in 0..2 {
-        let demo = run_as(&cluster, ADMIN, &["admin", "demo"]);
+        let demo = run_as(cluster, ADMIN, &["admin", "demo"]);
         assert_eq!(demo.code(), Some(0), "{demo:?}");
     }
 }

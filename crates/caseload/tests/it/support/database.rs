@@ -1,6 +1,8 @@
 //! A database for each test, on one Postgres that all of them share.
 
 use std::{
+    env,
+    path::Path,
     process::Command,
     sync::{
         OnceLock,
@@ -145,7 +147,8 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let cluster = Cluster::temporary().setting("max_connections", "1000").start().unwrap();
         cluster.create_database(TEMPLATE, None).unwrap();
-        let url = cluster.url(TEMPLATE).parse().unwrap();
+        let template = cluster.url(TEMPLATE);
+        let url = template.parse().unwrap();
         // A separate runtime, since the caller may be on one already. It has ended before the
         // template is copied: a template must have no connections.
         std::thread::spawn(move || {
@@ -154,6 +157,31 @@ fn cluster() -> &'static Cluster {
         })
         .join()
         .unwrap();
+        if env::var_os(ROW_LEVEL_SECURITY).is_some() {
+            secure(&cluster, &template);
+        }
         cluster
     })
+}
+
+/// Sets a migrated database up for row-level security.
+pub(crate) fn secure(cluster: &Cluster, url: &str) {
+    for file in ["roles.sql", "row_level_security.sql"] {
+        let mut psql = Command::new(cluster.bin_dir().join("psql"));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
+        let status = psql.arg("--no-psqlrc").arg("--quiet").arg("--file").arg(file);
+        assert!(status.arg(url).status().unwrap().success());
+    }
+}
+
+/// If set, servers that tests start in this process use row-level security, on databases that are copies of the
+/// template.
+const ROW_LEVEL_SECURITY: &str = "CASELOAD_TEST_ROW_LEVEL_SECURITY";
+
+/// Returns the option for row-level security if tests are to use it and the database is set up for it.
+pub(super) fn row_level_security(url: &DatabaseUrl) -> Option<&'static str> {
+    env::var_os(ROW_LEVEL_SECURITY)?;
+    let is_set_up = "SELECT to_regtype('caseload_tenants') IS NOT NULL";
+    let output = program("psql").args([url.expose(), "-XAtqc", is_set_up]).output().unwrap();
+    (output.stdout == b"t\n").then_some("--row-level-security")
 }

@@ -31,7 +31,7 @@ pub(crate) use authority::{Authority, Holder, Issued};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};
 pub(crate) use database::{
-    LONG_LOCK_TIMEOUT, TestDatabase, open, program as postgres_program, psql,
+    LONG_LOCK_TIMEOUT, TestDatabase, open, program as postgres_program, psql, secure,
 };
 pub(crate) use port::ReservedPort;
 pub(crate) use program::{Exited, Program};

@@ -250,7 +250,9 @@ impl Runner {
     async fn read(&self, jobs: Vec<Job>) {
         let (calls, results): (Vec<_>, Vec<_>) =
             jobs.into_iter().map(|job| (job.call, job.result)).unzip();
-        let found = self.shared.database.read(GET, move |connection| {
+        let database = &self.shared.database;
+        let scope = database.scope(calls.iter().map(|call| call.tenant));
+        let found = database.read_scoped(scope, GET, move |connection| {
             let mut wanted = Wanted::default();
             for Call { tenant, case, tasks, caller, wait, .. } in &calls {
                 wait.end();
