@@ -39,6 +39,8 @@ pub(crate) enum Table {
     IdempotencyKeys(Duration),
     /// What was done to tasks.
     TaskEvents(Duration),
+    /// The events of creations.
+    CreationEvents(Duration),
 }
 
 impl Table {
@@ -47,6 +49,7 @@ impl Table {
         match self {
             Self::IdempotencyKeys(_) => "idempotency_keys",
             Self::TaskEvents(_) => "task_events",
+            Self::CreationEvents(_) => "creation_events",
         }
     }
 
@@ -55,6 +58,7 @@ impl Table {
         match self {
             Self::IdempotencyKeys(age) => (database.sweep_of_idempotency_keys(age), age),
             Self::TaskEvents(age) => (database.sweep_of_task_events(age), age),
+            Self::CreationEvents(age) => (database.sweep_of_creation_events(age), age),
         }
     }
 }
@@ -109,12 +113,14 @@ async fn run_once(sweep: &mut Sweep, table: Table, rows: &Counter, failures: &Co
 /// The least time between two log lines about a sweep that fails, for each table.
 static KEY_FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
 static EVENT_FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
+static CREATION_FAILURES: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// Logs why a sweep failed: while sweeps fail, the table grows.
 fn log_failure(table: Table, error: &Error) {
     let (failures, rows) = match table {
         Table::IdempotencyKeys(_) => (&KEY_FAILURES, "idempotency keys"),
         Table::TaskEvents(_) => (&EVENT_FAILURES, "task events"),
+        Table::CreationEvents(_) => (&CREATION_FAILURES, "creation events"),
     };
     let causes = causes::of(error);
     let Some(suppressed) = failures.allow(Instant::now().into_std()) else { return };

@@ -10,7 +10,7 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
-use crate::{database::Database, error::Error};
+use crate::{database::Database, error::Error, row_level_security};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -39,11 +39,17 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] and [`Error::Internal`]; [`Error::Invalid`] if the database's encoding is
-    /// not UTF8, or if this role gets Postgres' messages in another language than English.
+    /// not UTF8, if this role gets Postgres' messages in another language than English, or if row-level
+    /// security is to restrict what is done for tenants, but would not.
     pub async fn has_current_schema(&self) -> Result<bool, Error> {
-        self.check("has_current_schema", |connection| {
+        let checked_policies = self.checked_policies();
+        self.check("has_current_schema", move |connection| {
             require_english(connection)?;
-            Ok(missing_migrations(connection)?.is_empty())
+            let is_current = missing_migrations(connection)?.is_empty();
+            if let Some(checked) = checked_policies.filter(|_| is_current) {
+                row_level_security::require(connection, &checked)?;
+            }
+            Ok(is_current)
         })
         .await
     }

@@ -141,6 +141,21 @@ diesel::table! {
     }
 }
 
+// Without xid.
+diesel::table! {
+    creation_events (id, tenant_id) {
+        id -> BigInt,
+        tenant_id -> BigInt,
+        case_id -> BigInt,
+        api_key_id -> BigInt,
+        created_at -> Timestamptz,
+        task_ids -> Array<BigInt>,
+        user_ends -> Array<SmallInt>,
+        user_ids -> Nullable<Array<BigInt>>,
+        request_id -> Text,
+    }
+}
+
 diesel::table! {
     idempotency_keys (tenant_id, key) {
         tenant_id -> BigInt,

@@ -33,10 +33,10 @@ pub(crate) fn expired(rows: u64) -> [String; 2] {
              FROM {source}"
         ),
         format!(
-            "INSERT INTO task_events
-                 (tenant_id, id, kind, case_id, api_key_id, request_id, user_ends, user_ids, created_at, task_ids)
+            "INSERT INTO creation_events
+                 (tenant_id, id, case_id, api_key_id, request_id, user_ends, user_ids, created_at, task_ids)
              SELECT
-                 1 + n % {TENANTS}, n, 'created', 1 + n % {CASES}, 1, gen_random_uuid()::text, '{{1,1,3}}',
+                 1 + n % {TENANTS}, n, 1 + n % {CASES}, 1, gen_random_uuid()::text, '{{1,1,3}}',
                  ARRAY[n % 1000, 17, 18], {time}
              FROM {source};
              SELECT setval('task_events_id_seq', {rows})"

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The tables that are swept.
-pub(crate) const TABLES: [&str; 2] = ["idempotency_keys", "task_events"];
+pub(crate) const TABLES: [&str; 2] = ["idempotency_keys", "creation_events"];
 
 /// A table at one time. Sizes are in bytes.
 #[derive(Clone, Copy)]

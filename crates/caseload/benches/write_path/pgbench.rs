@@ -63,9 +63,11 @@ fn script(work: Work, spread: Spread) -> String {
         Some(end.to_string())
     });
     let parameters = [
-        format!("'{{{}}}'", user_ends.collect::<Vec<_>>().join(",")),
-        format!("ARRAY[:tenant, :case, 1, 1, {tasks}, 1, {}]", emails.len()),
-        "'{a-request}'".to_owned(),
+        format!(
+            "ARRAY[ROW(1, {tasks}, 1, {}, :tenant, :case, 1, 'a-request', '{{{}}}')::task_batch]",
+            emails.len(),
+            user_ends.collect::<Vec<_>>().join(",")
+        ),
         format!("'{{{}}}'", vec!["1"; tasks].join(",")),
         format!("'{{{}}}'", descriptions.join(",")),
         // Each mention of a variable is a parameter for pgbench, which has 255 at most.

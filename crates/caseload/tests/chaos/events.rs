@@ -14,7 +14,7 @@ const CREATIONS: &str = "SELECT e.tenant_id || ' ' || e.case_id || ' ' || (
         )
         FROM unnest(e.task_ids, e.user_ends) WITH ORDINALITY AS t (id, user_end, no)
     )
-    FROM task_events AS e WHERE e.kind = 'created'";
+    FROM creation_events AS e";
 
 /// Returns a line for each task that was changed or deleted: its id, and its changes by its events, as
 /// `chronicle::CHANGES` has them.
@@ -34,9 +34,8 @@ const CHANGES: &str = "SELECT task_id, string_agg(
 const WRONG: &str = "WITH created AS (
         SELECT e.tenant_id, t.id, e.id AS event_id,
             e.user_ids[coalesce(e.user_ends[t.no - 1], 0) + 1 : t.user_end] AS user_ids
-        FROM task_events AS e
+        FROM creation_events AS e
         CROSS JOIN unnest(e.task_ids, e.user_ends) WITH ORDINALITY AS t (id, user_end, no)
-        WHERE e.kind = 'created'
     ),
     -- Each change of assignees, and those that the one before it has left.
     change AS (
@@ -99,7 +98,11 @@ const WRONG: &str = "WITH created AS (
         WHERE before = after OR lost && after OR won && before
             OR NOT (lost <@ before AND won <@ after AND after <@ (before || won))
             OR cardinality(before) - cardinality(lost) + cardinality(won) <> cardinality(after)
-    UNION SELECT e.tenant_id, e.task_id, e.id, NULL, NULL FROM task_events AS e
+    UNION SELECT e.tenant_id, e.task_id, e.id, NULL, NULL
+        FROM (
+            SELECT tenant_id, task_id, id, request_id, api_key_id FROM task_events
+            UNION ALL SELECT tenant_id, NULL, id, request_id, api_key_id FROM creation_events
+        ) AS e
         WHERE e.request_id = '' OR NOT EXISTS (
             SELECT FROM api_keys AS k WHERE k.tenant_id = e.tenant_id AND k.id = e.api_key_id
         )";

@@ -42,6 +42,8 @@ impl Sabotage {
 const LOST_EVENTS: &str = "
     CREATE FUNCTION drop_event() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
     CREATE TRIGGER drop_event BEFORE INSERT ON task_events
+        FOR EACH ROW WHEN (NEW.id % 20 = 0) EXECUTE FUNCTION drop_event();
+    CREATE TRIGGER drop_creation BEFORE INSERT ON creation_events
         FOR EACH ROW WHEN (NEW.id % 20 = 0) EXECUTE FUNCTION drop_event()";
 
 /// Drops one in five of the tasks that nobody is assigned to.

@@ -64,7 +64,9 @@ impl World {
 
     /// Forgets what the sequence before has left.
     fn clear(&self) {
-        self.app.database.query("TRUNCATE tasks, task_assignees, idempotency_keys, task_events");
+        self.app.database.query(
+            "TRUNCATE tasks, task_assignees, idempotency_keys, task_events, creation_events",
+        );
     }
 
     /// Returns every stored task: tenant, case, id, description, completed, emails.

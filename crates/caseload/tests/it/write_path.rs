@@ -9,8 +9,9 @@ use domain::{Error, Reason, TaskBatch};
 use store::WriterSettings;
 
 use crate::support::{
-    Session,
+    App, ONE_TASK, Reply, Session,
     polling::wait_until,
+    psql,
     write_path::{
         ONE_WRITER, POISON, Tenant, WritePath, batch, descriptions, draft, last_task_id, outcomes,
         submit,
@@ -277,4 +278,23 @@ async fn a_batch_whose_caller_leaves_while_a_statement_is_split_is_not_written()
     assert_eq!(descriptions(&last.await), ["last"]);
     let written = path.session.query("SELECT string_agg(description, ' ' ORDER BY id) FROM tasks");
     assert_eq!(written, "first slow last");
+}
+
+/// The type of the statement's parameter.
+const TASK_BATCH: &str =
+    include_str!("../../../../migrations/2026-12-03-000000_create_task_batch/up.sql");
+
+/// As after a restore that went on after errors.
+#[tokio::test]
+async fn batches_are_refused_while_the_database_lacks_the_type_of_a_batch() {
+    let app = App::start().await;
+    psql(app.database.url(), "DROP TYPE task_batch");
+    for request in [app.post(), app.post().header("idempotency-key", "k")] {
+        let reply = Reply::of(request.body(ONE_TASK)).await;
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert_eq!(reply.violations(), ["DATABASE_UNAVAILABLE -"]);
+    }
+    psql(app.database.url(), TASK_BATCH);
+    assert_eq!(app.create(ONE_TASK).await.status, 201);
+    assert_eq!(app.row_counts(), (1, 0));
 }

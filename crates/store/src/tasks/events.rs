@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use diesel::{
-    QueryResult, RunQueryDsl as _,
+    QueryResult,
     pg::{Pg, data_types::PgTimestamp},
     query_builder::AstPass,
     sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
@@ -118,9 +118,9 @@ impl Database {
             count_total,
         };
         let (head, mut events) = self
-            .list_for(tenant, "list_task_events", move |connection| {
+            .list_scoped(tenant, "list_task_events", move |connection| {
                 let rows: Vec<(HeadValues, EventValues, Users)> =
-                    bind(ListEvents, &wanted).load(connection)?;
+                    connection.load(bind(ListEvents, &wanted))?;
                 let head = rows.first().map(|(head, ..)| *head);
                 let events = rows.into_iter().filter_map(|(_, event, users)| {
                     let id = event.0?;

@@ -36,14 +36,26 @@ WITH task AS MATERIALIZED (
     WHERE last.case_id = $2 AND last.kind = 'deleted'
 ),
 
--- Unless it is too old to be kept.
+-- Unless it is too old to be kept. Servers from before there was creation_events write it into task_events.
 creation AS MATERIALIZED (
-    SELECT e.id
+    SELECT e.id, e.api_key_id, e.request_id, e.created_at, e.task_ids, e.user_ends, e.user_ids
     FROM task AS t
     CROSS JOIN LATERAL (
-        SELECT e.id
-        FROM task_events AS e
-        WHERE e.tenant_id = $1 AND e.id = t.creation_event_id
+        (
+            SELECT
+                e.id, e.api_key_id, e.request_id, e.created_at, e.task_ids, e.user_ends, e.user_ids
+            FROM creation_events AS e
+            WHERE e.id = t.creation_event_id AND e.tenant_id = $1
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT
+                e.id, e.api_key_id, e.request_id, e.created_at, e.task_ids, e.user_ends, e.user_ids
+            FROM task_events AS e
+            WHERE e.tenant_id = $1 AND e.id = t.creation_event_id
+            LIMIT 1
+        )
         LIMIT 1
     ) AS e
 ),
@@ -90,7 +102,19 @@ LEFT JOIN (
                 LIMIT 1
             ) AS key_name,
             CASE WHEN e.kind = 'created' THEN users.ids ELSE e.assignee_ids END AS assignee_ids
-        FROM task_events AS e
+        FROM (
+            SELECT
+                c.id, 'created' AS kind, NULL AS description, c.api_key_id, c.request_id, c.created_at,
+                c.task_ids, c.user_ends, c.user_ids, NULL::bigint[] AS assignee_ids
+            FROM creation AS c
+            WHERE c.id = page.id
+            UNION ALL
+            SELECT
+                e.id, e.kind, e.description, e.api_key_id, e.request_id, e.created_at,
+                e.task_ids, e.user_ends, e.user_ids, e.assignee_ids
+            FROM task_events AS e
+            WHERE e.tenant_id = $1 AND e.id = page.id AND e.task_id = $3
+        ) AS e
         CROSS JOIN LATERAL (SELECT array_position(e.task_ids, $3) AS no) AS place
         CROSS JOIN LATERAL (
             SELECT
@@ -99,7 +123,6 @@ LEFT JOIN (
                 ELSE e.user_ids
                 END AS ids
         ) AS users
-        WHERE e.tenant_id = $1 AND e.id = page.id
         LIMIT 1
     ) AS e
     CROSS JOIN LATERAL (

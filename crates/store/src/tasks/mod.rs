@@ -5,7 +5,7 @@ mod check;
 mod delete;
 mod event_sweep;
 mod events;
-mod get;
+pub(crate) mod get;
 mod list;
 #[cfg(test)]
 mod plans;

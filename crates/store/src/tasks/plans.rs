@@ -27,12 +27,14 @@ const DATA: &str = "
             1, n, CASE WHEN n <= 100000 THEN 1 ELSE 2 + n % 900 END, 'a task', n % 10 = 0, now(), 1,
             1, 1 + (n - 1) / 25
         FROM generate_series(1, 1000000) AS n;
-    INSERT INTO task_events
-            (tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id)
+    INSERT INTO creation_events
+            (id, tenant_id, case_id, task_ids, user_ends, user_ids, api_key_id, request_id, created_at)
         SELECT
-            1, b, 'created', 1, array_agg(25 * b - 25 + n), array_agg(n), array_agg(n), 1, 'a request'
+            b, 1, 1, array_agg(25 * b - 25 + n), array_agg(n), array_agg(n), 1, 'a request',
+            CASE WHEN b <= 300 THEN now() - interval '2 days' ELSE now() END
         FROM generate_series(1, 40000) AS b, generate_series(1, 25) AS n
-        GROUP BY b;
+        GROUP BY b
+        ORDER BY b;
     INSERT INTO task_events (tenant_id, id, kind, case_id, task_id, api_key_id, request_id)
         SELECT 1, 40000 + n, 'completed', 1, 1, 1, 'a request' FROM generate_series(1, 50000) AS n;
     INSERT INTO task_events (tenant_id, id, kind, case_id, task_id, api_key_id, request_id)
@@ -81,6 +83,50 @@ const OF_EVENTS: &str = "task_events_task_idx";
 #[tokio::test]
 async fn every_statement_uses_its_indexes_on_a_million_tasks() {
     let mut explainer = Explainer::start(DATA).await;
+    assert_uses_indexes(&mut explainer, ["1", "2"]);
+
+    // The last page of a case of 100,000 tasks, one in the middle, and one past the end, beside the
+    // first.
+    let null = "null";
+    let mut page = |skip: &str| {
+        let parameters = ["1", "1", null, null, null, "0", skip, "21", "true"];
+        explainer.run::<list::ListCase>(&parameters)
+    };
+    let (_, first) = page("0");
+    for skip in ["50000", "99977", "200000", "9223372036854775807"] {
+        let (plan, pages) = page(skip);
+        assert!(pages <= 3 * first, "{pages} pages instead of {first}: {plan}");
+    }
+
+    // The tenant with which it begins, the place there, and that in all others; for events the first creation, too.
+    for (from, deleted, most_pages) in [
+        // All that have expired are behind the first creation.
+        ("-1, 0, 0, 1", 0, 50),
+        ("-1, 0, 0, 9223372036854775807", 300, 3_000),
+        ("2, 0, 0, 9223372036854775807", 0, 50),
+        ("2, 140600, 140600, 9223372036854775807", 0, 50),
+    ] {
+        assert_sweeps(&mut explainer, &event_sweep::EXPIRY, from, (deleted, most_pages));
+    }
+    for (from, deleted, most_pages) in
+        [("0, 0, 0", 300, 3_000), ("0, 0, 0", 0, 50), ("0, 301, 0", 0, 50)]
+    {
+        assert_sweeps(&mut explainer, &event_sweep::CREATION_EXPIRY, from, (deleted, most_pages));
+    }
+    let start = "-1, '-infinity', '-infinity'";
+    for (from, deleted, most_pages) in
+        [(start, 1000, 10_000), ("2, now() - interval '1 day', '-infinity'", 0, 50)]
+    {
+        assert_sweeps(&mut explainer, &idempotency::EXPIRY, from, (deleted, most_pages));
+    }
+
+    explainer.restrict();
+    assert_uses_indexes(&mut explainer, ["3", "4"]);
+}
+
+/// Checks the plans of all statements of callers. Updates and deletes these two tasks of the first case.
+#[track_caller]
+fn assert_uses_indexes(explainer: &mut Explainer, changed: [&'static str; 2]) {
     explainer.assert_uses::<get::Get>(OF_TASK, &["'{1}'", "'{7}'", "'{100005}'"], 30);
     let ids: Vec<_> = (1..=64).map(|n| (1500 * n).to_string()).collect();
     let [ids, ones] = [ids.join(","), ["1"; 64].join(",")].map(|list| format!("'{{{list}}}'"));
@@ -135,10 +181,11 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
         explainer.assert_uses::<events::ListEvents>(OF_EVENTS, &parameters, most_pages);
     }
 
+    let changed = format!("'{{{}}}'", changed.join(","));
     let update = [
         "1",
         "1",
-        "'{1,2}'",
+        &changed,
         "'{b,null}'",
         "'{null,true}'",
         "'{true,false}'",
@@ -155,34 +202,9 @@ async fn every_statement_uses_its_indexes_on_a_million_tasks() {
     explainer.assert_uses::<update::UpdateTrial>(OF_TASK, &update, 100);
     explainer.assert_uses::<delete::Delete>(
         OF_TASK,
-        &["1", "1", "'{1,2}'", "null", "1", "'a-request'"],
+        &["1", "1", &changed, "null", "1", "'a-request'"],
         200,
     );
-
-    // The last page of a case of 100,000 tasks, one in the middle, and one past the end, beside the
-    // first.
-    let mut page = |skip: &str| {
-        let parameters = ["1", "1", null, null, null, "0", skip, "21", "true"];
-        explainer.run::<list::ListCase>(&parameters)
-    };
-    let (_, first) = page("0");
-    for skip in ["50000", "99977", "200000", "9223372036854775807"] {
-        let (plan, pages) = page(skip);
-        assert!(pages <= 3 * first, "{pages} pages instead of {first}: {plan}");
-    }
-
-    // The tenant with which it begins, the place there, and that in all others.
-    for (from, deleted, most_pages) in
-        [("-1, 0, 0", 300, 3_000), ("2, 0, 0", 0, 50), ("2, 140600, 140600", 0, 50)]
-    {
-        assert_sweeps(&mut explainer, &event_sweep::EXPIRY, from, (deleted, most_pages));
-    }
-    let start = "-1, '-infinity', '-infinity'";
-    for (from, deleted, most_pages) in
-        [(start, 1000, 10_000), ("2, now() - interval '1 day', '-infinity'", 0, 50)]
-    {
-        assert_sweeps(&mut explainer, &idempotency::EXPIRY, from, (deleted, most_pages));
-    }
 }
 
 /// Checks that a sweep of what is older than a day deletes so many rows by their places, and reads neither all of a
@@ -196,12 +218,14 @@ fn assert_sweeps(
 ) {
     let place = match expiry.order {
         Order::Time => "timestamptz",
-        Order::Id => "bigint",
+        Order::Id | Order::IdOfAll => "bigint",
     };
+    let barrier = if expiry.after.is_some() { ", bigint" } else { "" };
     for (tenants, end) in [(Tenants::WithKeys, "ROLLBACK"), (Tenants::All, "COMMIT")] {
         let statement = expiry.deletion(tenants, 1000);
-        let prepare =
-            format!("PREPARE x(double precision, bigint, {place}, {place}) AS {statement}");
+        let prepare = format!(
+            "PREPARE x(double precision, bigint, {place}, {place}{barrier}) AS {statement}"
+        );
         explainer.execute("BEGIN");
         let (plan, pages) = explainer.explain(&prepare, &format!("EXECUTE x(86400, {from})"));
         explainer.execute(end);
@@ -225,6 +249,13 @@ fn assert_sweeps(
 #[tokio::test]
 async fn a_page_of_a_large_case_reads_no_more_than_the_page() {
     let mut explainer = Explainer::start(LARGE_CASE).await;
+    assert_reads_a_page(&mut explainer);
+    explainer.restrict();
+    assert_reads_a_page(&mut explainer);
+}
+
+#[track_caller]
+fn assert_reads_a_page(explainer: &mut Explainer) {
     let (user, null) = ("'user1@example.com'", "null");
     for after in ["0", "150000", "290000"] {
         // Tenant, case, user, completed, changed after; task, skip, limit, count.

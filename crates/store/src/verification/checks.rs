@@ -1,8 +1,13 @@
 //! What no constraint ensures.
 //!
-//! What was done to tasks is kept for a time only. If an event is kept, all later ones of its tenant are, but for
-//! those that began at about the same time: so what is missing is a fault only if it is a minute younger than the
-//! first event of the tenant.
+//! What was done to tasks is kept for a time only, so an event that is missing may have expired. It has not if an
+//! earlier one is kept that expires before it. Events that began at about the same time may expire in any order, so
+//! the earlier one has to be a minute older.
+//!
+//! - Creations (`creation_events`) expire in the order of their ids, those of all tenants together.
+//! - Changes and deletions (`task_events`) expire in that order in each tenant, and after all creations before them.
+//! - Creations by servers from before there was `creation_events` are in `task_events`. A missing creation has been
+//!   one of these, as far as is known, if the first row of the tenant there is one.
 
 /// A rule that rows keep.
 #[derive(Debug)]
@@ -36,6 +41,10 @@ pub(super) static TASKS: &[Check] = &[
                 ) AS fault
             FROM page AS t
             LEFT JOIN LATERAL (
+                SELECT e.case_id = t.case_id AND t.id = ANY (e.task_ids) AS is_right
+                FROM creation_events AS e
+                WHERE e.tenant_id = t.tenant_id AND e.id = t.creation_event_id
+                UNION ALL
                 SELECT
                     e.kind = 'created' AND e.case_id = t.case_id AND t.id = ANY (e.task_ids) AS is_right
                 FROM task_events AS e
@@ -45,12 +54,20 @@ pub(super) static TASKS: &[Check] = &[
             WHERE t.creation_event_id IS NOT NULL
                 AND NOT coalesce(
                     e.is_right,
-                    t.created_at <= (
-                        SELECT first.created_at + interval '1 minute'
-                        FROM task_events AS first
-                        WHERE first.tenant_id = t.tenant_id
-                        ORDER BY first.id
-                        LIMIT 1
+                    t.created_at <= interval '1 minute' + least(
+                        (
+                            SELECT first.created_at
+                            FROM creation_events AS first
+                            ORDER BY first.id
+                            LIMIT 1
+                        ),
+                        (
+                            SELECT CASE WHEN first.kind = 'created' THEN first.created_at END
+                            FROM task_events AS first
+                            WHERE first.tenant_id = t.tenant_id
+                            ORDER BY first.id
+                            LIMIT 1
+                        )
                     ),
                     true
                 )",
@@ -73,6 +90,10 @@ pub(super) static TASKS: &[Check] = &[
                 ) AS fault
             FROM page AS t
             CROSS JOIN LATERAL (
+                SELECT e.user_ids, e.user_ends, array_position(e.task_ids, t.id) AS no
+                FROM creation_events AS e
+                WHERE e.tenant_id = t.tenant_id AND e.id = t.creation_event_id
+                UNION ALL
                 SELECT e.user_ids, e.user_ends, array_position(e.task_ids, t.id) AS no
                 FROM task_events AS e
                 WHERE e.tenant_id = t.tenant_id AND e.id = t.creation_event_id AND e.kind = 'created'
@@ -221,6 +242,48 @@ pub(super) static EVENTS: &[Check] = &[
     },
 ];
 
+pub(super) static CREATIONS: &[Check] = &[
+    Check {
+        name: "creations are complete",
+        faults: "\
+            SELECT
+                format(
+                    'task %s of tenant %s, which event %s created, is missing, and no event says that it was deleted',
+                    task.id, t.tenant_id, t.id
+                ) AS fault
+            FROM page AS t
+            CROSS JOIN LATERAL unnest(t.task_ids) AS task (id)
+            WHERE NOT EXISTS (
+                    SELECT
+                    FROM tasks AS now
+                    WHERE now.tenant_id = t.tenant_id AND now.id = task.id AND now.creation_event_id = t.id
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM task_events AS e
+                    WHERE e.tenant_id = t.tenant_id AND e.task_id = task.id AND e.kind = 'deleted'
+                )",
+    },
+    Check {
+        name: "creations have the parts of all tasks",
+        faults: "\
+            SELECT format('event %s of tenant %s has lists of different lengths', t.id, t.tenant_id) AS fault
+            FROM page AS t
+            WHERE cardinality(t.task_ids) <> cardinality(t.user_ends)
+                OR coalesce(t.user_ends[cardinality(t.user_ends)], 0) <> coalesce(cardinality(t.user_ids), 0)",
+    },
+    Check {
+        name: "API keys that are in creations exist",
+        faults: "\
+            SELECT format('API key %s of event %s of tenant %s is missing', t.api_key_id, t.id, t.tenant_id)
+                AS fault
+            FROM page AS t
+            WHERE NOT EXISTS (
+                SELECT FROM api_keys AS a WHERE a.tenant_id = t.tenant_id AND a.id = t.api_key_id
+            )",
+    },
+];
+
 pub(super) static IDEMPOTENCY_KEYS: &[Check] = &[
     Check {
         name: "tasks of idempotency keys exist, unless they were deleted",
@@ -241,12 +304,20 @@ pub(super) static IDEMPOTENCY_KEYS: &[Check] = &[
                     FROM task_events AS e
                     WHERE e.tenant_id = t.tenant_id AND e.task_id = task.id AND e.kind = 'deleted'
                 )
-                AND t.created_at > (
-                    SELECT first.created_at + interval '1 minute'
-                    FROM task_events AS first
-                    WHERE first.tenant_id = t.tenant_id
-                    ORDER BY first.id
-                    LIMIT 1
+                AND t.created_at > interval '1 minute' + least(
+                    (
+                        SELECT first.created_at
+                        FROM task_events AS first
+                        WHERE first.tenant_id = t.tenant_id
+                        ORDER BY first.id
+                        LIMIT 1
+                    ),
+                    (
+                        SELECT first.created_at
+                        FROM creation_events AS first
+                        ORDER BY first.id
+                        LIMIT 1
+                    )
                 )",
     },
     Check {

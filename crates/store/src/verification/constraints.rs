@@ -48,7 +48,7 @@ impl ForeignKey {
     }
 }
 
-/// The constraints, indexes and triggers of the schema, one a line, as [`PRESENT`] describes them. After a migration,
+/// The constraints, indexes, triggers and types of the schema, one a line, as [`PRESENT`] describes them. After a migration,
 /// `UPDATE_DOCS=1 cargo test -p caseload-store --lib verification` writes the list anew.
 pub(super) static EXPECTED: &str = include_str!("constraints.txt");
 
@@ -108,7 +108,16 @@ const PRESENT: &str = "
     FROM pg_trigger AS g
     JOIN pg_class AS t ON t.oid = g.tgrelid
     JOIN pg_proc AS p ON p.oid = g.tgfoid
-    WHERE g.tgrelid = ANY ($1::text[]::regclass[]) AND NOT g.tgisinternal";
+    WHERE g.tgrelid = ANY ($1::text[]::regclass[]) AND NOT g.tgisinternal
+    UNION ALL
+    SELECT format(
+        '%s: type (%s)', t.relname,
+        string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
+    )
+    FROM pg_class AS t
+    JOIN pg_attribute AS a ON a.attrelid = t.oid
+    WHERE t.relkind = 'c' AND t.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+    GROUP BY t.relname";
 
 /// Returns what is wrong with what is there. More than what is expected is not wrong.
 fn lacking(present: &[String]) -> Vec<String> {
@@ -169,7 +178,9 @@ impl Database {
         const FORBIDDEN: &str = "
             SELECT n.name AS line
             FROM unnest($1::text[] || '__diesel_schema_migrations'::text) AS n (name)
-            WHERE NOT has_table_privilege(to_regclass(n.name), 'SELECT')";
+            WHERE NOT has_table_privilege(to_regclass(n.name), 'SELECT')
+                -- A policy may hide rows from the role.
+                OR row_security_active(to_regclass(n.name))";
         let forbidden = self.lines("list_forbidden_tables", FORBIDDEN).await?;
         if forbidden.is_empty() {
             return Ok(());
@@ -214,7 +225,7 @@ impl Database {
         let lacking = lacking(&self.present_constraints().await?);
         let expected = EXPECTED.lines().count();
         Ok(vec![
-            Checked::of("constraints, indexes and triggers are complete", expected, lacking),
+            Checked::of("constraints, indexes, triggers and types are complete", expected, lacking),
             Checked::of("constraints, indexes and triggers are in force", count, faults),
         ])
     }

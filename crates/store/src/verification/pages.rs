@@ -80,21 +80,24 @@ impl Database {
             }
             after = page.last;
         }
-        if table.has_sequence {
-            all.push(self.check_sequence(table.name, greatest.unwrap_or(0)).await?);
+        if let Some(sequence) = table.sequence {
+            all.push(self.check_sequence(table.name, sequence, greatest.unwrap_or(0)).await?);
         }
         Ok(all)
     }
 
     /// Checks that the next id of a table is a new one.
-    async fn check_sequence(&self, table: &'static str, greatest: i64) -> Result<Checked, Error> {
+    async fn check_sequence(
+        &self,
+        table: &'static str,
+        sequence: &'static str,
+        greatest: i64,
+    ) -> Result<Checked, Error> {
         let last = self
             .read("verify_sequence", move |connection| {
                 reading(connection, |connection| {
                     let statement = format!(
-                        "SELECT coalesce(
-                             pg_sequence_last_value(pg_get_serial_sequence('{table}', 'id')::regclass), 0
-                         ) AS last"
+                        "SELECT coalesce(pg_sequence_last_value('{sequence}'::regclass), 0) AS last"
                     );
                     Ok(sql_query(statement).get_result::<Sequence>(connection)?.last)
                 })
@@ -140,7 +143,7 @@ fn page_statement(table: &Table) -> String {
     let (key, after, name) = (table.key_columns(), table.key_values("$1"), table.name);
     let descending = key.replace(", ", " DESC, ");
     let texts = key.replace(", ", "::text, ");
-    let greatest = if table.has_sequence { "max(p.id)" } else { "max(NULL::bigint)" };
+    let greatest = if table.sequence.is_some() { "max(p.id)" } else { "max(NULL::bigint)" };
     format!(
         "WITH page AS MATERIALIZED (
              SELECT * FROM {name} AS t WHERE ({key}) > ({after}) ORDER BY {key} LIMIT {PAGE}

@@ -1,6 +1,6 @@
 //! The tables, and how they are read page by page.
 
-use super::checks::{Check, EVENTS, IDEMPOTENCY_KEYS, TASKS};
+use super::checks::{CREATIONS, Check, EVENTS, IDEMPOTENCY_KEYS, TASKS};
 
 /// A table.
 #[derive(Debug)]
@@ -8,8 +8,8 @@ pub(super) struct Table {
     pub(super) name: &'static str,
     /// The columns of its primary key, and their types.
     pub(super) key: &'static [(&'static str, &'static str)],
-    /// Whether the column `id` has a sequence.
-    pub(super) has_sequence: bool,
+    /// The sequence from which the column `id` has its values.
+    pub(super) sequence: Option<&'static str>,
     /// What no constraint ensures.
     pub(super) checks: &'static [Check],
 }
@@ -17,35 +17,54 @@ pub(super) struct Table {
 const TENANT: (&str, &str) = ("tenant_id", "bigint");
 const ID: (&str, &str) = ("id", "bigint");
 
+/// All events have ids from one sequence.
+const EVENTS_SEQUENCE: &str = "task_events_id_seq";
+
 /// All tables. A test compares them with those of the database.
 pub(super) static TABLES: &[Table] = &[
-    Table { name: "tenants", key: &[ID], has_sequence: true, checks: &[] },
-    Table { name: "tenant_hosts", key: &[("host", "text")], has_sequence: false, checks: &[] },
-    Table { name: "api_keys", key: &[TENANT, ID], has_sequence: true, checks: &[] },
-    Table { name: "users", key: &[TENANT, ID], has_sequence: true, checks: &[] },
-    Table { name: "cases", key: &[TENANT, ID], has_sequence: true, checks: &[] },
-    Table { name: "tasks", key: &[TENANT, ID], has_sequence: true, checks: TASKS },
+    Table { name: "tenants", key: &[ID], sequence: Some("tenants_id_seq"), checks: &[] },
+    Table { name: "tenant_hosts", key: &[("host", "text")], sequence: None, checks: &[] },
+    Table { name: "api_keys", key: &[TENANT, ID], sequence: Some("api_keys_id_seq"), checks: &[] },
+    Table { name: "users", key: &[TENANT, ID], sequence: Some("users_id_seq"), checks: &[] },
+    Table { name: "cases", key: &[TENANT, ID], sequence: Some("cases_id_seq"), checks: &[] },
+    Table { name: "tasks", key: &[TENANT, ID], sequence: Some("tasks_id_seq"), checks: TASKS },
     Table {
         name: "task_assignees",
         key: &[TENANT, ("task_id", "bigint"), ("position", "smallint")],
-        has_sequence: false,
+        sequence: None,
         checks: &[],
     },
-    Table { name: "task_events", key: &[TENANT, ID], has_sequence: true, checks: EVENTS },
+    Table {
+        name: "task_events",
+        key: &[TENANT, ID],
+        sequence: Some(EVENTS_SEQUENCE),
+        checks: EVENTS,
+    },
+    Table {
+        name: "creation_events",
+        key: &[ID, TENANT],
+        sequence: Some(EVENTS_SEQUENCE),
+        checks: CREATIONS,
+    },
     Table {
         name: "idempotency_keys",
         key: &[TENANT, ("key", "text")],
-        has_sequence: false,
+        sequence: None,
         checks: IDEMPOTENCY_KEYS,
     },
-    Table { name: "audit_heads", key: &[TENANT], has_sequence: false, checks: &[] },
+    Table { name: "audit_heads", key: &[TENANT], sequence: None, checks: &[] },
     Table {
         name: "audit_entries",
         key: &[TENANT, ("number", "bigint")],
-        has_sequence: false,
+        sequence: None,
         checks: &[],
     },
-    Table { name: "audit_outbox", key: &[TENANT, ID], has_sequence: true, checks: &[] },
+    Table {
+        name: "audit_outbox",
+        key: &[TENANT, ID],
+        sequence: Some("audit_outbox_id_seq"),
+        checks: &[],
+    },
 ];
 
 impl Table {

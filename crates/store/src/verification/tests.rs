@@ -62,14 +62,21 @@ async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
         SELECT
             c.conrelid::regclass || ': ' || string_agg(
                 a.attname || ' ' || format_type(a.atttypid, NULL), ', ' ORDER BY n.no
-            ) || CASE
-                WHEN EXISTS (
-                    SELECT FROM pg_attribute AS i
-                    WHERE i.attrelid = c.conrelid AND i.attname = 'id' AND i.attidentity <> ''
-                )
-                THEN ', with a sequence'
-                ELSE ''
-            END AS line
+            ) || coalesce(
+                (
+                    SELECT ', with ' || pg_get_serial_sequence(
+                        -- It has none of its own, but the ids of all events ascend together.
+                        CASE i.attrelid
+                            WHEN 'creation_events'::regclass THEN 'task_events'
+                            ELSE i.attrelid::regclass::text
+                        END,
+                        'id'
+                    )
+                    FROM pg_attribute AS i
+                    WHERE i.attrelid = c.conrelid AND i.attname = 'id'
+                ),
+                ''
+            ) AS line
         FROM pg_constraint AS c
         CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS n (number, no)
         JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = n.number
@@ -82,8 +89,8 @@ async fn each_table_of_the_schema_is_verified_along_its_primary_key() {
     let known = TABLES.iter().map(|table| {
         let key = table.key.iter().map(|(column, kind)| format!("{column} {kind}"));
         let key = key.collect::<Vec<_>>().join(", ");
-        let sequence = if table.has_sequence { ", with a sequence" } else { "" };
-        format!("{}: {key}{sequence}", table.name)
+        let sequence = table.sequence.map(|name| format!(", with public.{name}"));
+        format!("{}: {key}{}", table.name, sequence.unwrap_or_default())
     });
     let mut known: Vec<_> = known.collect();
     known.sort_unstable();

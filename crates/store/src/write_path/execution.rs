@@ -13,10 +13,13 @@ use super::{
     job::Job,
     outcome::{find_record, repeated, resolve},
     queue::{Generation, Queue},
-    statement::{Statement, Verdict},
+    statement::{Statement, Verdict, look_up_type},
     unfinished::{block, fail},
 };
-use crate::{connections::pool::Connection, error::is_lock_timeout};
+use crate::{
+    connections::pool::Connection,
+    error::{Error, is_lock_timeout},
+};
 
 /// The part of the lock timeout for which a statement waits that several jobs share, or that others wait
 /// behind. A job that needs longer waits on in the lane, where it makes nobody wait.
@@ -66,8 +69,24 @@ pub(super) enum Step {
 }
 
 impl Execution<'_> {
-    /// Prepares a connection of the pool. Returns whether it is usable.
-    pub(super) fn begin(&mut self) -> bool {
+    /// Prepares a connection of the pool.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is not usable, or if the database can't take the statement.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        if !self.wait_briefly() {
+            return Err(Error::unavailable("the connection was lost before it was used"));
+        }
+        let looked_up = look_up_type(self.connection).map_err(Error::unavailable);
+        if looked_up.is_err() {
+            self.end();
+        }
+        looked_up
+    }
+
+    /// Has statements wait for locks as briefly as those that batches may share. Returns whether the connection is still
+    /// usable.
+    fn wait_briefly(&mut self) -> bool {
         self.set_lock_timeout(self.lock_timeout / SHARED)
     }
 
@@ -177,7 +196,7 @@ impl Execution<'_> {
                 }
             }
         }
-        self.begin()
+        self.wait_briefly()
     }
 
     /// Sends the outcomes of jobs that repeat earlier ones, which needs no lock. The others wait on. Returns
@@ -217,7 +236,7 @@ impl Execution<'_> {
             return Step::Lost;
         }
         let step = self.write_one(job);
-        if step < Step::Lost && !self.begin() { Step::Lost } else { step }
+        if step < Step::Lost && !self.wait_briefly() { Step::Lost } else { step }
     }
 
     /// Writes one job, unless its caller is gone.

@@ -45,6 +45,8 @@ pub(super) fn failure(error: DieselError) -> Error {
     match error {
         _ if is_of_libpq(&error) => Error::connection_lost(error),
         DieselError::DatabaseError(..) | DieselError::BrokenTransactionManager => error.into(),
+        // Parameters are written before anything is sent.
+        DieselError::SerializationError(_) => Error::internal(error),
         _ => Error::connection_lost(error),
     }
 }
@@ -96,7 +98,7 @@ mod tests {
             (DieselError::BrokenTransactionManager, false, true),
             (DieselError::DeserializationError("no UTF-8".into()), true, true),
             (DieselError::NotFound, true, true),
-            (DieselError::SerializationError("too large".into()), true, true),
+            (DieselError::SerializationError("too large".into()), false, true),
         ] {
             let name = format!("{error:?}");
             assert_eq!(is_fatal(&error), is_unusable, "{name}");

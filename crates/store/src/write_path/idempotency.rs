@@ -104,6 +104,7 @@ pub(crate) static EXPIRY: Expiry = Expiry {
     lock: 0x6361_7365_6964_656d,
     table: "idempotency_keys",
     order: Order::Time,
+    after: None,
 };
 
 impl Database {

@@ -189,11 +189,8 @@ impl Worker {
             None => {}
         }
         let mut connection = self.database.writer_connection()?;
-        if self.execution(&mut connection).begin() {
-            Ok(connection)
-        } else {
-            Err(Error::unavailable("the connection was lost before it was used"))
-        }
+        self.execution(&mut connection).begin()?;
+        Ok(connection)
     }
 }
 

@@ -28,9 +28,10 @@ fn faults(shell: &AdminShell) -> BTreeSet<(String, String)> {
     faults
 }
 
-/// Starts a service whose tenant has tasks that were created, changed and deleted: 1 to 3 with an idempotency key,
-/// 4, which was deleted, 5, and 6, which was deleted, too. The events of these creations are 1, 2, 8 and 9; those of
-/// the deletions are 7 and 10.
+/// Starts a service whose tenant has tasks that were created, changed and deleted: 1 to 3 with an idempotency key, 4,
+/// which was deleted, 5, 6, which was deleted, too, and 7. The events of these creations are 1, 2, 8, 9 and 11; those
+/// of the deletions are 7 and 10. The creations 1 and 8 are in the table in which servers from before there was one
+/// of its own for them wrote theirs.
 async fn start() -> (App, AdminShell) {
     let app = App::start().await;
     let shell = AdminShell { database: app.database.clone() };
@@ -54,10 +55,15 @@ async fn start() -> (App, AdminShell) {
     created("", ONE_ASSIGNED_TASK).await;
     created("", ONE_ASSIGNED_TASK).await;
     changed(Method::DELETE, 6, Value::Null).await;
-    // What is missing counts if it is younger than the tenant's first event.
-    shell
-        .database
-        .query("UPDATE task_events SET created_at = created_at - interval '1 hour' WHERE id = 1");
+    created("", ONE_ASSIGNED_TASK).await;
+    // What is missing counts if it is younger than the first creation of its table.
+    let columns = "tenant_id, id, case_id, task_ids, user_ends, user_ids, api_key_id, request_id, created_at, xid";
+    shell.database.query(&format!(
+        "WITH moved AS (DELETE FROM creation_events WHERE id IN (1, 8) RETURNING *)
+         INSERT INTO task_events (kind, {columns}) SELECT 'created', {columns} FROM moved;
+         UPDATE creation_events SET created_at = created_at - interval '1 hour' WHERE id = 2;
+         UPDATE task_events SET created_at = created_at - interval '1 hour' WHERE id = 1"
+    ));
     (app, shell)
 }
 
@@ -92,7 +98,7 @@ async fn a_database_that_only_the_service_has_changed_is_consistent() {
 /// What is done, and what is found of it: the check, and a part of what it says.
 type Sabotage = (&'static str, &'static [(&'static str, &'static str)]);
 
-const SABOTAGE: [Sabotage; 25] = [
+const SABOTAGE: [Sabotage; 28] = [
     (
         "DELETE FROM task_assignees WHERE task_id = 3 AND position = 0",
         &[
@@ -155,6 +161,13 @@ const SABOTAGE: [Sabotage; 25] = [
         ],
     ),
     (
+        "DELETE FROM creation_events WHERE id = 11",
+        &[(
+            "tasks have the event of their creation",
+            "event 11 of tenant 1, which created task 7, is missing",
+        )],
+    ),
+    (
         "DELETE FROM task_events WHERE id = 8",
         &[(
             "tasks have the event of their creation",
@@ -163,7 +176,7 @@ const SABOTAGE: [Sabotage; 25] = [
     ),
     (
         "DELETE FROM task_events WHERE id = 10",
-        &[("batches are complete", "task 6 of tenant 1, which event 9 created, is missing")],
+        &[("creations are complete", "task 6 of tenant 1, which event 9 created, is missing")],
     ),
     (
         "INSERT INTO tasks (tenant_id, id, case_id, description) SELECT 1, 4, id, 'x' FROM cases",
@@ -180,18 +193,33 @@ const SABOTAGE: [Sabotage; 25] = [
         )],
     ),
     (
+        "UPDATE creation_events SET user_ends = '{1,1}' WHERE id = 9",
+        &[(
+            "creations have the parts of all tasks",
+            "event 9 of tenant 1 has lists of different lengths",
+        )],
+    ),
+    (
         "DELETE FROM cases",
         &[
             ("tasks_case_fkey holds", "tasks (1,3) refers to cases (1,1), which is missing"),
             ("tasks_case_fkey holds", "tasks (1,4) refers to cases (1,1), which is missing"),
             ("tasks_case_fkey holds", "tasks (1,5) refers to cases (1,1), which is missing"),
+            ("tasks_case_fkey holds", "tasks (1,7) refers to cases (1,1), which is missing"),
         ],
     ),
     (
         "SELECT setval('tasks_id_seq', 3)",
         &[(
             "the sequence of tasks is behind all ids",
-            "the sequence of tasks is at 3, and there is an id 5",
+            "the sequence of tasks is at 3, and there is an id 7",
+        )],
+    ),
+    (
+        "SELECT setval('task_events_id_seq', 8)",
+        &[(
+            "the sequence of creation_events is behind all ids",
+            "the sequence of creation_events is at 8, and there is an id 9",
         )],
     ),
     (
@@ -204,56 +232,56 @@ const SABOTAGE: [Sabotage; 25] = [
     (
         "ALTER TABLE tasks DROP CONSTRAINT tasks_case_fkey",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "tasks: foreign key tasks_case_fkey (tenant_id, case_id) -> cases (tenant_id, id) is missing",
         )],
     ),
     (
         "ALTER TABLE task_events DROP CONSTRAINT task_events_pkey",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "task_events: primary key task_events_pkey (tenant_id, id) is missing",
         )],
     ),
     (
         "ALTER TABLE tenants DROP CONSTRAINT tenants_name_key",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "tenants: unique key tenants_name_key (name) is missing",
         )],
     ),
     (
         "ALTER TABLE api_keys DROP CONSTRAINT api_keys_digest_check",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "api_keys: check api_keys_digest_check (digest) is missing",
         )],
     ),
     (
         "DROP INDEX cases_external_id_key",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "cases: unique index cases_external_id_key (tenant_id, external_id) of some rows is missing",
         )],
     ),
     (
         "DROP INDEX tasks_case_idx; CREATE INDEX tasks_case_idx ON tasks (tenant_id, id)",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "instead of tasks: index tasks_case_idx (tenant_id, case_id, id), there is tasks: index tasks_case_idx (tenant_id, id)",
         )],
     ),
     (
         "DROP TRIGGER task_events_of_one_task ON task_events",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "task_events: trigger task_events_of_one_task (before insert or update, each row, check_event_of_one_task) is missing",
         )],
     ),
     (
         "DROP TRIGGER api_keys_changed ON api_keys",
         &[(
-            "constraints, indexes and triggers are complete",
+            "constraints, indexes, triggers and types are complete",
             "api_keys: trigger api_keys_changed (",
         )],
     ),
@@ -303,6 +331,42 @@ async fn what_was_changed_behind_the_back_of_the_service_is_found() {
         assert_eq!(new.len(), expected.len(), "{sabotage}: {new:#?}");
         known = now;
     }
+}
+
+/// What is missing counts only if something older of the same kind is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_expired_is_not_missing() {
+    let (_app, shell) = start().await;
+    shell.database.query(
+        "SET session_replication_role = replica;
+         DELETE FROM task_events WHERE id = 8; DELETE FROM creation_events WHERE id = 11;
+         DELETE FROM tasks WHERE id = 3; DELETE FROM task_assignees WHERE task_id = 3",
+    );
+    let failing = |sabotage: &str| -> BTreeSet<String> {
+        shell.database.query(sabotage);
+        faults(&shell).into_iter().map(|(check, _)| check).collect()
+    };
+    let of_keys = "tasks of idempotency keys exist, unless they were deleted";
+    let of_tasks = "tasks have the event of their creation";
+    // The creation of task 3 itself is kept, whatever its age.
+    let batches = "batches are complete";
+    for (event, creation, expected) in [
+        (0, 0, &[batches][..]),
+        (1, 0, &[batches, of_tasks, of_keys]),
+        (0, 1, &[batches, of_tasks, of_keys]),
+    ] {
+        let found = failing(&format!(
+            "UPDATE task_events SET created_at = now() - interval '{event} hours' WHERE id = 1;
+             UPDATE creation_events SET created_at = now() - interval '{creation} hours' WHERE id = 2"
+        ));
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    }
+    // If the tenant's first event is a change, creations may have been kept for as long in the other table only.
+    let found = failing(
+        "UPDATE creation_events SET created_at = now() WHERE id = 2;
+         UPDATE task_events SET id = 0, created_at = now() - interval '1 hour' WHERE id = 3",
+    );
+    assert!(found.contains(of_keys) && !found.contains(of_tasks), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,10 +47,14 @@ async fn each_task_has_an_event_for_its_creation_and_one_for_its_deletion() {
     let deletion = client.request(Method::DELETE, &path).header("x-request-id", "the-deletion");
     assert_eq!(Reply::of(deletion).await.status, 204);
     let events = app.database.query(
-        "SELECT e.kind, coalesce(e.task_id::text, array_to_string(e.task_ids, '+')), e.case_id, \
-             e.api_key_id = (SELECT max(id) FROM api_keys), e.creation_event_id \
-                 IS NOT DISTINCT FROM (SELECT min(id) FROM task_events) \
-         FROM task_events AS e ORDER BY e.id",
+        "SELECT e.kind, e.tasks, e.case_id, e.api_key_id = (SELECT max(id) FROM api_keys), \
+             e.creation_event_id IS NOT DISTINCT FROM (SELECT min(id) FROM creation_events) \
+         FROM ( \
+             SELECT id, 'created' AS kind, array_to_string(task_ids, '+') AS tasks, case_id, \
+                 api_key_id, NULL AS creation_event_id FROM creation_events \
+             UNION ALL SELECT id, kind, task_id::text, case_id, api_key_id, creation_event_id \
+             FROM task_events \
+         ) AS e ORDER BY e.id",
     );
     let ids: Vec<_> = created.tasks().map(|task| task["id"].to_string()).collect();
     let case = &created.body["case_id"];

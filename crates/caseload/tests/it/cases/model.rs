@@ -72,7 +72,7 @@ impl World {
     async fn run(&self, operations: &[Operation]) {
         let tenant = self.app.tenant;
         self.app.database.query(&format!(
-            "TRUNCATE tasks, task_assignees, task_events, idempotency_keys; \
+            "TRUNCATE tasks, task_assignees, task_events, creation_events, idempotency_keys; \
              DELETE FROM cases WHERE tenant_id = {tenant}"
         ));
         let mut model = Model::default();

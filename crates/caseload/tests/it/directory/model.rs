@@ -50,9 +50,10 @@ impl World {
     /// Replaces what the sequence before has left by what each begins with.
     fn clear(&self) -> Model {
         let mut model = Model::default();
-        let mut sql = "TRUNCATE users, cases, tasks, task_assignees, task_events, \
+        let mut sql =
+            "TRUNCATE users, cases, tasks, task_assignees, task_events, creation_events, \
             idempotency_keys;"
-            .to_owned();
+                .to_owned();
         for (caller, id, email) in USERS {
             let tenant = self.callers[caller].tenant;
             model.add_user(tenant, id, email);

@@ -3,7 +3,7 @@
 use super::page::{Page, pages};
 
 /// The names of the blocks that tests run: in `<!-- run: NAME -->` before a block.
-const RUN: [&str; 15] = [
+const RUN: [&str; 17] = [
     "base backup",
     "command line",
     "connect",
@@ -16,6 +16,8 @@ const RUN: [&str; 15] = [
     "readme",
     "recovered ids",
     "recovery",
+    "removal of row-level security",
+    "row-level security",
     "synchronous standby",
     "tutorial",
     "wal archive",

@@ -179,7 +179,9 @@ async fn what_changes_nothing_has_no_event() {
     assert_eq!(client.get(&path).await.header("etag"), etag);
 
     // Neither has a trial of a batch, one that is rejected, or a repeat.
-    let count = || app.database.query("SELECT count(*) FROM task_events");
+    let events =
+        "SELECT (SELECT count(*) FROM creation_events) + (SELECT count(*) FROM task_events)";
+    let count = || app.database.query(events);
     let post = |query: &str, body: &Value| {
         client.request(Method::POST, &client.path(&format!("/batch{query}"))).json(body)
     };
@@ -298,6 +300,78 @@ async fn a_long_history_has_pages_and_tokens() {
     );
 }
 
+/// Returns the body of the reply.
+async fn reply_of(client: &Client<'_>, path: &str) -> Value {
+    client.get(path).await.body
+}
+
+/// Moves all events of creations to where servers from before creation_events have written them.
+fn move_creations(app: &App) {
+    app.database.query(
+        "WITH moved AS (DELETE FROM creation_events RETURNING *)
+         INSERT INTO task_events
+             (tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id,
+             created_at)
+         SELECT
+             tenant_id, id, 'created', case_id, task_ids, user_ends, user_ids, api_key_id, request_id,
+             created_at
+         FROM moved",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_among_the_changes_is_listed_and_has_its_place_in_pages() {
+    let app = App::start().await;
+    let client = Client::new(&app).await;
+    let new = json!({"tasks": [
+        {"description": "a", "assignee_emails": ["user3@example.com"]},
+        {"description": "b", "assignee_emails": ["user1@example.com", "user2@example.com"]},
+        {"description": "c"},
+    ]});
+    let created = with_id(&client, "r", Method::POST, "/batch", &new).await;
+    let tasks = created["tasks"].as_array().unwrap();
+    for n in 1..=4 {
+        client
+            .send(Method::PUT, &client.path(&of(&tasks[1])), &json!({"description": n.to_string()}))
+            .await;
+    }
+    let mut grpc = app.grpc_client().await;
+    let mut read = async || {
+        let mut pages = Vec::new();
+        for task in tasks {
+            let path = client.path(&format!("{}/events", of(task)));
+            pages.push(client.get(&path).await.body);
+            for page in 1..=4 {
+                pages.push(client.get(&format!("{path}?page={page}&per_page=2")).await.body);
+            }
+        }
+        let (case_id, task_id) = (app.case_id, tasks[1]["id"].as_i64().unwrap());
+        let message =
+            ListTaskEventsRequest { case_id, task_id, page_size: 2, ..Default::default() };
+        let mut listed = Vec::new();
+        let mut next = message.clone();
+        loop {
+            let page = grpc.list_task_events(client.with_key(next)).await.unwrap().into_inner();
+            listed.extend(page.task_events);
+            if page.next_page_token.is_empty() {
+                return (pages, listed);
+            }
+            next = ListTaskEventsRequest { page_token: page.next_page_token, ..message.clone() };
+        }
+    };
+    let before = read().await;
+    let assignees = |index: usize| {
+        let users = before.0[5 * index]["task_events"][0]["users"].as_array().unwrap().iter();
+        users.map(|user| user["email"].clone()).collect::<Vec<_>>()
+    };
+    let expected =
+        [vec!["user3@example.com"], vec!["user1@example.com", "user2@example.com"], vec![]];
+    assert_eq!([0, 1, 2].map(assignees), expected);
+    assert_eq!(before.1.len(), 5);
+    move_creations(&app);
+    assert_eq!(read().await, before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_has_its_history_in_its_own_case_as_long_as_that_is_kept() {
     let app = App::start().await;
@@ -327,6 +401,10 @@ async fn a_task_has_its_history_in_its_own_case_as_long_as_that_is_kept() {
     // A task that a release without history has created.
     let old = app.target_in(app.tenant.get(), app.case_id);
     assert_eq!(get(ours, &old.task_id.into()).await, "0");
+    // Also as servers from before creation_events have written it.
+    let before = reply_of(&client, &path(ours, id)).await;
+    move_creations(&app);
+    assert_eq!(reply_of(&client, &path(ours, id)).await, before);
     // The history outlives the case, too.
     app.database.query("ALTER TABLE tasks DROP CONSTRAINT tasks_case_fkey");
     app.database.query(&format!("DELETE FROM cases WHERE id = {ours}"));
@@ -359,7 +437,9 @@ async fn a_change_that_was_raced_has_its_events_once() {
     let last = events(&client, &task).await.last().unwrap()["description"].clone();
     assert_eq!(client.get(&path).await.body["task"]["description"], last);
     // The times of a task's events ascend as its changes do.
-    let order = "SELECT array_agg(id ORDER BY created_at, id) = array_agg(id ORDER BY id)
-        FROM task_events";
-    assert_eq!(app.database.query(order), "t");
+    let order = "SELECT count(*), array_agg(id ORDER BY created_at, id) = array_agg(id ORDER BY id)
+        FROM (
+            SELECT id, created_at FROM task_events UNION ALL SELECT id, created_at FROM creation_events
+        ) AS e";
+    assert_eq!(app.database.query(order), "6|t");
 }

@@ -115,7 +115,7 @@ async fn pages_read(table: &str, insert: &str, sweep_of: fn(&Database) -> Sweep)
     [rows, entries].map(|pages| pages.parse().unwrap())
 }
 
-/// Of both tables, all rows that were deleted have 30,000 places in the table and 120 pages of an index. Sweeps that passed
+/// Of each table, all rows that were deleted have 30,000 places in the table and 120 pages of an index. Sweeps that passed
 /// them each minute would read 1,500,000 pages of the table, and those that looked for tenants among their entries
 /// 14,000 of the index.
 #[tokio::test]
@@ -123,6 +123,10 @@ async fn a_sweep_of_each_minute_does_not_read_what_those_before_have_deleted() {
     let events = "
         INSERT INTO task_events (tenant_id, kind, case_id, task_id, api_key_id, request_id, created_at)
         SELECT tenant, 'completed', 1, 1, 1, 'r', time";
+    let creations = "
+        INSERT INTO creation_events
+            (id, tenant_id, case_id, api_key_id, task_ids, user_ends, request_id, created_at)
+        SELECT nextval('task_events_id_seq'), tenant, 1, 1, '{1}', '{0}', 'r', time";
     let keys = "
         INSERT INTO idempotency_keys (tenant_id, key, operation, fingerprint, created_at)
         SELECT tenant, 'key ' || n, 'batch_create_tasks', sha256(''), time";
@@ -132,6 +136,7 @@ async fn a_sweep_of_each_minute_does_not_read_what_those_before_have_deleted() {
             events,
             (|database| database.sweep_of_task_events(AGE)) as fn(&Database) -> Sweep,
         ),
+        ("creation_events", creations, |database| database.sweep_of_creation_events(AGE)),
         ("idempotency_keys", keys, |database| database.sweep_of_idempotency_keys(AGE)),
     ] {
         let [rows, entries] = pages_read(table, insert, sweep_of).await;

@@ -218,7 +218,7 @@ fn rows_since(path: &mut WritePath, id: i64) -> Vec<String> {
              string_agg(a.user_id::text, ',' ORDER BY a.position), t.created_by, e.request_id \
          FROM tasks AS t LEFT JOIN task_assignees AS a \
              ON a.tenant_id = t.tenant_id AND a.task_id = t.id \
-         LEFT JOIN task_events AS e \
+         LEFT JOIN creation_events AS e \
              ON e.tenant_id = t.tenant_id AND e.id = t.creation_event_id \
          WHERE t.id > {id} GROUP BY 1, 2, 3, 4, 6, 7"
     ));
@@ -236,7 +236,7 @@ fn rows_by_events_since(path: &mut WritePath, id: i64) -> Vec<String> {
              FROM unnest(e.user_ids) WITH ORDINALITY AS u (id, no)
              WHERE u.no > coalesce(e.user_ends[new.no - 1], 0) AND u.no <= new.user_end
          ), e.api_key_id, e.request_id
-         FROM task_events AS e
+         FROM creation_events AS e
          CROSS JOIN unnest(e.task_ids, e.user_ends) WITH ORDINALITY AS new (id, user_end, no)
          LEFT JOIN tasks AS t
              ON t.tenant_id = e.tenant_id AND t.case_id = e.case_id AND t.id = new.id

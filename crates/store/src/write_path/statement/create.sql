@@ -3,20 +3,23 @@
 -- files because what is not needed would cost time all the same. What stands in both is the same in
 -- both.
 --
--- The parameters are arrays. Batches, tasks and emails are numbered from 1 through the whole
--- statement; a task names its batch, and an email its task, by that number. Every row and every
--- look-up names the tenant of its own batch, so no batch can see or touch another tenant's data.
+-- The parameters are arrays. Tasks and emails are numbered from 1 through the whole statement, and a
+-- batch has the number of its first task; a task names its batch, and an email its task, by that
+-- number. Every row and every look-up names the tenant of its own batch, so no batch can see or touch
+-- another tenant's data.
 --
---   1     for each task, how many emails belong to it and to the tasks of its batch before it
---   2, 3  for each batch, seven numbers: its tenant, its case, the API key that creates it, the
---         numbers of its first and its last task, and of its first and its last email (without
---         emails, the first one's is greater); and the request that creates it
---   4, 5  for each task, the number of its batch, and its description
---   6, 7  for each email, four numbers: its tenant, the number of its batch, the number of its task,
+--   1     for each batch, a row: the numbers of its first and its last task, and of its first and its
+--         last email (without emails, the first one's is greater); its tenant, its case, the API key and
+--         the request that create it; and for each task, how many emails belong to it and to the tasks of
+--         the batch before it
+--   2, 3  for each task, the number of its batch, and its description
+--   4, 5  for each email, four numbers: its tenant, the number of its batch, the number of its task,
 --         and its position among the task's assignees (from 0); and the address in lower case
 --
--- All numbers of a thing are in one array, as each array that is turned into rows costs time, also
--- if it has one element only.
+-- Rows, and all numbers of an email in one array, as each array that is turned into rows costs time, also
+-- if it has one element only. So does each expression that takes a number out of an array. What most
+-- parts of the statement read comes first in the columns, and texts and arrays last: to read a column is
+-- to pass those before it.
 --
 -- The result is one row of arrays in the same numbering:
 --
@@ -32,36 +35,22 @@
 
 WITH batch AS MATERIALIZED (
     SELECT
-        b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id,
+        b.first_task AS no, b.tenant_id, b.case_id, b.api_key_id,
         -- Whoever is about to delete the case holds this lock, or waits for it.
         CASE
             WHEN c.deletion_until > now()
             THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
             ELSE c.id IS NOT NULL
         END AS case_exists,
-        b.first_task, b.last_task, b.first_email, b.last_email,
-        ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
-        nextval('task_events_id_seq') AS event_id
-    FROM (
-        SELECT
-            r.no,
-            p.numbers[7 * r.no - 6] AS tenant_id,
-            p.numbers[7 * r.no - 5] AS case_id,
-            p.numbers[7 * r.no - 4] AS api_key_id,
-            p.numbers[7 * r.no - 3] AS first_task,
-            p.numbers[7 * r.no - 2] AS last_task,
-            p.numbers[7 * r.no - 1] AS first_email,
-            p.numbers[7 * r.no] AS last_email,
-            r.request_id
-        FROM (SELECT $2::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS r (request_id, no)
-    ) AS b
+        nextval('task_events_id_seq') AS event_id,
+        b.last_task, b.first_email, b.last_email, b.request_id, b.user_ends
+    FROM unnest($1::task_batch[]) AS b
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
-    SELECT t.no, ($4::bigint[])[t.no] AS batch_no, t.description
-    FROM unnest($5::text[]) WITH ORDINALITY AS t (description, no)
+    SELECT t.no, ($2::bigint[])[t.no] AS batch_no, t.description
+    FROM unnest($3::text[]) WITH ORDINALITY AS t (description, no)
 ),
 
 email AS MATERIALIZED (
@@ -76,8 +65,8 @@ email AS MATERIALIZED (
             p.numbers[4 * a.no - 1] AS task_no,
             p.numbers[4 * a.no]::smallint AS position,
             a.address
-        FROM (SELECT $6::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($7::text[]) WITH ORDINALITY AS a (address, no)
+        FROM (SELECT $4::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($5::text[]) WITH ORDINALITY AS a (address, no)
     ) AS e
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
@@ -86,11 +75,11 @@ email AS MATERIALIZED (
 -- order of the request, so that ids ascend in that order.
 accepted AS MATERIALIZED (
     SELECT
-        ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
-        ordered.api_key_id, ordered.event_id, nextval('tasks_id_seq') AS id
+        ordered.no, nextval('tasks_id_seq') AS id, ordered.batch_no, ordered.tenant_id,
+        ordered.case_id, ordered.api_key_id, ordered.event_id, ordered.description
     FROM (
         SELECT
-            t.no, t.batch_no, b.tenant_id, b.case_id, t.description, b.api_key_id, b.event_id
+            t.no, t.batch_no, b.tenant_id, b.case_id, b.api_key_id, b.event_id, t.description
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -134,16 +123,14 @@ result AS MATERIALIZED (
 
 -- One event for each batch that was created, with its parts of the result.
 event AS (
-    INSERT INTO task_events
-        (
-            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
-        )
+    INSERT INTO creation_events
+        (id, tenant_id, case_id, api_key_id, task_ids, user_ends, user_ids, request_id)
     SELECT
-        b.tenant_id, b.event_id, 'created', b.case_id, r.task_ids[b.first_task : b.last_task],
-        b.user_ends, r.user_ids[b.first_email : b.last_email], b.api_key_id, b.request_id
+        b.event_id, b.tenant_id, b.case_id, b.api_key_id, r.task_ids[b.no : b.last_task],
+        b.user_ends, r.user_ids[b.first_email : b.last_email], b.request_id
     FROM result AS r
     CROSS JOIN batch AS b
-    WHERE r.task_ids[b.first_task] IS NOT NULL
+    WHERE r.task_ids[b.no] IS NOT NULL
 )
 
 SELECT r.created_at, r.case_exists, r.task_ids, r.user_ids, r.first_names, r.last_names

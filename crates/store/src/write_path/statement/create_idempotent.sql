@@ -1,10 +1,10 @@
 -- Creates the tasks of one or more batches, each batch completely or not at all, in one statement.
 -- For statements in which at least one batch has an idempotency key; otherwise like `create.sql`,
--- which describes parameters 1 to 7 and the result.
+-- which describes parameters 1 to 5 and the result.
 --
---   8 to 11  for each batch with an idempotency key, its number, the key, the operation, and the
---            fingerprint
---   12       the version of these fingerprints
+--   6 to 9  for each batch with an idempotency key, its number, the key, the operation, and the
+--           fingerprint
+--   10      the version of these fingerprints
 --
 -- A batch is created if its case exists, each of its emails belongs to an active user, and its tenant has
 -- not used its idempotency key before. The caller draws the same conclusion from the same arrays.
@@ -12,7 +12,7 @@
 -- Nothing here is recursive, but only so can `batch` read from what comes after it.
 WITH RECURSIVE batch AS MATERIALIZED (
     SELECT
-        b.no, b.tenant_id, b.case_id, b.api_key_id, b.request_id,
+        b.first_task AS no, b.tenant_id, b.case_id, b.api_key_id,
         -- Whoever is about to delete the case holds this lock, or waits for it.
         CASE
             WHEN c.deletion_until > now()
@@ -22,34 +22,22 @@ WITH RECURSIVE batch AS MATERIALIZED (
                 SELECT used.key
                 FROM idempotency_keys AS used
                 WHERE used.tenant_id = b.tenant_id
-                    AND used.key = (SELECT k.key FROM idempotency_key AS k WHERE k.batch_no = b.no)
+                    AND used.key = (
+                        SELECT k.key FROM idempotency_key AS k WHERE k.batch_no = b.first_task
+                    )
             ) IS NULL
             THEN pg_advisory_xact_lock_shared(c.id) IS NOT NULL
             ELSE c.id IS NOT NULL
         END AS case_exists,
-        b.first_task, b.last_task, b.first_email, b.last_email,
-        ($1::smallint[])[b.first_task : b.last_task] AS user_ends,
-        nextval('task_events_id_seq') AS event_id
-    FROM (
-        SELECT
-            r.no,
-            p.numbers[7 * r.no - 6] AS tenant_id,
-            p.numbers[7 * r.no - 5] AS case_id,
-            p.numbers[7 * r.no - 4] AS api_key_id,
-            p.numbers[7 * r.no - 3] AS first_task,
-            p.numbers[7 * r.no - 2] AS last_task,
-            p.numbers[7 * r.no - 1] AS first_email,
-            p.numbers[7 * r.no] AS last_email,
-            r.request_id
-        FROM (SELECT $2::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS r (request_id, no)
-    ) AS b
+        nextval('task_events_id_seq') AS event_id,
+        b.last_task, b.first_email, b.last_email, b.request_id, b.user_ends
+    FROM unnest($1::task_batch[]) AS b
     LEFT JOIN cases AS c ON c.tenant_id = b.tenant_id AND c.id = b.case_id
 ),
 
 task AS MATERIALIZED (
-    SELECT t.no, ($4::bigint[])[t.no] AS batch_no, t.description
-    FROM unnest($5::text[]) WITH ORDINALITY AS t (description, no)
+    SELECT t.no, ($2::bigint[])[t.no] AS batch_no, t.description
+    FROM unnest($3::text[]) WITH ORDINALITY AS t (description, no)
 ),
 
 email AS MATERIALIZED (
@@ -64,15 +52,15 @@ email AS MATERIALIZED (
             p.numbers[4 * a.no - 1] AS task_no,
             p.numbers[4 * a.no]::smallint AS position,
             a.address
-        FROM (SELECT $6::bigint[] AS numbers) AS p
-        CROSS JOIN unnest($7::text[]) WITH ORDINALITY AS a (address, no)
+        FROM (SELECT $4::bigint[] AS numbers) AS p
+        CROSS JOIN unnest($5::text[]) WITH ORDINALITY AS a (address, no)
     ) AS e
     LEFT JOIN users AS u ON u.tenant_id = e.tenant_id AND u.email = e.address
 ),
 
 idempotency_key AS MATERIALIZED (
     SELECT k.batch_no, k.key, k.operation, k.fingerprint
-    FROM unnest($8::bigint[], $9::text[], $10::text[], $11::bytea[])
+    FROM unnest($6::bigint[], $7::text[], $8::text[], $9::bytea[])
         AS k (batch_no, key, operation, fingerprint)
 ),
 
@@ -80,11 +68,11 @@ idempotency_key AS MATERIALIZED (
 -- order of the request, so that ids ascend in that order.
 valid AS MATERIALIZED (
     SELECT
-        ordered.no, ordered.batch_no, ordered.tenant_id, ordered.case_id, ordered.description,
-        ordered.api_key_id, ordered.event_id, nextval('tasks_id_seq') AS id
+        ordered.no, nextval('tasks_id_seq') AS id, ordered.batch_no, ordered.tenant_id,
+        ordered.case_id, ordered.api_key_id, ordered.event_id, ordered.description
     FROM (
         SELECT
-            t.no, t.batch_no, b.tenant_id, b.case_id, t.description, b.api_key_id, b.event_id
+            t.no, t.batch_no, b.tenant_id, b.case_id, b.api_key_id, b.event_id, t.description
         FROM task AS t
         JOIN batch AS b ON b.no = t.batch_no
         WHERE b.case_exists
@@ -104,7 +92,7 @@ recorded AS (
             task_ids, user_ids, first_names, last_names
         )
     SELECT
-        b.tenant_id, k.key, k.operation, k.fingerprint, $12::smallint,
+        b.tenant_id, k.key, k.operation, k.fingerprint, $10::smallint,
         v.task_ids,
         coalesce(e.user_ids, '{}'), coalesce(e.first_names, '{}'), coalesce(e.last_names, '{}')
     FROM idempotency_key AS k
@@ -133,7 +121,7 @@ recorded AS (
 -- The tasks of the batches without a key, and of those whose key was new.
 accepted AS MATERIALIZED (
     SELECT
-        v.no, v.tenant_id, v.case_id, v.description, v.api_key_id, v.event_id, v.id
+        v.no, v.id, v.tenant_id, v.case_id, v.api_key_id, v.event_id, v.description
     FROM valid AS v
     WHERE v.batch_no NOT IN (SELECT k.batch_no FROM idempotency_key AS k)
         OR v.batch_no IN (
@@ -178,16 +166,14 @@ result AS MATERIALIZED (
 
 -- One event for each batch that was created, with its parts of the result.
 event AS (
-    INSERT INTO task_events
-        (
-            tenant_id, id, kind, case_id, task_ids, user_ends, user_ids, api_key_id, request_id
-        )
+    INSERT INTO creation_events
+        (id, tenant_id, case_id, api_key_id, task_ids, user_ends, user_ids, request_id)
     SELECT
-        b.tenant_id, b.event_id, 'created', b.case_id, r.task_ids[b.first_task : b.last_task],
-        b.user_ends, r.user_ids[b.first_email : b.last_email], b.api_key_id, b.request_id
+        b.event_id, b.tenant_id, b.case_id, b.api_key_id, r.task_ids[b.no : b.last_task],
+        b.user_ends, r.user_ids[b.first_email : b.last_email], b.request_id
     FROM result AS r
     CROSS JOIN batch AS b
-    WHERE r.task_ids[b.first_task] IS NOT NULL
+    WHERE r.task_ids[b.no] IS NOT NULL
 )
 
 SELECT r.created_at, r.case_exists, r.task_ids, r.user_ids, r.first_names, r.last_names

@@ -10,6 +10,7 @@ use diesel::{
 use domain::{Actor, Assignment, Fingerprint, FingerprintVersion, Idempotent as _, TaskBatch};
 
 use super::{
+    batch::{self, Batch},
     results::{Results, Row},
     text,
 };
@@ -17,11 +18,9 @@ use super::{
 /// The statement with its parameters: arrays over all batches, as the two .sql files describe them.
 #[derive(Debug, Default)]
 pub(in crate::write_path) struct Statement<'a> {
-    batch_numbers: Vec<i64>,
-    batch_requests: Vec<&'a str>,
+    batches: Vec<Batch<'a>>,
     task_batches: Vec<i64>,
     task_descriptions: Vec<&'a str>,
-    task_user_ends: Vec<i16>,
     email_numbers: Vec<i64>,
     email_addresses: Vec<&'a str>,
     key_batches: Vec<i64>,
@@ -46,38 +45,40 @@ impl<'a> Statement<'a> {
 
     fn add(&mut self, actor: &'a Actor, batch: &'a TaskBatch) {
         let tenant = actor.tenant.get();
-        self.batch_requests.push(&actor.request_id);
-        let batch_no = number(&self.batch_requests);
+        let (first_task, first_email) =
+            (number(&self.task_descriptions) + 1, number(&self.email_addresses) + 1);
+        let batch_no = i64::from(first_task);
         if let Some(key) = batch.idempotency_key() {
             self.key_batches.push(batch_no);
             self.keys.push(key.as_str());
             self.key_operations.push(batch.operation().as_str());
             self.key_fingerprints.push(batch.fingerprint(FingerprintVersion::CURRENT));
         }
-        let (last_task, last_email) =
-            (number(&self.task_descriptions), number(&self.email_addresses));
+        let mut user_ends = Vec::with_capacity(batch.tasks().len());
         let mut user_end = 0;
         for task in batch.tasks() {
             user_end += task.assignments.len();
+            // A batch has some thousand assignments at most.
+            user_ends.push(i16::try_from(user_end).unwrap_or(i16::MAX));
             self.task_batches.push(batch_no);
             self.task_descriptions.push(task.description.as_str());
-            // A batch has some thousand assignments at most.
-            self.task_user_ends.push(i16::try_from(user_end).unwrap_or(i16::MAX));
-            let task_no = number(&self.task_descriptions);
+            let task_no = i64::from(number(&self.task_descriptions));
             for (position, Assignment { email, .. }) in (0..).zip(&task.assignments) {
                 self.email_numbers.extend([tenant, batch_no, task_no, position]);
                 self.email_addresses.push(email.as_str());
             }
         }
-        self.batch_numbers.extend([
+        self.batches.push(Batch {
+            first_task,
+            last_task: number(&self.task_descriptions),
+            first_email,
+            last_email: number(&self.email_addresses),
             tenant,
-            batch.case().get(),
-            actor.key.get(),
-            last_task + 1,
-            number(&self.task_descriptions),
-            last_email + 1,
-            number(&self.email_addresses),
-        ]);
+            case: batch.case().get(),
+            key: actor.key.get(),
+            request_id: &actor.request_id,
+            user_ends,
+        });
     }
 
     /// Runs the statement, which is a transaction of its own unless one is open.
@@ -92,8 +93,8 @@ impl<'a> Statement<'a> {
 }
 
 /// Returns the number of the last item. A statement has some thousand items at most.
-fn number<T>(items: &[T]) -> i64 {
-    i64::try_from(items.len()).unwrap_or(i64::MAX)
+fn number<T>(items: &[T]) -> i32 {
+    i32::try_from(items.len()).unwrap_or(i32::MAX)
 }
 
 /// The statement with one of its two texts.
@@ -108,11 +109,7 @@ impl<const WITH_KEYS: bool> QueryFragment<Pg> for Bound<'_, WITH_KEYS> {
             out.push_sql(pieces.next().map_or("", String::as_str));
         };
         text(&mut out);
-        out.push_bind_param::<Array<SmallInt>, _>(&statement.task_user_ends)?;
-        text(&mut out);
-        out.push_bind_param::<Array<BigInt>, _>(&statement.batch_numbers)?;
-        text(&mut out);
-        out.push_bind_param::<Array<Text>, _>(&statement.batch_requests)?;
+        out.push_bind_param::<Array<batch::SqlType>, _>(&statement.batches)?;
         text(&mut out);
         out.push_bind_param::<Array<BigInt>, _>(&statement.task_batches)?;
         text(&mut out);
