@@ -1,7 +1,7 @@
 //! The memory of the real programs under the calls that take the most of it, against the bound that
-//! docs/OPERATIONS.md gives.
+//! docs/OPERATIONS.md gives; and what is left of it once they have ended.
 
-use std::{fs, net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use domain::ApiKey;
 use prost::Message as _;
@@ -35,10 +35,15 @@ const MEMORY: u64 = 16;
 /// What the programs take by themselves.
 const BASE: u64 = 32 * MIB;
 
-/// Returns the most memory that a process has had (VmHWM of proc(5)).
+/// Returns the most memory that a process has had.
 fn peak_bytes(program: &Program) -> u64 {
+    status_bytes(program, "VmHWM:")
+}
+
+/// Returns what proc(5) says in a line of a process' status.
+fn status_bytes(program: &Program, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }
@@ -169,6 +174,66 @@ async fn the_peak_of_memory_stays_within_the_documented_bound() {
     assert!(gateway_peak <= bound(4), "{} MiB", gateway_peak / MIB);
     eventually("free memory", async || {
         (CreateCall::new(&app).key(&key).result_over_rest(&app).await == "OK").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_given_back_after_an_outage() {
+    // In flight at once: less than one address may have.
+    const REQUESTS: usize = 400;
+    let mut app = App::start().await;
+    let server = start_server_process(app.database.url().expose(), &["--grpc-addr", "127.0.0.1:0"]);
+    let upstream = format!("http://{}", server.wait_for_address("serving gRPC"));
+    server.wait_for_log("serving");
+    let args = [
+        "--http-addr",
+        "127.0.0.1:0",
+        "--upstream",
+        &upstream,
+        "--upstream-timeout",
+        "2s",
+        "--max-lag",
+        "0s",
+    ];
+    let gateway = Program::start(&gateway_path(), &args);
+    app.http_addr = gateway.wait_for_address("serving REST");
+    let app = Arc::new(app);
+    let create = async |app: &App| CreateCall::new(app).key(&app.key).result_over_rest(app).await;
+    for _ in 0..100 {
+        assert_eq!(create(&app).await, "OK");
+    }
+    let before = status_bytes(&gateway, "VmRSS:");
+
+    server.send("STOP");
+    let task = format!(r#"{{"description":"{}"}}"#, "x".repeat(4_000));
+    let body = format!(r#"{{"tasks":[{}]}}"#, vec![task; 20].join(","));
+    let request = format!("{}content-length: {}\r\n\r\n{body}", request_head(&app), body.len());
+    let mut requests = JoinSet::new();
+    for _ in 0..REQUESTS {
+        let (to, request) = (app.http_addr, request.clone());
+        requests.spawn(async move { exchange(to, request.as_bytes(), AfterSending::Wait).await });
+    }
+    for reply in requests.join_all().await {
+        assert!(reply.status.is_server_error(), "{reply:?}");
+    }
+    server.send("CONT");
+
+    let peak = peak_bytes(&gateway);
+    let taken = peak - before;
+    println!("before: {} MiB, peak: {} MiB", before / MIB, peak / MIB);
+    assert!(taken > 8 * MIB, "{} MiB is too little to see what is given back", taken / MIB);
+    eventually("memory that is given back", async || {
+        // A thread gives back what it had as it goes on.
+        let mut requests = JoinSet::new();
+        for _ in 0..32 {
+            let app = app.clone();
+            requests.spawn(async move { create(&app).await });
+        }
+        let are_served = requests.join_all().await.iter().all(|result| result == "OK");
+        let after = status_bytes(&gateway, "VmRSS:");
+        println!("after: {} MiB", after / MIB);
+        (are_served && after < before + taken / 2).then_some(())
     })
     .await;
 }
