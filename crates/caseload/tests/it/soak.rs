@@ -8,6 +8,8 @@ mod exposition;
 mod faultless;
 #[path = "../soak/kind.rs"]
 mod kind;
+#[path = "../soak/retry_budget.rs"]
+mod retry_budget;
 #[path = "../soak/section.rs"]
 mod section;
 
@@ -15,6 +17,7 @@ use crate::soak::{
     analysis::{Allowance, LEAST_SECONDS, Point, drift, growth, is_judged},
     faultless::{Fault, is_faultless, without_faults},
     kind::Kind,
+    retry_budget::RetryBudget,
 };
 
 const ALLOWANCE: Allowance = Allowance { ratio: 1.1, extra: 1.0 };
@@ -164,4 +167,20 @@ fn a_section_of_a_page_is_replaced() {
     assert_eq!(replaced, expected);
     assert_eq!(section::replaced(&replaced, "new\n").as_deref(), Some(expected));
     assert_eq!(section::replaced("no such section", "new"), None);
+}
+
+#[test]
+fn callers_repeat_little_while_most_attempts_fail_and_as_before_once_they_succeed() {
+    let budget = RetryBudget::full();
+    let repeats = (0..2000).filter(|_| budget.pay()).count();
+    assert_eq!(repeats, 499);
+    // Nine of ten succeed, which earns less than one failure costs.
+    let mut repeated = 0;
+    for _ in 0..1000 {
+        (0..9).for_each(|_| budget.earn());
+        repeated += usize::from(budget.pay());
+    }
+    assert_eq!(repeated, 0);
+    (0..5011).for_each(|_| budget.earn());
+    assert!(budget.pay());
 }

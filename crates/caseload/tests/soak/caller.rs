@@ -7,19 +7,21 @@ use tokio::time::sleep;
 use crate::{
     call::{Answer, Call, NewTasks, Tasks, idempotency_key},
     clients::Clients,
+    failed::Failed,
     failure::Failure,
     knowledge::{Doubt, Knowledge, Tenant},
     random::Random,
     recorder::Recorder,
     report::Report,
+    retry_budget::RetryBudget,
     sabotage::Sabotage,
 };
 
 /// How often a call is made in all, before it is given up.
 const ATTEMPTS: u32 = 5;
 
-/// The pause before the second attempt. Each further one is twice as long, and all of them are up to half
-/// longer, by chance.
+/// The pause before the second attempt, in addition to what the service asks for. Each further one is twice as
+/// long, and all of them are up to half longer, by chance.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What callers share.
@@ -27,6 +29,9 @@ pub(crate) struct Callers {
     pub(crate) clients: Clients,
     pub(crate) knowledge: Knowledge,
     pub(crate) recorder: Recorder,
+    /// `None` if callers repeat what failed as often as they can, and at once: they do not heed what
+    /// docs/CLIENTS.md asks for.
+    pub(crate) budget: Option<RetryBudget>,
     pub(crate) report: Arc<Report>,
     pub(crate) sabotage: Option<Sabotage>,
 }
@@ -42,11 +47,11 @@ impl Callers {
         let is_over_rest = call.is_over_rest(&mut random);
         let first = random.below(1 << 16);
         let mut may_be_done = false;
-        let mut reason = String::new();
+        let (mut reason, mut asked) = (String::new(), Duration::ZERO);
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 let pause = PAUSE * (1 << (attempt - 1));
-                sleep(pause.mul_f64(1.0 + random.below(500) as f64 / 1000.0)).await;
+                sleep(asked + pause.mul_f64(1.0 + random.below(500) as f64 / 1000.0)).await;
             }
             let key = tenant.key();
             let idempotency_key = self.idempotency_key(&call, attempt);
@@ -54,28 +59,33 @@ impl Callers {
             let number = first + attempt as usize;
             let result =
                 self.clients.attempt(&call, &key, &idempotency_key, is_over_rest, number).await;
-            match result {
+            let Failed { failure, pause } = match result {
                 Ok(answer) => {
                     self.done(tenant, &call, answer);
                     return Ok(());
                 }
-                Err(Failure::Rejected(reason)) => return self.rejected(&call, reason, may_be_done),
-                Err(Failure::Unexpected(what)) => {
+                Err(failed) => failed,
+            };
+            match failure {
+                Failure::Rejected(reason) => return self.rejected(&call, reason, may_be_done),
+                Failure::Unexpected(what) => {
                     self.report.unexpected(format!("{}: {what}", call.kind().name()));
                     may_be_done = true;
                     reason = what;
                     break;
                 }
-                Err(Failure::Refused(kind)) => reason = kind,
-                Err(Failure::TimedOut(kind) | Failure::Unknown(kind)) => {
+                Failure::Refused(kind) => reason = kind,
+                Failure::TimedOut(kind) | Failure::Unknown(kind) => {
                     may_be_done = true;
                     reason = kind;
                 }
             }
             self.recorder.failed_attempt(&reason);
-            if may_be_done && !call.is_repeatable() {
+            let is_affordable = self.budget.as_ref().is_none_or(RetryBudget::pay);
+            if !is_affordable || (may_be_done && !call.is_repeatable()) {
                 break;
             }
+            asked = if self.budget.is_some() { pause } else { Duration::ZERO };
         }
         self.given_up(tenant, &call, may_be_done);
         Err(reason)
@@ -93,6 +103,9 @@ impl Callers {
     }
 
     fn done(&self, tenant: &Tenant, call: &Call, answer: Answer) {
+        if let Some(budget) = &self.budget {
+            budget.earn();
+        }
         let Some((new, has_key)) = call.creates() else { return };
         if !is_of(new, &answer) {
             self.report.unexpected(format!("{}: {answer:?} for {new:?}", call.kind().name()));

@@ -8,6 +8,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     call::{Answer, Call},
+    failed::Failed,
     failure::Failure,
     grpc,
     request::PATIENCE,
@@ -63,7 +64,7 @@ impl Clients {
         idempotency_key: &str,
         is_over_rest: bool,
         number: usize,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, Failed> {
         let attempt = async {
             if is_over_rest {
                 let gateway = self.gateways[number % self.gateways.len()];
@@ -72,11 +73,11 @@ impl Clients {
             let channels = &self.channels[number % self.channels.len()];
             let channel = channels[number / self.channels.len() % CHANNELS].clone();
             let result = grpc::send(call, channel, key, idempotency_key.to_owned()).await;
-            result.map_err(|status| Failure::of_status(&status))
+            result.map_err(|status| Failed::of_status(&status))
         };
         let result = timeout(PATIENCE, attempt).await;
-        let result = result.unwrap_or_else(|_| Err(Failure::unknown("no response in time")));
+        let result = result.unwrap_or_else(|_| Err(Failure::unknown("no response in time").into()));
         let protocol = if is_over_rest { "REST" } else { "gRPC" };
-        result.map_err(|failure| failure.over(protocol))
+        result.map_err(|failed| failed.over(protocol))
     }
 }

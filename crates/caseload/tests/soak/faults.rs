@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use clap::ValueEnum;
 use domain::{KeyId, TenantId};
 use tokio::runtime::Handle;
 
@@ -33,8 +34,8 @@ const LOCKED_SECONDS: u64 = 2;
 /// The time after a repair in which calls do not count as undisturbed.
 const SETTLING: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
     KillServer,
     StopServer,
     PauseServer,
@@ -50,22 +51,6 @@ enum Kind {
     RotateKey,
 }
 
-const KINDS: [Kind; 13] = [
-    Kind::KillServer,
-    Kind::StopServer,
-    Kind::PauseServer,
-    Kind::KillGateway,
-    Kind::StopGateway,
-    Kind::KillPostgres,
-    Kind::StopPostgres,
-    Kind::PausePostgres,
-    Kind::EndSessions,
-    Kind::CutConnections,
-    Kind::LockRows,
-    Kind::Vacuum,
-    Kind::RotateKey,
-];
-
 pub(crate) struct Faults {
     pub(crate) deployment: Deployment,
     pub(crate) callers: Arc<Callers>,
@@ -75,6 +60,7 @@ pub(crate) struct Faults {
     pub(crate) ended: Arc<AtomicBool>,
     admins: Vec<SocketAddr>,
     injected: Vec<Fault>,
+    kinds: Vec<Kind>,
     /// The kinds that come next.
     bag: Vec<Kind>,
 }
@@ -100,15 +86,17 @@ impl Kind {
 }
 
 impl Faults {
+    /// Faults of these kinds, of all if there are none.
     pub(crate) fn new(
         deployment: Deployment,
         callers: Arc<Callers>,
-        random: Random,
+        (kinds, random): (&[Kind], Random),
         (start, ended): (Instant, Arc<AtomicBool>),
     ) -> Self {
+        let kinds = if kinds.is_empty() { Kind::value_variants() } else { kinds }.to_vec();
         let admins = deployment.admins();
         let (injected, bag, runtime) = (Vec::new(), Vec::new(), Handle::current());
-        Self { deployment, callers, runtime, random, start, ended, admins, injected, bag }
+        Self { deployment, callers, runtime, random, start, ended, admins, injected, kinds, bag }
     }
 
     /// Injects a fault in each period, a fifth to a third of it after its beginning. Returns the system as it is
@@ -148,7 +136,7 @@ impl Faults {
     /// Returns the next kind. Each comes once before any comes again.
     fn next(&mut self) -> Kind {
         if self.bag.is_empty() {
-            self.bag = KINDS.to_vec();
+            self.bag.clone_from(&self.kinds);
         }
         let index = self.random.below(self.bag.len());
         self.bag.swap_remove(index)

@@ -12,6 +12,7 @@ mod deployment;
 mod directory;
 mod disk;
 mod exposition;
+mod failed;
 #[path = "../chaos/endpoints/failure.rs"]
 #[expect(dead_code, reason = "the chaos test uses the rest")]
 mod failure;
@@ -47,6 +48,7 @@ mod recorder;
 mod report;
 mod request;
 mod rest;
+mod retry_budget;
 mod sabotage;
 mod sampler;
 mod section;
@@ -79,7 +81,7 @@ use audit::Audit;
 use caller::Callers;
 use clients::Clients;
 use deployment::Deployment;
-use faults::Faults;
+use faults::{Faults, Kind};
 use figures::Figures;
 use knowledge::Knowledge;
 use libtest::Libtest;
@@ -87,6 +89,7 @@ use psql::Psql;
 use random::Random;
 use recorder::Recorder;
 use report::Report;
+use retry_budget::RetryBudget;
 use sabotage::Sabotage;
 use sampler::Sampler;
 
@@ -135,6 +138,14 @@ struct Options {
     /// A deliberate defect, which the test must detect
     #[arg(long)]
     sabotage: Option<Sabotage>,
+
+    /// Inject only faults of these kinds, rather than of all
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<Kind>,
+
+    /// Have callers repeat what failed without a budget, and without the pauses that the service asks for
+    #[arg(long)]
+    naive_callers: bool,
 
     /// Print each fault when it is injected
     #[arg(long)]
@@ -205,6 +216,7 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Figur
         clients: Clients::new(&deployment.addresses),
         knowledge: Knowledge::new(keys, kept),
         recorder: Recorder::new(),
+        budget: (!options.naive_callers).then(RetryBudget::full),
         report: Arc::clone(report),
         sabotage: options.sabotage,
     });
@@ -237,7 +249,12 @@ async fn run(options: &Options, directory: &Path, report: &Arc<Report>) -> Figur
         spawn(sabotage.run(server, psql, options.duration(), Arc::clone(&ended)));
     }
     let random = Random::new(options.seed, 0);
-    let faults = Faults::new(deployment, Arc::clone(&callers), random, (start, Arc::clone(&ended)));
+    let faults = Faults::new(
+        deployment,
+        Arc::clone(&callers),
+        (&options.faults, random),
+        (start, Arc::clone(&ended)),
+    );
     let period = PERIOD.min(options.duration());
     let periods = (options.minutes * 60.0 / period.as_secs_f64()) as u32;
     let faults = spawn_blocking(move || faults.run(periods, period));

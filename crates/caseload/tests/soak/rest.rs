@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::{
     call::{Answer, Call, NewTasks, Tasks, email},
+    failed::{self, Failed},
     failure::Failure,
-    request::PATIENCE,
+    request::TIMEOUT,
 };
 
 /// Makes a call.
@@ -20,12 +21,12 @@ pub(crate) async fn send(
     gateway: SocketAddr,
     key: &ApiKey,
     idempotency_key: &str,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, Failed> {
     let (method, path, body) = request(call);
     let mut request = http
         .request(method, format!("http://{gateway}/api/v2/{path}"))
         .bearer_auth(key.expose())
-        .header("request-timeout", PATIENCE.as_secs_f64().to_string());
+        .header("request-timeout", TIMEOUT.as_secs_f64().to_string());
     if !idempotency_key.is_empty() {
         request = request.header("idempotency-key", idempotency_key);
     }
@@ -34,20 +35,20 @@ pub(crate) async fn send(
     }
     match request.send().await {
         Ok(response) => answer(call, response).await,
-        Err(error) if error.is_connect() => Err(Failure::no_connection()),
-        Err(_) => Err(Failure::unknown("connection lost")),
+        Err(error) if error.is_connect() => Err(Failure::no_connection().into()),
+        Err(_) => Err(Failure::unknown("connection lost").into()),
     }
 }
 
-async fn answer(call: &Call, response: Response) -> Result<Answer, Failure> {
-    let status = response.status();
+async fn answer(call: &Call, response: Response) -> Result<Answer, Failed> {
+    let (status, pause) = (response.status(), failed::retry_after(response.headers()));
     let Ok(body) = response.bytes().await else {
-        return Err(Failure::unknown("connection lost within the response"));
+        return Err(Failure::unknown("connection lost within the response").into());
     };
     if !status.is_success() {
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let reason = problem["errors"][0]["details"].as_str().unwrap_or("no reason");
-        return Err(Failure::of_response(status.as_u16(), reason));
+        return Err(Failed { failure: Failure::of_response(status.as_u16(), reason), pause });
     }
     if call.creates().is_none() {
         return Ok(Answer::default());
