@@ -140,14 +140,14 @@ impl Deployment {
         Addresses { grpc: self.grpc, rest: self.rest }
     }
 
-    /// Stops the server with SIGSTOP.
+    /// Stops the server with SIGSTOP. When this returns, it does nothing any more.
     pub(crate) fn freeze_server(&self) {
-        signal(self.server.pid(), "STOP");
+        self.server.freeze();
     }
 
     /// Continues it.
     pub(crate) fn resume_server(&self) {
-        signal(self.server.pid(), "CONT");
+        self.server.resume();
     }
 
     /// Waits until no statement runs any more, and stops both programs.

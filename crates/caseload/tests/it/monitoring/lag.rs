@@ -1,18 +1,13 @@
 //! Programs that get too little processor time.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
-use super::installation::{Installation, Process};
+use super::installation::Installation;
 use crate::support::polling::eventually;
 
 /// More than what busy machines make of a tenth of a second, and less than for how long a program is stopped.
 const MAX_LAG: [&str; 2] = ["--max-lag", "500ms"];
 const STOPPED: Duration = Duration::from_secs(1);
-
-fn signal(process: &Process, name: &str) {
-    let pid = process.program.pid().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-}
 
 /// Each program is stopped again and again until it has lowered its limit, as one is that has to share a
 /// processor with many others.
@@ -26,9 +21,9 @@ async fn a_program_that_is_late_takes_less_at_once_and_as_much_as_before_later()
     ] {
         let limit = async || process.scrape().await.sum(gauge, &[]);
         eventually("a limit that falls", async || {
-            signal(process, "STOP");
+            process.program.freeze();
             tokio::time::sleep(STOPPED).await;
-            signal(process, "CONT");
+            process.program.resume();
             (limit().await < most).then_some(())
         })
         .await;

@@ -1,7 +1,6 @@
 //! A server that is frozen while its gateway has many callers.
 
 use std::{
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,12 +45,8 @@ async fn time_outs_while_the_server_is_frozen_do_not_end_the_gateways_connection
     // Without an idempotency key it is not repeated if the connection is lost.
     let in_flight = tokio::spawn(Reply::of(app.post().body(ONE_ASSIGNED_TASK)));
     session.await_blocked(1);
-    let signal = |name: &str| {
-        let pid = server.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    };
 
-    signal("STOP");
+    server.freeze();
     let end = Instant::now() + FROZEN;
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
@@ -66,7 +61,7 @@ async fn time_outs_while_the_server_is_frozen_do_not_end_the_gateways_connection
         });
     }
     callers.join_all().await;
-    signal("CONT");
+    server.resume();
     session.unlock();
 
     let reply = in_flight.await.unwrap();
@@ -89,10 +84,6 @@ async fn a_change_whose_time_was_over_while_the_server_was_frozen_is_not_begun()
     let addr = server.wait_for_address("serving gRPC");
     app.http_addr = start_gateway_with(addr, &[], &app.shutdown).await;
     await_ready(&app).await;
-    let signal = |name: &str| {
-        let pid = server.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    };
     let mut session = Session::open(app.database.url());
     let mut tasks = Vec::new();
     for _ in 0..CHANGES {
@@ -108,11 +99,11 @@ async fn a_change_whose_time_was_over_while_the_server_was_frozen_is_not_begun()
         let late = blocked_change(&app, path, &mut session).await;
         // The server has the call already, so this is not before the end of its time.
         let end = Instant::now() + TIME_OF_CHANGES;
-        signal("STOP");
+        server.freeze();
         assert_eq!(late.await.unwrap().violations(), ["DEADLINE_EXCEEDED -"]);
         tokio::time::sleep_until(end.into()).await;
         session.query("COMMIT");
-        signal("CONT");
+        server.resume();
         await_ready(&app).await;
     }
     // This one waits for whatever the late ones still do.

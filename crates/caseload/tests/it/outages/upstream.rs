@@ -1,7 +1,5 @@
 //! The server is unavailable, crashes or hangs behind its gateways.
 
-use std::process::Command;
-
 use runtime::CancellationToken;
 
 use super::probes::{
@@ -95,17 +93,13 @@ async fn a_hanging_server_costs_readiness_and_calls_end_at_their_deadline() {
     let addr = server.wait_for_address("serving gRPC");
     app.http_addr = start_gateway_with(addr, &["--upstream-timeout", "300ms"], &app.shutdown).await;
     await_ready(&app).await;
-    let signal = |name: &str| {
-        let pid = server.pid().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    };
 
-    signal("STOP");
+    server.freeze();
     let reply = app.create(ONE_ASSIGNED_TASK).await;
     assert_eq!(error(&reply), (504, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"));
     await_not_ready(&app).await;
 
-    signal("CONT");
+    server.resume();
     await_ready(&app).await;
     assert!(is_created(&app.create(ONE_ASSIGNED_TASK).await));
 }

@@ -205,7 +205,7 @@ async fn memory_is_given_back_after_an_outage() {
     }
     let before = status_bytes(&gateway, "VmRSS:");
 
-    server.send("STOP");
+    server.freeze();
     let task = format!(r#"{{"description":"{}"}}"#, "x".repeat(4_000));
     let body = format!(r#"{{"tasks":[{}]}}"#, vec![task; 20].join(","));
     let request = format!("{}content-length: {}\r\n\r\n{body}", request_head(&app), body.len());
@@ -217,7 +217,7 @@ async fn memory_is_given_back_after_an_outage() {
     for reply in requests.join_all().await {
         assert!(reply.status.is_server_error(), "{reply:?}");
     }
-    server.send("CONT");
+    server.resume();
 
     let peak = peak_bytes(&gateway);
     let taken = peak - before;

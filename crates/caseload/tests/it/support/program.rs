@@ -1,7 +1,7 @@
 //! A program of this workspace, run as a process. `crates/gateway/tests` uses this file too.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
@@ -94,8 +94,18 @@ impl Program {
         self.send("TERM");
     }
 
-    /// Sends a signal.
-    pub(crate) fn send(&self, signal: &str) {
+    /// Sends SIGSTOP, and waits until it has stopped: until then it may still do something.
+    pub(crate) fn freeze(&self) {
+        self.send("STOP");
+        wait_until("the program to stop", || is_frozen(self.pid()));
+    }
+
+    /// Sends SIGCONT.
+    pub(crate) fn resume(&self) {
+        self.send("CONT");
+    }
+
+    fn send(&self, signal: &str) {
         let pid = self.pid().to_string();
         let status = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
         assert!(status.success());
@@ -177,6 +187,16 @@ impl Output {
         }
         self.text.lock().unwrap().clone()
     }
+}
+
+/// Returns whether all threads of a process are stopped by a signal, as far as the system tells.
+fn is_frozen(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        // A thread that has ended since does nothing any more.
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+    })
 }
 
 /// Returns whether an environment variable configures Caseload, or its traces. The directory of Postgres'
