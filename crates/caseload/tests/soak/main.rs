@@ -174,6 +174,12 @@ fn main() -> ExitCode {
         println!("soak: --keep takes more than {LEAST_SECONDS:.0} s: a shorter run is no verdict");
         return ExitCode::FAILURE;
     }
+    if let Some(keep) = &options.keep
+        && kept_page(keep, "").is_none()
+    {
+        println!("soak: {} has no SOAK.md with a place for figures", keep.display());
+        return ExitCode::FAILURE;
+    }
     let sabotaged =
         options.sabotage.map_or(String::new(), |sabotage| format!(" sabotaged: {sabotage:?}"));
     println!("soak: --seed {} --minutes {}{sabotaged}", options.seed, options.minutes);
@@ -315,10 +321,18 @@ fn publish(options: &Options, figures: &Figures) -> bool {
         println!("nothing was kept, as the run failed, or was too short for a verdict on growth");
         return false;
     }
-    let page = keep.join("SOAK.md");
-    let kept = section::replaced(&fs::read_to_string(&page).unwrap(), &illustrated).unwrap();
-    fs::write(&page, kept).unwrap();
+    let Some(kept) = kept_page(keep, &illustrated) else {
+        println!("nothing was kept: {} has no place for figures any more", keep.display());
+        return false;
+    };
+    fs::write(keep.join("SOAK.md"), kept).unwrap();
     fs::copy(&plot, keep.join("soak.svg")).unwrap();
     println!("kept in {}", keep.display());
     true
+}
+
+/// Returns the page of a directory with these figures; `None` if it has no place for them.
+fn kept_page(directory: &Path, figures: &str) -> Option<String> {
+    let page = fs::read_to_string(directory.join("SOAK.md")).ok()?;
+    section::replaced(&page, figures)
 }
