@@ -139,6 +139,11 @@ where
         Ok(Err(Error::Invalid(reason))) => return Finding::Unusable(reason),
         Ok(Ok(false) | Err(_)) | Err(_) => return Finding::Unavailable,
     }
+    match timeout(TIMEOUT, database.check_privileges()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(Error::Invalid(reason))) => return Finding::Unusable(reason),
+        Ok(Err(_)) | Err(_) => return Finding::Unavailable,
+    }
     match timeout(TIMEOUT, authentication()).await {
         Ok(Ok(())) => {}
         Ok(Err(error @ Error::Internal(_))) => {

@@ -26,6 +26,8 @@ struct State {
     minimum: usize,
     /// Units that calls have: more than all where responses took more than was left.
     used: usize,
+    /// How many of them are beside a limit that is lower than otherwise.
+    beside: usize,
     /// Units that the calls of each tenant have.
     held: HashMap<TenantId, usize>,
 }
@@ -36,6 +38,16 @@ pub(crate) struct TenantPermit {
     quota: TenantQuota,
     tenant: TenantId,
     units: usize,
+    /// How many of them are beside the limit.
+    beside: usize,
+}
+
+/// What a tenant gets more.
+struct Grant {
+    /// The units that it has without them.
+    held: usize,
+    /// Whether they are beside the limit.
+    is_beside: bool,
 }
 
 impl TenantQuota {
@@ -46,13 +58,14 @@ impl TenantQuota {
 
     /// Creates so many units, of which a tenant may have `minimum` even if it leaves less for others.
     pub(crate) fn with_minimum(total: usize, minimum: usize) -> Self {
-        let state = State { total, limit: total, minimum, used: 0, held: HashMap::new() };
+        let state =
+            State { total, limit: total, minimum, used: 0, beside: 0, held: HashMap::new() };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// Returns a permit of a tenant, for no units yet.
     pub(crate) fn permit(&self, tenant: TenantId) -> TenantPermit {
-        TenantPermit { quota: self.clone(), tenant, units: 0 }
+        TenantPermit { quota: self.clone(), tenant, units: 0, beside: 0 }
     }
 
     /// Returns how many units are taken.
@@ -66,7 +79,7 @@ impl TenantQuota {
     }
 
     /// Sets how many units are given from now on, of all that there are. Who has more keeps them, and who has
-    /// next to none gets some of the others meanwhile.
+    /// next to none gets some of the others meanwhile: as many again at most, all together.
     pub(crate) fn set_limit(&self, limit: usize) {
         let mut state = self.lock();
         state.limit = limit.min(state.total);
@@ -97,20 +110,22 @@ impl TenantQuota {
 }
 
 impl State {
-    /// Returns how many units a tenant has, if it gets so many more.
-    fn check(&self, tenant: TenantId, units: usize) -> Result<usize, Error> {
+    /// Returns what a tenant gets, if it gets so many units more.
+    fn check(&self, tenant: TenantId, units: usize) -> Result<Grant, Error> {
         let used = self.used.checked_add(units).filter(|used| *used <= self.total);
         let used = used.ok_or(Error::Overloaded)?;
         let held = self.held.get(&tenant).copied().unwrap_or_default();
-        let minimum = match self.limit < self.total {
-            true => self.minimum.max(LEAST_WHILE_LOWERED),
-            false => self.minimum,
-        };
-        if held + units > self.limit.saturating_sub(used).max(minimum) {
-            // A tenant that has nothing is not to blame.
-            return Err(if held == 0 { Error::Overloaded } else { Error::TenantOverloaded });
+        let is_lowered = self.limit < self.total;
+        let minimum = if is_lowered { 0 } else { self.minimum };
+        if held + units <= self.limit.saturating_sub(used).max(minimum) {
+            return Ok(Grant { held, is_beside: false });
         }
-        Ok(held)
+        let least = self.minimum.max(LEAST_WHILE_LOWERED);
+        if is_lowered && held + units <= least && self.beside + units <= self.limit {
+            return Ok(Grant { held, is_beside: true });
+        }
+        // A tenant that has nothing is not to blame.
+        Err(if held == 0 { Error::Overloaded } else { Error::TenantOverloaded })
     }
 }
 
@@ -122,11 +137,14 @@ impl TenantPermit {
     /// [`Error::Overloaded`] if nearly nothing is left. The permit stays as it was.
     pub(crate) fn grow(&mut self, units: usize) -> Result<(), Error> {
         let mut state = self.quota.lock();
-        let held = state.check(self.tenant, units)?;
+        let Grant { held, is_beside } = state.check(self.tenant, units)?;
         state.held.insert(self.tenant, held + units);
         state.used += units;
+        let beside = if is_beside { units } else { 0 };
+        state.beside += beside;
         drop(state);
         self.units += units;
+        self.beside += beside;
         Ok(())
     }
 
@@ -144,6 +162,7 @@ impl Drop for TenantPermit {
     fn drop(&mut self) {
         let mut state = self.quota.lock();
         state.used -= self.units;
+        state.beside -= self.beside;
         // A tenant that has nothing is forgotten.
         if let Entry::Occupied(mut held) = state.held.entry(self.tenant) {
             *held.get_mut() -= self.units;
@@ -200,19 +219,36 @@ mod tests {
         assert!(calls.is_scarce());
         assert!(matches!(calls.check(tenant(1), 1), Err(Error::TenantOverloaded)));
         assert!(matches!(first.grow(1), Err(Error::TenantOverloaded)));
-        let mut others: Vec<_> = (2..14).map(|id| calls.permit(tenant(id))).collect();
+        let mut others: Vec<_> = (2..12).map(|id| calls.permit(tenant(id))).collect();
         assert!(others.iter_mut().all(|other| other.grow(4).is_ok()));
         assert!(matches!(others[0].grow(1), Err(Error::TenantOverloaded)));
-        // All that there are is the limit for everybody.
-        assert!(matches!(calls.permit(tenant(20)).grow(3), Err(Error::Overloaded)));
-        assert!(calls.check(tenant(20), 2).is_ok());
+        // They have as much as the limit beside it.
+        assert!(matches!(calls.check(tenant(20), 1), Err(Error::Overloaded)));
+        others.pop();
+        assert!(calls.permit(tenant(20)).grow(4).is_ok());
 
         drop((first, others));
+        assert_eq!(calls.lock().beside, 0);
         let mut second = calls.permit(tenant(2));
         assert!(second.grow(20).is_ok());
         assert!(matches!(second.grow(1), Err(Error::TenantOverloaded)));
         calls.set_limit(usize::MAX);
         assert_eq!(calls.limit(), 100);
         assert!(second.grow(30).is_ok());
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_any_number_of_tenants() {
+        const LIMIT: usize = 128;
+        let calls = TenantQuota::with_minimum(2048, 1);
+        calls.set_limit(LIMIT);
+        let take = |id| {
+            let mut permit = calls.permit(tenant(id));
+            permit.grow(1).is_ok().then_some(permit)
+        };
+        let held: Vec<_> = (1..=600).filter_map(take).collect();
+        assert!((LIMIT..=2 * LIMIT).contains(&held.len()), "{}", held.len());
+        drop(held);
+        assert_eq!((calls.used(), calls.lock().beside), (0, 0));
     }
 }

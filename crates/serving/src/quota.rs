@@ -20,8 +20,9 @@ use crate::{
 /// The shortest interval between two log lines about one kind of refusal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The units that an address, or a tenant, may use in any case while the limit is lower than otherwise: those who use most of
-/// it must not lock out the others until they have returned it.
+/// The units that an address, or a tenant, may use beside a limit that is lower than otherwise: those who use most of it
+/// must not lock out the others until they have returned it. All together may use as many units beside the limit as it has,
+/// so that it holds, however many they are.
 pub const LEAST_WHILE_LOWERED: usize = 4;
 
 /// The units of a resource that all clients together, and each client address, may use at once.
@@ -33,6 +34,8 @@ pub struct Quota {
     /// What may be used at the moment: `total` or less.
     limit: AtomicUsize,
     used: AtomicUsize,
+    /// How many of those that are used are beside the limit.
+    beside: AtomicUsize,
     total_refusals: Throttle,
     address_refusals: Throttle,
 }
@@ -43,6 +46,8 @@ pub struct QuotaPermit {
     quota: Arc<Quota>,
     peer: Option<Arc<Peer>>,
     units: usize,
+    /// How many of them are beside the limit.
+    beside: usize,
 }
 
 /// A quota is used up.
@@ -65,6 +70,7 @@ impl Quota {
             share_percent: share_percent.min(100),
             limit: AtomicUsize::new(total),
             used: AtomicUsize::new(0),
+            beside: AtomicUsize::new(0),
             total_refusals: Throttle::new(LOG_INTERVAL),
             address_refusals: Throttle::new(LOG_INTERVAL),
         })
@@ -73,7 +79,7 @@ impl Quota {
     /// Returns a permit for no units yet.
     #[must_use]
     pub fn permit(self: &Arc<Self>, client: &Client) -> QuotaPermit {
-        QuotaPermit { quota: Arc::clone(self), peer: client.peer.clone(), units: 0 }
+        QuotaPermit { quota: Arc::clone(self), peer: client.peer.clone(), units: 0, beside: 0 }
     }
 
     /// Returns how many units are used. There may be more than in all, where responses took more than was
@@ -96,7 +102,7 @@ impl Quota {
     }
 
     /// Sets how many units may be used from now on, of all that there are. Who has more keeps them, and who has
-    /// next to none gets some of the others meanwhile.
+    /// next to none gets some of the others meanwhile: as many again at most, all together.
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit.min(self.total), Relaxed);
     }
@@ -155,27 +161,35 @@ impl QuotaPermit {
     }
 
     fn try_grow(&mut self, units: usize) -> Result<(), Exhausted> {
-        let Quota { resource, used, .. } = &*self.quota;
+        let Quota { resource, total, used, beside, .. } = &*self.quota;
         let take = |used: &AtomicUsize, limit: usize| {
             used.fetch_update(Relaxed, Relaxed, |used| {
                 used.checked_add(units).filter(|used| *used <= limit)
             })
         };
-        let mut limit = self.quota.limit();
+        let mut has_next_to_none = false;
         if let Some(peer) = &self.peer {
             let before = take(peer.used(*resource), self.quota.per_address());
-            if before.map_err(|_| Exhausted::Address)? + units <= LEAST_WHILE_LOWERED {
-                limit = self.quota.total;
-            }
+            let before = before.map_err(|_| Exhausted::Address)?;
+            has_next_to_none = before + units <= LEAST_WHILE_LOWERED;
         }
-        if take(used, limit).is_err() {
-            if let Some(peer) = &self.peer {
-                peer.used(*resource).fetch_sub(units, Relaxed);
-            }
-            return Err(Exhausted::Total);
+        let limit = self.quota.limit();
+        if take(used, limit).is_ok() {
+            self.units += units;
+            return Ok(());
         }
-        self.units += units;
-        Ok(())
+        if limit < *total && has_next_to_none && take(beside, limit).is_ok() {
+            if take(used, *total).is_ok() {
+                self.units += units;
+                self.beside += units;
+                return Ok(());
+            }
+            beside.fetch_sub(units, Relaxed);
+        }
+        if let Some(peer) = &self.peer {
+            peer.used(*resource).fetch_sub(units, Relaxed);
+        }
+        Err(Exhausted::Total)
     }
 
     /// Takes so many units more even if there are not enough left: for what is there already, as a
@@ -195,6 +209,7 @@ impl Drop for QuotaPermit {
             peer.used(self.quota.resource).fetch_sub(self.units, Relaxed);
         }
         self.quota.used.fetch_sub(self.units, Relaxed);
+        self.quota.beside.fetch_sub(self.beside, Relaxed);
     }
 }
 
@@ -272,6 +287,23 @@ mod tests {
         drop(third);
         quota.set_limit(usize::MAX);
         assert_eq!((quota.limit(), others.grow(40)), (100, Ok(())));
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_any_number_of_addresses() {
+        const LIMIT: usize = 128;
+        let quota = Quota::new(Resource::Requests, 2048, 25);
+        let peers = Arc::new(Peers::default());
+        quota.set_limit(LIMIT);
+        let take = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let mut permit = quota.permit(&client(&peers, &format!("192.0.{high}.{low}")));
+            permit.grow(1).is_ok().then_some(permit)
+        };
+        let held: Vec<_> = (0..600).filter_map(take).collect();
+        assert_eq!((held.len(), quota.used()), (2 * LIMIT, 2 * LIMIT));
+        drop(held);
+        assert_eq!((quota.used(), quota.beside.load(Relaxed)), (0, 0));
     }
 
     #[test]

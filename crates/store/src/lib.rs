@@ -24,6 +24,7 @@ mod idempotency_records;
 mod log_capture;
 mod metrics;
 mod migrations;
+mod privileges;
 mod queued;
 mod row_level_security;
 mod schema;
