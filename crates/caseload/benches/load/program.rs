@@ -23,7 +23,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Prepares a program; its arguments are added to `command`.
+    /// Prepares a program, or that at an absolute path; its arguments are added to `command`.
     pub(crate) fn new(
         name: &str,
         log: &Path,

@@ -21,7 +21,7 @@ pub(crate) enum Contender {
     Flood,
     /// The same, but a refused client waits much less.
     Hammer,
-    /// A server that runs one transaction for each batch, over gRPC.
+    /// A server that runs one transaction for each batch, over gRPC; or another build, if one is given.
     Plain,
 }
 
@@ -61,6 +61,18 @@ impl Cell {
             spread: Spread::Tenants,
             concurrency: FLOOD,
         }));
+        cells
+    }
+
+    /// Returns those that compare another build.
+    pub(crate) fn beside() -> Vec<Self> {
+        let mut cells = Vec::new();
+        for concurrency in [1, 32, 128] {
+            for contender in [Contender::Grpc, Contender::Plain] {
+                let (work, spread) = (Work::Sample, Spread::Tenants);
+                cells.push(Self { contender, work, spread, concurrency });
+            }
+        }
         cells
     }
 

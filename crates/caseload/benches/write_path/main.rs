@@ -9,6 +9,7 @@
     reason = "a bench stops at the first error"
 )]
 
+mod beside;
 mod cell;
 mod fairness;
 mod grpc;
@@ -56,6 +57,10 @@ struct Options {
     #[arg(long, allow_hyphen_values = true, default_value = "")]
     server: String,
 
+    /// Another build of caseload: measures only what both create over gRPC, taking turns, and compares them
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
+
     /// Measure only the cells whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -72,15 +77,27 @@ fn main() {
     let server_args: Vec<&str> = options.server.split_whitespace().collect();
 
     println!("starting Postgres and loading it");
-    let world = World::start(&server_args);
+    let beside = options.beside.map(|path| path.canonicalize().expect("the other build"));
+    let world = World::start(&server_args, beside.as_deref());
     println!("{}\n", world.settings().join("\n"));
 
-    let mut cells = if options.quick { Cell::quick() } else { Cell::all() };
+    let mut cells = match (&beside, options.quick) {
+        (Some(_), _) => Cell::beside(),
+        (None, true) => Cell::quick(),
+        (None, false) => Cell::all(),
+    };
     cells.retain(|cell| cell.to_string().contains(&options.only));
     let mut measurements: Vec<Vec<Measurement>> = cells.iter().map(|_| Vec::new()).collect();
-    let mut fairness = "fairness".contains(&options.only).then(Fairness::new);
+    let is_fairness_measured = beside.is_none() && "fairness".contains(&options.only);
+    let mut fairness = is_fairness_measured.then(Fairness::new);
     for round in 1..=rounds {
-        for (cell, measured) in cells.iter().zip(&mut measurements) {
+        // In turn, each is the first one, so that what changes with time favours none.
+        let mut order: Vec<usize> = (0..cells.len()).collect();
+        if beside.is_some() && round % 2 == 0 {
+            order.reverse();
+        }
+        for index in order {
+            let (cell, measured) = (&cells[index], &mut measurements[index]);
             let measurement = Measurement::of(cell, &world, seconds);
             println!("round {round}  {cell:<40} {:>8.0} batches/s", measurement.rate());
             measured.push(measurement);
@@ -91,6 +108,7 @@ fn main() {
         }
     }
 
+    let compared = beside.map(|_| beside::compare(&cells, &measurements));
     let report = Report::new(&world, cells, measurements, fairness);
     println!("\n{report}");
     world.check_rows(report.created());
@@ -98,5 +116,5 @@ fn main() {
     let plot = options.out.with_extension("svg");
     plot::draw(&report, &plot);
     println!("figures: {}\nplot: {}", options.out.display(), plot.display());
-    println!("{}", report.summary());
+    println!("{}", compared.unwrap_or_else(|| report.summary()));
 }

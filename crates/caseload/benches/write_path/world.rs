@@ -19,7 +19,7 @@ use crate::{
 
 const DATABASE: &str = "bench";
 
-/// A Postgres with data, a server with a gateway, and a server of the plain design.
+/// A Postgres with data, a server with a gateway, and a server of the plain design, or of another build.
 pub(crate) struct World {
     server: Program,
     gateway: Program,
@@ -34,7 +34,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn start(server_args: &[&str]) -> Self {
+    pub(crate) fn start(server_args: &[&str], beside: Option<&Path>) -> Self {
         // Checkpoints are rare and spread out, so that they slow down no contender more than
         // another.
         let cluster = Cluster::temporary()
@@ -54,8 +54,13 @@ impl World {
         };
         let mut server = program("caseload", "server.log", "gRPC");
         server.command.arg("serve").args(server_args);
-        let mut plain = program("caseload", "plain.log", "gRPC");
-        plain.command.args(["serve", "--plain-writes", "--readers", "16"]);
+        let other = beside.map_or("caseload", |path| path.to_str().unwrap());
+        let mut plain = program(other, "plain.log", "gRPC");
+        plain.command.arg("serve");
+        match beside {
+            Some(_) => plain.command.args(server_args),
+            None => plain.command.args(["--plain-writes", "--readers", "16"]),
+        };
         for program in [&mut server, &mut plain] {
             program.command.args(["--database-url", &url, "--grpc-addr", "127.0.0.1:0"]);
             program.start();
