@@ -4,7 +4,7 @@
 #   make bench QUICK=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench chaos hostile soak clients interop web browser contract mesh test-postgres manifests sbom
+.PHONY: help setup run test lint bench chaos hostile soak clients interop web browser contract mesh dashboard test-postgres manifests sbom
 
 # Homebrew installs libpq outside of the PATH. The build finds it by its pg_config; directories that
 # don't exist have no effect.
@@ -94,6 +94,10 @@ mesh: setup ## Put Envoy and nginx before the programs, and disturb them; SECOND
 	@.ci/mesh target/$(PROFILE)/caseload --seed $(SEED) --seconds $(SECONDS) $(ARGS)
 	$(if $(ARGS),,cargo test --locked $(if $(filter release,$(PROFILE)),--release) -p caseload --test chaos -- \
 		--seed $(SEED) --minutes 0.5 --envoy $(CURDIR)/target/mesh/envoy)
+
+dashboard: setup ## Have Prometheus scrape a loaded system, and each panel of the dashboard show data; PROFILE=debug
+	cargo build --locked $(if $(filter release,$(PROFILE)),--release) --bin caseload --bin caseload-gateway
+	@exec .ci/dashboard target/$(PROFILE)/caseload $(ARGS)
 
 test-postgres: setup ## Run the tests of the database on Postgres 14 to 18, and behind PgBouncer; VERSIONS="16 17"
 	@exec .ci/postgres $(VERSIONS)
