@@ -88,6 +88,9 @@ impl Gateway {
         let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
+        if let Some(tls) = &upstream.tls {
+            metrics.certificate("upstream", tls.validity());
+        }
         let max_timeout = MaxTimeout(options.upstream_timeout);
         let GatewayOptions { body_memory, max_requests, docs, hsts_max_age, .. } = *options;
         let metrics = metrics.clone();
@@ -109,6 +112,9 @@ impl Gateway {
     /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        if let Some(tls) = &tls {
+            self.metrics.certificate("rest", tls.validity());
+        }
         Self { tls, ..self }
     }
 

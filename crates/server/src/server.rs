@@ -145,6 +145,9 @@ impl Server {
     /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        if let Some(tls) = &tls {
+            self.metrics.certificate("grpc", tls.validity());
+        }
         Self { tls, ..self }
     }
 
