@@ -3,10 +3,9 @@
 use std::{io, net::SocketAddr, pin::Pin, time::Duration};
 
 use axum::middleware;
-use prometheus_client::metrics::counter::Counter;
 use proto::wire::{header::FORWARDED_FOR, limits};
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
+use serving::{ConnectionOptions, Endpoint, LateMetrics, ListenerTls, Protocol};
 use telemetry::{SpanLayer, metrics::Metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 use traces::Tracer;
@@ -89,6 +88,9 @@ impl Gateway {
         let listener = serving::bind(addr).map_err(bind_error)?;
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let client = Client::new(Servers::connect(upstream, options.max_requests));
+        if let Some(tls) = &upstream.tls {
+            metrics.certificate("upstream", tls.validity());
+        }
         let max_timeout = MaxTimeout(options.upstream_timeout);
         let GatewayOptions { body_memory, max_requests, docs, hsts_max_age, .. } = *options;
         let metrics = metrics.clone();
@@ -110,6 +112,9 @@ impl Gateway {
     /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        if let Some(tls) = &tls {
+            self.metrics.certificate("rest", tls.validity());
+        }
         Self { tls, ..self }
     }
 
@@ -150,7 +155,7 @@ impl Gateway {
         let clients = connections.client_rules(ADDRESS_SHARE_PERCENT, FORWARDED_FOR.clone());
         let body_memory = BodyMemory::of_mib(body_memory, clients.share_percent);
         let in_flight = InFlight::new(max_requests, clients.share_percent);
-        let late = Counter::default();
+        let late = LateMetrics::default();
         // Ends with the gateway.
         let mut adaptation = JoinSet::new();
         adaptation.spawn(in_flight.adapt(connections.max_lag, late.clone()));
@@ -169,7 +174,7 @@ impl Gateway {
         };
         let requests = RequestMetrics::new(routes::paths(), &metrics);
         metrics.register(|registry| {
-            client.register_metrics(registry);
+            client.register_metrics(registry, shutdown.clone());
             register_readings(registry, (in_flight.working(), late), body_memory.quota());
         });
         let context = Context {

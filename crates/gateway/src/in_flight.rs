@@ -13,8 +13,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{Extensions, Method};
-use prometheus_client::metrics::counter::Counter;
-use serving::{Client, Exhausted, Quota, QuotaPermit, Resource, hold_until_sent};
+use serving::{Client, Exhausted, LateMetrics, Quota, QuotaPermit, Resource, hold_until_sent};
 
 use crate::extract::{BodyMemory, Rejection};
 
@@ -53,7 +52,7 @@ impl InFlight {
     pub(crate) fn adapt(
         &self,
         most: Duration,
-        late: Counter,
+        late: LateMetrics,
     ) -> impl Future<Output = ()> + Send + use<> {
         let working = Arc::clone(&self.working);
         let used = Arc::clone(&working);

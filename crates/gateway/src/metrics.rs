@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use proto::wire::Reason;
-use serving::Quota;
+use serving::{LateMetrics, Quota};
 use telemetry::{
     TraceId,
     metrics::{Latencies, Latency, Metrics, Reading},
@@ -79,6 +79,28 @@ struct Shared {
     /// The problems of each reason, and those of reasons that are not known here.
     refused: [(Reason, Counter); Reason::ALL.len()],
     refused_otherwise: Counter,
+    /// The requests that the gateway itself rejected as overloaded, by the limit that was reached.
+    overloaded: [Counter; Limit::ALL.len()],
+}
+
+/// A limit of the gateway for all clients together. Beyond it, requests are rejected as overloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Requests in flight, or whose bodies have not arrived.
+    Requests,
+    /// Memory for bodies.
+    BodyMemory,
+}
+
+impl Limit {
+    const ALL: [Self; 2] = [Self::Requests, Self::BodyMemory];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::BodyMemory => "body_memory",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +129,11 @@ struct Refused {
     reason: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Overloaded {
+    limit: &'static str,
+}
+
 /// A request from its head to its response. One that is dropped before that was given up by its client,
 /// or has panicked.
 #[derive(Debug)]
@@ -126,6 +153,7 @@ impl RequestMetrics {
     pub(crate) fn new(routes: &'static [String], metrics: &Metrics) -> Self {
         let requests = Family::<RequestLabels, Counter>::default();
         let refused = Family::<Refused, Counter>::default();
+        let overloaded = Family::<Overloaded, Counter>::default();
         metrics.register_unprefixed(|registry| {
             let help =
                 "Requests that have got a response, by its status; 499 if their clients left before";
@@ -134,6 +162,9 @@ impl RequestMetrics {
         metrics.register(|registry| {
             let help = "Requests that got a problem document, by its reason";
             registry.register("refused_requests", help, refused.clone());
+            let help = "Requests that the gateway itself rejected with OVERLOADED: by --max-requests and --max-lag \
+                        (requests), or by --body-memory (body_memory)";
+            registry.register("gateway_overloaded", help, overloaded.clone());
         });
         let durations = metrics.latencies(
             "http_server_request_duration_seconds",
@@ -147,6 +178,8 @@ impl RequestMetrics {
             durations,
             refused: Reason::ALL.map(|reason| (reason, of_reason(reason.as_str()))),
             refused_otherwise: of_reason(OTHER_REASON),
+            overloaded: Limit::ALL
+                .map(|limit| overloaded.get_or_create_owned(&Overloaded { limit: limit.as_str() })),
         }))
     }
 
@@ -175,6 +208,16 @@ impl RequestMetrics {
     pub(crate) fn refused(&self, reason: Option<Reason>) {
         let known = self.0.refused.iter().find(|(it, _)| Some(*it) == reason);
         known.map_or(&self.0.refused_otherwise, |(_, counter)| counter).inc();
+    }
+
+    /// Counts a request as rejected by the gateway itself, as this limit was reached.
+    pub(crate) fn overloaded(&self, limit: Limit) {
+        let [requests, body_memory] = &self.0.overloaded;
+        let counter = match limit {
+            Limit::Requests => requests,
+            Limit::BodyMemory => body_memory,
+        };
+        counter.inc();
     }
 
     fn record(
@@ -251,7 +294,7 @@ impl Drop for RunningRequest {
 /// Registers readings of what the gateway has, and what is used of it.
 pub(crate) fn register_readings(
     registry: &mut Registry,
-    (in_flight, late): (&Arc<Quota>, Counter),
+    (in_flight, late): (&Arc<Quota>, LateMetrics),
     body_memory: &Arc<Quota>,
 ) {
     let used = |quota: &Arc<Quota>| {
@@ -272,7 +315,7 @@ pub(crate) fn register_readings(
         "The most requests in flight at the moment, by --max-requests and --max-lag",
         limit(in_flight),
     );
-    registry.register("gateway_late", serving::LATE_CHECKS, late);
+    late.register("gateway_late", registry);
     registry.register_with_unit(
         "body_memory",
         "Memory that the bodies of requests and responses have",

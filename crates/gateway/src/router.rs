@@ -18,7 +18,7 @@ use crate::{
     cors::{self, Cors},
     extract::{BodyMemory, MaxTimeout, Rejection, timeout},
     in_flight::{self, InFlight, NotBegun},
-    metrics::RequestMetrics,
+    metrics::{Limit, RequestMetrics},
     openapi::Route,
     options::Docs,
     problem::{self, Problem},
@@ -87,6 +87,9 @@ async fn complete(
     unread_body.discard_until(read_until, || in_flight.discard(&client)).await;
     if let Some(problem) = response.extensions().get::<Problem>() {
         metrics.refused(problem.reason());
+    }
+    if let Some(limit) = response.extensions_mut().remove::<Limit>() {
+        metrics.overloaded(limit);
     }
     let mut response = problem::render(response, &request_id);
     security_headers::add(response.headers_mut());
@@ -176,15 +179,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requests_without_their_bodies_are_not_in_flight_and_have_limits_of_their_own() {
+        let metrics = telemetry::metrics::Metrics::new("test", "0");
         let context = Context {
             client: Client::new(Servers::connect(&"http://127.0.0.1:1".parse().unwrap(), 1)),
             max_timeout: MaxTimeout(Duration::from_secs(10)),
             body_memory: BodyMemory::of_mib(1, 100),
             in_flight: InFlight::new(4, 100),
-            metrics: RequestMetrics::new(
-                routes::paths(),
-                &telemetry::metrics::Metrics::new("test", "0"),
-            ),
+            metrics: RequestMetrics::new(routes::paths(), &metrics),
             shutdown: CancellationToken::new(),
         };
         let router = router(context, Docs::On, None);
@@ -217,6 +218,9 @@ mod tests {
         }
         results.sort_unstable();
         assert_eq!(results, [(503, 1), (503, 1), (504, 10), (504, 10)]);
+        let counted = metrics.encode().unwrap();
+        let expected = "caseload_gateway_overloaded_total{limit=\"requests\"} 3\n";
+        assert!(counted.contains(expected), "{counted}");
 
         let discarded: Vec<_> = (0..4).map(|_| send("/nowhere", stalled())).collect();
         tokio::task::yield_now().await;

@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use prometheus_client::metrics::counter::Counter;
 use proto::{
     cases::v1::case_service_server::CaseServiceServer,
     directory::v1::directory_service_server::DirectoryServiceServer,
@@ -10,7 +9,7 @@ use proto::{
     wire::{header, limits},
 };
 use runtime::{CancellationToken, shutdown::DrainOptions};
-use serving::{ConnectionOptions, Endpoint, ListenerTls, Protocol};
+use serving::{ConnectionOptions, Endpoint, LateMetrics, ListenerTls, Protocol};
 use store::{Database, DatabaseUrl, KeyChange, TaskWriter};
 use telemetry::{SpanLayer, layers::RequestLayers, metrics::Metrics};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -146,6 +145,9 @@ impl Server {
     /// Sets the TLS configuration of the listener; `None` for plaintext.
     #[must_use]
     pub fn with_tls(self, tls: Option<ListenerTls>) -> Self {
+        if let Some(tls) = &tls {
+            self.metrics.certificate("grpc", tls.validity());
+        }
         Self { tls, ..self }
     }
 
@@ -239,7 +241,7 @@ impl Server {
         };
 
         let admission = Admission::new(max_in_flight, clients.share_percent, writer);
-        let late = Counter::default();
+        let late = LateMetrics::default();
         // Ends with the server.
         let mut adaptation = JoinSet::new();
         adaptation.spawn(admission.adapt(connections.max_lag, late.clone()));

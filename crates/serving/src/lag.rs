@@ -8,9 +8,12 @@
 //! The limit is adapted as TCP does with its window: it falls by a quarter or more at each check that finds
 //! the timer late again, and grows by a sixteenth at each one that does not.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::{
+    metrics::counter::Counter,
+    registry::{Registry, Unit},
+};
 use telemetry::Throttle;
 use tokio::time::{Instant, sleep};
 
@@ -23,12 +26,36 @@ const LEAST: usize = 128;
 /// The shortest interval between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Counts how often, and for how long, a process was late. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LateMetrics {
+    checks: Counter,
+    /// A check that is late is itself made later. So a process that is seconds late is checked rarely, and only the
+    /// time says how late it is.
+    seconds: Counter<f64, AtomicU64>,
+}
+
+impl LateMetrics {
+    /// Registers both, with a name that says which process is late.
+    pub fn register(&self, name: &'static str, registry: &mut Registry) {
+        let help = "Checks, up to ten a second, that found the program late by more than --max-lag";
+        registry.register(name, help, self.checks.clone());
+        let help = "By how much checks found the program late, where that was more than --max-lag";
+        registry.register_with_unit(name, help, Unit::Seconds, self.seconds.clone());
+    }
+
+    fn late_by(&self, late: Duration) {
+        self.checks.inc();
+        self.seconds.inc_by(late.as_secs_f64());
+    }
+}
+
 /// Adapts a limit of `total` for as long as the future lives, so that the process is late by `most` at most. If that is
-/// zero, the limit stays. `used` returns what is in flight, and `set` sets what may be. The counter counts the checks that
-/// find the process late.
+/// zero, the limit stays. `used` returns what is in flight, and `set` sets what may be. The metrics count when the
+/// process is late.
 pub async fn adapt(
     total: usize,
-    (most, late_checks): (Duration, Counter),
+    (most, metrics): (Duration, LateMetrics),
     used: impl Fn() -> usize + Send,
     set: impl Fn(usize) + Send,
 ) {
@@ -46,7 +73,9 @@ pub async fn adapt(
         if adaptation.limit != before {
             set(adaptation.limit);
         }
-        late_checks.inc_by((late > most).into());
+        if late > most {
+            metrics.late_by(late);
+        }
         if is_late_again && let Some(suppressed) = log.allow(Instant::now().into_std()) {
             let late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
             let limit = adaptation.limit;
@@ -59,10 +88,6 @@ pub async fn adapt(
         }
     }
 }
-
-/// What the counter of [`adapt`] counts, for its description in metrics.
-pub const LATE_CHECKS: &str =
-    "Checks, up to ten a second, that found the program late by more than --max-lag";
 
 /// How a limit changes from one check to the next.
 #[derive(Debug)]
@@ -162,21 +187,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_follows_how_late_the_timer_is() {
-        let (limit, late_checks) = (Arc::new(AtomicUsize::new(TOTAL)), Counter::default());
+        let (limit, metrics) = (Arc::new(AtomicUsize::new(TOTAL)), LateMetrics::default());
         let set = {
             let limit = Arc::clone(&limit);
             move |to| limit.store(to, Relaxed)
         };
-        let adaptation = tokio::spawn(adapt(TOTAL, (MOST, late_checks.clone()), || TOTAL, set));
+        let adaptation = tokio::spawn(adapt(TOTAL, (MOST, metrics.clone()), || TOTAL, set));
         sleep(INTERVAL * 5).await;
-        assert_eq!((limit.load(Relaxed), late_checks.get()), (TOTAL, 0));
+        assert_eq!((limit.load(Relaxed), metrics.checks.get()), (TOTAL, 0));
+        assert_eq!(metrics.seconds.get(), 0.0, "being late by little is not counted");
         for _ in 0..20 {
             advance(INTERVAL * 9).await;
             tokio::task::yield_now().await;
         }
         assert_eq!(limit.load(Relaxed), LEAST);
-        let counted = late_checks.get();
-        assert!(counted > 5, "{counted}");
+        let (checks, seconds) = (metrics.checks.get(), metrics.seconds.get());
+        assert!(checks > 5, "{checks}");
+        // The clock jumps over nine intervals at a time, of which one is no delay.
+        assert!(seconds > 0.7 * checks as f64, "{seconds} s at {checks} checks");
         sleep(INTERVAL * 60).await;
         assert_eq!(limit.load(Relaxed), TOTAL);
         adaptation.abort();
@@ -184,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn zero_turns_it_off() {
-        let off = (Duration::ZERO, Counter::default());
+        let off = (Duration::ZERO, LateMetrics::default());
         adapt(1, off, || 1, |limit| panic!("{limit}")).await;
     }
 }

@@ -41,7 +41,7 @@ pub use connection_id::ConnectionId;
 pub use cors::{BrowserOptions, CorsRules};
 pub use delivery::hold_until_sent;
 pub use endpoint::Endpoint;
-pub use lag::{LATE_CHECKS, adapt};
+pub use lag::{LateMetrics, adapt};
 pub use limits::{Limits, MaxAge};
 pub use listener::bind;
 pub use options::ConnectionOptions;

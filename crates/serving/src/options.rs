@@ -35,7 +35,8 @@ pub struct ConnectionOptions {
 
     /// How long a client may leave a part of a response untaken before the response is reset (over
     /// HTTP/1.1: the connection closed). It is at most 1s while more than half of the requests in
-    /// flight, or of the memory for bodies or messages, are used
+    /// flight, or of the memory for bodies or messages, are used, or as many requests are in flight as may be
+    /// because of --max-lag
     #[arg(long, env = "CASELOAD_SEND_TIMEOUT", default_value = "30s", value_parser = duration(MILLISECOND..=DAY), value_name = "DURATION")]
     pub send_timeout: Duration,
 

@@ -20,8 +20,16 @@ const LAST_SECOND: u64 = 253_402_300_799;
 pub(crate) struct Summary {
     /// Whom it is for.
     pub(crate) name: String,
-    not_before: SystemTime,
-    not_after: SystemTime,
+    pub(crate) validity: Validity,
+}
+
+/// From when to when a certificate is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first second.
+    pub not_before: SystemTime,
+    /// The last second.
+    pub not_after: SystemTime,
 }
 
 /// Whether a certificate will do for a while.
@@ -38,14 +46,15 @@ pub(crate) enum Expiry {
 impl Summary {
     /// Returns until when it is valid (RFC 3339).
     pub(crate) fn not_after(&self) -> String {
-        written(self.not_after)
+        written(self.validity.not_after)
     }
 
     /// Returns whether it will do for a while.
     pub(crate) fn expiry(&self, now: SystemTime) -> Expiry {
         let between = |start: SystemTime, end: SystemTime| end.duration_since(start).ok();
-        let lifetime = between(self.not_before, self.not_after).unwrap_or_default();
-        match between(now, self.not_after) {
+        let Validity { not_before, not_after } = self.validity;
+        let lifetime = between(not_before, not_after).unwrap_or_default();
+        match between(now, not_after) {
             None => Expiry::Past,
             Some(left) if left < lifetime / 10 => Expiry::Near,
             Some(_) => Expiry::Far,
@@ -74,7 +83,7 @@ pub(crate) fn check(
     if now < not_before {
         return Err(TlsError::NotYetValid { path: path.to_owned(), from: written(not_before) });
     }
-    Ok(Summary { name: name_of(&parsed), not_before, not_after })
+    Ok(Summary { name: name_of(&parsed), validity: Validity { not_before, not_after } })
 }
 
 /// Returns whom a certificate is for: the first URI among its alternative names, which is how SPIFFE names
@@ -150,8 +159,10 @@ mod tests {
     fn a_certificate_expires_soon_once_a_tenth_of_its_time_is_left() {
         let summary = Summary {
             name: String::new(),
-            not_before: at("2020-01-01T00:00:00Z"),
-            not_after: at("2020-04-10T00:00:00Z"),
+            validity: Validity {
+                not_before: at("2020-01-01T00:00:00Z"),
+                not_after: at("2020-04-10T00:00:00Z"),
+            },
         };
         for (now, expiry) in [
             ("2020-01-01T00:00:00Z", Expiry::Far),

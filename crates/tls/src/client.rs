@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    certificate::Summary,
+    certificate::{Summary, Validity},
     error::TlsError,
     identity::IdentityFiles,
     pem,
@@ -54,6 +54,13 @@ impl ClientTls {
     pub fn start(files: ClientFiles, name: Option<&str>) -> Result<Self, TlsError> {
         let name = name.map(server_name).transpose()?;
         Ok(Self { configs: Reloading::start(files)?, name })
+    }
+
+    /// Returns what tells from when to when the certificate in use is valid, with which the client proves its identity;
+    /// `None` if there is none. It keeps nothing in use.
+    #[must_use]
+    pub fn validity(&self) -> impl Fn() -> Option<Validity> + Send + Sync + use<> {
+        self.configs.validity()
     }
 
     /// Completes the handshake with the server at the other end of a connection, which is reached by the

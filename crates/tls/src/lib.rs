@@ -15,6 +15,7 @@ mod probe;
 mod provider;
 mod reload;
 
+pub use certificate::Validity;
 pub use client::{ClientFiles, ClientTls};
 pub use error::TlsError;
 pub use hangup::reload_on_hangup;

@@ -14,7 +14,7 @@ use rustls::{
 };
 
 use crate::{
-    certificate::{self, Summary},
+    certificate::{self, Summary, Validity},
     error::TlsError,
     identity::IdentityFiles,
     options::{ClientAuth, TlsOptions},
@@ -53,6 +53,12 @@ impl ListenerTls {
         let Some(identity) = options.identity() else { return Ok(None) };
         let clients = options.tls_client_ca.clone().map(|path| (path, options.tls_client_auth));
         Reloading::start(ListenerFiles { identity, clients }).map(Self).map(Some)
+    }
+
+    /// Returns what tells from when to when the certificate in use is valid. It keeps nothing in use.
+    #[must_use]
+    pub fn validity(&self) -> impl Fn() -> Option<Validity> + Send + Sync + use<> {
+        self.0.validity()
     }
 
     /// Returns the configuration for a new connection, on which HTTP/2 alone is spoken, or HTTP/1.1, too.
@@ -184,6 +190,15 @@ mod tests {
             }
             self.tls.current()
         }
+    }
+
+    #[tokio::test]
+    async fn what_tells_the_validity_keeps_nothing_in_use() {
+        let listener = Listener::start(&issue());
+        let validity = listener.tls.validity();
+        assert_eq!(validity(), Some(listener.tls.current().summary.validity));
+        drop(listener);
+        assert_eq!(validity(), None);
     }
 
     #[tokio::test]

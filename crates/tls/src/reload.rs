@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
-    certificate::{Expiry, Summary},
+    certificate::{Expiry, Summary, Validity},
     error::TlsError,
     hangup::hangups,
     pem::read_start,
@@ -113,6 +113,16 @@ impl<S: Source> Reloading<S> {
     /// Returns what is in use now.
     pub(crate) fn current(&self) -> Arc<S::Loaded> {
         Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns what tells from when to when the certificate in use is valid; `None` if there is none. It keeps nothing
+    /// in use.
+    pub(crate) fn validity(&self) -> impl Fn() -> Option<Validity> + Send + Sync + use<S> {
+        let shared = Arc::downgrade(&self.0);
+        move || {
+            let current = Self(shared.upgrade()?).current();
+            current.summary().map(|summary| summary.validity)
+        }
     }
 
     /// Returns the source.

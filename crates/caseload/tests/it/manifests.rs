@@ -2,6 +2,7 @@
 //! what they say about each other is true. `.ci/manifests` checks them against the schemas of their kinds.
 
 mod agreement;
+mod alerts;
 mod confinement;
 mod migration;
 mod options;

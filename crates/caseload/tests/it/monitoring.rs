@@ -2,6 +2,7 @@
 
 mod admin_port;
 mod alerts;
+mod certificates;
 mod collector;
 mod dashboard;
 mod documented;

@@ -9,16 +9,30 @@ use super::document::{Item, Place, Problem};
 use crate::{
     extract::{JsonError, QueryError, Rejection, ShapeError},
     in_flight::NotBegun,
+    metrics::Limit,
 };
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let is_begun = !matches!(self, Self::NotBegun(_));
+        let limit = limit(&self);
         let mut response = Problem::from(self).into_response();
         if !is_begun {
             response.extensions_mut().insert(NotBegun);
         }
+        if let Some(limit) = limit {
+            response.extensions_mut().insert(limit);
+        }
         response
+    }
+}
+
+/// Returns the limit that all clients together have reached, if that is why a request is rejected.
+fn limit(rejection: &Rejection) -> Option<Limit> {
+    match rejection {
+        Rejection::NotBegun(Exhausted::Total) => Some(Limit::Requests),
+        Rejection::Exhausted(Exhausted::Total) => Some(Limit::BodyMemory),
+        _ => None,
     }
 }
 

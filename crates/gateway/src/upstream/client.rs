@@ -1,13 +1,15 @@
 //! Makes calls.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use http::{HeaderMap, HeaderValue};
 use prometheus_client::registry::Registry;
 use proto::wire::{header, limits};
+use runtime::CancellationToken;
+use telemetry::metrics::Reading;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -38,9 +40,15 @@ impl<T: Transport> Client<T> {
         Self { servers: Arc::new(servers), attempts: Attempts::default() }
     }
 
-    /// Registers what is counted of calls.
-    pub(crate) fn register_metrics(&self, registry: &mut Registry) {
+    /// Registers what is counted of calls, and whether the gateway is ready: it is not once the token is cancelled.
+    pub(crate) fn register_metrics(&self, registry: &mut Registry, shutdown: CancellationToken) {
         self.attempts.register(registry);
+        let found_serving = self.servers.found_serving();
+        registry.register(
+            "gateway_ready",
+            "Whether the gateway was ready (1) or not (0) when /readyz was last asked; 0 before that",
+            Reading(move || i64::from(!shutdown.is_cancelled() && found_serving.load(Relaxed))),
+        );
     }
 
     /// Makes a call in the caller's name, again where the policy allows it. If there are several

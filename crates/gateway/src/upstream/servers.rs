@@ -42,6 +42,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 pub(crate) struct Servers<T = Channel> {
     servers: Vec<Arc<Server<T>>>,
     turn: AtomicUsize,
+    /// Whether any server serves, as the last probe has found.
+    found_serving: Arc<AtomicBool>,
     /// The tasks that check the servers' health. They are aborted on drop.
     _checks: JoinSet<()>,
 }
@@ -81,7 +83,8 @@ impl<T: Transport> Servers<T> {
                 checks.spawn(watch(Arc::clone(server)));
             }
         }
-        Self { servers, turn: AtomicUsize::new(0), _checks: checks }
+        let (turn, found_serving) = (AtomicUsize::new(0), Arc::default());
+        Self { servers, turn, found_serving, _checks: checks }
     }
 
     /// Returns the server for the next attempt at a call; `None` if there are no servers.
@@ -98,6 +101,17 @@ impl<T: Transport> Servers<T> {
 
     /// Returns whether any server reports that it serves. Concurrent callers share the checks.
     pub(super) async fn any_serves(&self) -> bool {
+        let serves = self.find_serving().await;
+        self.found_serving.store(serves, Ordering::Relaxed);
+        serves
+    }
+
+    /// Returns what tells whether any server served when that was last asked.
+    pub(super) fn found_serving(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.found_serving)
+    }
+
+    async fn find_serving(&self) -> bool {
         let check = |server: &Arc<Server<T>>| {
             let server = Arc::clone(server);
             async move { server.serves().await }

@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{Error, Principal, Scope, TenantId};
-use prometheus_client::metrics::counter::Counter;
 use proto::wire::{self, Access};
-use serving::{Client, Exhausted, Quota, QuotaPermit, Resource};
+use serving::{Client, Exhausted, LateMetrics, Quota, QuotaPermit, Resource};
 use store::TaskWriter;
 
 use crate::tenant_quota::{TenantPermit, TenantQuota};
@@ -55,7 +54,7 @@ impl Admission {
     pub(crate) fn adapt(
         &self,
         most: Duration,
-        late: Counter,
+        late: LateMetrics,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (used, tenants) = (self.tenants.clone(), self.tenants.clone());
         let set = move |limit| tenants.set_limit(limit);

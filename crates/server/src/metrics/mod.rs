@@ -11,6 +11,7 @@ use prometheus_client::{
     metrics::counter::Counter,
     registry::{Registry, Unit},
 };
+use serving::LateMetrics;
 use telemetry::metrics::{Metrics, Reading};
 
 pub(crate) use audit::AuditMetrics;
@@ -66,7 +67,7 @@ impl ServerMetrics {
 pub(crate) fn register_readings(
     registry: &mut Registry,
     readiness: Readiness,
-    (in_flight, late): (&TenantQuota, Counter),
+    (in_flight, late): (&TenantQuota, LateMetrics),
     memory: &TenantQuota,
 ) {
     let is_ready = Reading(move || i64::from(readiness.is_ready()));
@@ -83,7 +84,7 @@ pub(crate) fn register_readings(
         "The most calls in flight at the moment, by --max-in-flight and --max-lag",
         Reading(move || quota.limit()),
     );
-    registry.register("server_late", serving::LATE_CHECKS, late);
+    late.register("server_late", registry);
     let (used, total) = (memory.clone(), memory.total());
     registry.register_with_unit(
         "message_memory",

@@ -116,7 +116,8 @@ const PRESENT: &str = "
     )
     FROM pg_class AS t
     JOIN pg_attribute AS a ON a.attrelid = t.oid
-    WHERE t.relkind = 'c' AND t.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_namespace AS s ON s.oid = t.relnamespace
+    WHERE t.relkind = 'c' AND s.nspname = current_schema() AND a.attnum > 0 AND NOT a.attisdropped
     GROUP BY t.relname";
 
 /// Returns what is wrong with what is there. More than what is expected is not wrong.

@@ -4,6 +4,7 @@
 //! the process starts. On the way of a request, nothing is looked up by labels that come from the
 //! request, so no caller can make more time series than there are in the code.
 
+mod certificates;
 mod latency;
 mod listeners;
 mod process;
@@ -20,11 +21,13 @@ use prometheus_client::{
     metrics::info::Info,
     registry::Registry,
 };
+use tls::Validity;
 
 pub use latency::{Latencies, Latency};
 pub use listeners::{HandshakeResult, ListenerMetrics, OpenConnection};
 pub use reading::Reading;
 
+use certificates::Certificates;
 use listeners::Listeners;
 use process::Process;
 
@@ -44,6 +47,7 @@ struct Shared {
     registry: Mutex<Registry>,
     latencies: Mutex<Vec<Latencies>>,
     listeners: Listeners,
+    certificates: Certificates,
 }
 
 /// Which program a process runs.
@@ -67,8 +71,10 @@ impl Metrics {
         caseload.register("build", "The program that runs, and its version", Info::new(build));
         let listeners = Listeners::default();
         listeners.register(caseload);
+        let certificates = Certificates::default();
+        caseload.register_collector(Box::new(certificates.clone()));
         let (registry, latencies) = (Mutex::new(registry), Mutex::default());
-        Self(Arc::new(Shared { build, registry, latencies, listeners }))
+        Self(Arc::new(Shared { build, registry, latencies, listeners, certificates }))
     }
 
     /// Registers metrics of Caseload's own: their names get its prefix.
@@ -96,6 +102,16 @@ impl Metrics {
         self.0.listeners.named(name)
     }
 
+    /// Shows from when to when the certificate is valid that is used for something. What tells so is called each time
+    /// that metrics are read.
+    pub fn certificate(
+        &self,
+        used_for: &'static str,
+        validity: impl Fn() -> Option<Validity> + Send + Sync + 'static,
+    ) {
+        self.0.certificates.add(used_for, validity);
+    }
+
     /// Returns which program the process runs.
     pub(crate) fn build(&self) -> Build {
         self.0.build
@@ -121,6 +137,11 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicU64, Ordering::Relaxed},
+        time::{Duration, UNIX_EPOCH},
+    };
+
     use prometheus_client::metrics::counter::Counter;
 
     use super::*;
@@ -174,6 +195,32 @@ mod tests {
             assert!(text.lines().any(|it| it == line), "{line}\n{text}");
         }
         drop(second);
+    }
+
+    #[test]
+    fn the_certificate_that_is_in_use_at_the_moment_is_shown_and_nothing_if_none_is() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let metrics = Metrics::new("caseload", "1.2.3");
+        metrics.certificate("none", || None);
+        assert!(!metrics.encode().unwrap().contains("certificate"));
+        let not_after = Arc::new(AtomicU64::new(2_000_000_000));
+        let current = Arc::clone(&not_after);
+        metrics.certificate("rest", move || {
+            let not_after = at(current.load(Relaxed));
+            Some(Validity { not_before: at(1_000_000_000), not_after })
+        });
+        for until in [2_000_000_000, 2_000_000_001] {
+            not_after.store(until, Relaxed);
+            let text = metrics.encode().unwrap();
+            for line in [
+                "# TYPE caseload_tls_certificate_not_after_seconds gauge",
+                &format!(r#"caseload_tls_certificate_not_after_seconds{{use="rest"}} {until}"#),
+                r#"caseload_tls_certificate_not_before_seconds{use="rest"} 1000000000"#,
+            ] {
+                assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+            }
+            assert!(!text.contains("none"), "{text}");
+        }
     }
 
     /// Only Linux says what a process uses in files.

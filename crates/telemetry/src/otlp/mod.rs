@@ -101,20 +101,25 @@ impl Traces {
             // What is not Unicode is invalid wherever that matters.
             let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
             match Settings::read(variable, service, version)? {
-                Environment::On(settings) => *traces = Self::export(*settings, counts.clone())?,
+                Environment::On(settings) => {
+                    *traces = Self::export(*settings, counts.clone(), metrics)?;
+                }
                 Environment::Off(warnings) => log(warnings),
             }
         }
         Ok(all)
     }
 
-    fn export(settings: Settings, counts: Counts) -> Result<Self, TracesError> {
+    fn export(settings: Settings, counts: Counts, metrics: &Metrics) -> Result<Self, TracesError> {
         log(settings.warnings);
         let Settings { endpoint, protocol, headers, files, sampling, limits, .. } = settings;
         let tls = match endpoint.is_secure {
             true => Some(ClientTls::start(files, None)?),
             false => None,
         };
+        if let Some(tls) = &tls {
+            metrics.certificate("traces", tls.validity());
+        }
         let (tracer, spans) = Tracer::new(sampling, limits);
         // Neither the path nor the headers: both may have secrets.
         tracing::info!(collector = %endpoint.authority(), %protocol, ?sampling, "exporting traces");

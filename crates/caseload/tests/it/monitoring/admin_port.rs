@@ -77,6 +77,7 @@ async fn a_process_that_drains_is_not_ready_and_still_shows_its_metrics() {
     let Installation { app, server, gateway } =
         Installation::start(&["--drain-delay", "1h"], &["--drain-delay", "1h"]).await;
     assert_eq!(server.scrape().await.sum("caseload_server_ready", &[]), 1.0);
+    assert_eq!(gateway.scrape().await.sum("caseload_gateway_ready", &[]), 1.0);
 
     // While they drain, both answer, and are not ready.
     gateway.program.terminate();
@@ -89,6 +90,7 @@ async fn a_process_that_drains_is_not_ready_and_still_shows_its_metrics() {
         assert!(process.scrape().await.sum("process_start_time_seconds", &[]) > 0.0);
     }
     assert_eq!(server.scrape().await.sum("caseload_server_ready", &[]), 0.0);
+    assert_eq!(gateway.scrape().await.sum("caseload_gateway_ready", &[]), 0.0);
     drop(app);
 }
 
@@ -101,6 +103,7 @@ async fn a_server_without_a_database_and_a_gateway_without_a_server_are_live_and
         assert_eq!(process.get("/livez").await.status(), StatusCode::OK);
     }
     assert_eq!(server.scrape().await.sum("caseload_server_ready", &[]), 0.0);
+    assert_eq!(gateway.scrape().await.sum("caseload_gateway_ready", &[]), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

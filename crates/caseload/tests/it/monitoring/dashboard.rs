@@ -6,7 +6,7 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::{
-    installation::Installation,
+    certificates::Certificates,
     promql::{self, Matcher, Selector},
     read,
     rules::rules,
@@ -116,7 +116,8 @@ fn faults(expression: &str, scrape: &Scrape, recorded: &BTreeSet<String>) -> Vec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_dashboard_and_the_rules_name_is_there_under_load() {
-    let installation = Installation::start(&[], &[]).await;
+    let certificates = Certificates::create();
+    let installation = certificates.start(&[]).await;
     installation.work().await;
     let mut scrape = installation.server.scrape().await;
     scrape.merge(installation.gateway.scrape().await);

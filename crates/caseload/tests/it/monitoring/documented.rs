@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, env, fs, path::PathBuf};
 
 use super::{
-    installation::Installation,
+    certificates::Certificates,
     read,
     scrape::{Family, Scrape},
 };
@@ -52,7 +52,8 @@ fn table(server: &Scrape, gateway: &Scrape) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_metrics_are_those_that_are_shown() {
-    let installation = Installation::start(&["--metrics-per-tenant", "3"], &[]).await;
+    let certificates = Certificates::create();
+    let installation = certificates.start(&["--metrics-per-tenant", "3"]).await;
     installation.work().await;
     let (server, gateway) =
         (installation.server.scrape().await, installation.gateway.scrape().await);
@@ -72,7 +73,8 @@ async fn the_documented_metrics_are_those_that_are_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_units_and_help_texts_follow_the_conventions() {
-    let installation = Installation::start(&[], &[]).await;
+    let certificates = Certificates::create();
+    let installation = certificates.start(&[]).await;
     installation.work().await;
     for process in [&installation.server, &installation.gateway] {
         for (name, family) in process.scrape().await.families {

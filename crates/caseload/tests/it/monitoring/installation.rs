@@ -39,10 +39,19 @@ impl Installation {
 
     /// Starts both, with more options and environment variables, and waits until they are ready.
     pub(super) async fn start_with_env(server: Configured<'_>, gateway: Configured<'_>) -> Self {
+        Self::start_calling("http", server, gateway).await
+    }
+
+    /// Starts both, where the URL of the server has this scheme, and waits until they are ready.
+    pub(super) async fn start_calling(
+        scheme: &str,
+        server: Configured<'_>,
+        gateway: Configured<'_>,
+    ) -> Self {
         let mut app = App::start().await;
         let server = Process::server_with_env(app.database.url().expose(), server);
         server.await_ready().await;
-        let upstream = format!("http://{}", server.addr);
+        let upstream = format!("{scheme}://{}", server.addr);
         let gateway = Process::gateway_with_env(&upstream, gateway);
         gateway.await_ready().await;
         app.database.await_listeners(2);

@@ -15,9 +15,19 @@ const STOPPED: Duration = Duration::from_secs(1);
 async fn a_program_that_is_late_takes_less_at_once_and_as_much_as_before_later() {
     let installation =
         Installation::start(&MAX_LAG, &[&MAX_LAG[..], &["--max-requests", "1000"]].concat()).await;
-    for (process, gauge, most) in [
-        (&installation.server, "caseload_calls_in_flight_limit", 2048.0),
-        (&installation.gateway, "caseload_requests_in_flight_limit", 1000.0),
+    for (process, gauge, most, late) in [
+        (
+            &installation.server,
+            "caseload_calls_in_flight_limit",
+            2048.0,
+            "caseload_server_late_seconds_total",
+        ),
+        (
+            &installation.gateway,
+            "caseload_requests_in_flight_limit",
+            1000.0,
+            "caseload_gateway_late_seconds_total",
+        ),
     ] {
         let limit = async || process.scrape().await.sum(gauge, &[]);
         eventually("a limit that falls", async || {
@@ -28,6 +38,8 @@ async fn a_program_that_is_late_takes_less_at_once_and_as_much_as_before_later()
         })
         .await;
         eventually("a limit that is back", async || (limit().await == most).then_some(())).await;
+        // It is late twice at least, before it lowers its limit.
+        assert!(process.scrape().await.sum(late, &[]) > 1.0);
         process.program.wait_for_log("late with the work in flight; lowering its limit");
     }
     installation.work().await;

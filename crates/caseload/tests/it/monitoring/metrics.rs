@@ -6,13 +6,14 @@ use proto::{
     wire::METHODS,
 };
 use reqwest::{Method, header::HeaderMap};
+use tokio::io::AsyncWriteExt as _;
 use tonic::{Code, Request, transport::Channel};
 
 use super::installation::{Installation, Process};
 use crate::support::{
     App, ONE_TASK, Reply, SAMPLE, Session, new_key,
     polling::{eventually, wait_until},
-    raw_grpc,
+    raw_grpc, raw_http,
 };
 
 /// One writer, that waits long for locks.
@@ -167,6 +168,37 @@ async fn no_metric_names_a_tenant_unless_it_is_asked_for_and_then_the_busiest() 
     let busy = busy.get().to_string();
     assert_eq!(scrape.sum("caseload_tenant_calls_total", &[("tenant", &busy)]), 2.0);
     assert_eq!(scrape.with("caseload_tenant_calls_total", &[]).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_counts_apart_what_it_rejects_itself() {
+    // Nothing listens there.
+    let gateway = Process::gateway("http://127.0.0.1:1", &["--body-memory", "1"]);
+    let size = 700 * 1024;
+    let head = format!(
+        "POST /api/v2/cases/1/tasks/batch HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        size + 1
+    );
+    let request = [head.into_bytes(), vec![b' '; size]].concat();
+    // Neither body is complete. There is memory for one of them.
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = raw_http::connect(gateway.addr).await;
+        // The one that is rejected may be closed meanwhile.
+        let _written = stream.write_all(&request).await;
+        open.push(stream);
+    }
+    let overloaded = "caseload_gateway_overloaded_total";
+    let scrape = eventually("the rejected request", async || {
+        let scrape = gateway.scrape().await;
+        let rejected = scrape.sum(overloaded, &[("limit", "body_memory")]);
+        (rejected > 0.0).then_some(scrape)
+    })
+    .await;
+    assert_eq!(scrape.sum(overloaded, &[]), 1.0);
+    let reason = [("reason", "OVERLOADED")];
+    assert_eq!(scrape.sum("caseload_refused_requests_total", &reason), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,8 +11,8 @@ use super::probes::{
     grpc_code, grpc_health, is_created,
 };
 use crate::support::{
-    App, ONE_ASSIGNED_TASK, Reply, Session, TestDatabase, polling::eventually, populate, psql,
-    start_gateway, start_server, start_server_process,
+    App, CASELOAD, ONE_ASSIGNED_TASK, Program, Reply, Session, TestDatabase, polling::eventually,
+    populate, psql, start_gateway, start_server, start_server_process,
 };
 
 /// Starts a Postgres that a test may stop or kill. Committed data survives a crash.
@@ -311,6 +311,8 @@ async fn the_tables_may_be_in_another_schema_that_the_url_names() {
     let url = format!("{}&options=-csearch_path%3Delsewhere", database.url().expose());
     let program = start_server_process(&url, &["--grpc-addr", "127.0.0.1:0"]);
     program.wait_for_log("serving");
+    let verified = Program::run(CASELOAD, &["admin", "verify", "--database-url", &url]);
+    assert_eq!(verified.code(), Some(0), "{verified:?}");
 }
 
 /// Readiness does not see that, and the table would grow without anybody noticing.
