@@ -57,12 +57,16 @@ pub(super) fn print(ready: &Ready, database: &DatabaseUrl, docs: Docs) {
   gRPC      {grpc}
   database  {database}{admin}
 {tls}
+First set the API key, for the commands below and those of README.md:
+
+export CASELOAD_API_KEY={key}
+
 Create the documented tasks in the demo's case:
 
 curl -X POST \\
   {rest}/api/v2/cases/{case}/tasks/batch \\
   -H 'content-type: application/json' \\
-  -H 'Authorization: Bearer {key}' \\
+  -H \"Authorization: Bearer $CASELOAD_API_KEY\" \\
   -d '{REQUEST}'
 
 Create a case with its tasks:
@@ -70,7 +74,7 @@ Create a case with its tasks:
 created=$(curl --silent -X POST \\
   {rest}/api/v2/cases \\
   -H 'content-type: application/json' \\
-  -H 'Authorization: Bearer {key}' \\
+  -H \"Authorization: Bearer $CASELOAD_API_KEY\" \\
   -d '{CASE}'); echo \"$created\"
 
 Complete the first of them:
@@ -80,14 +84,14 @@ task=$(echo \"$created\" | sed 's/.*\"tasks\":\\[{{\"id\":\\([0-9]*\\).*/\\1/')
 curl -X PUT \\
   {rest}/api/v2/cases/$case/tasks/$task \\
   -H 'content-type: application/json' \\
-  -H 'Authorization: Bearer {key}' \\
+  -H \"Authorization: Bearer $CASELOAD_API_KEY\" \\
   -d '{{\"completed\": true}}'
 
 Read its history:
 
 curl \\
   {rest}/api/v2/cases/$case/tasks/$task/events \\
-  -H 'Authorization: Bearer {key}'
+  -H \"Authorization: Bearer $CASELOAD_API_KEY\"
 
 Press Ctrl-C to stop.",
         tls = if ready.rest_url.starts_with("https:") { TLS } else { "" },

@@ -16,7 +16,7 @@ use crate::{
         polling::{wait_for, wait_until},
     },
 };
-use instance::{Directory, create, is_alive};
+use instance::{Dev, Directory, create, is_alive};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ready_file_lists_all_addresses_and_is_removed_at_the_end() {
@@ -53,15 +53,13 @@ async fn the_ready_file_lists_all_addresses_and_is_removed_at_the_end() {
 async fn the_printed_commands_work_unchanged_one_after_the_other() {
     let directory = Directory::create();
     let dev = directory.start();
-    let printed = wait_for("the printed commands", || {
-        let stdout = dev.program.stdout();
-        stdout.split_once("\n\nPress ").map(|(printed, _)| printed.to_owned())
-    });
+    let printed = printed(&dev);
     // Commands stand in paragraphs of their own.
-    let is_command =
-        |text: &&str| ["curl ", "created=", "case="].iter().any(|it| text.starts_with(it));
+    let is_command = |text: &&str| {
+        ["export ", "curl ", "created=", "case="].iter().any(|it| text.starts_with(it))
+    };
     let commands: Vec<_> = printed.split("\n\n").filter(is_command).collect();
-    assert_eq!(commands.len(), 4, "{printed}");
+    assert_eq!(commands.len(), 5, "{printed}");
 
     if !has_curl() {
         assert!(printed.contains(&dev.batch_url()), "{printed}");
@@ -73,16 +71,28 @@ async fn the_printed_commands_work_unchanged_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_of_the_readme_work_one_after_the_other() {
+async fn the_commands_of_the_readme_work_after_the_printed_line_with_the_key() {
     if !has_curl() {
         return;
     }
     let directory = Directory::create();
     let dev = directory.start();
+    let printed = printed(&dev);
+    let lines: Vec<_> =
+        printed.lines().filter(|line| line.starts_with("export CASELOAD_API_KEY=")).collect();
+    let [line] = lines[..] else { panic!("{printed}") };
     let commands = PageCommands::of("README.md", "readme").replace("\n\n", "; echo\n");
     let commands = commands.replace("http://127.0.0.1:8080", dev.text("rest_url"));
-    assert_walk(&commands.env("CASELOAD_API_KEY", dev.text("api_key")).run());
+    assert_walk(&commands.after(line).run());
     assert_eq!(dev.task_count(), "5");
+}
+
+/// Returns what `caseload dev` prints once it is ready.
+fn printed(dev: &Dev) -> String {
+    wait_for("the printed commands", || {
+        let stdout = dev.program.stdout();
+        stdout.split_once("\n\nPress ").map(|(printed, _)| printed.to_owned())
+    })
 }
 
 fn has_curl() -> bool {

@@ -4,6 +4,7 @@ mod batches;
 mod changes;
 mod concurrency;
 mod event_sweep;
+mod event_windows;
 mod events;
 mod lists;
 mod outcomes;

@@ -30,7 +30,7 @@ async fn a_message_that_cannot_be_decoded_is_an_invalid_argument_in_every_call()
     for call in API_CALLS {
         let target = app.target();
         let Some((path, good)) = call.grpc_message(&target) else { continue };
-        let before = app.row_counts();
+        let before = app.rows();
         for (body, expected) in [
             (Vec::new(), MALFORMED),
             (vec![0, 0, 0], MALFORMED),
@@ -59,7 +59,7 @@ async fn a_message_that_cannot_be_decoded_is_an_invalid_argument_in_every_call()
             assert_eq!(empty.code(), Code::InvalidArgument, "{path}: {empty:?}");
             assert_ne!(code_and_reasons(&empty), MALFORMED, "{path}");
         }
-        assert_eq!(app.row_counts(), before, "{path}");
+        assert_eq!(app.rows(), before, "{path}");
         let status = send(&mut channel, &path, key_headers(&app), frame(&good)).await;
         assert_eq!(status.code(), Code::Ok, "{path}: {status:?}");
     }
@@ -74,7 +74,7 @@ async fn a_body_that_is_not_the_documented_json_is_rejected_in_every_call() {
         else {
             continue;
         };
-        let before = app.row_counts();
+        let before = app.rows();
         let send = async |content_type: &str, body: &[u8]| {
             let request = app.request(method.clone(), &path).bearer_auth(app.key.expose());
             let request = request.header("content-type", content_type).body(body.to_vec());
@@ -109,7 +109,7 @@ async fn a_body_that_is_not_the_documented_json_is_rejected_in_every_call() {
         assert!(violation.starts_with("UNKNOWN_MEMBER /xx") && violation.len() < 1000);
         let wrong_type = send("text/plain", b"{}").await;
         assert_eq!(wrong_type, (415, "UNSUPPORTED_MEDIA_TYPE -".to_owned()), "{}", call.name);
-        assert_eq!(app.row_counts(), before, "{}", call.name);
+        assert_eq!(app.rows(), before, "{}", call.name);
     }
 }
 

@@ -6,6 +6,7 @@ use domain::{ApiKey, Scope};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::terminal::Terminal;
 use crate::support::{App, CASELOAD, Exited, Program};
 
 /// A server, and a key that may read and write tasks.
@@ -49,6 +50,20 @@ impl Shell {
         let server = format!("http://{}", self.app.grpc_addr);
         let variables = [("CASELOAD_SERVER", &*server), ("CASELOAD_API_KEY", key.expose())];
         Program::start_with_env(CASELOAD, args, &variables)
+    }
+
+    /// Starts `caseload tasks` with these arguments, and with its standard error on a terminal.
+    pub(super) fn start_on(&self, terminal: &Terminal, args: &[&str]) -> Program {
+        let server = format!("http://{}", self.app.grpc_addr);
+        let variables = [
+            ("caseload", CASELOAD),
+            ("terminal", terminal.path()),
+            ("TERM", "xterm"),
+            ("CASELOAD_SERVER", &*server),
+            ("CASELOAD_API_KEY", self.key.expose()),
+        ];
+        let script = r#"exec "$caseload" tasks "$@" 2>"$terminal""#;
+        Program::start_with_env("/bin/sh", &[&["-c", script, "sh"], args].concat(), &variables)
     }
 
     /// Runs `caseload tasks` with these arguments.

@@ -45,6 +45,12 @@ impl PageCommands {
         self
     }
 
+    /// Has them run after a command that a reader finds elsewhere, in the same shell.
+    pub(crate) fn after(mut self, command: &str) -> Self {
+        self.text = format!("{command}\n{}", self.text);
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.shell.env(name, value);
         self

@@ -16,6 +16,7 @@ mod programs;
 pub(crate) mod raw_grpc;
 pub(crate) mod raw_http;
 mod reply;
+mod rows;
 mod session;
 mod switch;
 mod target;
