@@ -137,6 +137,10 @@ async fn the_service_works_with_its_privileges_and_needs_each_of_them() {
     assert!(grants.lines().count() >= 9, "{grants}");
     for (repeat, grant) in (1..).zip(grants.lines()) {
         let (object, privilege) = grant.split_once('|').unwrap();
+        if object.starts_with("TABLE") && privilege == "INSERT" {
+            // Without it the server is not ready, so that no call shows whether it is needed: see missing_grants.rs.
+            continue;
+        }
         psql(&superuser, &format!("REVOKE {privilege} ON {object} FROM {SERVICE}"));
         let failures = service.failures(repeat).await;
         assert!(!failures.is_empty(), "the service does not need {grant}");
