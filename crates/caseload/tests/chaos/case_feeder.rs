@@ -4,19 +4,21 @@
 use std::sync::Arc;
 
 use proto::{
+    Timestamp,
     cases::v1::{Case, CaseStatus},
-    directory::v1::{Change, UpsertCase, case_key},
+    directory::v1::{Change, DirectoryCase, UpsertCase, case_key},
 };
 use tokio::time::sleep;
 
 use crate::{
-    endpoints::{CaseContents, DirectoryAction, DirectoryAnswer, DirectoryRequest},
+    endpoints::{CaseContents, DirectoryAction, DirectoryAnswer, DirectoryRequest, FedCaseList},
     known::{GivenUp, Known, KnownStates},
-    patience::{Attempts, End, GivesUp, Patience},
+    patience::{Attempts, End, GivesUp, Pages, Patience},
     sabotage::Sabotage,
 };
 
 pub(crate) const CASES_FED: &str = "changes of fed cases acknowledged";
+pub(crate) const FED_CASE_LISTS: &str = "lists of fed cases compared";
 const GIVEN_UP: &str = "changes of fed cases given up when their time was over";
 
 pub(crate) struct CaseFeeder {
@@ -32,20 +34,33 @@ struct Fed {
     known: Known,
     /// As it was acknowledged last.
     contents: CaseContents,
+    /// When it was changed last, by the database's clock.
+    updated_at: Timestamp,
     /// Whether an attempt at the last change may still be under way, though a later one was answered.
     may_change: bool,
+}
+
+impl Fed {
+    /// Returns whether a response has the case as it was acknowledged last.
+    fn is(&self, found: &DirectoryCase) -> bool {
+        found.external_id == self.known.name
+            && found.case.as_ref().is_some_and(|case| {
+                case.id == self.known.id && CaseContents::of(case) == self.contents
+            })
+    }
 }
 
 impl CaseFeeder {
     pub(crate) async fn run(mut self) {
         let mut number = 0;
-        while self.patience.goes_on_until(CASES_FED) {
+        while self.patience.goes_on_until(&[CASES_FED, FED_CASE_LISTS]) {
             number += 1;
             let mut cases: Vec<_> = (0..1 + self.patience.random.below(8))
                 .map(|case| {
                     let name = format!("chaos-7{}-{number}-{case}", self.number);
                     let contents = CaseContents::random(String::new(), &mut self.patience.random);
-                    Fed { known: Known::new(name), contents, may_change: false }
+                    let (known, updated_at) = (Known::new(name), Timestamp::default());
+                    Fed { known, contents, updated_at, may_change: false }
                 })
                 .collect();
             self.live(&mut cases).await;
@@ -67,6 +82,12 @@ impl CaseFeeder {
             let index = self.patience.random.below(cases.len());
             if self.patience.random.one_in(2) && !cases[index].may_change {
                 self.close(&mut cases[index]).await?;
+            }
+            if self.sabotage != Some(Sabotage::OldChanges) {
+                self.read(&cases[index]).await;
+                if self.patience.random.one_in(4) {
+                    self.compare(cases).await;
+                }
             }
         }
         Some(())
@@ -128,6 +149,7 @@ impl CaseFeeder {
             }
             case.known.id = found.id;
             case.known.states.push(contents.state());
+            case.updated_at = found.updated_at.unwrap_or_default();
             case.contents = contents;
             case.may_change = attempts.may_have_succeeded;
             self.patience.report.count(CASES_FED);
@@ -135,19 +157,16 @@ impl CaseFeeder {
     }
 
     async fn close(&mut self, case: &mut Fed) -> Option<()> {
-        let key = match self.patience.random.one_in(2) {
-            true => case_key::Key::Id(case.known.id),
-            false => case_key::Key::ExternalId(case.known.name.clone()),
-        };
-        let close = self.request(DirectoryAction::CloseCase(key));
-        match self.patience.ask(&close, GivesUp::Never).await {
+        let close = DirectoryAction::CloseCase(self.key(case));
+        match self.patience.ask(&self.request(close), GivesUp::Never).await {
             End::Answered(DirectoryAnswer::Case(found), attempts) => {
                 case.may_change = attempts.may_have_succeeded;
                 let is_closed = case.contents.status == CaseStatus::Closed;
                 case.contents.status = CaseStatus::Closed;
-                if CaseContents::of(&found) != case.contents {
+                if !case.is(&found) {
                     self.patience.report.unexpected(format!("closed: {found:?}"));
                 }
+                case.updated_at = found.case.and_then(|found| found.updated_at).unwrap_or_default();
                 if !is_closed {
                     case.known.states.push(case.contents.state());
                     self.patience.report.count(CASES_FED);
@@ -156,6 +175,58 @@ impl CaseFeeder {
             }
             other => self.end(std::slice::from_mut(case), other),
         }
+    }
+
+    /// Reads a case, which must be as it was last.
+    async fn read(&mut self, case: &Fed) {
+        let get = DirectoryAction::GetCase(self.key(case));
+        match self.patience.insist(&self.request(get)).await {
+            Some((DirectoryAnswer::Case(found), _)) if case.is(&found) => {}
+            Some((answer, _)) => self.patience.report.unexpected(format!("read: {answer:?}")),
+            // It is stuck at the next change, too.
+            None => {}
+        }
+    }
+
+    /// Compares the list of all cases that were changed since the first of these was, or of those that are open
+    /// or closed, with what is known of these.
+    async fn compare(&mut self, cases: &[Fed]) {
+        let times = cases.iter().map(|case| case.updated_at);
+        let first = times.min_by_key(order).unwrap_or_default();
+        let status = match self.patience.random.one_in(4) {
+            true => Some(self.patience.random.pick(&[CaseStatus::Open, CaseStatus::Closed])),
+            false => None,
+        };
+        let list = FedCaseList { updated_after: just_before(first), status };
+        let Some(found) = self.patience.read(self.tenant, &list, Pages::OfAnySize).await else {
+            return;
+        };
+        let place = |found: &DirectoryCase| {
+            found.case.as_ref().map(|case| (case.updated_at.as_ref().map(order), case.id))
+        };
+        if !found.is_sorted_by(|one, next| place(one) < place(next)) {
+            self.patience.report.unexpected(format!("{list:?} is not in order: {found:?}"));
+        }
+        let has_status = |of: CaseStatus| status.is_none_or(|status| status == of);
+        for other in found.iter().filter_map(|found| found.case.as_ref()) {
+            if !has_status(other.status()) {
+                self.patience.report.unexpected(format!("{list:?} has {other:?}"));
+            }
+        }
+        for case in cases {
+            let its = found.iter().filter(|found| found.external_id == case.known.name);
+            let its: Vec<_> = its.collect();
+            let is_as_expected = match &its[..] {
+                [] => !has_status(case.contents.status),
+                [found] => has_status(case.contents.status) && case.is(found),
+                _ => false,
+            };
+            if !is_as_expected {
+                let what = format!("{list:?} has {its:?} of {}", case.known.name);
+                self.patience.report.unexpected(what);
+            }
+        }
+        self.patience.report.count(FED_CASE_LISTS);
     }
 
     /// Ends the lives of cases whose change was not answered as it should be.
@@ -167,6 +238,14 @@ impl CaseFeeder {
         }
         cases.iter_mut().for_each(|case| case.known.is_stuck = true);
         None
+    }
+
+    /// Returns one of the names of a case.
+    fn key(&mut self, case: &Fed) -> case_key::Key {
+        match self.patience.random.one_in(2) {
+            true => case_key::Key::Id(case.known.id),
+            false => case_key::Key::ExternalId(case.known.name.clone()),
+        }
     }
 
     fn upsert<'a>(
@@ -186,5 +265,19 @@ impl CaseFeeder {
 
     fn request(&self, action: DirectoryAction) -> DirectoryRequest {
         DirectoryRequest { tenant: self.tenant, action }
+    }
+}
+
+fn order(time: &Timestamp) -> (i64, i32) {
+    (time.seconds, time.nanos)
+}
+
+/// Returns the time a microsecond before, which is what the database tells apart.
+fn just_before(time: Timestamp) -> Timestamp {
+    const MICROSECOND: i32 = 1000;
+    const SECOND: i32 = 1_000_000_000;
+    match time.nanos < MICROSECOND {
+        true => Timestamp { seconds: time.seconds - 1, nanos: SECOND - MICROSECOND },
+        false => Timestamp { nanos: time.nanos - MICROSECOND, ..time },
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     report::Report,
     rival::{Rival, Rivalry},
     sabotage::Sabotage,
+    shelf::Shelf,
     worker::Worker,
 };
 
@@ -151,6 +152,7 @@ impl Clients {
             cases: Arc::clone(&self.knowledge.cases),
             history: Arc::clone(&self.knowledge.history),
             sabotage: self.sabotage,
+            shelf: Shelf::of_keeper(number),
         };
         self.running.spawn(keeper.run());
     }

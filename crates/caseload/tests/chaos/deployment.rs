@@ -41,6 +41,9 @@ use crate::{
 const DATABASE: &str = "chaos";
 const SOCKET: &str = ".s.PGSQL.5432";
 
+/// The name of each tenant's API key. The keys are numbered as the tenants are.
+pub(crate) const KEY_NAME: &str = "chaos";
+
 pub(crate) struct Deployment {
     pub(crate) programs: Vec<Program>,
     pub(crate) cluster: Cluster,
@@ -184,7 +187,7 @@ impl Deployment {
 
 /// Migrates the database, and creates the tenants with users and cases. Returns an API key for each.
 async fn load(psql: &Psql) -> Vec<ApiKey> {
-    let keys = tenants::create(&psql.url, TENANTS, "chaos").await;
+    let keys = tenants::create(&psql.url, TENANTS, KEY_NAME).await;
     psql.run(&format!(
         "INSERT INTO users (tenant_id, email, first_name, last_name)
          SELECT tenant, 'user' || n || '@example.com', 'First' || n, 'Last' || n

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::{
     batch::{CASES, TENANTS, USERS, email},
     chronicle::{Chronicle, Life},
+    comparisons,
     endpoints::{Action, Answer, Contents, Edit, Seen},
     patience::{Attempts, End, GivesUp, Next, Patience},
 };
@@ -23,120 +24,130 @@ pub(crate) struct Editor {
     pub(crate) repeats_old_changes: bool,
 }
 
+/// A task that exists, and what its client knows of it.
+struct Edited {
+    tenant: usize,
+    case_id: i64,
+    task: Seen,
+    life: Life,
+    /// All that it has been, one after the other, as was acknowledged.
+    contents: Vec<Contents>,
+}
+
 impl Editor {
     pub(crate) async fn run(mut self) {
         let mut number = 0;
-        while self.patience.goes_on() {
+        while self.patience.goes_on_until(&[comparisons::HISTORIES]) {
             number += 1;
             let name = format!("chaos-9{}-{number}", self.number);
-            self.live(name).await;
+            if let Some(mut edited) = self.create(name).await {
+                if self.change_repeatedly(&mut edited).await && self.patience.random.one_in(3) {
+                    self.delete(&mut edited).await;
+                }
+                self.chronicle.record(edited.life);
+            }
         }
     }
 
-    /// Leads one task through its life.
-    async fn live(&mut self, name: String) {
+    /// Creates a task. Returns `None`, and has recorded what is known of it, if that was not acknowledged.
+    async fn create(&mut self, name: String) -> Option<Edited> {
         let tenant = self.number % TENANTS;
         let case_id =
             i64::try_from(tenant * CASES + 1 + self.patience.random.below(CASES)).unwrap();
-        let place = (tenant, case_id);
-        let mut life = Life::new(name.clone());
         let first = Contents { completed: false, ..self.contents(&name, 0) };
-        let create = Action::Create(first.clone(), format!("{name}-key"));
-        let mut task = match self.ask(place, create).await {
-            Some((Answer::Task(task), _)) => task,
-            Some((answer, _)) => return self.unexpected(&name, &answer),
-            None => return self.chronicle.record(Life { is_stuck: true, ..life }),
-        };
-        self.compare(&name, &task, &first);
-        life.task = task.id;
+        let action = Action::Create(first.clone(), format!("{name}-key"));
+        let mut life = Life::new(name.clone());
+        match self.patience.insist(&Edit { tenant, case_id, action }).await {
+            Some((Answer::Task(task), _)) => {
+                self.compare(&name, &task, &first);
+                life.task = task.id;
+                Some(Edited { tenant, case_id, task, life, contents: vec![first] })
+            }
+            Some((answer, _)) => {
+                self.unexpected(&name, &answer);
+                None
+            }
+            None => {
+                self.chronicle.record(Life { is_stuck: true, ..life });
+                None
+            }
+        }
+    }
+
+    /// Changes the task some times. Returns whether its client goes on.
+    async fn change_repeatedly(&mut self, edited: &mut Edited) -> bool {
         for step in 1..=1 + self.patience.random.below(6) {
-            let before = task.clone();
-            match self.change(place, &name, step, &mut task, &mut life).await {
+            let before = edited.task.clone();
+            match self.change(edited, step).await {
                 Next::Change => {}
                 Next::Finish => break,
-                Next::End => return self.chronicle.record(life),
+                Next::End => return false,
             }
             if self.repeats_old_changes {
-                let old = Action::Update(task.id, before.contents, None);
-                self.ask(place, old).await;
+                let old = Action::Update(edited.task.id, before.contents, None);
+                self.ask(edited, old).await;
             } else if self.patience.random.one_in(2) {
-                self.read(place, &name, &task).await;
+                self.read(edited).await;
             }
         }
-        if self.patience.random.one_in(3) {
-            let etag = self.patience.random.one_in(2).then(|| task.etag.clone());
-            match self.ask(place, Action::Delete(task.id, etag)).await {
-                Some((Answer::Deleted, _)) => life.is_deleted = true,
-                Some((Answer::Missing, attempts)) if attempts.may_have_succeeded => {
-                    life.is_deleted = true;
-                }
-                Some((answer, _)) => self.unexpected(&name, &answer),
-                None => life.is_stuck = true,
-            }
-            self.patience.report.count(DELETED);
-        }
-        self.chronicle.record(life);
+        true
     }
 
     /// Makes a change.
-    async fn change(
-        &mut self,
-        place: (usize, i64),
-        name: &str,
-        step: usize,
-        task: &mut Seen,
-        life: &mut Life,
-    ) -> Next {
-        let contents = self.contents(name, step);
-        let etag = self.patience.random.one_in(2).then(|| task.etag.clone());
-        let (tenant, case_id) = place;
+    async fn change(&mut self, edited: &mut Edited, step: usize) -> Next {
+        let name = edited.life.name.clone();
+        let contents = self.contents(&name, step);
+        let etag = self.patience.random.one_in(2).then(|| edited.task.etag.clone());
+        let Edited { tenant, case_id, .. } = *edited;
         let is_tagged = etag.is_some();
-        let action = Action::Update(task.id, contents.clone(), etag);
+        let action = Action::Update(edited.task.id, contents.clone(), etag);
         let mut next = Next::Change;
         let gives_up =
             if self.patience.random.one_in(4) { GivesUp::TimedOut } else { GivesUp::Never };
         match self.patience.ask(&Edit { tenant, case_id, action }, gives_up).await {
             End::Answered(Answer::Task(changed), attempts) => {
-                self.compare(name, &changed, &contents);
-                *task = changed;
+                self.compare(&name, &changed, &contents);
+                edited.task = changed;
                 next = attempts.next(is_tagged);
             }
             // An earlier attempt made the change, and so the task has another tag.
             End::Answered(Answer::Stale, attempts) if attempts.may_have_succeeded => {
-                match self.ask(place, Action::Get(task.id)).await {
+                match self.ask(edited, Action::Get(edited.task.id)).await {
                     Some((Answer::Task(changed), _)) => {
-                        self.compare(name, &changed, &contents);
-                        *task = changed;
+                        self.compare(&name, &changed, &contents);
+                        edited.task = changed;
                     }
-                    Some((answer, _)) => self.unexpected(name, &answer),
-                    None => life.is_stuck = true,
+                    Some((answer, _)) => self.unexpected(&name, &answer),
+                    None => edited.life.is_stuck = true,
                 }
             }
-            End::Answered(answer, _) => self.unexpected(name, &answer),
+            End::Answered(answer, _) => self.unexpected(&name, &answer),
             End::Rejected(reason, _) => {
                 self.patience.report.unexpected(format!("{name}: {reason}"));
             }
             End::TimedOut(told) => {
-                life.timed_out = Some((step, told));
+                edited.life.timed_out = Some((step, told));
                 self.patience.report.count(GIVEN_UP);
                 return Next::End;
             }
-            End::Refused | End::Stuck => life.is_stuck = true,
+            End::Refused | End::Stuck => edited.life.is_stuck = true,
         }
-        if life.is_stuck {
+        if edited.life.is_stuck {
             return Next::End;
         }
-        life.acknowledged = step;
+        edited.life.acknowledged = step;
+        edited.contents.push(contents);
         self.patience.report.count(CHANGED);
         next
     }
 
-    /// Reads the task, which must be as it was last.
-    async fn read(&mut self, place: (usize, i64), name: &str, task: &Seen) {
-        match self.ask(place, Action::Get(task.id)).await {
+    /// Reads the task, which must be as it was last, and now and then its history.
+    async fn read(&mut self, edited: &Edited) {
+        let name = &edited.life.name;
+        match self.ask(edited, Action::Get(edited.task.id)).await {
             Some((Answer::Task(read), _)) => {
-                self.compare(name, &read, &task.contents);
-                if read.etag != task.etag {
+                self.compare(name, &read, &edited.task.contents);
+                if read.etag != edited.task.etag {
                     let what = format!("{name}: the tag is another one when read");
                     self.patience.report.unexpected(what);
                 }
@@ -145,11 +156,47 @@ impl Editor {
             // It is stuck at the next change, too.
             None => {}
         }
+        if self.patience.random.one_in(2) {
+            self.compare_history(edited).await;
+        }
+    }
+
+    /// Deletes the task, by itself or as a batch.
+    async fn delete(&mut self, edited: &mut Edited) {
+        let etag = self.patience.random.one_in(2).then(|| edited.task.etag.clone());
+        let delete = match self.patience.random.one_in(2) {
+            true => Action::Delete(edited.task.id, etag),
+            false => Action::BatchDelete(edited.task.id),
+        };
+        match self.ask(edited, delete).await {
+            Some((Answer::Deleted, _)) => edited.life.is_deleted = true,
+            Some((Answer::Missing, attempts)) if attempts.may_have_succeeded => {
+                edited.life.is_deleted = true;
+            }
+            Some((answer, _)) => return self.unexpected(&edited.life.name, &answer),
+            None => {
+                edited.life.is_stuck = true;
+                return;
+            }
+        }
+        self.patience.report.count(DELETED);
+        if !self.repeats_old_changes {
+            self.compare_history(edited).await;
+        }
+    }
+
+    /// Compares the history of the task with all that was acknowledged. There is nothing in doubt: what was
+    /// given up ends the life of a task.
+    async fn compare_history(&mut self, edited: &Edited) {
+        let Edited { tenant, case_id, contents, .. } = edited;
+        let place = (*tenant, *case_id, edited.task.id);
+        let is_deleted = edited.life.is_deleted;
+        comparisons::history(&mut self.patience, place, contents, is_deleted).await;
     }
 
     /// Makes a request about the task until it is answered.
-    async fn ask(&mut self, place: (usize, i64), action: Action) -> Option<(Answer, Attempts)> {
-        let (tenant, case_id) = place;
+    async fn ask(&mut self, edited: &Edited, action: Action) -> Option<(Answer, Attempts)> {
+        let Edited { tenant, case_id, .. } = *edited;
         self.patience.insist(&Edit { tenant, case_id, action }).await
     }
 

@@ -1,12 +1,17 @@
 //! The endpoints that a request can be sent to: two servers over gRPC, two gateways over REST.
 
 mod batches;
+mod case_list;
 mod cases;
 mod directory;
+mod directory_lists;
 mod edit;
 mod failure;
+mod lists;
+mod records;
 mod rest;
 mod rivalry;
+mod task_lists;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,11 +24,16 @@ use tonic::{
 
 use crate::deployment::Addresses;
 pub(crate) use batches::BatchRequest;
+pub(crate) use case_list::CaseList;
 pub(crate) use cases::{CaseAction, CaseAnswer, CaseContents, CaseRequest, SeenCase};
 pub(crate) use directory::{DirectoryAction, DirectoryAnswer, DirectoryRequest};
+pub(crate) use directory_lists::{FedCaseList, UserList};
 pub(crate) use edit::{Action, Answer, Contents, Edit, Seen};
 pub(crate) use failure::{ENVOY, Failure};
+pub(crate) use lists::{List, Page, PageRequest, Start};
+pub(crate) use records::RecordRequest;
 pub(crate) use rivalry::Changed;
+pub(crate) use task_lists::{EventList, TaskList};
 
 /// The time limit of one attempt.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,12 +1,13 @@
 //! A client that feeds users, some at a time: it creates them, changes, deactivates and reactivates them, and
 //! erases some in the end, while tasks are assigned to them. Nobody else changes these users.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use proto::directory::v1::{Change, User};
 
 use crate::{
     assigner::{Assigned, Assigner},
+    comparisons::{self, USER_LISTS},
     endpoints::{DirectoryAction, DirectoryAnswer, DirectoryRequest},
     known::{ERASED, GivenUp, KnownStates},
     patience::{Attempts, End, GivesUp, Patience},
@@ -30,7 +31,7 @@ pub(crate) struct Feeder {
 impl Feeder {
     pub(crate) async fn run(mut self) {
         let mut number = 0;
-        while self.patience.goes_on_until(USERS_ERASED) {
+        while self.patience.goes_on_until(&[USERS_ERASED, USER_LISTS]) {
             number += 1;
             let count =
                 if self.patience.random.one_in(8) { 50 } else { 1 + self.patience.random.below(6) };
@@ -57,6 +58,10 @@ impl Feeder {
                 self.switch(&mut people[index]).await?;
                 self.read(&people[index]).await;
             }
+        }
+        if self.sabotage != Some(Sabotage::OldChanges) && self.patience.random.one_in(10) {
+            let erased: HashSet<_> = self.users.names_that_end_as(ERASED).into_iter().collect();
+            comparisons::users(&mut self.patience, self.tenant, people, &erased).await;
         }
         let count = 1 + self.patience.random.below(3);
         // Who was fed again after the erasure, by such an attempt, would be another user.
@@ -168,8 +173,11 @@ impl Feeder {
         Some(())
     }
 
-    /// Reads a user, who must be as they were last.
+    /// Reads a user, who must be as they were last, by themselves or as a list.
     async fn read(&mut self, person: &Person) {
+        if self.patience.random.one_in(2) {
+            return comparisons::user(&mut self.patience, self.tenant, person, false).await;
+        }
         let get = DirectoryAction::GetUser(person.key(&mut self.patience.random));
         match self.patience.insist(&self.request(get)).await {
             Some((DirectoryAnswer::User(user), _)) if person.is(&user, person.step) => {}
@@ -207,6 +215,9 @@ impl Feeder {
             other => return self.end(std::slice::from_mut(person), other),
         }
         self.assign(id, &email, &Assigned::No("UNKNOWN_USER".to_owned())).await;
+        if self.patience.random.one_in(4) {
+            comparisons::user(&mut self.patience, self.tenant, person, true).await;
+        }
         Some(())
     }
 

@@ -3,16 +3,21 @@
 
 use std::sync::Arc;
 
+use proto::tasks::v1::{IdempotencyRecord, Task};
 use tokio::time::sleep;
 
 use crate::{
     batch::{Batch, TENANTS},
-    endpoints::{BatchRequest, CaseAction, CaseAnswer, CaseContents, CaseRequest, SeenCase},
+    comparisons::{self, CASE_LISTS, RECORDS, TASK_LISTS},
+    endpoints::{
+        BatchRequest, CaseAction, CaseAnswer, CaseContents, CaseRequest, Contents, SeenCase,
+    },
     history::{Entry, History},
     known::{DELETED, GivenUp, Known, KnownStates},
     patience::{Attempts, End, GivesUp, Next, Patience},
     response::Response,
     sabotage::Sabotage,
+    shelf::Shelf,
     worker::LATE_AFTER,
 };
 
@@ -28,24 +33,31 @@ pub(crate) struct Keeper {
     pub(crate) cases: Arc<KnownStates>,
     pub(crate) history: Arc<History>,
     pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) shelf: Shelf,
 }
 
 /// A case that exists, and what its client knows of it.
 struct Kept {
     case: SeenCase,
     known: Known,
-    /// The rows of the tasks that were created with it; `None` if there are none.
+    /// The tasks that were created with it.
+    tasks: Vec<Task>,
+    /// The rows of these tasks; `None` if there are none.
     rows: Option<String>,
 }
 
 impl Keeper {
     pub(crate) async fn run(mut self) {
         let mut number = 0;
-        while self.patience.goes_on_until(CASES_DELETED) {
+        while self.patience.goes_on_until(&[CASES_DELETED, CASE_LISTS, TASK_LISTS, RECORDS]) {
             number += 1;
+            self.shelf.make_room();
             if let Some(mut kept) = self.create(number).await {
                 if self.change_repeatedly(&mut kept).await && self.patience.random.one_in(2) {
                     self.delete(&mut kept, number).await;
+                }
+                if !self.changes_again() && self.patience.random.one_in(2) {
+                    self.compare(&kept).await;
                 }
                 self.record(kept);
             }
@@ -63,16 +75,20 @@ impl Keeper {
             self.request(CaseAction::Create(contents.clone(), tasks.clone(), name.clone()));
         let gives_up =
             if self.patience.random.one_in(5) { GivesUp::Failed } else { GivesUp::Never };
+        self.shelf.doubt(&name);
         let entry = match self.patience.ask(&create, gives_up).await {
             End::Answered(CaseAnswer::Case(case), _) => {
-                self.compare(&name, &case, &contents);
+                self.check(&name, &case, &contents);
                 self.check_tasks(&name, tasks.as_ref(), &case);
+                self.shelf.put(&name, case.id, &contents);
                 self.repeat(&create, &case).await;
                 self.patience.report.count(CREATED);
                 (known.id, known.states) = (case.id, vec![contents.state()]);
                 let rows = tasks.and(case.created.as_ref());
                 let rows = rows.map(|created| created.expected_rows(self.tenant(), case.id));
-                return Some(Kept { case: *case, known, rows });
+                let created = case.created.as_ref();
+                let tasks = created.map(|created| created.tasks.clone()).unwrap_or_default();
+                return Some(Kept { case: *case, known, tasks, rows });
             }
             End::TimedOut(told) => {
                 let told_of = Some((format!("{name}-0"), told));
@@ -82,6 +98,7 @@ impl Keeper {
                 Entry::TimedOut(told)
             }
             End::Refused => {
+                self.shelf.remove(&name);
                 self.patience.report.count(GIVEN_UP);
                 Entry::Refused
             }
@@ -136,11 +153,14 @@ impl Keeper {
                 Next::Finish => break,
                 Next::End => return false,
             }
-            if self.sabotage == Some(Sabotage::OldChanges) {
+            if self.changes_again() {
                 let old = self.request(CaseAction::Update(kept.case.id, before, None));
                 self.patience.insist(&old).await;
             } else if self.patience.random.one_in(2) {
                 self.read(kept).await;
+                if self.patience.random.one_in(4) {
+                    self.compare(kept).await;
+                }
             }
         }
         true
@@ -155,6 +175,7 @@ impl Keeper {
         let change = self.request(CaseAction::Update(kept.case.id, contents.clone(), etag));
         let gives_up =
             if self.patience.random.one_in(5) { GivesUp::TimedOut } else { GivesUp::Never };
+        self.shelf.doubt(&name);
         let (changed, next) = match self.patience.ask(&change, gives_up).await {
             End::Answered(CaseAnswer::Case(changed), attempts) => {
                 (changed, attempts.next(is_tagged))
@@ -180,8 +201,9 @@ impl Keeper {
                 return Next::End;
             }
         };
-        self.compare(&name, &changed, &contents);
+        self.check(&name, &changed, &contents);
         kept.case = *changed;
+        self.shelf.put(&name, kept.case.id, &contents);
         kept.known.states.push(contents.state());
         self.patience.report.count(CHANGED);
         next
@@ -193,7 +215,7 @@ impl Keeper {
         let name = &kept.known.name;
         match self.patience.insist(&get).await {
             Some((CaseAnswer::Case(read), _)) => {
-                self.compare(name, &read, &kept.case.contents);
+                self.check(name, &read, &kept.case.contents);
                 if read.etag != kept.case.etag {
                     self.unexpected(name, "the tag is another one when read");
                 }
@@ -204,12 +226,38 @@ impl Keeper {
         }
     }
 
+    /// Compares what lists, histories and records say with what is known of the case.
+    async fn compare(&mut self, kept: &Kept) {
+        let (tenant, case_id, is_deleted) =
+            (self.tenant(), kept.case.id, kept.known.ends_as(DELETED));
+        comparisons::cases(&mut self.patience, tenant, &self.shelf).await;
+        let is_certain = kept.known.given_up.is_none() && !kept.known.is_stuck;
+        if is_certain && !is_deleted {
+            comparisons::tasks(&mut self.patience, tenant, case_id, &kept.tasks).await;
+        }
+        if is_certain && let Some(task) = kept.tasks.last() {
+            let emails = task.assignees.iter().map(|user| user.email.clone()).collect();
+            let description = task.description.clone();
+            let contents = [Contents { description, completed: false, emails }];
+            let place = (tenant, case_id, task.id);
+            comparisons::history(&mut self.patience, place, &contents, is_deleted).await;
+        }
+        let expected = IdempotencyRecord {
+            request_id: kept.known.name.clone(),
+            task_ids: kept.tasks.iter().map(|task| task.id).collect(),
+            created_at: None,
+            case_id,
+        };
+        comparisons::record(&mut self.patience, tenant, &expected).await;
+    }
+
     /// Deletes the case, now and then while a batch of tasks is created in it.
     async fn delete(&mut self, kept: &mut Kept, number: usize) {
         let etag = self.patience.random.one_in(2).then(|| kept.case.etag.clone());
         let delete = self.request(CaseAction::Delete(kept.case.id, etag));
         let gives_up =
             if self.patience.random.one_in(5) { GivesUp::TimedOut } else { GivesUp::Never };
+        self.shelf.doubt(&kept.known.name);
         let deletion = if self.patience.random.one_in(2) {
             let name = format!("chaos-88{}-{number}", self.number);
             let batch =
@@ -230,11 +278,12 @@ impl Keeper {
     }
 
     /// Notes what is known of a deletion.
-    fn conclude(&self, known: &mut Known, deletion: End<CaseAnswer>) {
+    fn conclude(&mut self, known: &mut Known, deletion: End<CaseAnswer>) {
         match deletion {
             End::Answered(CaseAnswer::Deleted, _)
             | End::Answered(CaseAnswer::Missing, Attempts { may_have_succeeded: true }) => {
                 known.states.push(DELETED.to_owned());
+                self.shelf.remove(&known.name);
                 self.patience.report.count(CASES_DELETED);
             }
             End::TimedOut(_) => {
@@ -301,6 +350,11 @@ impl Keeper {
         }
     }
 
+    /// Whether changes are made that are not noted: by a sabotage.
+    fn changes_again(&self) -> bool {
+        self.sabotage == Some(Sabotage::OldChanges)
+    }
+
     fn tenant(&self) -> usize {
         self.number % TENANTS
     }
@@ -310,7 +364,9 @@ impl Keeper {
     }
 
     fn contents(&mut self, name: &str, step: usize) -> CaseContents {
-        CaseContents::random(format!("{name}-{step} kept"), &mut self.patience.random)
+        let team_id = self.shelf.team(&mut self.patience.random);
+        let name = format!("{name}-{step} kept");
+        CaseContents { team_id, ..CaseContents::random(name, &mut self.patience.random) }
     }
 
     fn check_tasks(&self, name: &str, tasks: Option<&Batch>, case: &SeenCase) {
@@ -320,7 +376,7 @@ impl Keeper {
         }
     }
 
-    fn compare(&self, name: &str, case: &SeenCase, expected: &CaseContents) {
+    fn check(&self, name: &str, case: &SeenCase, expected: &CaseContents) {
         if case.contents != *expected {
             self.unexpected(name, &format!("{:?} instead of {expected:?}", case.contents));
         }

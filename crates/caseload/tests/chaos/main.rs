@@ -11,6 +11,7 @@ mod case_audit;
 mod case_feeder;
 mod chronicle;
 mod clients;
+mod comparisons;
 mod contention;
 mod deployment;
 mod editor;
@@ -39,8 +40,10 @@ mod report;
 mod response;
 mod rival;
 mod sabotage;
+mod shelf;
 mod statements;
 mod states;
+mod task_events;
 mod tenants;
 mod traces;
 mod worker;
@@ -70,7 +73,7 @@ use sabotage::Sabotage;
 use states::Recorded;
 
 /// What must have happened in a run, so that it shows something.
-const REQUIRED: [&str; 9] = [
+const REQUIRED: [&str; 15] = [
     worker::ACKNOWLEDGED,
     editor::CHANGED,
     rival::COUNTED,
@@ -80,6 +83,12 @@ const REQUIRED: [&str; 9] = [
     feeder::FED,
     feeder::USERS_ERASED,
     case_feeder::CASES_FED,
+    case_feeder::FED_CASE_LISTS,
+    comparisons::HISTORIES,
+    comparisons::TASK_LISTS,
+    comparisons::CASE_LISTS,
+    comparisons::USER_LISTS,
+    comparisons::RECORDS,
 ];
 
 /// The most time that a run may take in addition to the time of fault injection.

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 use crate::{
-    endpoints::{Attempt, Endpoints, Failure},
+    endpoints::{Attempt, Endpoints, Failure, List, Page, PageRequest, Start},
     random::Random,
     report::Report,
 };
@@ -35,6 +35,14 @@ pub(crate) enum GivesUp {
     TimedOut,
     /// After that, or after one that was refused.
     Failed,
+}
+
+/// Into which pages a list is cut that a client reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pages {
+    OfAnySize,
+    /// As few as can be.
+    Large,
 }
 
 /// How a request ended.
@@ -89,16 +97,12 @@ impl Patience {
         }
     }
 
-    /// Returns whether something more is to be begun.
-    pub(crate) fn goes_on(&self) -> bool {
-        self.repaired_at.get().is_none()
-    }
-
-    /// Returns whether something more is to be begun, also as this was never counted: a short run on a slow
-    /// machine shows something, too.
-    pub(crate) fn goes_on_until(&self, counted: &'static str) -> bool {
+    /// Returns whether something more is to be begun, also as one of these was never counted: a short run on
+    /// a slow machine shows something, too.
+    pub(crate) fn goes_on_until(&self, counted: &[&'static str]) -> bool {
         self.repaired_at.get().is_none_or(|since| {
-            since.elapsed() < REPAIRED_TIMEOUT && self.report.counted(counted) == 0
+            since.elapsed() < REPAIRED_TIMEOUT
+                && counted.iter().any(|what| self.report.counted(what) == 0)
         })
     }
 
@@ -116,6 +120,36 @@ impl Patience {
             }
             End::TimedOut(_) | End::Refused | End::Stuck => None,
         }
+    }
+
+    /// Reads a list to its end, page by page, over gRPC or REST. Returns `None` if a page never comes.
+    pub(crate) async fn read<L: List>(
+        &mut self,
+        tenant: usize,
+        list: &L,
+        pages: Pages,
+    ) -> Option<Vec<L::Item>> {
+        let (least, most) = L::SIZES;
+        let size = match pages {
+            Pages::OfAnySize if self.random.one_in(2) => {
+                least + self.random.below(1 + most - least)
+            }
+            Pages::OfAnySize | Pages::Large => most,
+        };
+        let is_over_rest = list.path().is_some() && self.random.one_in(2);
+        let first = if is_over_rest { Start::Number(1) } else { Start::Token(String::new()) };
+        let mut items = Vec::new();
+        let mut next = Some(first);
+        while let Some(start) = next {
+            let request = PageRequest { tenant, list, size, start };
+            let Some((Page { items: more, next: start }, _)) = self.insist(&request).await else {
+                self.report.unexpected("a list was not read to its end".to_owned());
+                return None;
+            };
+            items.extend(more);
+            next = start;
+        }
+        Some(items)
     }
 
     /// Makes a request until it is answered, or given up.

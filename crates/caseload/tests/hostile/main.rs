@@ -7,6 +7,7 @@ mod attack;
 mod caller;
 mod cases;
 mod deployment;
+mod fair_siege;
 mod figures;
 #[path = "../guardian/mod.rs"]
 mod guardian;

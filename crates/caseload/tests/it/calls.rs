@@ -6,3 +6,4 @@ mod deadlines;
 mod outages;
 mod overload;
 mod record_scopes;
+mod suites;

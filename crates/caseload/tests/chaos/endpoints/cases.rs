@@ -115,6 +115,26 @@ impl CaseContents {
     }
 }
 
+impl SeenCase {
+    pub(super) fn of_message(case: Case) -> Self {
+        let contents = CaseContents::of(&case);
+        Self { id: case.id, contents, etag: case.etag, created: None }
+    }
+
+    /// Returns the case as JSON has it, which is without its entity tag; `None` if it is none.
+    pub(super) fn of_json(case: &Value) -> Option<Self> {
+        let word = |member: &str| case[member].as_str().unwrap_or_default();
+        let contents = CaseContents {
+            name: word("name").to_owned(),
+            description: word("description").to_owned(),
+            priority: Priority::from_str_name(&format!("PRIORITY_{}", word("priority")))?,
+            status: CaseStatus::from_str_name(&format!("CASE_STATUS_{}", word("status")))?,
+            team_id: case["team_id"].as_i64().unwrap_or_default(),
+        };
+        Some(Self { id: case["case_id"].as_i64()?, contents, etag: String::new(), created: None })
+    }
+}
+
 impl Attempt for CaseRequest {
     type Answer = CaseAnswer;
 
@@ -161,7 +181,7 @@ impl CaseRequest {
                 let is_replay = response.metadata().contains_key("idempotency-replayed");
                 let response = response.into_inner();
                 let created = Response::from_grpc(response.tasks, is_replay);
-                let case = response.case.map(seen_over_grpc);
+                let case = response.case.map(SeenCase::of_message);
                 return Ok(case.map(|case| SeenCase { created: Some(created), ..case }));
             }
             CaseAction::Get(case_id) => {
@@ -190,7 +210,7 @@ impl CaseRequest {
                 None
             }
         };
-        Ok(case.map(seen_over_grpc))
+        Ok(case.map(SeenCase::of_message))
     }
 
     async fn send(
@@ -244,32 +264,14 @@ fn new_case(contents: CaseContents, tasks: Option<&Batch>) -> NewCase {
     }
 }
 
-fn seen_over_grpc(case: Case) -> SeenCase {
-    let contents = CaseContents::of(&case);
-    SeenCase { id: case.id, contents, etag: case.etag, created: None }
-}
-
 /// Returns the case in a response; `None` if it has no body, as that to a deletion.
 fn seen_over_rest(reply: &Reply) -> Result<Option<SeenCase>, Failure> {
     if reply.body.is_empty() {
         return Ok(None);
     }
     let case = reply.json();
-    let word = |member: &str| case[member].as_str().unwrap_or_default();
-    let priority = Priority::from_str_name(&format!("PRIORITY_{}", word("priority")));
-    let status = CaseStatus::from_str_name(&format!("CASE_STATUS_{}", word("status")));
-    let (Some(id), Some(priority), Some(status)) = (case["case_id"].as_i64(), priority, status)
-    else {
-        return Err(invalid(&case));
-    };
-    let contents = CaseContents {
-        name: word("name").to_owned(),
-        description: word("description").to_owned(),
-        priority,
-        status,
-        team_id: case["team_id"].as_i64().unwrap_or_default(),
-    };
-    Ok(Some(SeenCase { id, contents, etag: reply.etag.clone(), created: None }))
+    let seen = SeenCase::of_json(&case).ok_or_else(|| invalid(&case))?;
+    Ok(Some(SeenCase { etag: reply.etag.clone(), ..seen }))
 }
 
 fn invalid(what: impl std::fmt::Display) -> Failure {

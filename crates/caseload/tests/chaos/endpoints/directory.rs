@@ -4,9 +4,9 @@ use proto::{
     cases::v1::Case,
     directory::v1::{
         BatchUpsertCasesRequest, BatchUpsertUsersRequest, CaseKey, Change, CloseCaseRequest,
-        DeactivateUserRequest, EraseUserRequest, GetUserRequest, ReactivateUserRequest, UpsertCase,
-        UpsertUser, User, UserKey, case_key, directory_service_client::DirectoryServiceClient,
-        user_key,
+        DeactivateUserRequest, DirectoryCase, EraseUserRequest, GetCaseRequest, GetUserRequest,
+        ReactivateUserRequest, UpsertCase, UpsertUser, User, UserKey, case_key,
+        directory_service_client::DirectoryServiceClient, user_key,
     },
 };
 use tonic::Status;
@@ -22,6 +22,7 @@ pub(crate) enum DirectoryAction {
     Reactivate(user_key::Key),
     Erase(user_key::Key),
     UpsertCases(Vec<UpsertCase>),
+    GetCase(case_key::Key),
     CloseCase(case_key::Key),
 }
 
@@ -39,7 +40,8 @@ pub(crate) enum DirectoryAnswer {
     User(User),
     /// The cases, as they are now, each with what became of it.
     Cases(Vec<(Case, Change)>),
-    Case(Box<Case>),
+    /// The case, as it is now, with the id by which it is fed.
+    Case(Box<DirectoryCase>),
     /// There is no such user.
     NoUser,
 }
@@ -76,6 +78,10 @@ impl DirectoryRequest {
         let mut client = DirectoryServiceClient::new(endpoints.server(server));
         let tenant = self.tenant;
         let user = |key| Some(UserKey { key: Some(key) });
+        let case = |key| Some(CaseKey { key: Some(key) });
+        let found_case = |case, external_id| {
+            Ok(DirectoryAnswer::Case(Box::new(DirectoryCase { case, external_id })))
+        };
         let found = match self.action.clone() {
             DirectoryAction::UpsertUsers(users) => {
                 let message = BatchUpsertUsersRequest { users, validate_only: false };
@@ -97,11 +103,17 @@ impl DirectoryRequest {
                 });
                 return Ok(DirectoryAnswer::Cases(cases.collect()));
             }
-            DirectoryAction::CloseCase(key) => {
-                let message = CloseCaseRequest { case: Some(CaseKey { key: Some(key) }) };
+            DirectoryAction::GetCase(key) => {
+                let message = GetCaseRequest { case: case(key) };
                 let request = endpoints.message(message, tenant, sends_deadline);
-                let response = client.close_case(request).await?.into_inner();
-                return Ok(DirectoryAnswer::Case(Box::new(response.case.unwrap_or_default())));
+                let found = client.get_case(request).await?.into_inner();
+                return found_case(found.case, found.external_id);
+            }
+            DirectoryAction::CloseCase(key) => {
+                let message = CloseCaseRequest { case: case(key) };
+                let request = endpoints.message(message, tenant, sends_deadline);
+                let found = client.close_case(request).await?.into_inner();
+                return found_case(found.case, found.external_id);
             }
             DirectoryAction::GetUser(key) => {
                 let message = GetUserRequest { user: user(key) };

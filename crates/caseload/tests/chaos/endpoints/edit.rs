@@ -3,8 +3,8 @@
 use proto::{
     FieldMask,
     tasks::v1::{
-        CreateTaskRequest, DeleteTaskRequest, GetTaskRequest, NewTask, Task, TaskUpdate,
-        UpdateTaskRequest, task_service_client::TaskServiceClient,
+        BatchDeleteTasksRequest, CreateTaskRequest, DeleteTaskRequest, GetTaskRequest, NewTask,
+        Task, TaskUpdate, UpdateTaskRequest, task_service_client::TaskServiceClient,
     },
 };
 use reqwest::Method;
@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Update(i64, Contents, Option<String>),
     /// Delete the task with this id, if it has this entity tag.
     Delete(i64, Option<String>),
+    /// Delete the task with this id, in whatever state, as a batch of one.
+    BatchDelete(i64),
 }
 
 /// A request about a task of a case.
@@ -132,6 +134,12 @@ impl Edit {
                 client.delete_task(request).await?;
                 None
             }
+            Action::BatchDelete(task_id) => {
+                let message = BatchDeleteTasksRequest { case_id, task_ids: vec![task_id] };
+                let request = endpoints.message(message, tenant, sends_deadline);
+                client.batch_delete_tasks(request).await?;
+                None
+            }
         };
         Ok(task.map(seen_over_grpc))
     }
@@ -152,6 +160,7 @@ impl Edit {
             Action::Delete(id, etag) => {
                 (Method::DELETE, format!("{tasks}/{id}"), None, etag.as_ref())
             }
+            Action::BatchDelete(_) => (Method::DELETE, format!("{tasks}/batch"), None, None),
         };
         let mut request = endpoints.request(method, gateway, &path, self.tenant, sends_deadline);
         if let Some(contents) = body {
@@ -163,6 +172,9 @@ impl Edit {
                 body["completed"] = (*completed).into();
             }
             request = request.json(&body);
+        }
+        if let Action::BatchDelete(id) = &self.action {
+            request = request.json(&json!({"task_ids": [id]}));
         }
         if let Some(etag) = etag {
             request = request.header("if-match", etag);

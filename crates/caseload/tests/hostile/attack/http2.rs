@@ -11,12 +11,16 @@ use h2::{
     client::{Builder, ResponseFuture, SendRequest},
 };
 use http::{Request, StatusCode};
+use prost::Message;
 use tokio::{sync::watch, time::sleep};
 
 use super::socket::connect;
 
 /// How long a reader of single bytes waits between two of them.
 const DRIP: Duration = Duration::from_millis(500);
+
+/// The bytes of a gRPC message before its content: a flag and the length.
+const GRPC_PREFIX: usize = 5;
 
 /// An attacker's connection. Its streams end with it.
 #[derive(Clone)]
@@ -101,6 +105,25 @@ impl Peer {
             body.flow_control().release_capacity(size)?;
         }
         Ok(status)
+    }
+
+    /// Makes a gRPC call. Returns the response if the call succeeds.
+    pub(crate) async fn call_grpc<R: Message + Default>(
+        &self,
+        head: Request<()>,
+        body: Bytes,
+    ) -> Option<R> {
+        let (_, mut body) = self.send(head, body).await.ok()?;
+        let mut frame = Vec::new();
+        while let Some(data) = body.data().await {
+            let data = data.ok()?;
+            body.flow_control().release_capacity(data.len()).ok()?;
+            frame.extend_from_slice(&data);
+        }
+        // A call that fails has its status in the head, or in the trailers.
+        let trailers = body.trailers().await.ok()??;
+        let is_ok = trailers.get("grpc-status").is_some_and(|status| status == "0");
+        if is_ok { R::decode(frame.get(GRPC_PREFIX..)?).ok() } else { None }
     }
 }
 

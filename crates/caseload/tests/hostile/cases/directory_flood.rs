@@ -7,17 +7,18 @@ use std::sync::{
 
 use bytes::Bytes;
 use prost::Message as _;
-use proto::directory::v1::{BatchUpsertUsersRequest, UpsertUser};
+use proto::directory::v1::{BatchUpsertUsersRequest, BatchUpsertUsersResponse, UpsertUser};
 
 use crate::{
     attack::{
+        effect::Effect,
         http2::{Peer, Takes},
         message::{grpc_frame, grpc_head_of},
         swarm::Swarm,
     },
     deployment::{Deployment, Setup},
+    fair_siege::FairSiege,
     figures::Figures,
-    siege::{Siege, bounds},
     stage::Stage,
 };
 
@@ -25,34 +26,45 @@ use crate::{
 const CALLERS: usize = 60;
 const CONNECTIONS: usize = 4;
 
+/// How often users must have been fed: in the full form, and in the short one.
+const LEAST: usize = 10;
+const LEAST_SHORT: usize = 1;
+
 pub(crate) async fn run(stage: Stage) -> Figures {
     let deployment = Deployment::start(&stage, Setup::default()).await;
     let attacker = &deployment.tenants[0];
     // Also those of the tenant itself create tasks all the while.
-    let siege = Siege::begin(&deployment, &deployment.tenants, 6).await;
+    let siege = FairSiege::begin(&stage, &deployment, &deployment.tenants, 6).await;
     let numbers = Arc::new(AtomicUsize::new(0));
+    let fed = Effect::new("feeds of 500 users");
     let mut swarm = Swarm::default();
     for _ in 0..CONNECTIONS {
         let peer = Peer::connect(stage.attacker, deployment.grpc, Takes::All).await.unwrap();
         for _ in 0..CALLERS / CONNECTIONS {
             let (peer, attacker) = (peer.clone(), Arc::clone(attacker));
-            let numbers = Arc::clone(&numbers);
+            let (numbers, fed) = (Arc::clone(&numbers), fed.clone());
             swarm.add(move || {
                 let method = "caseload.directory.v1.DirectoryService/BatchUpsertUsers";
                 let head = grpc_head_of(method, Some(&attacker.key)).body(()).unwrap();
                 // Every other call creates users, and the next one changes them.
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
                 let (peer, message) = (peer.clone(), users(number / 2, number % 2));
+                let fed = fed.clone();
                 async move {
-                    let _any = peer.call(head, message).await;
+                    let response: Option<BatchUpsertUsersResponse> =
+                        peer.call_grpc(head, message).await;
+                    if response.is_some() {
+                        fed.add();
+                    }
                 }
             });
         }
     }
-    swarm.attack_for(stage.attack).await;
-    let fed = deployment.database.query("SELECT count(*) FROM users WHERE external_id IS NOT NULL");
-    assert!(fed.parse::<usize>().unwrap() >= 500, "the attack feeds users");
-    siege.end(deployment, bounds(&stage)).await
+    let least = if stage.is_full { LEAST } else { LEAST_SHORT };
+    swarm.attack_until(stage.attack, || fed.is(least)).await;
+    let mut figures = siege.end(&stage, deployment).await;
+    fed.require(least, &mut figures);
+    figures
 }
 
 /// Returns a call with 500 users of a group.

@@ -5,6 +5,7 @@ mod case_flood;
 mod case_lists;
 mod decode_bomb;
 mod directory_flood;
+mod every_call;
 mod flood;
 mod frozen;
 mod keyless;
@@ -48,6 +49,7 @@ pub(crate) const CASES: &[Case] = &[
         is_short: true,
         run: |stage| Box::pin(directory_flood::run(stage)),
     },
+    Case { name: "every-call", is_short: true, run: |stage| Box::pin(every_call::run(stage)) },
     Case { name: "case-flood", is_short: true, run: |stage| Box::pin(case_flood::run(stage)) },
     Case { name: "case-lists", is_short: false, run: |stage| Box::pin(case_lists::run(stage)) },
     Case { name: "log-pipe", is_short: true, run: |stage| Box::pin(log_pipe::run(stage)) },
