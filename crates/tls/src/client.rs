@@ -58,7 +58,6 @@ impl ClientTls {
 
     /// Returns what tells from when to when the certificate in use is valid, with which the client proves its identity;
     /// `None` if there is none. It keeps nothing in use.
-    #[must_use]
     pub fn validity(&self) -> impl Fn() -> Option<Validity> + Send + Sync + use<> {
         self.configs.validity()
     }

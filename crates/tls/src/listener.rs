@@ -56,7 +56,6 @@ impl ListenerTls {
     }
 
     /// Returns what tells from when to when the certificate in use is valid. It keeps nothing in use.
-    #[must_use]
     pub fn validity(&self) -> impl Fn() -> Option<Validity> + Send + Sync + use<> {
         self.0.validity()
     }

@@ -202,6 +202,8 @@ mod tests {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let metrics = Metrics::new("caseload", "1.2.3");
         metrics.certificate("none", || None);
+        metrics.certificate("rest", || panic!("another one takes its place"));
+        metrics.certificate("rest", || None);
         assert!(!metrics.encode().unwrap().contains("certificate"));
         let not_after = Arc::new(AtomicU64::new(2_000_000_000));
         let current = Arc::clone(&not_after);
