@@ -18,6 +18,9 @@ use tls::Validity;
 #[derive(Clone, Default)]
 pub(super) struct Certificates(Arc<Mutex<Vec<Certificate>>>);
 
+/// Takes a time out of a validity.
+type Time = fn(&Validity) -> SystemTime;
+
 struct Certificate {
     used_for: &'static str,
     validity: Box<dyn Fn() -> Option<Validity> + Send + Sync>,
@@ -52,7 +55,7 @@ impl Collector for Certificates {
         if in_use.is_empty() {
             return Ok(());
         }
-        let times: [(&str, &str, fn(&Validity) -> SystemTime); 2] = [
+        let times: [(&str, &str, Time); 2] = [
             (
                 "tls_certificate_not_after",
                 "Until when the certificate in use is valid, since the epoch.",
