@@ -173,7 +173,8 @@ async fn no_metric_names_a_tenant_unless_it_is_asked_for_and_then_the_busiest() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_counts_apart_what_it_rejects_itself() {
     // Nothing listens there.
-    let gateway = Process::gateway("http://127.0.0.1:1", &["--body-memory", "1"]);
+    let memory = ["--body-memory", "2", "--address-share", "100"];
+    let gateway = Process::gateway("http://127.0.0.1:1", &memory);
     let size = 700 * 1024;
     let head = format!(
         "POST /api/v2/cases/1/tasks/batch HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
@@ -181,9 +182,9 @@ async fn a_gateway_counts_apart_what_it_rejects_itself() {
         size + 1
     );
     let request = [head.into_bytes(), vec![b' '; size]].concat();
-    // Neither body is complete. There is memory for one of them.
+    // No body is complete. There is memory for two of them.
     let mut open = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let mut stream = raw_http::connect(gateway.addr).await;
         // The one that is rejected may be closed meanwhile.
         let _written = stream.write_all(&request).await;

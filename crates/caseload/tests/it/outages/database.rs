@@ -311,7 +311,8 @@ async fn the_tables_may_be_in_another_schema_that_the_url_names() {
     let url = format!("{}&options=-csearch_path%3Delsewhere", database.url().expose());
     let program = start_server_process(&url, &["--grpc-addr", "127.0.0.1:0"]);
     program.wait_for_log("serving");
-    let verified = Program::run(CASELOAD, &["admin", "verify", "--database-url", &url]);
+    let url = [("CASELOAD_DATABASE_URL", url.as_str())];
+    let verified = Program::start_with_env(CASELOAD, &["admin", "verify"], &url).wait_for_exit();
     assert_eq!(verified.code(), Some(0), "{verified:?}");
 }
 
