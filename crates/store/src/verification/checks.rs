@@ -159,27 +159,39 @@ pub(super) static TASKS: &[Check] = &[
     },
 ];
 
+/// The tasks that events of creations list, of either table, and that are neither there nor were deleted.
+const CREATED_TASKS_MISSING: &str = "\
+    SELECT
+        format(
+            'task %s of tenant %s, which event %s created, is missing, and no event says that it was deleted',
+            task.id, t.tenant_id, t.id
+        ) AS fault
+    FROM page AS t
+    CROSS JOIN LATERAL unnest(t.task_ids) AS task (id)
+    WHERE NOT EXISTS (
+            SELECT
+            FROM tasks AS now
+            WHERE now.tenant_id = t.tenant_id AND now.id = task.id AND now.creation_event_id = t.id
+        )
+        AND NOT EXISTS (
+            SELECT
+            FROM task_events AS e
+            WHERE e.tenant_id = t.tenant_id AND e.task_id = task.id AND e.kind = 'deleted'
+        )";
+
+/// The API keys of events, of either table, that are not there.
+const API_KEYS_OF_EVENTS_MISSING: &str = "\
+    SELECT format('API key %s of event %s of tenant %s is missing', t.api_key_id, t.id, t.tenant_id)
+        AS fault
+    FROM page AS t
+    WHERE NOT EXISTS (
+        SELECT FROM api_keys AS a WHERE a.tenant_id = t.tenant_id AND a.id = t.api_key_id
+    )";
+
 pub(super) static EVENTS: &[Check] = &[
     Check {
         name: "batches are complete",
-        faults: "\
-            SELECT
-                format(
-                    'task %s of tenant %s, which event %s created, is missing, and no event says that it was deleted',
-                    task.id, t.tenant_id, t.id
-                ) AS fault
-            FROM page AS t
-            CROSS JOIN LATERAL unnest(t.task_ids) AS task (id)
-            WHERE NOT EXISTS (
-                    SELECT
-                    FROM tasks AS now
-                    WHERE now.tenant_id = t.tenant_id AND now.id = task.id AND now.creation_event_id = t.id
-                )
-                AND NOT EXISTS (
-                    SELECT
-                    FROM task_events AS e
-                    WHERE e.tenant_id = t.tenant_id AND e.task_id = task.id AND e.kind = 'deleted'
-                )",
+        faults: CREATED_TASKS_MISSING,
     },
     Check {
         name: "events without a task are those of batches",
@@ -232,37 +244,14 @@ pub(super) static EVENTS: &[Check] = &[
     },
     Check {
         name: "API keys that are in events exist",
-        faults: "\
-            SELECT format('API key %s of event %s of tenant %s is missing', t.api_key_id, t.id, t.tenant_id)
-                AS fault
-            FROM page AS t
-            WHERE NOT EXISTS (
-                SELECT FROM api_keys AS a WHERE a.tenant_id = t.tenant_id AND a.id = t.api_key_id
-            )",
+        faults: API_KEYS_OF_EVENTS_MISSING,
     },
 ];
 
 pub(super) static CREATIONS: &[Check] = &[
     Check {
         name: "creations are complete",
-        faults: "\
-            SELECT
-                format(
-                    'task %s of tenant %s, which event %s created, is missing, and no event says that it was deleted',
-                    task.id, t.tenant_id, t.id
-                ) AS fault
-            FROM page AS t
-            CROSS JOIN LATERAL unnest(t.task_ids) AS task (id)
-            WHERE NOT EXISTS (
-                    SELECT
-                    FROM tasks AS now
-                    WHERE now.tenant_id = t.tenant_id AND now.id = task.id AND now.creation_event_id = t.id
-                )
-                AND NOT EXISTS (
-                    SELECT
-                    FROM task_events AS e
-                    WHERE e.tenant_id = t.tenant_id AND e.task_id = task.id AND e.kind = 'deleted'
-                )",
+        faults: CREATED_TASKS_MISSING,
     },
     Check {
         name: "creations have the parts of all tasks",
@@ -274,13 +263,7 @@ pub(super) static CREATIONS: &[Check] = &[
     },
     Check {
         name: "API keys that are in creations exist",
-        faults: "\
-            SELECT format('API key %s of event %s of tenant %s is missing', t.api_key_id, t.id, t.tenant_id)
-                AS fault
-            FROM page AS t
-            WHERE NOT EXISTS (
-                SELECT FROM api_keys AS a WHERE a.tenant_id = t.tenant_id AND a.id = t.api_key_id
-            )",
+        faults: API_KEYS_OF_EVENTS_MISSING,
     },
 ];
 
