@@ -3,6 +3,7 @@
 mod batches;
 mod changes;
 mod concurrency;
+mod event_pages;
 mod event_sweep;
 mod event_windows;
 mod events;

@@ -5,7 +5,7 @@ use std::path::Path;
 use localdb::Cluster;
 use store::DatabaseUrl;
 
-use crate::support::{CASELOAD, Exited, Program, postgres_program};
+use crate::support::{CASELOAD, Exited, Program, postgres_program, psql};
 
 pub(super) const OWNER: &str = "caseload_owner";
 pub(super) const SERVICE: &str = "caseload_service";
@@ -26,6 +26,23 @@ pub(super) fn url_as(cluster: &Cluster, role: &str) -> DatabaseUrl {
 pub(super) fn as_role(url: &DatabaseUrl, role: &str) -> DatabaseUrl {
     let (_, rest) = url.expose().split_once('@').unwrap();
     format!("postgresql://{role}@{rest}").parse().unwrap()
+}
+
+/// Creates the database `caseload` with its roles, as a role that owns it, may create roles, and is no superuser.
+/// Returns the URLs for the superuser and for that role.
+pub(super) fn set_up_as_owner(cluster: &Cluster) -> (DatabaseUrl, DatabaseUrl) {
+    cluster.create_database("caseload", None).unwrap();
+    let superuser = cluster.url("caseload").parse().unwrap();
+    psql(
+        &superuser,
+        "CREATE ROLE dba LOGIN CREATEROLE; ALTER DATABASE caseload OWNER TO dba; \
+         ALTER SCHEMA public OWNER TO dba",
+    );
+    let dba = url_as(cluster, "dba");
+    run_file(&dba, "roles.sql", &[]);
+    assert_eq!(run_as(cluster, OWNER, &["migrate"]).code(), Some(0));
+    run_file(&dba, "roles.sql", &[]);
+    (superuser, dba)
 }
 
 /// Runs a file of `deploy/` with psql.

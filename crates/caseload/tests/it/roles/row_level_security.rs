@@ -7,7 +7,7 @@ use store::{Database, DatabaseUrl, Error, PoolSettings};
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::{
-    fixture::{OWNER, SERVICE, cluster, run_as, run_file, set_up, url_as},
+    fixture::{OWNER, SERVICE, cluster, run_file, set_up, set_up_as_owner, url_as},
     grants, service, setup,
 };
 use crate::{
@@ -136,17 +136,7 @@ const LEFT: &str = "\
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_page_set_it_up_and_remove_it_and_need_no_superuser() {
     let cluster = cluster();
-    cluster.create_database("caseload", None).unwrap();
-    let superuser = cluster.url("caseload").parse().unwrap();
-    psql(
-        &superuser,
-        "CREATE ROLE dba LOGIN CREATEROLE; ALTER DATABASE caseload OWNER TO dba; \
-         ALTER SCHEMA public OWNER TO dba",
-    );
-    let dba = url_as(&cluster, "dba");
-    run_file(&dba, "roles.sql", &[]);
-    assert_eq!(run_as(&cluster, OWNER, &["migrate"]).code(), Some(0));
-    run_file(&dba, "roles.sql", &[]);
+    let (superuser, dba) = set_up_as_owner(&cluster);
     // Only a superuser may have roles.sql do this.
     psql(&superuser, "ALTER ROLE caseload_service SET lc_messages = 'C'");
     let url = dba.expose();

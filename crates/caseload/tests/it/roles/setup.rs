@@ -4,7 +4,7 @@ use localdb::Cluster;
 use serde_json::Value;
 
 use super::{
-    fixture::{ADMIN, OWNER, cluster, run_as, run_file, set_up, url_as},
+    fixture::{ADMIN, OWNER, cluster, run_as, run_file, set_up, set_up_as_owner, url_as},
     grants, service,
 };
 use crate::{
@@ -67,18 +67,7 @@ async fn an_installation_that_was_made_by_a_superuser_can_be_given_to_the_roles(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_may_create_roles_and_owns_the_database_needs_not_be_a_superuser() {
     let cluster = cluster();
-    cluster.create_database("caseload", None).unwrap();
-    let superuser = cluster.url("caseload").parse().unwrap();
-    psql(
-        &superuser,
-        "CREATE ROLE dba LOGIN CREATEROLE; ALTER DATABASE caseload OWNER TO dba; \
-         ALTER SCHEMA public OWNER TO dba",
-    );
-    let dba = url_as(&cluster, "dba");
-
-    run_file(&dba, "roles.sql", &[]);
-    assert_eq!(run_as(&cluster, OWNER, &["migrate"]).code(), Some(0));
-    run_file(&dba, "roles.sql", &[]);
+    let (superuser, _) = set_up_as_owner(&cluster);
 
     grants::assert_as_documented(&superuser);
     service::assert_works(&cluster).await;
