@@ -15,7 +15,7 @@ pub(crate) fn compare(cells: &[Cell], measurements: &[Vec<Measurement>]) -> Stri
         measurements[index].iter().map(Measurement::rate).collect()
     };
     let mut text = String::new();
-    for cell in cells.iter().filter(|cell| cell.contender == Contender::Plain) {
+    for cell in cells.iter().filter(|cell| cell.contender == Contender::Beside) {
         let other = rates(cell);
         let present = rates(&Cell { contender: Contender::Grpc, ..*cell });
         let pairs: Vec<f64> = present.iter().zip(&other).map(|(one, other)| one / other).collect();

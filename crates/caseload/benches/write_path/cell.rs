@@ -21,8 +21,10 @@ pub(crate) enum Contender {
     Flood,
     /// The same, but a refused client waits much less.
     Hammer,
-    /// A server that runs one transaction for each batch, over gRPC; or another build, if one is given.
+    /// A server that runs one transaction for each batch, over gRPC.
     Plain,
+    /// The server of another build, over gRPC, which takes the place of the plain one.
+    Beside,
 }
 
 /// One combination.
@@ -68,7 +70,7 @@ impl Cell {
     pub(crate) fn beside() -> Vec<Self> {
         let mut cells = Vec::new();
         for concurrency in [1, 32, 128] {
-            for contender in [Contender::Grpc, Contender::Plain] {
+            for contender in [Contender::Grpc, Contender::Beside] {
                 let (work, spread) = (Work::Sample, Spread::Tenants);
                 cells.push(Self { contender, work, spread, concurrency });
             }
@@ -117,6 +119,7 @@ impl fmt::Display for Contender {
             Self::Hammer => "hammer",
             Self::Rest => "rest",
             Self::Plain => "plain",
+            Self::Beside => "beside",
         })
     }
 }

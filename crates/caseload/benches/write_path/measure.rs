@@ -32,7 +32,7 @@ impl Measurement {
             }
             Contender::Hammer => grpc(world.grpc_addr(), IdempotencyKeys::None, RetryDelay::Short),
             Contender::Keyed => grpc(world.grpc_addr(), IdempotencyKeys::New, RetryDelay::Pushback),
-            Contender::Plain => {
+            Contender::Plain | Contender::Beside => {
                 grpc(world.plain_addr(), IdempotencyKeys::None, RetryDelay::Pushback)
             }
             Contender::Rest => rest::run(world.rest_addr(), batches, concurrency, duration),

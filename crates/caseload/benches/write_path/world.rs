@@ -123,7 +123,7 @@ impl World {
     /// Returns the processor time used so far; the server is the one that the contender uses.
     pub(crate) fn cpu(&self, contender: Contender) -> Cpu {
         let server = match contender {
-            Contender::Plain => &self.plain,
+            Contender::Plain | Contender::Beside => &self.plain,
             Contender::Pgbench
             | Contender::Grpc
             | Contender::Keyed
