@@ -88,7 +88,7 @@ fn main() {
     let server_args: Vec<&str> = options.server.split_whitespace().collect();
 
     println!("starting Postgres and filling {rows} rows into each table");
-    let world = World::start(rows, &server_args);
+    let mut world = World::start(rows, &server_args);
     println!("{}\n", world.settings().join("\n"));
     let filled = world.tables();
     for table in &filled {
@@ -106,6 +106,7 @@ fn main() {
     }
     println!("\n{rounds}");
 
+    world.end_load();
     let snapshot = options.snapshot.then(|| world.hold_snapshot());
     let drained = drain::run(&world, rows, Duration::from_secs(options.drain));
     drop(snapshot);

@@ -37,7 +37,8 @@ const EXPIRED: [&str; 4] = ["--idempotency-ttl", "1d", "--event-retention", "1d"
 
 /// A Postgres with expired rows, and a server for which they have not expired.
 pub(crate) struct World {
-    server: Program,
+    /// `None` after the load.
+    server: Option<Program>,
     server_args: Vec<String>,
     guardian: Arc<Guardian>,
     // Fields are dropped in order: Postgres after the programs that use it.
@@ -79,7 +80,7 @@ impl World {
         serve(&mut server, &url, &KEPT, &server_args);
         server.await_ready();
         let batches = Batch::all(Work::Sample, Spread::Tenants, &keys).leak();
-        Self { server, server_args, guardian, cluster, url, directory, batches }
+        Self { server: Some(server), server_args, guardian, cluster, url, directory, batches }
     }
 
     /// Starts a server that sweeps, and nothing else.
@@ -97,9 +98,18 @@ impl World {
     /// Has callers create sample batches with idempotency keys.
     pub(crate) fn write(&self, callers: usize, duration: Duration) -> Tally {
         let (keys, delay) = (IdempotencyKeys::New, RetryDelay::Pushback);
-        let tally = grpc::run(self.server.addr(), self.batches, keys, delay, callers, duration);
+        let addr = self.server.as_ref().expect("the load is not over").addr();
+        let tally = grpc::run(addr, self.batches, keys, delay, callers, duration);
         assert_eq!(tally.refused, 0, "not every batch was created");
         tally
+    }
+
+    /// Ends the server that writes. It looks for expired rows once a minute, too. A sweep that meets it takes it for one that
+    /// sweeps, and goes on a minute later.
+    pub(crate) fn end_load(&mut self) {
+        self.server = None;
+        // The one that asks.
+        self.await_sessions(1);
     }
 
     /// Holds a snapshot, in which everything can be seen that is there now, until the result is dropped.
@@ -144,6 +154,13 @@ impl World {
         psql(&self.cluster, &self.url, sql)
     }
 
+    /// Waits until there are so many sessions at most.
+    fn await_sessions(&self, most: usize) {
+        while self.sessions() > most {
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn sessions(&self) -> usize {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
         self.psql(count).parse().unwrap()
@@ -179,9 +196,7 @@ impl Sweeping<'_> {
         let elapsed = begin.elapsed();
         drop(server);
         // Each session reports at its end what it has done.
-        while world.sessions() > sessions {
-            thread::sleep(Duration::from_millis(50));
-        }
+        world.await_sessions(sessions);
         let now = world.tables();
         ([0, 1].map(|table| now[table].deleted - before[table].deleted), elapsed)
     }

@@ -104,6 +104,12 @@ impl TestDatabase {
             WHERE datname = current_database() AND backend_type = 'client backend'
                 AND pid <> pg_backend_pid()";
         wait_until("the end of sessions", || self.query(OTHERS) == "0");
+        // Up to Postgres 14, another process counts, and tells readers what it knew half a second ago. Later ones have no
+        // such time.
+        let now = self.query("SELECT clock_timestamp()");
+        let is_complete =
+            format!("SELECT coalesce(pg_stat_get_snapshot_timestamp() > '{now}', true)");
+        wait_until("complete statistics", || self.query(&is_complete) == "t");
     }
 
     /// Runs SQL with `psql` and returns what it prints: unaligned, without headings.
