@@ -104,11 +104,11 @@ impl TestDatabase {
             WHERE datname = current_database() AND backend_type = 'client backend'
                 AND pid <> pg_backend_pid()";
         wait_until("the end of sessions", || self.query(OTHERS) == "0");
-        // Up to Postgres 14, another process counts, and tells readers what it knew half a second ago. Later ones have no
-        // such time.
-        let now = self.query("SELECT clock_timestamp()");
+        // Up to Postgres 14, another process counts, and tells readers what it knew half a second ago. The time is that of
+        // all databases; what is told of this one may be older by as much. Later ones have no such time.
+        let later = self.query("SELECT clock_timestamp() + interval '0.5 s'");
         let is_complete =
-            format!("SELECT coalesce(pg_stat_get_snapshot_timestamp() > '{now}', true)");
+            format!("SELECT coalesce(pg_stat_get_snapshot_timestamp() > '{later}', true)");
         wait_until("complete statistics", || self.query(&is_complete) == "t");
     }
 
