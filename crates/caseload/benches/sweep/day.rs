@@ -42,7 +42,7 @@ pub(crate) fn of(
         table: TABLES[table],
         bytes: BATCHES * filled[table].bytes_per_row(),
         sweep_hours: BATCHES / rounds.swept(table) / 3600.0,
-        vacuum_hours: BATCHES * vacuumed[table].seconds / filled[table].rows / 3600.0,
+        vacuum_hours: BATCHES * vacuumed[table].seconds_per_row() / 3600.0,
     });
     let vacuum_wal: f64 = vacuumed.iter().map(|vacuum| vacuum.wal / filled[0].rows).sum();
     Days {

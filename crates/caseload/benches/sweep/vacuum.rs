@@ -11,7 +11,7 @@ use crate::{
 pub(crate) struct Vacuum {
     pub(crate) name: &'static str,
     before: Table,
-    pub(crate) seconds: f64,
+    seconds: f64,
     /// The bytes that it has written to the write-ahead log.
     pub(crate) wal: f64,
 }
@@ -23,6 +23,12 @@ impl Vacuum {
         world.psql(&format!("VACUUM {}", table.name));
         let seconds = begin.elapsed().as_secs_f64();
         Self { name: table.name, before: *table, seconds, wal: world.wal() - wal }
+    }
+
+    /// Returns the time for each dead row. Autovacuum may have removed others before; if it has removed all, this is
+    /// infinite.
+    pub(crate) fn seconds_per_row(&self) -> f64 {
+        self.seconds / self.before.dead
     }
 }
 

@@ -117,7 +117,10 @@ impl World {
         let holding = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM tenants; SELECT pg_sleep(86400)";
         let mut psql = Command::new(self.cluster.bin_dir().join("psql"));
         psql.args([&self.url, "-XAtqc", holding]).stdout(Stdio::null()).stderr(Stdio::null());
-        Snapshot(psql.spawn().unwrap())
+        let snapshot = Snapshot(psql.spawn().unwrap());
+        let is_held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        wait_until("the snapshot", || self.psql(is_held) == "1");
+        snapshot
     }
 
     pub(crate) fn tables(&self) -> [Table; 2] {
@@ -156,14 +159,21 @@ impl World {
 
     /// Waits until there are so many sessions at most.
     fn await_sessions(&self, most: usize) {
-        while self.sessions() > most {
-            thread::sleep(Duration::from_millis(50));
-        }
+        wait_until("the end of sessions", || self.sessions() <= most);
     }
 
     fn sessions(&self) -> usize {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
         self.psql(count).parse().unwrap()
+    }
+}
+
+/// Waits until the condition holds. Panics after a minute.
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "timed out while waiting for {what}");
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
