@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Client,
-    events::{move_creations, with_id},
+    events::{move_creations, three_tasks, with_id},
     of,
 };
 use crate::support::{App, code_and_reasons};
@@ -90,12 +90,7 @@ async fn a_long_history_has_pages_and_tokens() {
 async fn a_creation_that_is_among_the_changes_is_listed_and_has_its_place_in_pages() {
     let app = App::start().await;
     let client = Client::new(&app).await;
-    let new = json!({"tasks": [
-        {"description": "a", "assignee_emails": ["user3@example.com"]},
-        {"description": "b", "assignee_emails": ["user1@example.com", "user2@example.com"]},
-        {"description": "c"},
-    ]});
-    let created = with_id(&client, "r", Method::POST, "/batch", &new).await;
+    let created = with_id(&client, "r", Method::POST, "/batch", &three_tasks()).await;
     let tasks = created["tasks"].as_array().unwrap();
     for n in 1..=4 {
         client

@@ -56,16 +56,20 @@ pub(super) async fn with_id(
     reply.body
 }
 
+/// Returns a batch of tasks with one, two and no assignees.
+pub(super) fn three_tasks() -> Value {
+    json!({"tasks": [
+        {"description": "a", "assignee_emails": ["user3@example.com"]},
+        {"description": "b", "assignee_emails": ["user1@example.com", "user2@example.com"]},
+        {"description": "c"},
+    ]})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_of_a_task_is_in_its_history_over_rest_and_over_grpc() {
     let app = App::start().await;
     let client = Client::new(&app).await;
-    let new = json!({"tasks": [
-        {"description": "a", "assignee_emails": ["user3@example.com"]},
-        {"description": "b", "assignee_emails": ["user1@example.com", "user2@example.com"]},
-        {"description": "c"},
-    ]});
-    let created = with_id(&client, "r-1", Method::POST, "/batch", &new).await;
+    let created = with_id(&client, "r-1", Method::POST, "/batch", &three_tasks()).await;
     let task = &created["tasks"][1];
     let path = of(task);
     let change = json!({
