@@ -81,6 +81,8 @@ pub(crate) const EMAIL: &str = "user1@example.com";
 pub(crate) struct Setup {
     /// Options of both programs.
     pub(crate) args: Vec<&'static str>,
+    /// Options of the server alone.
+    pub(crate) server_args: Vec<&'static str>,
     /// A pipe for the logs of both programs, instead of one that is read.
     pub(crate) log_pipe: Option<PathBuf>,
     /// A database to use.
@@ -111,7 +113,7 @@ impl Deployment {
         let url = database.url().expose();
         let guardian = Arc::clone(&stage.guardian);
         let addr = grpc.to_string();
-        let args = [&["serve", "--grpc-addr", &addr], TOLD_APART].concat();
+        let args = [&["serve", "--grpc-addr", &addr], TOLD_APART, &setup.server_args].concat();
         let server = setup.run(CASELOAD, &args, url, &guardian);
         let upstream = format!("http://{grpc}");
         let addr = rest.to_string();

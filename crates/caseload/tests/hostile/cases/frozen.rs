@@ -27,9 +27,18 @@ use crate::{
     tap::Tap,
 };
 
-/// Calls a second, and the time that each grants.
+/// Calls a second, in the full form and in the short one, which runs as a debug build: there a thousand
+/// would keep two processors busy, and their neighbours waiting.
 const RATE: u32 = 1_000;
+const SHORT_RATE: u32 = 300;
+
+/// The time that each of them grants.
 const GRANTED: &str = "0.2";
+
+/// How long queries wait for a connection at a server that stands still, in both forms: by default 2 s, to which
+/// is added how long it does, as that counts.
+const CHECKOUT_TIMEOUT: &str = "4500ms";
+const SHORT_CHECKOUT_TIMEOUT: &str = "3500ms";
 
 /// The connections over which they come.
 const CONNECTIONS: u32 = 5;
@@ -53,7 +62,12 @@ const LOST: &str = "lost a call to the server";
 /// would send it when it goes on, and nothing in the server can tell.
 pub(crate) async fn run_server(stage: Stage) -> Figures {
     let (tap, database) = Tap::start(&TestDatabase::create(), WRITTEN);
-    let setup = Setup { database: Some(database), tap: Some(tap.clone()), ..Setup::default() };
+    let setup = Setup {
+        server_args: vec!["--checkout-timeout", checkout_timeout(&stage)],
+        database: Some(database),
+        tap: Some(tap.clone()),
+        ..Setup::default()
+    };
     let deployment = Deployment::start(&stage, setup).await;
     let siege = Siege::without_health(&deployment, &deployment.tenants[1..], 6).await;
     let hasty = Hasty::default();
@@ -121,6 +135,14 @@ fn frozen(stage: &Stage) -> Duration {
     if stage.is_full { Duration::from_millis(2_500) } else { Duration::from_millis(1_500) }
 }
 
+fn checkout_timeout(stage: &Stage) -> &'static str {
+    if stage.is_full { CHECKOUT_TIMEOUT } else { SHORT_CHECKOUT_TIMEOUT }
+}
+
+fn rate(stage: &Stage) -> u32 {
+    if stage.is_full { RATE } else { SHORT_RATE }
+}
+
 /// Callers that grant little time, all of one tenant, and what they were told.
 #[derive(Clone, Default)]
 struct Hasty {
@@ -133,16 +155,17 @@ impl Hasty {
         for connection in 0..CONNECTIONS {
             let peer = Peer::connect(stage.attacker, deployment.rest, Takes::All).await.unwrap();
             let (hasty, tenant) = (self.clone(), Arc::clone(&deployment.tenants[0]));
+            let pause = Duration::from_secs(1) * CONNECTIONS / rate(stage);
             swarm.add(move || {
-                hasty.clone().call_often(peer.clone(), Arc::clone(&tenant), connection)
+                hasty.clone().call_often(peer.clone(), Arc::clone(&tenant), connection, pause)
             });
         }
         swarm
     }
 
     /// Makes calls at a fixed rate, without waiting for responses.
-    async fn call_often(self, peer: Peer, tenant: Arc<Tenant>, connection: u32) {
-        let mut ticks = interval(Duration::from_secs(1) * CONNECTIONS / RATE);
+    async fn call_often(self, peer: Peer, tenant: Arc<Tenant>, connection: u32, pause: Duration) {
+        let mut ticks = interval(pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for number in 0.. {
             ticks.tick().await;
