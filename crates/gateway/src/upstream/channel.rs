@@ -2,9 +2,9 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -133,13 +133,10 @@ impl Service<Request<Body>> for Channel {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         self.0.address(&mut request);
         match self.0.connection() {
-            Ok(mut connection) => {
-                Box::pin(async move { Ok(connection.send_request(request).await?) })
+            Ok(connection) => Box::pin(send(connection, request)),
+            Err(connected) => {
+                Box::pin(async move { send(await_connection(connected).await?, request).await })
             }
-            Err(connected) => Box::pin(async move {
-                let mut connection = await_connection(connected).await?;
-                Ok(connection.send_request(request).await?)
-            }),
         }
     }
 }
@@ -185,13 +182,15 @@ impl Shared {
                     State::Idle
                 }
             };
+            // It may have ended before it was stored.
+            shared.forget_ended();
             sender.send_replace(Some(result.map_err(|error| Unreachable(Arc::new(error)))));
         });
         Err(connected)
     }
 
     /// Makes a connection, which lasts as long as somebody may send requests.
-    async fn connect(&self) -> Result<SendRequest<Body>, StdError> {
+    async fn connect(self: &Arc<Self>) -> Result<SendRequest<Body>, StdError> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.enforce_http(false);
@@ -201,13 +200,25 @@ impl Shared {
         match &self.tls {
             Some(tls) => {
                 let host = self.uri.host().unwrap_or_default();
-                timeout(HANDSHAKE_TIMEOUT, secure(tls, stream.into_inner(), host)).await?
+                let secured = secure(tls, stream.into_inner(), host, Arc::downgrade(self));
+                timeout(HANDSHAKE_TIMEOUT, secured).await?
             }
             None => {
                 let (requests, connection) = http2().handshake(stream).await?;
-                tokio::spawn(watch_end(connection));
+                tokio::spawn(watch_end(Arc::downgrade(self), connection));
                 Ok(requests)
             }
+        }
+    }
+
+    /// Lets go of a connection that has ended: see [`send`].
+    fn forget_ended(&self) {
+        let mut state = self.lock();
+        if matches!(&*state, State::Open(connection) if connection.is_closed()) {
+            let ended = mem::replace(&mut *state, State::Idle);
+            drop(state);
+            // With the last sender go the requests that were not sent, and their callers are told.
+            drop(ended);
         }
     }
 
@@ -228,6 +239,21 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sends a request, and waits for the response, without keeping a sender of the connection.
+///
+/// hyper passes requests to a connection over a channel of tokio's. When the connection ends, hyper drops the channel's
+/// receiver, and with it the requests that are in the channel, so that their calls fail. A request that is put into it
+/// at that very moment stays there until the last sender is dropped (<https://github.com/tokio-rs/tokio/issues/7714>).
+/// If its own call kept one, the call would hang until its deadline.
+async fn send(
+    mut connection: SendRequest<Body>,
+    request: Request<Body>,
+) -> Result<Response<Incoming>, StdError> {
+    let response = connection.send_request(request);
+    drop(connection);
+    Ok(response.await?)
 }
 
 async fn await_connection(mut connected: watch::Receiver<Option<Connected>>) -> Connected {
@@ -258,6 +284,7 @@ async fn secure(
     tls: &ClientTls,
     stream: TcpStream,
     host: &str,
+    shared: Weak<Shared>,
 ) -> Result<SendRequest<Body>, StdError> {
     let stream =
         tls.connect(stream, host).await.map_err(|error| match ClientTls::cause(&error) {
@@ -279,22 +306,34 @@ async fn secure(
             });
         }
     }
-    tokio::spawn(watch_end(connection));
+    tokio::spawn(watch_end(shared, connection));
     Ok(requests)
 }
 
-async fn watch_end(connection: impl Future<Output = Result<(), hyper::Error>>) {
+/// Drives a connection until it ends.
+async fn watch_end(
+    shared: Weak<Shared>,
+    connection: impl Future<Output = Result<(), hyper::Error>>,
+) {
     if let Err(error) = connection.await {
         tracing::debug!(
             error = &error as &(dyn Error + 'static),
             "a connection to a server failed"
         );
     }
+    if let Some(shared) = shared.upgrade() {
+        shared.forget_ended();
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::{future::poll_fn, pin::pin};
+
+    use tokio::{
+        io::{AsyncRead, AsyncWrite},
+        net::TcpListener,
+    };
     use tonic::codegen::Bytes;
 
     use super::*;
@@ -306,13 +345,17 @@ mod tests {
 
     /// Serves one request on the next connection. Returns what it was.
     async fn serve_once(listener: &TcpListener) -> Request<h2::RecvStream> {
-        let stream = listener.accept().await.unwrap().0;
+        serve(listener.accept().await.unwrap().0).await
+    }
+
+    /// Serves one request on a connection. Returns what it was.
+    async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) -> Request<h2::RecvStream> {
         let mut connection =
             h2::server::Builder::new().handshake::<_, Bytes>(stream).await.unwrap();
         let (request, mut response) = connection.accept().await.unwrap().unwrap();
         response.send_response(Response::new(()), true).unwrap();
         connection.graceful_shutdown();
-        while connection.accept().await.is_some() {}
+        while let Some(Ok(_)) = connection.accept().await {}
         request
     }
 
@@ -358,6 +401,36 @@ mod tests {
         let late = async { sender.send_replace(Some(Err(came))) };
         let (error, _) = tokio::join!(get(&channel), late);
         assert_eq!(error.unwrap_err().source().unwrap().to_string(), "the name is unknown");
+    }
+
+    /// A call with a sender would keep the channel to its connection open: see [`send`].
+    #[tokio::test]
+    async fn a_call_in_flight_keeps_no_sender_and_is_answered() {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (requests, mut connection) = http2().handshake(TokioIo::new(near)).await.unwrap();
+        let request = Request::builder().uri("http://host/path").body(Body::empty()).unwrap();
+        let mut call = pin!(send(requests, request));
+        let is_pending = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+        assert!(is_pending);
+        // This ends once nobody can send anything more.
+        timeout(Duration::from_secs(30), &mut connection).await.unwrap().unwrap();
+        let (response, _request) = tokio::join!(call, serve(far));
+        assert_eq!(response.unwrap().status(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_ended_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let channel = Channel::new(format!("http://{addr}").parse().unwrap(), None);
+        let (response, _request) = tokio::join!(get(&channel), serve_once(&listener));
+        drop(response.unwrap());
+        let is_idle = async {
+            while !matches!(*channel.0.lock(), State::Idle) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), is_idle).await.expect("no connection is kept");
     }
 
     #[tokio::test]
