@@ -157,16 +157,13 @@ fn late(remains: &Remains, samples: &[Sample]) -> Vec<Duration> {
     let told: BTreeMap<&str, SystemTime> = told.collect();
     let names: Vec<&str> = told.keys().copied().collect();
     let mut late = Vec::new();
-    // psql takes the query as one argument, whose length is limited.
-    for names in names.chunks(2000) {
-        for (name, begun) in begun(&remains.database, names) {
-            let begun = match &remains.tap {
-                Some(tap) if begun > told[&*name] => tap.sent(&name).unwrap_or(begun),
-                _ => begun,
-            };
-            let after = begun.duration_since(told[&*name]).unwrap_or_default();
-            late.extend(after.checked_sub(TOLERANCE).filter(|late| !late.is_zero()));
-        }
+    for (name, begun) in begun(&remains.database, &names) {
+        let begun = match &remains.tap {
+            Some(tap) if begun > told[&*name] => tap.sent(&name).unwrap_or(begun),
+            _ => begun,
+        };
+        let after = begun.duration_since(told[&*name]).unwrap_or_default();
+        late.extend(after.checked_sub(TOLERANCE).filter(|late| !late.is_zero()));
     }
     late
 }

@@ -55,12 +55,12 @@ fn events_of_creations_survive_the_way_back() {
     let before = database.query(&format!("SELECT {columns} FROM creation_events ORDER BY id"));
     assert_eq!(before.lines().count(), 2);
 
-    database.query(&sql("down.sql"));
+    database.run_in_transaction(&sql("down.sql"));
     let moved = format!("SELECT {columns} FROM task_events WHERE kind = 'created' ORDER BY id");
     assert_eq!(database.query(&moved), before);
 
     // They are not moved again.
-    database.query(&sql("up.sql"));
+    database.run_in_transaction(&sql("up.sql"));
     assert_eq!(database.query("SELECT count(*) FROM creation_events"), "0");
     assert_eq!(database.query(&moved), before);
 }
@@ -85,7 +85,7 @@ async fn users_from_before_and_erased_users_survive_the_migrations() {
              VALUES (1, 1, 'erased-1@erased.invalid', '', '', now(), now())",
     );
     for migration in migrations.iter().rev() {
-        database.query(&up_and_down(migration, "down.sql"));
+        database.run_in_transaction(&up_and_down(migration, "down.sql"));
     }
     database.query(
         "INSERT INTO users (tenant_id, id, email, first_name, last_name) \
@@ -96,7 +96,7 @@ async fn users_from_before_and_erased_users_survive_the_migrations() {
                  (1, 7, 'former-6@erased.invalid', 'G', '')",
     );
     for migration in migrations {
-        database.query(&up_and_down(migration, "up.sql"));
+        database.run_in_transaction(&up_and_down(migration, "up.sql"));
     }
     let erased = "SELECT id FROM users WHERE erased_at IS NOT NULL AND deactivated_at IS NOT NULL";
     assert_eq!(database.query(erased), "1");

@@ -9,6 +9,8 @@ pub(crate) mod http2;
 pub(crate) mod polling;
 #[path = "../../it/support/port.rs"]
 mod port;
+#[path = "../../it/support/postgres.rs"]
+mod postgres;
 #[path = "../../it/support/program.rs"]
 mod program;
 #[path = "../../it/support/session.rs"]

@@ -14,7 +14,7 @@ use store::{Database, DatabaseUrl, NewApiKey, NewUser};
 use telemetry::metrics::Metrics;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{Reply, TestDatabase, database::row_level_security, http_client};
+use super::{Reply, TestDatabase, http_client, postgres::row_level_security};
 
 /// A server and a gateway in this process, on a database that has a tenant, the three users of the
 /// API document, a case, and an API key that may write. Both end when the test's runtime does.

@@ -1,32 +1,26 @@
-//! A database for each test, on one Postgres that all of them share.
+//! A database for each test.
 
-use std::{
-    env,
-    path::Path,
-    process::Command,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
 };
 
 use localdb::Cluster;
-use store::{Database, DatabaseUrl, PoolSettings};
+use store::{Database, DatabaseUrl};
 
-use std::time::Duration;
-
-use super::polling::wait_until;
-
-/// The migrated database that others are copied from.
-const TEMPLATE: &str = "template_caseload";
-
-/// How long statements wait for locks in tests that hold locks for other reasons.
-pub(crate) const LONG_LOCK_TIMEOUT: Duration = Duration::from_secs(9);
+use super::{
+    polling::wait_until,
+    postgres::{TEMPLATE, cluster, open, psql},
+    session::Session,
+};
 
 /// A database that belongs to one test.
 #[derive(Clone)]
 pub(crate) struct TestDatabase {
     url: DatabaseUrl,
+    /// A session for queries, which the first one opens and which stays open: to start `psql` and a session for each took
+    /// a fifth of the processor time of all tests. There is none on a Postgres that a test may stop.
+    session: Option<Arc<Mutex<Option<Session>>>>,
 }
 
 impl TestDatabase {
@@ -48,7 +42,7 @@ impl TestDatabase {
     /// Creates the same, and uses `url` to reach it.
     pub(crate) async fn create_behind(cluster: &Cluster, url: &str) -> Self {
         cluster.create_database("caseload", None).unwrap();
-        let database = Self { url: url.parse().unwrap() };
+        let database = Self::at(url);
         database.open().migrate().await.unwrap();
         database
     }
@@ -77,14 +71,14 @@ impl TestDatabase {
 
     /// Returns the database at a URL, as it is.
     pub(crate) fn at(url: &str) -> Self {
-        Self { url: url.parse().unwrap() }
+        Self { url: url.parse().unwrap(), session: None }
     }
 
     fn copy(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         cluster().create_database(&name, template).unwrap();
-        Self { url: cluster().url(&name).parse().unwrap() }
+        Self { url: cluster().url(&name).parse().unwrap(), session: Some(Arc::default()) }
     }
 
     /// Returns the database's URL.
@@ -97,9 +91,12 @@ impl TestDatabase {
         open(&self.url)
     }
 
-    /// Waits until nobody is connected any more. What a session has done is counted at its end: Postgres' statistics
-    /// are complete then.
+    /// Ends the session for queries, and waits until nobody is connected any more. What a session has done is counted at
+    /// its end at the latest: Postgres' statistics are complete then.
     pub(crate) fn await_end_of_sessions(&self) {
+        if let Some(session) = &self.session {
+            *session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND backend_type = 'client backend'
                 AND pid <> pg_backend_pid()";
@@ -112,82 +109,27 @@ impl TestDatabase {
         wait_until("complete statistics", || self.query(&is_complete) == "t");
     }
 
-    /// Runs SQL with `psql` and returns what it prints: unaligned, without headings.
+    /// Lets Postgres' statistics begin anew, with all that was done before left out.
+    pub(crate) fn reset_statistics(&self) {
+        self.await_end_of_sessions();
+        self.query("SELECT pg_stat_reset()");
+    }
+
+    /// Runs SQL statements one by one with `psql` and returns what it prints: unaligned, without headings. What they set
+    /// for their session is reset.
+    #[track_caller]
     pub(crate) fn query(&self, sql: &str) -> String {
-        psql(&self.url, sql)
-    }
-}
-
-/// Runs SQL with `psql` on any database and returns what it prints: unaligned, without headings.
-pub(crate) fn psql(url: &DatabaseUrl, sql: &str) -> String {
-    let output = program("psql")
-        .args([url.expose(), "-XAtqv", "ON_ERROR_STOP=1", "-c", sql])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
-
-/// Returns a command for one of Postgres' own programs, such as `psql` or `pg_dump`.
-pub(crate) fn program(name: &str) -> Command {
-    Command::new(cluster().bin_dir().join(name))
-}
-
-/// Opens a connection pool with one reader and no writer.
-pub(crate) fn open(url: &DatabaseUrl) -> Database {
-    let checkout_timeout = Duration::from_secs(10);
-    let settings = PoolSettings {
-        writers: 0,
-        readers: 1,
-        changers: 0,
-        checkout_timeout,
-        lock_timeout: LONG_LOCK_TIMEOUT,
-        tenant_queue_length: 1,
-    };
-    Database::open(url, &settings)
-}
-
-/// Returns the Postgres of this test run. It stops when the process ends, however that ends.
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = Cluster::temporary().setting("max_connections", "1000").start().unwrap();
-        cluster.create_database(TEMPLATE, None).unwrap();
-        let template = cluster.url(TEMPLATE);
-        let url = template.parse().unwrap();
-        // A separate runtime, since the caller may be on one already. It has ended before the
-        // template is copied: a template must have no connections.
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async { open(&url).migrate().await.unwrap() })
-        })
-        .join()
-        .unwrap();
-        if env::var_os(ROW_LEVEL_SECURITY).is_some() {
-            secure(&cluster, &template);
+        let open = || Session::open(&self.url);
+        // Another thread's query may be waiting for something that this one does.
+        match self.session.as_ref().map(|session| session.try_lock()) {
+            Some(Ok(mut session)) => session.get_or_insert_with(open).query_and_reset(sql),
+            Some(Err(_)) | None => open().query(sql),
         }
-        cluster
-    })
-}
-
-/// Sets a migrated database up for row-level security.
-pub(crate) fn secure(cluster: &Cluster, url: &str) {
-    for file in ["roles.sql", "row_level_security.sql"] {
-        let mut psql = Command::new(cluster.bin_dir().join("psql"));
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
-        let status = psql.arg("--no-psqlrc").arg("--quiet").arg("--file").arg(file);
-        assert!(status.arg(url).status().unwrap().success());
     }
-}
 
-/// If set, servers that tests start in this process use row-level security, on databases that are copies of the
-/// template.
-const ROW_LEVEL_SECURITY: &str = "CASELOAD_TEST_ROW_LEVEL_SECURITY";
-
-/// Returns the option for row-level security if tests are to use it and the database is set up for it.
-pub(super) fn row_level_security(url: &DatabaseUrl) -> Option<&'static str> {
-    env::var_os(ROW_LEVEL_SECURITY)?;
-    let is_set_up = "SELECT to_regtype('caseload_tenants') IS NOT NULL";
-    let output = program("psql").args([url.expose(), "-XAtqc", is_set_up]).output().unwrap();
-    (output.stdout == b"t\n").then_some("--row-level-security")
+    /// Runs SQL statements in one transaction.
+    #[track_caller]
+    pub(crate) fn run_in_transaction(&self, sql: &str) {
+        self.query(&format!("BEGIN;\n{sql}\n;\nCOMMIT"));
+    }
 }

@@ -11,6 +11,7 @@ mod database;
 pub(crate) mod http2;
 pub(crate) mod polling;
 mod port;
+mod postgres;
 mod program;
 mod programs;
 pub(crate) mod raw_grpc;
@@ -31,10 +32,9 @@ pub(crate) use app::{
 pub(crate) use authority::{Authority, Holder, Issued};
 pub(crate) use bodies::{ONE_ASSIGNED_TASK, ONE_TASK, SAMPLE};
 pub(crate) use create_call::{CreateCall, code_and_reasons, create_over_grpc, new_task};
-pub(crate) use database::{
-    LONG_LOCK_TIMEOUT, TestDatabase, open, program as postgres_program, psql, secure,
-};
+pub(crate) use database::TestDatabase;
 pub(crate) use port::ReservedPort;
+pub(crate) use postgres::{LONG_LOCK_TIMEOUT, open, program as postgres_program, psql, secure};
 pub(crate) use program::{Exited, Program};
 pub(crate) use programs::{
     CASELOAD, gateway_path, start_server_process, start_server_process_with_env,

@@ -1,13 +1,13 @@
 //! A session with a database that stays open: to hold a lock, or to query often at little cost.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
 use store::DatabaseUrl;
 
-use super::{database::program, polling::wait_until};
+use super::{polling::wait_until, postgres::program};
 
 /// What psql prints after each result.
 const END: &str = "-- end of the result --";
@@ -26,6 +26,7 @@ impl Session {
             .args([url.expose(), "-XAtqv", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let input = child.stdin.take().unwrap();
@@ -40,12 +41,23 @@ impl Session {
         let mut result = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "psql ended at {sql}");
+            if self.output.read_line(&mut line).unwrap() == 0 {
+                let mut errors = String::new();
+                self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+                panic!("psql ended at {sql}: {errors}");
+            }
             if line.trim_end() == END {
                 return result.trim_end().to_owned();
             }
             result.push_str(&line);
         }
+    }
+
+    /// Runs SQL statements outside a transaction as [`Self::query`] does, and resets what they have set for the
+    /// session.
+    #[track_caller]
+    pub(crate) fn query_and_reset(&mut self, sql: &str) -> String {
+        self.query(&format!("{sql}\n;\nDISCARD ALL"))
     }
 
     /// Blocks writes of other sessions to a table until [`Self::unlock`]. Reads are not blocked.

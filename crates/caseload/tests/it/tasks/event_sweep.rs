@@ -147,7 +147,8 @@ async fn sweeping_reads_no_more_of_a_tenant_than_what_has_expired() {
          SELECT 1 + n % 100, 'completed', 1, n, 1, 'r' FROM generate_series(1, 10000) AS n",
     );
     write(&database, &[(1000, 5), (1000, 4)]);
-    database.query("ANALYZE task_events; SELECT pg_stat_reset()");
+    database.query("ANALYZE task_events");
+    database.reset_statistics();
     let admin = database.open();
     let mut sweep = admin.sweep_of_task_events(Duration::from_secs(3600));
     assert_eq!(sweep.step(1000).await.unwrap(), Swept::Rows(2));
@@ -194,7 +195,8 @@ async fn sweeping_does_not_pass_again_what_it_has_deleted_before() {
     ] {
         let database = TestDatabase::create();
         database.query(write);
-        database.query(&format!("ANALYZE {table}; SELECT pg_stat_reset()"));
+        database.query(&format!("ANALYZE {table}"));
+        database.reset_statistics();
         let mut dump = Session::open(database.url());
         dump.query(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM {table}"));
         let admin = database.open();
@@ -236,7 +238,8 @@ async fn sweeping_changes_does_not_pass_again_creations_that_were_deleted() {
          SELECT n, 1, 'completed', 1, 1, 1, 'r', now() - interval '2 hours'
          FROM generate_series({CREATIONS} + 2, {CREATIONS} + 10) AS n"
     ));
-    database.query("ANALYZE task_events, creation_events; SELECT pg_stat_reset()");
+    database.query("ANALYZE task_events, creation_events");
+    database.reset_statistics();
     let mut dump = Session::open(database.url());
     dump.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM creation_events");
     let admin = database.open();

@@ -91,7 +91,8 @@ async fn run_once(sweep: &mut Sweep) -> u32 {
 async fn pages_read(table: &str, insert: &str, sweep_of: fn(&Database) -> Sweep) -> [u64; 2] {
     let minutes = Minutes::write(insert);
     let database = &minutes.database;
-    database.query("ANALYZE; SELECT pg_stat_reset()");
+    database.query("ANALYZE");
+    database.reset_statistics();
     let mut dump = Session::open(database.url());
     dump.query(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM {table}"));
 
