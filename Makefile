@@ -25,8 +25,10 @@ test: setup ## Run all tests
 lint: setup ## Check format, lints, docs and the gRPC contract
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --package caseload --no-default-features --locked -- -D warnings
-	cargo clippy -p caseload-gateway -p caseload-server --features caseload-gateway/fuzzing,caseload-server/fuzzing --locked -- -D warnings
+	@# With the examples come the dependencies of the tests, which are not checked anew then.
+	cargo clippy --workspace --lib --examples --features caseload-gateway/fuzzing,caseload-server/fuzzing --locked -- -D warnings
+	@# As the image is built: the programs must declare each feature of a dependency that they use.
+	cargo clippy --package caseload --package caseload-gateway --lib --bins --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@.ci/lint-optional
 
