@@ -35,8 +35,8 @@ const SHORT_RATE: u32 = 300;
 /// The time that each of them grants.
 const GRANTED: &str = "0.2";
 
-/// How long queries wait for a connection at a server that stands still, in both forms: by default 2 s, to which
-/// is added how long it does, as that counts.
+/// How long queries wait for a connection, in the full form and in the short one: the default of 2 s, and as long
+/// as the server stands still, since that counts.
 const CHECKOUT_TIMEOUT: &str = "4500ms";
 const SHORT_CHECKOUT_TIMEOUT: &str = "3500ms";
 
